@@ -1,0 +1,48 @@
+# make demo   runs the main job on the embedded AWS
+# make test   runs every test on the embedded AWS
+# make help   lists the rest
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo up test test-localstack check format lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else f"Kinfold needs Python 3.11 to 3.13, this is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+install: $(STAMP) ## install Kinfold and everything it needs into .venv
+
+demo: $(STAMP) ## the main job, end to end, on the embedded AWS
+	$(BIN)/kinfold demo $(ARGS)
+
+up: $(STAMP) ## the embedded AWS and all three services until Ctrl-C
+	$(BIN)/kinfold up $(ARGS)
+
+test: $(STAMP) ## every test, on the embedded AWS
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(STAMP) ## linters and the type checker
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP) ## put the code into the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(STAMP) ## resolve the dependencies again, for every supported Python
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --all-extras -o requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra kcl -c requirements.lock -o requirements-runtime.lock pyproject.toml
+
+clean: ## remove what install and the tests made
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
