@@ -1,0 +1,116 @@
+"""The betting account: the rules that a command must obey, and the fold of its events.
+
+Methods named after a command decide: they return the events to append and change nothing. ``apply`` folds an event
+that happened and never refuses it: a stored event is a fact.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Self, assert_never
+
+from ledger.errors import (
+    BetAlreadyPlacedError,
+    BetAlreadySettledError,
+    CurrencyMismatchError,
+    InsufficientFundsError,
+    InvalidAmountError,
+    UnknownBetError,
+)
+from ledger.events import BetPlaced, BetSettled, DomainEvent, FundsDeposited, FundsWithdrawn
+from ledger.money import ZERO, Currency, format_amount
+
+AGGREGATE_TYPE = "account"
+
+
+@dataclass(slots=True)
+class Account:
+    """State of one account at ``version``; version 0 is an account that does not exist yet.
+
+    ``balance`` is what can be withdrawn or staked now; ``open_bets`` maps bet id to stake.
+    """
+
+    account_id: str
+    version: int = 0
+    currency: Currency | None = None
+    balance: Decimal = ZERO
+    open_bets: dict[str, Decimal] = field(default_factory=dict)
+    settled_bets: set[str] = field(default_factory=set)
+
+    @classmethod
+    def reconstitute(cls, account_id: str, events: Iterable[DomainEvent]) -> Self:
+        """Fold a history from its first event on."""
+        account = cls(account_id)
+        for event in events:
+            account.apply(event)
+        return account
+
+    def deposit(self, amount: Decimal, currency: Currency) -> list[DomainEvent]:
+        """Take money in. The first deposit opens the account in its currency.
+
+        Raises InvalidAmountError, CurrencyMismatchError.
+        """
+        self._check(amount, currency)
+        return [FundsDeposited(amount=amount, currency=currency)]
+
+    def withdraw(self, amount: Decimal, currency: Currency) -> list[DomainEvent]:
+        """Pay money out. Raises InvalidAmountError, CurrencyMismatchError, InsufficientFundsError."""
+        self._check(amount, currency)
+        self._check_funds(amount)
+        return [FundsWithdrawn(amount=amount, currency=currency)]
+
+    def place_bet(self, bet_id: str, stake: Decimal, currency: Currency) -> list[DomainEvent]:
+        """Stake money on a bet, once.
+
+        Raises BetAlreadyPlacedError, InvalidAmountError, CurrencyMismatchError, InsufficientFundsError.
+        """
+        if bet_id in self.open_bets or bet_id in self.settled_bets:
+            raise BetAlreadyPlacedError(f"account {self.account_id}: bet {bet_id} was already placed")
+        self._check(stake, currency)
+        self._check_funds(stake)
+        return [BetPlaced(bet_id=bet_id, stake=stake, currency=currency)]
+
+    def settle_bet(self, bet_id: str, payout: Decimal, currency: Currency) -> list[DomainEvent]:
+        """End a bet, once, with a payout of 0 or more.
+
+        Raises UnknownBetError, BetAlreadySettledError, CurrencyMismatchError.
+        """
+        if bet_id in self.settled_bets:
+            raise BetAlreadySettledError(f"account {self.account_id}: bet {bet_id} was already settled")
+        if bet_id not in self.open_bets:
+            raise UnknownBetError(f"account {self.account_id}: no bet {bet_id} was placed")
+        self._check_currency(currency)
+        return [BetSettled(bet_id=bet_id, payout=payout, currency=currency)]
+
+    def apply(self, event: DomainEvent) -> None:
+        """Fold one event that happened."""
+        match event:
+            case FundsDeposited():
+                self.balance += event.amount
+            case FundsWithdrawn():
+                self.balance -= event.amount
+            case BetPlaced():
+                self.balance -= event.stake
+                self.open_bets[event.bet_id] = event.stake
+            case BetSettled():
+                self.balance += event.payout
+                self.open_bets.pop(event.bet_id, None)
+                self.settled_bets.add(event.bet_id)
+            case _:
+                assert_never(event)
+        if self.currency is None:
+            self.currency = event.currency
+        self.version += 1
+
+    def _check(self, amount: Decimal, currency: Currency) -> None:
+        self._check_currency(currency)
+        if amount <= 0:
+            raise InvalidAmountError(f"account {self.account_id}: {format_amount(amount)} is not a positive amount")
+
+    def _check_currency(self, currency: Currency) -> None:
+        if self.currency is not None and currency != self.currency:
+            raise CurrencyMismatchError(self.account_id, account=self.currency, given=currency)
+
+    def _check_funds(self, asked: Decimal) -> None:
+        if asked > self.balance:
+            raise InsufficientFundsError(self.account_id, balance=self.balance, asked=asked)

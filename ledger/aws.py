@@ -1,0 +1,124 @@
+"""AWS clients, and AWS's failures in the words of our error tree."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import boto3
+import structlog
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+)
+from botocore.exceptions import ConnectionError as BotoConnectionError
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from ledger.errors import ConfigurationError, EndpointError, KinfoldError, ResourceError, ThrottledError
+from ledger.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kinesis import KinesisClient
+    from mypy_boto3_sts import STSClient
+
+log = structlog.get_logger(__name__)
+
+#: Error codes with which DynamoDB, Kinesis and STS ask a caller to slow down, and those of a single cancelled item.
+THROTTLING: Final = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "ProvisionedThroughputExceeded",
+        "RequestLimitExceeded",
+        "ThrottlingException",
+        "ThrottlingError",
+        "Throttling",
+        "LimitExceededException",
+        "SlowDown",
+    }
+)
+#: Codes of a passing state: another transaction holds the item, or the same one is still under way.
+CONTENTION: Final = frozenset({"TransactionConflictException", "TransactionConflict", "TransactionInProgressException"})
+CONNECT_TIMEOUT: Final = 2.0
+READ_TIMEOUT: Final = 15.0
+
+
+class Clients:
+    """One boto3 client for each service in use, made by a composition root and safe to share between threads."""
+
+    def __init__(self, settings: Settings, *, connections: int = 32) -> None:
+        """``connections``: the width of each client's connection pool, as many as there are threads to use it."""
+        session = boto3.session.Session(region_name=settings.region)
+        endpoint = str(settings.endpoint_url).rstrip("/") if settings.endpoint_url else None
+        config = Config(
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=READ_TIMEOUT,
+            max_pool_connections=connections,
+            retries={"mode": "standard", "total_max_attempts": 4},
+            user_agent_extra="kinfold",
+        )
+        self.dynamodb: DynamoDBClient = session.client("dynamodb", endpoint_url=endpoint, config=config)
+        self.kinesis: KinesisClient = session.client("kinesis", endpoint_url=endpoint, config=config)
+        self.sts: STSClient = session.client("sts", endpoint_url=endpoint, config=config)
+        self.endpoint = endpoint or f"AWS in {settings.region}"
+
+
+def error_code(error: ClientError) -> str:
+    """The code by which AWS names the failure, such as ``ConditionalCheckFailedException``."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def translate(error: ClientError | BotoCoreError, doing: str) -> KinfoldError:
+    """Put an SDK failure into our tree; ``doing`` says what was tried, for the message."""
+    if isinstance(error, ClientError):
+        code = error_code(error)
+        message = error.response.get("Error", {}).get("Message", "")
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if code in THROTTLING:
+            return ThrottledError(f"{doing}: throttled ({code}); slow down or raise the capacity")
+        if code in CONTENTION:
+            return ThrottledError(f"{doing}: another transaction holds the item ({code})")
+        if status >= 500 or code in {"InternalServerError", "InternalFailure", "ServiceUnavailable"}:
+            return EndpointError(f"{doing}: the endpoint failed ({code or status}): {message}")
+        if code == "ResourceNotFoundException":
+            return ResourceError(f"{doing}: {message or 'not found'}; `kinfold bridge ensure` creates what is missing")
+        return ResourceError(f"{doing}: {code}: {message}")
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return ConfigurationError(f"{doing}: {error}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role")
+    if isinstance(error, BotoConnectionError | HTTPClientError):
+        return EndpointError(f"{doing}: the endpoint does not answer: {error}")
+    return ResourceError(f"{doing}: {error}")
+
+
+@contextmanager
+def aws_errors(doing: str) -> Iterator[None]:
+    """Raise SDK failures of the block as errors of our tree: transient, or ResourceError when trying again is idle."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise translate(error, doing) from error
+
+
+def wait_for_endpoint(clients: Clients, timeout: float, tell: Callable[[str], None]) -> None:
+    """Wait until DynamoDB and Kinesis answer; ``tell`` gets a line every few seconds while they do not.
+
+    Raises EndpointError after ``timeout`` seconds.
+    """
+
+    def waiting(state: RetryCallState) -> None:
+        if state.attempt_number % 5 == 1:
+            tell(f"waiting for {clients.endpoint} ({state.seconds_since_start:.0f} s of at most {timeout:.0f} s)")
+
+    for attempt in Retrying(
+        retry=retry_if_exception_type((EndpointError, ThrottledError)),
+        stop=stop_after_delay(timeout),
+        wait=wait_random_exponential(0.2, max=2),
+        before_sleep=waiting,
+        reraise=True,
+    ):
+        with attempt, aws_errors(f"reaching {clients.endpoint}"):
+            clients.dynamodb.list_tables(Limit=1)
+            clients.kinesis.list_streams(Limit=1)

@@ -1,0 +1,12 @@
+"""Identifiers that come from outside: letters, digits and a few marks, bounded in length.
+
+They become DynamoDB keys, URL paths and fields of log lines, so nothing that could forge any of these gets in.
+"""
+
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+AccountId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
+BetId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")]
+CorrelationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]

@@ -1,0 +1,70 @@
+"""Settings of a process, read once from the environment by its composition root.
+
+Ours have the prefix ``KINFOLD_``; AWS's own (``AWS_ENDPOINT_URL``, ``AWS_REGION``, credentials) are read as boto3
+reads them. Services add their own fields in a subclass.
+"""
+
+import os
+from typing import Annotated, Self, TypeVar
+
+from pydantic import AliasChoices, AnyHttpUrl, Field, StringConstraints, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ledger.errors import ConfigurationError
+
+Profile = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+
+
+class Settings(BaseSettings):
+    """What every service shares: which tables, which endpoint."""
+
+    model_config = SettingsConfigDict(env_prefix="KINFOLD_", extra="ignore")
+
+    profile: Profile = Field("local", description="names every table and stream: domain-events-{profile}, ...")
+    endpoint_url: AnyHttpUrl | None = Field(
+        None,
+        validation_alias=AliasChoices("endpoint_url", "AWS_ENDPOINT_URL"),
+        description="the AWS endpoint; unset means AWS itself",
+    )
+    region: str = Field(
+        "us-east-1",
+        min_length=1,
+        validation_alias=AliasChoices("region", "AWS_REGION", "AWS_DEFAULT_REGION"),
+        description="the AWS region",
+    )
+    endpoint_timeout: float = Field(
+        120, ge=0, description="seconds to wait at start for an endpoint, table or stream that is not there yet"
+    )
+    log_level: Annotated[str, StringConstraints(to_upper=True, pattern="^(?i:debug|info|warning|error)$")] = Field(
+        "INFO", description="debug, info, warning or error"
+    )
+    log_format: Annotated[str, StringConstraints(pattern="^(text|json)$")] = Field("text", description="text or json")
+
+    @model_validator(mode="after")
+    def _local_needs_an_endpoint(self) -> Self:
+        if self.profile == "local" and self.endpoint_url is None:
+            raise ValueError(
+                "profile local needs AWS_ENDPOINT_URL, so that a laptop never writes to a real AWS account by "
+                "accident: start one with `kinfold up`, or choose another KINFOLD_PROFILE"
+            )
+        return self
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def load_settings(kind: type[S]) -> S:
+    """Read the settings of one service. Raises ConfigurationError that names every bad one at once."""
+    try:
+        return kind()
+    except ValidationError as error:
+        lines = [f"  {_variable(fault['loc'])}{fault['msg'].removeprefix('Value error, ')}" for fault in error.errors()]
+        raise ConfigurationError("settings that cannot be used:\n" + "\n".join(lines)) from None
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    if not location:
+        return ""
+    name = str(location[0])
+    variable = name if name in os.environ else f"KINFOLD_{name.upper()}"
+    return f"{variable}={os.environ.get(variable, '')!r}: "

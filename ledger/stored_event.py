@@ -1,0 +1,90 @@
+"""An event as the table holds it: exactly seven attributes, and the conversion to and from a DynamoDB item."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from ledger.errors import CorruptHistoryError, UndecodableEventError
+from ledger.events import DomainEvent, UnreadablePayloadError, decode_payload
+
+#: The wire type of each attribute. The order is that of section "What is stored" in docs/design.md.
+ATTRIBUTES: Final = {
+    "aggregateId": "S",
+    "sequenceNumber": "N",
+    "aggregateType": "S",
+    "eventType": "S",
+    "payload": "S",
+    "occurredAt": "S",
+    "correlationId": "S",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """One stored event. ``payload`` is JSON as written, ``occurred_at`` ISO 8601 in UTC with microseconds."""
+
+    aggregate_id: str
+    sequence_number: int
+    aggregate_type: str
+    event_type: str
+    payload: str
+    occurred_at: str
+    correlation_id: str
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, Mapping[str, Any]]) -> "StoredEvent":
+        """Read a DynamoDB item (typed attribute values, as the low-level client and change records carry them).
+
+        Raises CorruptHistoryError when an attribute is missing, of another type, or one too many: an item that is
+        not exactly an event was not written by an event store.
+        """
+        try:
+            event = cls(
+                item["aggregateId"]["S"],
+                int(item["sequenceNumber"]["N"]),
+                item["aggregateType"]["S"],
+                item["eventType"]["S"],
+                item["payload"]["S"],
+                item["occurredAt"]["S"],
+                item["correlationId"]["S"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise CorruptHistoryError(f"not a stored event: attribute {error} is missing or of another type") from None
+        if len(item) != len(ATTRIBUTES):
+            foreign = ", ".join(sorted(item.keys() - ATTRIBUTES.keys()))
+            raise CorruptHistoryError(
+                f"{event.aggregate_id}: event {event.sequence_number} has attributes no event store wrote: {foreign}"
+            )
+        return event
+
+    def to_item(self) -> dict[str, dict[str, str]]:
+        """Write the event as a DynamoDB item."""
+        return {
+            "aggregateId": {"S": self.aggregate_id},
+            "sequenceNumber": {"N": str(self.sequence_number)},
+            "aggregateType": {"S": self.aggregate_type},
+            "eventType": {"S": self.event_type},
+            "payload": {"S": self.payload},
+            "occurredAt": {"S": self.occurred_at},
+            "correlationId": {"S": self.correlation_id},
+        }
+
+    def decode(self) -> DomainEvent:
+        """Read the domain event. Raises UndecodableEventError, which names the event and never shows its payload."""
+        try:
+            return decode_payload(self.event_type, self.payload)
+        except UnreadablePayloadError as error:
+            raise UndecodableEventError(self.aggregate_id, self.sequence_number, str(error)) from None
+
+    def size(self) -> int:
+        """Bytes that DynamoDB counts for the item: names and values in UTF-8, a number about two digits a byte.
+
+        AWS, "DynamoDB item sizes and formats". An upper bound for the number, exact for the strings.
+        """
+        return sum(len(name) + len(next(iter(value.values())).encode()) + 1 for name, value in self.to_item().items())
+
+
+def timestamp(moment: datetime) -> str:
+    """Write a moment as ``occurredAt`` holds it: ISO 8601, UTC, always six digits of microseconds, so it sorts."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")

@@ -1,0 +1,110 @@
+"""The names and shapes of everything stored, and how a table comes to be."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError, WaiterError
+
+from ledger.aws import aws_errors, error_code
+from ledger.errors import ResourceError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+#: Seconds to wait for a new table; AWS takes some ten.
+TABLE_TIMEOUT: Final = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What belongs to one profile is named after it."""
+
+    profile: str
+
+    @property
+    def events(self) -> str:
+        """The event store's table."""
+        return f"domain-events-{self.profile}"
+
+    @property
+    def stream(self) -> str:
+        """The Kinesis stream that carries the change records of the events table."""
+        return f"domain-events-{self.profile}"
+
+    @property
+    def leases(self) -> str:
+        """The projector's lease table, and its application name in KCL's terms."""
+        return f"projector-{self.profile}"
+
+    def balance_summary(self, generation: int = 1) -> str:
+        """One generation of the balance summaries."""
+        return f"balance-summary-{self.profile}-{generation}"
+
+
+@dataclass(frozen=True, slots=True)
+class TableSpec:
+    """A table on demand: its keys (name to wire type, partition key first) and whether it has a stream."""
+
+    name: str
+    keys: tuple[tuple[str, str], ...]
+    stream: bool = False
+
+    def key_schema(self) -> list[dict[str, str]]:
+        """The key schema in DynamoDB's words."""
+        return [
+            {"AttributeName": name, "KeyType": kind}
+            for (name, _), kind in zip(self.keys, ("HASH", "RANGE"), strict=False)
+        ]
+
+
+def specs(names: Names) -> tuple[TableSpec, ...]:
+    """Every table that the main job needs."""
+    return (
+        TableSpec(names.events, (("aggregateId", "S"), ("sequenceNumber", "N")), stream=True),
+        TableSpec(names.balance_summary(), (("aggregateId", "S"),)),
+    )
+
+
+def ensure_table(dynamodb: "DynamoDBClient", spec: TableSpec) -> bool:
+    """Create the table unless it is there, and wait until it is ACTIVE. Safe to repeat and to race.
+
+    Returns whether it was created. Raises ResourceError when a table of that name has other keys, or no NEW_IMAGE
+    stream where one is needed, or does not become ACTIVE.
+    """
+    request: dict[str, Any] = {
+        "TableName": spec.name,
+        "KeySchema": spec.key_schema(),
+        "AttributeDefinitions": [{"AttributeName": name, "AttributeType": kind} for name, kind in spec.keys],
+        "BillingMode": "PAY_PER_REQUEST",
+    }
+    if spec.stream:
+        request["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}
+    created = True
+    with aws_errors(f"creating table {spec.name}"):
+        try:
+            dynamodb.create_table(**request)
+        except ClientError as error:
+            if error_code(error) != "ResourceInUseException":
+                raise
+            created = False
+    try:
+        dynamodb.get_waiter("table_exists").wait(
+            TableName=spec.name, WaiterConfig={"Delay": 1, "MaxAttempts": TABLE_TIMEOUT}
+        )
+    except WaiterError as error:
+        raise ResourceError(f"table {spec.name} did not become ACTIVE in {TABLE_TIMEOUT} s: {error}") from error
+    _check_shape(dynamodb, spec)
+    return created
+
+
+def _check_shape(dynamodb: "DynamoDBClient", spec: TableSpec) -> None:
+    with aws_errors(f"describing table {spec.name}"):
+        table = dynamodb.describe_table(TableName=spec.name)["Table"]
+    if table["KeySchema"] != spec.key_schema():
+        raise ResourceError(
+            f"table {spec.name} exists with other keys ({table['KeySchema']}); "
+            f"remove it or choose another KINFOLD_PROFILE"
+        )
+    view = table.get("StreamSpecification", {}).get("StreamViewType")
+    if spec.stream and view not in {"NEW_IMAGE", "NEW_AND_OLD_IMAGES"}:
+        raise ResourceError(f"table {spec.name} has no NEW_IMAGE stream (it has {view}); enable one on the table")
