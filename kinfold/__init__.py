@@ -1,0 +1,4 @@
+"""The front door: the ``kinfold`` command, the embedded AWS, and all services together.
+
+The top floor: it may import every other package, and none of them imports it.
+"""

@@ -1,0 +1,113 @@
+"""The embedded AWS: MiniStack as a child process on the loopback interface. Its state ends with it."""
+
+import contextlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from kinfold.child import spawn, stop, tail
+from kinfold.ports import LOOPBACK, free_port
+from ledger.errors import ConfigurationError, EndpointError
+
+#: The services that Kinfold and Amazon's KCL call, in MiniStack's words.
+SERVICES: Final = "dynamodb,dynamodbstreams,kinesis,sts,monitoring"
+START_TIMEOUT: Final = 60.0
+STOP_TIMEOUT: Final = 5.0
+#: How often to try another port when ours was taken between choosing and binding it.
+PORT_ATTEMPTS: Final = 3
+#: The embedded AWS looks at no signature, but the SDK wants something to sign with.
+DUMMY_CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+REGION: Final = "us-east-1"
+
+
+@contextlib.contextmanager
+def local_aws(port: int = 0) -> Iterator[str]:
+    """Run the embedded AWS on ``port`` (0: a free one) and give its endpoint URL. It is gone after the block.
+
+    Raises ConfigurationError when the ``local`` extra is not installed, EndpointError when it does not come up
+    within 60 seconds; its log is then kept and named.
+    """
+    missing = [name for name in ("ministack", "cbor2") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ConfigurationError(
+            f"the embedded AWS is not installed ({', '.join(missing)} missing): "
+            f"run `pip install 'kinfold[local]'`, or name an endpoint with --endpoint-url"
+        )
+    home = Path(tempfile.mkdtemp(prefix="kinfold-aws-"))
+    process, url = _start(port, home)
+    try:
+        yield url
+    finally:
+        stop(process, STOP_TIMEOUT)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _start(port: int, home: Path) -> "tuple[subprocess.Popen[bytes], str]":
+    log = home / "ministack.log"
+    for _ in range(1 if port else PORT_ATTEMPTS):
+        chosen = port or free_port()
+        url = f"http://{LOOPBACK}:{chosen}"
+        process = spawn("ministack", [], env=_environment(chosen, home), log=log)
+        try:
+            if _answers(process, url, home.name):
+                return process, url
+        except BaseException:
+            stop(process, STOP_TIMEOUT)
+            raise
+        code = stop(process, STOP_TIMEOUT)
+    raise EndpointError(f"the embedded AWS did not start (exit code {code}); its log is {log}:\n{tail(log)}")
+
+
+def _answers(process: "subprocess.Popen[bytes]", url: str, edition: str) -> bool:
+    """Wait until it answers under our ``edition``: another process may have taken the port before our child could.
+
+    False when the child ended or took too long.
+    """
+    # A proxy of the environment has no way to our loopback interface.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    deadline = time.monotonic() + START_TIMEOUT
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            with opener.open(f"{url}/_ministack/health", timeout=2) as answer:
+                if json.load(answer).get("edition") == edition:
+                    return True
+        except (urllib.error.URLError, OSError, ValueError):
+            pass  # not up yet, or somebody else's server: the child's end or the deadline settles it
+        time.sleep(0.05)
+    return False
+
+
+def _environment(port: int, home: Path) -> dict[str, str]:
+    """The child's environment: ours without AWS's and MiniStack's own settings, on loopback, keeping nothing."""
+    ours = {
+        name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MINISTACK_", "KINFOLD_"))
+    }
+    return ours | DUMMY_CREDENTIALS | {
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": LOOPBACK,
+        "MINISTACK_HOST": LOOPBACK,
+        "MINISTACK_REGION": REGION,
+        "MINISTACK_EDITION": home.name,
+        "SERVICES": SERVICES,
+        "LOG_LEVEL": "WARNING",
+        "PERSIST_STATE": "0",
+        "LOCALSTACK_PERSISTENCE": "0",
+        "S3_PERSIST": "0",
+        "STATE_DIR": str(home / "state"),
+        "TMPDIR": str(home),
+        "USE_SSL": "0",
+        "AUTH": "false",
+        "SFTP_ENABLED": "0",
+        "IOT_MTLS_ENABLED": "0",
+        # A socket that does not exist: it must not look for containers to reclaim on this machine.
+        "DOCKER_HOST": f"unix://{home}/no-docker",
+    }  # fmt: skip

@@ -1,0 +1,121 @@
+"""Fixtures of every suite: one AWS endpoint a session, one profile a test, and nothing left behind on the endpoint."""
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kinfold.local_aws import DUMMY_CREDENTIALS, REGION, local_aws
+from ledger.aws import Clients
+from ledger.settings import Settings
+from ledger.tables import Names, ensure_table, specs
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kinesis import KinesisClient
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--aws-endpoint", metavar="URL", default=None, help="the AWS endpoint to test on (default: the embedded one)"
+    )
+
+
+@pytest.fixture(scope="session")
+def aws_credentials() -> Iterator[None]:
+    """Something for the SDK to sign with, unless the caller brings credentials for the endpoint."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not os.environ.get("AWS_ACCESS_KEY_ID") and not os.environ.get("AWS_PROFILE"):
+            for name, value in DUMMY_CREDENTIALS.items():
+                patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture(scope="session")
+def aws_endpoint(request: pytest.FixtureRequest, aws_credentials: None) -> Iterator[str]:
+    """The endpoint's URL: ``--aws-endpoint``, or the embedded AWS, one for the session."""
+    given: str | None = request.config.getoption("--aws-endpoint")
+    if given:
+        yield given.rstrip("/")
+        return
+    with local_aws() as url:
+        yield url
+
+
+@pytest.fixture
+def profile() -> str:
+    """A profile of this test alone, so that tests share an endpoint and nothing on it."""
+    return f"t-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def names(profile: str) -> Names:
+    return Names(profile)
+
+
+@pytest.fixture
+def clients(aws_endpoint: str, profile: str) -> Iterator[Clients]:
+    """Clients of the endpoint. Every table and stream of the profile is deleted after the test."""
+    clients = Clients(Settings.model_validate({"profile": profile, "endpoint_url": aws_endpoint, "region": REGION}))
+    yield clients
+    _delete_profile(clients, profile)
+
+
+@pytest.fixture
+def dynamodb(clients: Clients) -> "DynamoDBClient":
+    return clients.dynamodb
+
+
+@pytest.fixture
+def kinesis(clients: Clients) -> "KinesisClient":
+    return clients.kinesis
+
+
+@pytest.fixture
+def ledger_tables(dynamodb: "DynamoDBClient", names: Names) -> Names:
+    """Every table of the main job, created; gives their names."""
+    for spec in specs(names):
+        ensure_table(dynamodb, spec)
+    return names
+
+
+@pytest.fixture
+def child_env(aws_endpoint: str, profile: str, clients: Clients) -> dict[str, str]:
+    """The environment in which a service runs as a process on this test's endpoint and profile."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("KINFOLD_")}
+    return inherited | {
+        "AWS_ENDPOINT_URL": aws_endpoint,
+        "AWS_REGION": REGION,
+        "KINFOLD_PROFILE": profile,
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _delete_profile(clients: Clients, profile: str) -> None:
+    """Delete what carries the profile's name: a shared LocalStack would fill, and its shards are limited."""
+    dynamodb, kinesis = clients.dynamodb, clients.kinesis
+    tables = [
+        name
+        for page in dynamodb.get_paginator("list_tables").paginate()
+        for name in page["TableNames"]
+        if _belongs(name, profile)
+    ]
+    for table in tables:
+        with contextlib.suppress(dynamodb.exceptions.ResourceNotFoundException):
+            dynamodb.delete_table(TableName=table)
+    streams = [
+        name
+        for page in kinesis.get_paginator("list_streams").paginate()
+        for name in page["StreamNames"]
+        if _belongs(name, profile)
+    ]
+    for stream in streams:
+        with contextlib.suppress(kinesis.exceptions.ResourceNotFoundException):
+            kinesis.delete_stream(StreamName=stream, EnforceConsumerDeletion=True)
+
+
+def _belongs(name: str, profile: str) -> bool:
+    return f"-{profile}-" in f"{name}-"
