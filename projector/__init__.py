@@ -1,0 +1,1 @@
+"""The projector: a long-running Faust daemon that folds the stream of events into balance summaries."""

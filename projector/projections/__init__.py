@@ -1,0 +1,1 @@
+"""One file a projection: its fold and its row."""
