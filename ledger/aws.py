@@ -1,7 +1,8 @@
 """AWS clients, and AWS's failures in the words of our error tree."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import boto3
@@ -17,7 +18,7 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as BotoConnectionError
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from ledger.errors import ConfigurationError, EndpointError, KinfoldError, ResourceError, ThrottledError
+from ledger.errors import ConfigurationError, EndpointError, KinfoldError, ResourceError, ThrottledError, TransientError
 from ledger.settings import Settings
 
 if TYPE_CHECKING:
@@ -103,22 +104,48 @@ def aws_errors(doing: str) -> Iterator[None]:
 
 
 def wait_for_endpoint(clients: Clients, timeout: float, tell: Callable[[str], None]) -> None:
-    """Wait until DynamoDB and Kinesis answer; ``tell`` gets a line every few seconds while they do not.
+    """Wait until DynamoDB and Kinesis answer; ``tell`` gets a line now and then while they do not.
 
     Raises EndpointError after ``timeout`` seconds.
     """
 
+    def look() -> None:
+        with aws_errors(f"reaching {clients.endpoint}"):
+            clients.dynamodb.list_tables(Limit=1)
+            clients.kinesis.list_streams(Limit=1)
+
+    _wait(look, (TransientError,), timeout, partial(tell, f"waiting for {clients.endpoint} to answer"))
+
+
+def wait_for_tables(clients: Clients, tables: Iterable[str], timeout: float, tell: Callable[[str], None]) -> None:
+    """Wait until each table is ACTIVE; ``tell`` gets a line now and then while one is not.
+
+    Raises ResourceError, which says how to create it, or EndpointError after ``timeout`` seconds.
+    """
+    for table in tables:
+
+        def look(table: str = table) -> None:
+            with aws_errors(f"describing table {table}"):
+                status = clients.dynamodb.describe_table(TableName=table)["Table"]["TableStatus"]
+            if status != "ACTIVE":
+                raise ResourceError(f"table {table} is {status}")
+
+        waiting = f"waiting for table {table}: `kinfold bridge ensure` creates it"
+        _wait(look, (TransientError, ResourceError), timeout, partial(tell, waiting))
+
+
+def _wait(
+    look: Callable[[], None], passing: tuple[type[KinfoldError], ...], timeout: float, tell: Callable[[], None]
+) -> None:
     def waiting(state: RetryCallState) -> None:
         if state.attempt_number % 5 == 1:
-            tell(f"waiting for {clients.endpoint} ({state.seconds_since_start:.0f} s of at most {timeout:.0f} s)")
+            tell()
 
-    for attempt in Retrying(
-        retry=retry_if_exception_type((EndpointError, ThrottledError)),
+    retrying = Retrying(
+        retry=retry_if_exception_type(passing),
         stop=stop_after_delay(timeout),
         wait=wait_random_exponential(0.2, max=2),
         before_sleep=waiting,
         reraise=True,
-    ):
-        with attempt, aws_errors(f"reaching {clients.endpoint}"):
-            clients.dynamodb.list_tables(Limit=1)
-            clients.kinesis.list_streams(Limit=1)
+    )
+    retrying(look)
