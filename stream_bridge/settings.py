@@ -1,0 +1,25 @@
+"""Settings of the bridge, read by its composition root."""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from ledger.settings import Settings
+
+StreamArn = Annotated[
+    str, StringConstraints(pattern=r"^arn:aws[a-z-]*:kinesis:[a-z0-9-]+:[0-9]{12}:stream/[a-zA-Z0-9_.-]+$")
+]
+
+
+class BridgeSettings(Settings):
+    """What the bridge needs beside the shared settings."""
+
+    shards: int | None = Field(
+        None, ge=1, le=10_000, description="shards of a new stream; unset: 1, which carries 1,000 events a second"
+    )
+    stream_arn: StreamArn | None = Field(
+        None, description="where the stream must be; it is compared with the account and region in use"
+    )
+    active_timeout: float = Field(
+        300, ge=0, description="seconds to wait for a stream or destination to become ACTIVE; AWS takes about a minute"
+    )

@@ -1,0 +1,122 @@
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ledger.aws import Clients
+from ledger.errors import ConfigurationError
+from ledger.tables import Names, ensure_table, specs
+from stream_bridge import bridge
+from stream_bridge.bridge import BridgeReport
+from stream_bridge.patience import Patience
+from stream_bridge.stream import Capacity
+
+if TYPE_CHECKING:
+    from mypy_boto3_kinesis import KinesisClient
+
+pytestmark = pytest.mark.integration
+
+
+def ensure(clients: Clients, names: Names, shards: int | None = None, stream_arn: str | None = None) -> BridgeReport:
+    return bridge.ensure(
+        clients,
+        names,
+        Capacity(shards),
+        Patience(60, lambda line: None),
+        stream_arn=stream_arn,
+        region="us-east-1",
+    )
+
+
+def read_all(kinesis: "KinesisClient", stream: str) -> list[dict[str, Any]]:
+    records: list[dict[str, Any]] = []
+    for shard in kinesis.list_shards(StreamName=stream)["Shards"]:
+        iterator = kinesis.get_shard_iterator(
+            StreamName=stream, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+        )["ShardIterator"]
+        records += [json.loads(found["Data"]) for found in kinesis.get_records(ShardIterator=iterator)["Records"]]
+    return records
+
+
+def append(clients: Clients, names: Names, sequence_number: int) -> None:
+    item = {"aggregateId": {"S": "alice"}, "sequenceNumber": {"N": str(sequence_number)}}
+    clients.dynamodb.put_item(TableName=names.events, Item=item)
+
+
+def wait_for_records(clients: Clients, names: Names, count: int) -> list[dict[str, Any]]:
+    deadline = time.monotonic() + 20
+    records = read_all(clients.kinesis, names.stream)
+    while len(records) < count and time.monotonic() < deadline:
+        time.sleep(0.2)
+        records = read_all(clients.kinesis, names.stream)
+    return records
+
+
+def test_everything_is_made_and_an_event_reaches_the_stream(clients: Clients, names: Names) -> None:
+    report = ensure(clients, names, shards=2)
+    assert report.healthy
+    assert set(report.created) == {f"table {spec.name}" for spec in specs(names)} | {f"stream {names.stream}"}
+    assert report.stream is not None
+    assert report.stream.shards == 2
+    append(clients, names, 1)
+    (record,) = wait_for_records(clients, names, 1)
+    assert record["eventName"] == "INSERT"
+    assert record["dynamodb"]["NewImage"]["aggregateId"] == {"S": "alice"}
+
+
+def test_the_second_run_changes_nothing(clients: Clients, names: Names) -> None:
+    first = ensure(clients, names)
+    second = ensure(clients, names)
+    assert second.created == []
+    assert (second.stream, second.destination) == (first.stream, first.destination)
+    assert second.warnings == []
+
+
+def test_runs_at_the_same_time_end_well_and_one_creates_each_thing(clients: Clients, names: Names) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        reports = list(pool.map(lambda _: ensure(clients, names, shards=2), range(4)))
+    assert all(report.healthy for report in reports)
+    created = [name for report in reports for name in report.created]
+    assert len(created) == len(set(created))
+
+
+def test_a_disabled_destination_is_enabled_again(clients: Clients, names: Names) -> None:
+    arn = ensure(clients, names).stream.arn  # type: ignore[union-attr]
+    clients.dynamodb.disable_kinesis_streaming_destination(TableName=names.events, StreamArn=arn)
+    assert not bridge.status(clients, names).healthy
+    report = ensure(clients, names)
+    assert report.healthy
+    assert "events of the disabled spell" in report.warnings[0]
+    append(clients, names, 1)
+    assert len(wait_for_records(clients, names, 1)) == 1
+
+
+def test_another_shard_count_is_said_and_not_changed(clients: Clients, names: Names) -> None:
+    ensure(clients, names, shards=1)
+    report = ensure(clients, names, shards=3)
+    assert report.stream is not None
+    assert report.stream.shards == 1
+    assert "update-shard-count" in report.warnings[0]
+
+
+def test_a_stream_elsewhere_is_refused_before_anything_is_made(clients: Clients, names: Names) -> None:
+    account = clients.sts.get_caller_identity()["Account"]
+    elsewhere = f"arn:aws:kinesis:eu-west-1:{account}:stream/{names.stream}"
+    with pytest.raises(ConfigurationError, match="region eu-west-1"):
+        ensure(clients, names, stream_arn=elsewhere)
+    assert set(bridge.status(clients, names).tables.values()) == {bridge.MISSING}
+    here = f"arn:aws:kinesis:us-east-1:{account}:stream/{names.stream}"
+    assert ensure(clients, names, stream_arn=here).healthy
+
+
+def test_status_names_what_is_missing_and_creates_nothing(clients: Clients, names: Names) -> None:
+    report = bridge.status(clients, names)
+    assert not report.healthy
+    assert (report.stream, report.destination) == (None, None)
+    ensure_table(clients.dynamodb, specs(names)[0])
+    report = bridge.status(clients, names)
+    assert report.tables[names.events] == "ACTIVE"
+    assert not report.healthy
+    assert json.loads(json.dumps(report.to_json()))["healthy"] is False
