@@ -1,0 +1,60 @@
+"""The edge of the app: every request gets a correlation id, every response is counted, no failure passes unanswered."""
+
+from uuid import uuid4
+
+import structlog
+from pydantic import TypeAdapter, ValidationError
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ledger.identifiers import CorrelationId
+from writer.metrics import Metrics
+from writer.problems import CORRELATION_SCOPE_KEY, internal_error, problem_response
+
+log = structlog.get_logger(__name__)
+
+CORRELATION_HEADER = "X-Correlation-ID"
+_CORRELATION_ID: TypeAdapter[str] = TypeAdapter(CorrelationId)
+
+
+class Boundary:
+    """ASGI middleware around everything else."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on under its correlation id; answer 500 when that raises."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        correlation_id = _correlation_id(Headers(scope=scope).get(CORRELATION_HEADER))
+        scope[CORRELATION_SCOPE_KEY] = correlation_id
+        started = False
+
+        async def tell(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                MutableHeaders(scope=message)[CORRELATION_HEADER] = correlation_id
+                self._metrics.responses.labels(str(message["status"])).inc()
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(correlation_id=correlation_id):
+            try:
+                await self._app(scope, receive, tell)
+            except Exception:
+                log.exception("request_failed", method=scope["method"], path=scope["path"][:200])
+                if started:
+                    # The answer is under way and cannot be taken back: let the server cut the connection.
+                    raise
+                await problem_response(scope, internal_error())(scope, receive, tell)
+
+
+def _correlation_id(given: str | None) -> str:
+    """The client's id when it is one; otherwise a new one, for it must not forge a log line."""
+    try:
+        return _CORRELATION_ID.validate_python(given)
+    except ValidationError:
+        return uuid4().hex

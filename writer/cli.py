@@ -1,0 +1,61 @@
+"""``kinfold writer``: the composition root of the writer, the only place that reads its environment."""
+
+from typing import Annotated
+
+import structlog
+import typer
+
+from ledger.aws import Clients
+from ledger.event_store import EventStore
+from ledger.logs import configure_logs
+from ledger.settings import load_settings
+from ledger.tables import Names
+from writer import server
+from writer.accounts import Accounts
+from writer.api import build_api
+from writer.readiness import wait_until_ready
+from writer.settings import WriterSettings
+
+log = structlog.get_logger(__name__)
+
+app = typer.Typer(name="writer", help="The writer: commands in over HTTP, events out.", no_args_is_help=True)
+
+
+@app.callback()
+def _writer() -> None:
+    """The writer: commands in over HTTP, events out."""
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; default KINFOLD_WRITER_HOST.")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port to listen on, 0 for a free one; default KINFOLD_WRITER_PORT."),
+    ] = None,
+) -> None:
+    """Serve the HTTP API until SIGTERM or Ctrl-C, then answer what was accepted and exit 0.
+
+    Waits for the endpoint and the events table first, as long as KINFOLD_ENDPOINT_TIMEOUT says.
+    """
+    with server.signals_end_the_process():
+        settings = load_settings(WriterSettings)
+        configure_logs(settings.log_level, settings.log_format)
+        # One more connection than threads for each probe of /ready, lest it wait for a command's.
+        clients = Clients(settings, connections=settings.writer_threads + 4)
+        names = Names(settings.profile)
+        accounts = Accounts(EventStore(clients.dynamodb, names.events))
+        listening = server.listen(
+            settings.writer_host if host is None else host, settings.writer_port if port is None else port
+        )
+        with listening:
+            wait_until_ready(
+                clients,
+                accounts,
+                names.events,
+                settings.endpoint_timeout,
+                lambda line: log.info("waiting", reason=line),
+            )
+            log.info("serving", url=server.address(listening), table=names.events, endpoint=clients.endpoint)
+            server.serve(build_api(accounts, settings), listening, drain_timeout=settings.writer_drain_timeout)
+            log.info("stopped")

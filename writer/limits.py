@@ -1,0 +1,82 @@
+"""A bound on request bodies, held while they arrive: neither a lie in Content-Length nor its absence passes it.
+
+Starlette has a limit of its own, but it answers in plain text and cuts the client off in mid-sentence.
+"""
+
+from http import HTTPStatus
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from writer.problems import problem, problem_response
+
+#: Bytes of a refused body that are read and dropped before the answer: a client that is still sending when the
+#: connection closes loses the answer. Past this bound, it does.
+DISCARDED: Final = 16 * 1024 * 1024
+
+
+class BodyLimit:
+    """ASGI middleware: a body of more than ``most`` bytes is answered with 413 and reaches nobody."""
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self._app = app
+        self._most = most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with its whole body, or answer 413."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if self._hopeless(Headers(scope=scope)):
+            await self._refuse(scope, receive, send)
+            return
+        first = await self._read(receive)
+        if first is None:
+            await self._refuse(scope, receive, send)
+        else:
+            await self._app(scope, _replay(first, receive), send)
+
+    def _hopeless(self, headers: Headers) -> bool:
+        """Whether the body is announced as too large and reading it first would do no good."""
+        announced = headers.get("content-length", "")
+        # Twenty digits tell enough: Python takes its time over an integer of thousands.
+        size = int(announced[:20]) if announced.isdecimal() else 0
+        asks_first = headers.get("expect", "").lower() == "100-continue"
+        return size > DISCARDED or (asks_first and size > self._most)
+
+    async def _read(self, receive: Receive) -> Message | None:
+        """The whole body as one message, or the client's disconnection; None for a body that is too large."""
+        chunks: list[bytes] = []
+        size, more = 0, True
+        while more and size <= DISCARDED:
+            message = await receive()
+            if message["type"] != "http.request":
+                return message
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size <= self._most:
+                chunks.append(chunk)
+            more = message.get("more_body", False)
+        if size > self._most:
+            return None
+        return {"type": "http.request", "body": b"".join(chunks), "more_body": False}
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        found = problem(
+            "body-too-large",
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"A request body has at most {self._most} bytes.",
+            title="The request body is too large",
+        )
+        await problem_response(scope, found, {"Connection": "close"})(scope, receive, send)
+
+
+def _replay(first: Message, receive: Receive) -> Receive:
+    """A ``receive`` that gives the body already read, and then whatever follows it."""
+    pending = [first]
+
+    async def replay() -> Message:
+        return pending.pop() if pending else await receive()
+
+    return replay

@@ -1,0 +1,62 @@
+"""The routes for whoever runs the writer: health, readiness, metrics.
+
+Coroutines, so that busy threads do not delay them.
+"""
+
+from http import HTTPStatus
+from typing import Final
+
+import anyio
+import structlog
+from anyio.to_thread import run_sync
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.responses import PlainTextResponse, Response
+
+from ledger.errors import KinfoldError
+from writer.accounts import Accounts
+from writer.metrics import Metrics
+from writer.openapi import problems
+from writer.problems import RETRY_AFTER, ProblemError, problem
+from writer.schemas import Health
+
+log = structlog.get_logger(__name__)
+
+#: Seconds in which the events table must answer a probe, less than an orchestrator's usual patience.
+_PROBE_TIMEOUT: Final = 3.0
+#: Probes under way at once. They have threads of their own, or a full pool would look like a lost table.
+_PROBES: Final = 4
+
+
+def operation_routes(accounts: Accounts, metrics: Metrics) -> APIRouter:
+    """``/health``, ``/ready`` and ``/metrics``."""
+    router = APIRouter(tags=["operations"])
+    limiter = anyio.CapacityLimiter(_PROBES)
+
+    @router.get("/health", summary="Is the process alive?", response_model=Health)
+    async def health() -> Health:
+        return Health(status="ok")
+
+    @router.get(
+        "/ready", summary="Can the writer reach the events table?", response_model=Health, responses=problems(503)
+    )
+    async def ready() -> Health:
+        try:
+            with anyio.fail_after(_PROBE_TIMEOUT):
+                await run_sync(accounts.probe, limiter=limiter, abandon_on_cancel=True)
+        except (KinfoldError, TimeoutError) as error:
+            log.warning("not_ready", reason=str(error) or f"no answer in {_PROBE_TIMEOUT:.0f} s")
+            found = problem(
+                "not-ready",
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "The events table cannot be reached. The writer's log has the cause.",
+                title="The writer is not ready",
+            )
+            raise ProblemError(found, {"Retry-After": str(RETRY_AFTER)}) from error
+        return Health(status="ready")
+
+    @router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
+    async def read_metrics() -> Response:
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    return router
