@@ -1,11 +1,12 @@
 """``kinfold writer``: the composition root of the writer, the only place that reads its environment."""
 
+import time
 from typing import Annotated
 
 import structlog
 import typer
 
-from ledger.aws import Clients
+from ledger.aws import Clients, wait_for_endpoint, wait_for_tables
 from ledger.event_store import EventStore
 from ledger.logs import configure_logs
 from ledger.settings import load_settings
@@ -13,7 +14,6 @@ from ledger.tables import Names
 from writer import server
 from writer.accounts import Accounts
 from writer.api import build_api
-from writer.readiness import wait_until_ready
 from writer.settings import WriterSettings
 
 log = structlog.get_logger(__name__)
@@ -45,17 +45,20 @@ def serve(
         clients = Clients(settings, connections=settings.writer_threads + 4)
         names = Names(settings.profile)
         accounts = Accounts(EventStore(clients.dynamodb, names.events))
-        listening = server.listen(
+        bound = server.bind(
             settings.writer_host if host is None else host, settings.writer_port if port is None else port
         )
-        with listening:
-            wait_until_ready(
-                clients,
-                accounts,
-                names.events,
-                settings.endpoint_timeout,
-                lambda line: log.info("waiting", reason=line),
-            )
-            log.info("serving", url=server.address(listening), table=names.events, endpoint=clients.endpoint)
-            server.serve(build_api(accounts, settings), listening, drain_timeout=settings.writer_drain_timeout)
-            log.info("stopped")
+
+        def tell_waiting(reason: str) -> None:
+            log.info("waiting", reason=reason)
+
+        def tell_serving() -> None:
+            log.info("serving", url=server.address(bound), table=names.events, endpoint=clients.endpoint)
+
+        with bound:
+            deadline = time.monotonic() + settings.endpoint_timeout
+            wait_for_endpoint(clients, settings.endpoint_timeout, tell_waiting)
+            wait_for_tables(clients, [names.events], max(0.0, deadline - time.monotonic()), tell_waiting)
+            api = build_api(accounts, settings)
+            server.serve(api, bound, drain_timeout=settings.writer_drain_timeout, on_start=tell_serving)
+        log.info("stopped")

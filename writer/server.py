@@ -2,7 +2,7 @@
 
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -14,35 +14,55 @@ from ledger.errors import ConfigurationError
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Open the listening socket; port 0 takes a free one. Raises ConfigurationError when it cannot be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+def bind(host: str, port: int) -> socket.socket:
+    """Take the address to serve on; port 0 takes a free one. Nobody can connect until ``serve``.
+
+    Raises ConfigurationError when it cannot be had.
+    """
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        return socket.create_server((host, port), family=family, backlog=2048)
+        bound.bind((host, port))
     except OSError as error:
+        bound.close()
         raise ConfigurationError(
-            f"cannot listen on {host} port {port}: {error.strerror or error}; choose another with --host and --port"
+            f"cannot listen on {host} port {port}: {error.strerror}; choose another with --host and --port"
         ) from error
+    return bound
 
 
-def address(listening: socket.socket) -> str:
-    """The URL of a listening socket."""
-    host, port = listening.getsockname()[:2]
+def address(bound: socket.socket) -> str:
+    """The URL of a bound socket."""
+    host, port = bound.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve(app: FastAPI, listening: socket.socket, *, drain_timeout: int) -> None:
-    """Serve until SIGTERM or SIGINT, then answer what was accepted, for at most ``drain_timeout`` seconds."""
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_start = on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_start()
+
+
+def serve(app: FastAPI, bound: socket.socket, *, drain_timeout: int, on_start: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT, then answer what was accepted, for at most ``drain_timeout`` seconds.
+
+    ``on_start`` is called once connections are accepted.
+    """
     config = uvicorn.Config(
         app,
         lifespan="on",
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=drain_timeout,
     )
     with _signals_handled(_noted):
-        uvicorn.Server(config).run(sockets=[listening])
+        _Server(config, on_start).run(sockets=[bound])
 
 
 @contextmanager
