@@ -1,0 +1,28 @@
+"""Settings of the projector."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from ledger.settings import Settings
+
+
+class ProjectorSettings(Settings):
+    """What ``kinfold projector run`` reads from the environment."""
+
+    projector_host: str = Field("127.0.0.1", min_length=1, description="address of the projector's web server")
+    projector_port: int = Field(6066, ge=1, le=65535, description="port of the projector's web server")
+    worker_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,128}$")] | None = Field(
+        None, description="stable and unique per replica: a restarted worker takes its own leases back at once"
+    )
+    start: Literal["trim-horizon", "latest"] | datetime = Field(
+        "trim-horizon", description="where a shard without a checkpoint starts: trim-horizon, latest or an ISO time"
+    )
+    batch_size: int = Field(1000, ge=1, le=10_000, description="records in one GetRecords call")
+    poll_interval: float = Field(
+        0.25, ge=0.2, le=10, description="seconds between two reads of a shard; Kinesis allows five reads a second"
+    )
+    failover_time: float = Field(10, ge=1, le=300, description="seconds after which a silent worker's leases are taken")
+    cache_size: int = Field(100_000, ge=0, description="summaries kept in memory, about 1 KB each")
+    write_concurrency: int = Field(4, ge=1, le=64, description="bulk writes under way at once")

@@ -1,0 +1,191 @@
+"""The engine on real tables: what it costs, and what it does with events that it cannot apply."""
+
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from ledger.account import Account
+from ledger.aws import Clients
+from ledger.errors import EndpointError
+from ledger.event_store import EventStore
+from ledger.events import DomainEvent, FundsDeposited
+from ledger.stored_event import StoredEvent
+from ledger.tables import Names
+from projector.errors import UnprojectableEventError
+from projector.metrics import Metrics
+from projector.projections.balance_summary import BalanceSummary
+from projector.projector import Projector
+from projector.read_model import SummaryTable
+
+pytestmark = pytest.mark.integration
+
+
+def deposits(count: int) -> list[DomainEvent]:
+    return [FundsDeposited(amount=Decimal(1), currency="EUR") for _ in range(count)]
+
+
+def append(store: EventStore, count: int, account_id: str | None = None) -> list[StoredEvent]:
+    """Append ``count`` deposits of 1.00 to a new account."""
+    account_id = account_id or f"acc-{uuid.uuid4().hex}"
+    return store.append(account_id, deposits(count), 0, aggregate_type="account", correlation_id="test").events
+
+
+def value(metrics: Metrics, name: str) -> float:
+    sample = metrics.registry.get_sample_value(f"kinfold_projector_{name}_total")
+    assert sample is not None
+    return sample
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+def projector(store: EventStore, summaries: SummaryTable, metrics: Metrics) -> Projector:
+    return Projector(store, summaries, metrics)
+
+
+def balance_of(summaries: SummaryTable, account_id: str) -> BalanceSummary:
+    summary = summaries.get(account_id)
+    assert summary is not None
+    return summary
+
+
+def test_a_batch_is_one_write_an_account_and_a_steady_state_reads_nothing(
+    store: EventStore, projector: Projector, summaries: SummaryTable, calls: Counter[str]
+) -> None:
+    accounts = [append(store, 3) for _ in range(30)]
+    projector.apply([event for events in accounts for event in events[:2]])
+    calls.clear()
+    projector.apply([events[2] for events in accounts])
+    assert calls == {"BatchExecuteStatement": 2}, "30 accounts: one call of 25 statements and one of 5"
+    assert {balance_of(summaries, events[0].aggregate_id).balance for events in accounts} == {Decimal(3)}
+
+
+def test_a_known_duplicate_costs_no_call(
+    store: EventStore, projector: Projector, calls: Counter[str], metrics: Metrics
+) -> None:
+    events = append(store, 3)
+    projector.apply(events)
+    calls.clear()
+    projector.apply([events[1], events[1], events[2]])
+    assert not calls
+    assert (value(metrics, "applied"), value(metrics, "duplicates")) == (3, 3)
+
+
+def test_a_gap_is_read_from_the_event_store_in_one_query(
+    store: EventStore, projector: Projector, summaries: SummaryTable, calls: Counter[str], metrics: Metrics
+) -> None:
+    events = append(store, 20)
+    projector.apply(events[:2])
+    calls.clear()
+    projector.apply([events[3], events[9], events[19]])
+    assert calls == {"Query": 1, "BatchExecuteStatement": 1}
+    assert balance_of(summaries, events[0].aggregate_id).version == 20
+    assert (value(metrics, "applied"), value(metrics, "gaps_repaired")) == (20, 1)
+
+
+def test_a_lost_condition_is_read_again_and_nothing_is_applied_twice(
+    store: EventStore, projector: Projector, summaries: SummaryTable, metrics: Metrics
+) -> None:
+    events = append(store, 5)
+    projector.apply(events[:1])
+    Projector(store, summaries, Metrics()).apply(events[:4])
+    projector.apply(events[1:])
+    assert balance_of(summaries, events[0].aggregate_id).balance == Decimal(5)
+    assert (value(metrics, "lost_conditions"), value(metrics, "applied"), value(metrics, "duplicates")) == (1, 2, 3)
+
+
+def test_a_cache_smaller_than_the_batch_only_costs_reads(
+    store: EventStore, summaries: SummaryTable, metrics: Metrics
+) -> None:
+    accounts = [append(store, 2) for _ in range(5)]
+    projector = Projector(store, summaries, metrics, cache_size=2)
+    for index in (0, 1):
+        projector.apply([events[index] for events in accounts])
+    assert {balance_of(summaries, events[0].aggregate_id).version for events in accounts} == {2}
+
+
+def test_an_event_that_cannot_be_applied_holds_up_its_own_account_only(
+    clients: Clients, ledger_tables: Names, store: EventStore, projector: Projector, summaries: SummaryTable
+) -> None:
+    good, bad = append(store, 2), append(store, 2)
+    poison = StoredEvent(
+        bad[0].aggregate_id, 3, "account", "FundsDeposited", '{"amount":"ten","currency":"EUR"}', "t", "test"
+    )
+    clients.dynamodb.put_item(TableName=ledger_tables.events, Item=poison.to_item())
+    with pytest.raises(UnprojectableEventError, match=f"account {poison.aggregate_id}: event 3") as refusal:
+        projector.apply([poison, *bad, *good])
+    assert "ten" not in str(refusal.value)
+    assert balance_of(summaries, good[0].aggregate_id).version == 2
+    assert balance_of(summaries, bad[0].aggregate_id).version == 2, "its own events up to the one before"
+
+
+def test_an_event_that_the_store_does_not_hold_is_refused(store: EventStore, projector: Projector) -> None:
+    events = append(store, 1)
+    phantom = StoredEvent(
+        events[0].aggregate_id, 3, "account", "FundsDeposited", events[0].payload, events[0].occurred_at, "test"
+    )
+    with pytest.raises(
+        UnprojectableEventError, match=r"event 2 cannot be applied: .* the event store does not hold it"
+    ):
+        projector.apply([*events, phantom])
+
+
+@pytest.mark.parametrize("operation", ["BatchExecuteStatement", "BatchGetItem", "Query"])
+def test_a_passing_fault_is_raised_as_transient_and_the_same_events_go_again(
+    operation: str,
+    clients: Clients,
+    ledger_tables: Names,
+    store: EventStore,
+    executor: Any,
+    fail_next: Callable[[str, BaseException], None],
+) -> None:
+    summaries = SummaryTable(clients.dynamodb, ledger_tables.balance_summary(), executor, patience=0)
+    projector = Projector(store, summaries, Metrics())
+    events = append(store, 4)
+    fail_next(operation, EndpointConnectionError(endpoint_url="http://example.invalid"))
+    with pytest.raises(EndpointError):
+        projector.apply([events[3]])
+    projector.apply([events[3]])
+    assert balance_of(summaries, events[0].aggregate_id).balance == Decimal(4)
+
+
+def test_throttling_is_waited_for(
+    store: EventStore,
+    projector: Projector,
+    summaries: SummaryTable,
+    fail_next: Callable[[str, BaseException], None],
+) -> None:
+    events = append(store, 2)
+    throttled = ClientError({"Error": {"Code": "ThrottlingException", "Message": ""}}, "BatchExecuteStatement")
+    fail_next("BatchExecuteStatement", throttled)
+    projector.apply(events)
+    assert balance_of(summaries, events[0].aggregate_id).version == 2
+
+
+def test_the_account_and_its_summary_agree(store: EventStore, projector: Projector, summaries: SummaryTable) -> None:
+    account = Account("acc-agree")
+    decisions: tuple[Callable[[], list[DomainEvent]], ...] = (
+        lambda: account.deposit(Decimal("100.00"), "EUR"),
+        lambda: account.place_bet("b1", Decimal("40.00"), "EUR"),
+        lambda: account.settle_bet("b1", Decimal("90.50"), "EUR"),
+        lambda: account.withdraw(Decimal("0.50"), "EUR"),
+    )
+    for decide in decisions:
+        for event in decide():
+            stored = store.append(
+                "acc-agree", [event], account.version, aggregate_type="account", correlation_id="test"
+            ).events
+            account.apply(event)
+            projector.apply(stored)
+    summary = balance_of(summaries, "acc-agree")
+    assert (summary.version, summary.balance, summary.staked, summary.paid_out) == (
+        4, Decimal("150.00"), Decimal("40.00"), Decimal("90.50"),
+    )  # fmt: skip

@@ -1,0 +1,72 @@
+"""The fold of the balance summary, and its row."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+
+from ledger.account import Account
+from ledger.errors import RefusedError
+from ledger.events import DomainEvent, FundsDeposited, encode_payload
+from ledger.stored_event import StoredEvent
+from projector.errors import UnprojectableEventError
+from projector.projections.balance_summary import COLUMNS, BalanceSummary, evolve, from_item, to_values
+from tests.histories import histories
+
+
+def stored(events: list[DomainEvent], account_id: str = "acc-1") -> list[StoredEvent]:
+    return [
+        StoredEvent(account_id, number, "account", event.event_type, encode_payload(event), f"t{number}", "corr")
+        for number, event in enumerate(events, start=1)
+    ]
+
+
+def fold(events: list[StoredEvent]) -> BalanceSummary | None:
+    summary = None
+    for event in events:
+        summary = evolve(summary, event)
+    return summary
+
+
+@given(histories())
+def test_the_fold_agrees_with_the_accounts_own(events: list[DomainEvent]) -> None:
+    account = Account.reconstitute("acc-1", events)
+    summary = fold(stored(events))
+    assert summary is not None
+    assert (summary.version, summary.balance, summary.currency) == (account.version, account.balance, account.currency)
+    assert summary.balance == summary.deposited - summary.withdrawn - summary.staked + summary.paid_out
+
+
+@given(histories())
+def test_a_row_gives_back_the_summary(events: list[DomainEvent]) -> None:
+    summary = fold(stored(events))
+    assert summary is not None
+    item = dict(zip(COLUMNS, to_values(summary), strict=True)) | {"aggregateId": {"S": "acc-1"}}
+    assert from_item(item) == summary
+
+
+def test_another_currency_is_refused() -> None:
+    events = stored(
+        [FundsDeposited(amount=Decimal(1), currency="EUR"), FundsDeposited(amount=Decimal(1), currency="USD")]
+    )
+    with pytest.raises(UnprojectableEventError, match="event 2 cannot be applied: it is in USD, the account in EUR"):
+        fold(events)
+
+
+def test_an_overdraft_is_refused_with_its_figures() -> None:
+    account = Account("acc-1")
+    events = account.deposit(Decimal("1.50"), "EUR")
+    account.apply(events[0])
+    with pytest.raises(RefusedError):
+        account.withdraw(Decimal(2), "EUR")
+    forged = stored(events)
+    forged.append(
+        StoredEvent("acc-1", 2, "account", "FundsWithdrawn", '{"amount":"2.00","currency":"EUR"}', "t2", "corr")
+    )
+    with pytest.raises(UnprojectableEventError, match=r"takes the balance of 1\.50 to -0\.50"):
+        fold(forged)
+
+
+def test_an_unknown_event_type_is_named() -> None:
+    with pytest.raises(UnprojectableEventError, match="event 1 cannot be applied: unknown event type 'BonusGranted'"):
+        fold([StoredEvent("acc-1", 1, "account", "BonusGranted", "{}", "t", "corr")])
