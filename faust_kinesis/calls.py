@@ -1,0 +1,68 @@
+"""Blocking AWS calls, made from the event loop in threads of their own and repeated while they may still succeed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
+
+from faust_kinesis.retries import code_of, delay, is_transient, should_log
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class Calls:
+    """A bounded pool of threads for one kind of call, so that slow reads never delay the renewal of a lease."""
+
+    def __init__(self, threads: int, name: str, **fields: str) -> None:
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=f"faust-kinesis-{name}")
+        self._fields = fields
+        self._rng = random.Random()  # noqa: S311 - jitter, no secret
+
+    async def once(self, call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Make the call in a thread. A cancellation leaves the thread to finish by itself."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, lambda: call(*args, **kwargs))
+
+    async def until_answered(self, action: str, call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Make the call, and again with backoff while it fails transiently, for as long as that lasts.
+
+        `action` is what is tried, for the log: "read shardId-0", say. Any other failure is raised as it came.
+        """
+
+        def wait(state: RetryCallState) -> float:
+            return delay(state.attempt_number, self._rng.random())
+
+        def say(state: RetryCallState) -> None:
+            if should_log(state.attempt_number) and state.outcome is not None:
+                self._say_failed(action, state.attempt_number, state.outcome.exception())
+
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception(is_transient), wait=wait, before_sleep=say, sleep=asyncio.sleep, reraise=True
+        ):
+            with attempt:
+                return await self.once(call, *args, **kwargs)
+        raise AssertionError("retrying ended without an answer")
+
+    def close(self) -> None:
+        """Take no more calls. Running ones are left to end by themselves."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _say_failed(self, action: str, attempt: int, error: BaseException | None) -> None:
+        log.warning(
+            "Could not %s (attempt %d), trying again: %s",
+            action,
+            attempt,
+            error,
+            extra={
+                "action": "call_retried",
+                "attempt": attempt,
+                "error_code": code_of(error) if error else "",
+                **self._fields,
+            },
+        )

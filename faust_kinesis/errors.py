@@ -1,0 +1,67 @@
+"""Errors of the transport.
+
+FaustKinesisError
++-- TransientError              passes by itself; the transport has already retried for as long as it was allowed to
+|   +-- NotSentError            the worker stopped before a record was put
++-- PermanentError              no retry can help: the worker stops, non-zero
+|   +-- ConfigurationError      the app, its agents or its options cannot work with this transport
+|   +-- AccessRefusedError      credentials or permissions
+|   +-- StreamGoneError         the stream was deleted while it was read
+|   +-- CheckpointRefusedError  the stored checkpoint does not belong to this stream
+|   +-- RequestRefusedError     the service says that the request itself is wrong
+|   +-- RecordRefusedError      one record cannot be put: too large, bad key, headers
++-- LeaseLostError              another worker has the shard: it stops here, the others go on
+"""
+
+from __future__ import annotations
+
+
+class FaustKinesisError(Exception):
+    """Root of everything this package raises on purpose."""
+
+
+class TransientError(FaustKinesisError):
+    """Throttling, network or a fault of the service, which passes by itself."""
+
+
+class NotSentError(TransientError):
+    """The worker stopped while the record was still waiting to be put. It may be sent again."""
+
+
+class PermanentError(FaustKinesisError):
+    """A fault which no retry mends. Somebody must act."""
+
+
+class ConfigurationError(PermanentError):
+    """The app, its agents or its options do not fit this transport."""
+
+
+class AccessRefusedError(PermanentError):
+    """Credentials are missing or expired, or a permission is."""
+
+
+class StreamGoneError(PermanentError):
+    """The stream was there and is not any more."""
+
+
+class CheckpointRefusedError(PermanentError):
+    """Kinesis does not know the stored sequence number: the stream was made anew under the same name, as a rule."""
+
+
+class RequestRefusedError(PermanentError):
+    """The service refused a request as wrong."""
+
+
+class RecordRefusedError(PermanentError):
+    """A record which Kinesis can never take."""
+
+
+class LeaseLostError(FaustKinesisError):
+    """A conditional write on a lease found another owner or another counter.
+
+    Nothing was written. Whoever has the lease now goes on from the stored checkpoint.
+    """
+
+    def __init__(self, shard_id: str, action: str) -> None:
+        super().__init__(f"the lease of {shard_id} is another worker's: it was not {action}")
+        self.shard_id = shard_id

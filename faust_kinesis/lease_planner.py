@@ -1,0 +1,85 @@
+"""Which leases to take. Pure: what is seen and the time come in as data, a decision comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from faust_kinesis.leases import Lease
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    counter: int
+    owner: str | None
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseSights:
+    """When each lease's counter or owner was last seen to change, by this process's own monotonic clock.
+
+    So two machines never compare their clocks (KCL's algorithm): a lease has expired when it was *watched* standing
+    still.
+    """
+
+    sights: Mapping[str, _Sight]
+
+    @classmethod
+    def none(cls) -> LeaseSights:
+        """Before the first look."""
+        return cls({})
+
+    def after(self, leases: Mapping[str, Lease], now: float) -> LeaseSights:
+        """The sights after looking at all the leases at `now`."""
+        return LeaseSights({key: self._look(lease, now) for key, lease in leases.items()})
+
+    def stood_still(self, key: str, now: float) -> float:
+        """Seconds for which the lease was seen unchanged."""
+        return now - self.sights[key].since if key in self.sights else 0.0
+
+    def _look(self, lease: Lease, now: float) -> _Sight:
+        before = self.sights.get(lease.key)
+        if before and (before.counter, before.owner) == (lease.counter, lease.owner):
+            return before
+        return _Sight(lease.counter, lease.owner, now)
+
+
+def leases_to_take(
+    leases: Mapping[str, Lease],
+    sights: LeaseSights,
+    *,
+    worker_id: str,
+    held: Collection[str],
+    now: float,
+    failover_time: float,
+) -> list[Lease]:
+    """The leases this worker should take now, oldest shard first.
+
+    It takes every lease that nobody has, that is its own from an earlier run, or whose counter has stood still for
+    `failover_time`; never one of an ended shard, and none whose parents are not ended: children come after parents.
+    """
+
+    def is_free(lease: Lease) -> bool:
+        if lease.owner is None or (lease.owner == worker_id and not lease.handing_over):
+            return True
+        return sights.stood_still(lease.key, now) > failover_time
+
+    return [
+        lease
+        for _, lease in sorted(leases.items())
+        if lease.key not in held and not lease.ended and parents_are_done(lease, leases) and is_free(lease)
+    ]
+
+
+def parents_are_done(lease: Lease, leases: Mapping[str, Lease]) -> bool:
+    """Whether every parent is checkpointed as ended.
+
+    A parent without a lease is history before the first start, or was ended and has left the stream since.
+    """
+    return all(leases[parent].ended for parent in lease.parents if parent in leases)
+
+
+def leases_to_forget(leases: Mapping[str, Lease], listed: Collection[str]) -> list[Lease]:
+    """The leases of ended shards that have left the stream: no use is left in them."""
+    return [lease for lease in leases.values() if lease.ended and lease.key not in listed]

@@ -1,0 +1,261 @@
+"""Leases in KCL 3's table format: who reads a shard, and how far it is done.
+
+The table has KCL's keys and attributes (DynamoDBLeaseSerializer, single-stream mode: the lease key is the shard id), so
+that KCL can go on where this source stopped, and the other way round. Rows are changed attribute by attribute: whatever
+else KCL keeps in them stays. `startTimestamp` and `holderProcess` are attributes of our own, which KCL passes over.
+
+Every write but the creation is conditional on the owner and the counter last seen, and raises the counter by one. So a
+worker that lost a lease, without knowing it yet, can neither checkpoint nor renew nor release it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from botocore.exceptions import ClientError
+
+from faust_kinesis.errors import LeaseLostError
+from faust_kinesis.progress import SHARD_END
+from faust_kinesis.retries import code_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+TRIM_HORIZON = "TRIM_HORIZON"
+LATEST = "LATEST"
+AT_TIMESTAMP = "AT_TIMESTAMP"
+
+_OWNER_INDEX = "LeaseOwnerToLeaseKeyIndex"
+_HELD = "leaseOwner = :me AND leaseCounter = :seen"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A row of the table.
+
+    `checkpoint` is a sequence number, or TRIM_HORIZON, LATEST, AT_TIMESTAMP or SHARD_END. `start_at` belongs to LATEST
+    and AT_TIMESTAMP: the moment they mean. `handing_over` is set while KCL moves the lease from one worker to another.
+    `holder` tells processes with the same worker id apart.
+    """
+
+    key: str
+    checkpoint: str
+    owner: str | None = None
+    counter: int = 0
+    parents: frozenset[str] = frozenset()
+    starting_hash_key: str | None = None
+    ending_hash_key: str | None = None
+    start_at: datetime | None = None
+    handing_over: bool = False
+    holder: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the shard was read to its end and all of it is done."""
+        return self.checkpoint == SHARD_END
+
+
+class LeaseTable:
+    """The lease table. Its methods block; each is one request, or pages of one. DynamoDB's errors come as they are."""
+
+    def __init__(self, dynamodb: DynamoDBClient, name: str) -> None:
+        self._dynamodb = dynamodb
+        self._holder = uuid4().hex
+        self.name = name
+
+    def is_active(self) -> bool | None:
+        """Whether the table can be used; None when there is none."""
+        try:
+            return self._dynamodb.describe_table(TableName=self.name)["Table"]["TableStatus"] in {"ACTIVE", "UPDATING"}
+        except ClientError as error:
+            if code_of(error) == "ResourceNotFoundException":
+                return None
+            raise
+
+    def create(self) -> None:
+        """Create the table with KCL's index over owners, billed by request. No error when another worker was faster."""
+        try:
+            self._dynamodb.create_table(
+                TableName=self.name,
+                BillingMode="PAY_PER_REQUEST",
+                AttributeDefinitions=[
+                    {"AttributeName": "leaseKey", "AttributeType": "S"},
+                    {"AttributeName": "leaseOwner", "AttributeType": "S"},
+                ],
+                KeySchema=[{"AttributeName": "leaseKey", "KeyType": "HASH"}],
+                GlobalSecondaryIndexes=[
+                    {
+                        "IndexName": _OWNER_INDEX,
+                        "KeySchema": [
+                            {"AttributeName": "leaseOwner", "KeyType": "HASH"},
+                            {"AttributeName": "leaseKey", "KeyType": "RANGE"},
+                        ],
+                        "Projection": {"ProjectionType": "KEYS_ONLY"},
+                    }
+                ],
+            )
+        except ClientError as error:
+            if code_of(error) != "ResourceInUseException":
+                raise
+
+    def scan(self) -> dict[str, Lease]:
+        """All leases by key, read consistently."""
+        pages = self._dynamodb.get_paginator("scan").paginate(TableName=self.name, ConsistentRead=True)
+        rows = (row for page in pages for row in page["Items"])
+        return {lease.key: lease for lease in map(_lease_of, rows) if lease is not None}
+
+    def add(self, lease: Lease) -> bool:
+        """Create the row of a new lease; False when it is there already, whatever it says."""
+        row: dict[str, AttributeValueTypeDef] = {
+            "leaseKey": {"S": lease.key},
+            "leaseCounter": {"N": "0"},
+            "checkpoint": {"S": lease.checkpoint},
+            "checkpointSubSequenceNumber": {"N": "0"},
+            "ownerSwitchesSinceCheckpoint": {"N": "0"},
+        }
+        if lease.parents:
+            row["parentShardId"] = {"SS": sorted(lease.parents)}
+        if lease.starting_hash_key is not None and lease.ending_hash_key is not None:
+            row |= {"startingHashKey": {"S": lease.starting_hash_key}, "endingHashKey": {"S": lease.ending_hash_key}}
+        if lease.start_at is not None:
+            row["startTimestamp"] = {"N": str(int(lease.start_at.timestamp() * 1000))}
+        try:
+            self._dynamodb.put_item(TableName=self.name, Item=row, ConditionExpression="attribute_not_exists(leaseKey)")
+        except ClientError as error:
+            if code_of(error) == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+    def take(self, lease: Lease, owner: str) -> Lease:
+        """Make `owner` the owner, from whoever had it, if the row is still as `lease` was seen.
+
+        Raises LeaseLostError: somebody else wrote to it in the meantime.
+        """
+        switches = " ADD ownerSwitchesSinceCheckpoint :one" if lease.owner not in {None, owner} else ""
+        values: dict[str, AttributeValueTypeDef] = {
+            ":me": {"S": owner},
+            ":seen": {"N": str(lease.counter)},
+            ":next": {"N": str(lease.counter + 1)},
+            ":holder": {"S": self._holder},
+        }
+        if switches:
+            values[":one"] = {"N": "1"}
+        taken = replace(lease, owner=owner, counter=lease.counter + 1, handing_over=False, holder=self._holder)
+        self._write(
+            taken,
+            "taken",
+            f"SET leaseOwner = :me, leaseCounter = :next, holderProcess = :holder REMOVE checkpointOwner{switches}",
+            "leaseCounter = :seen",
+            values,
+        )
+        return taken
+
+    def renew(self, lease: Lease) -> Lease:
+        """Raise the counter of a lease that is held, so that others see its owner alive.
+
+        Raises LeaseLostError: it is held no more.
+        """
+        return self._write_held(replace(lease, counter=lease.counter + 1), "renewed", "SET leaseCounter = :next", {})
+
+    def checkpoint(self, lease: Lease, checkpoint: str, children: frozenset[str] = frozenset()) -> Lease:
+        """Write how far a held lease's shard is done; renews it too. With SHARD_END come the shard's `children`.
+
+        The caller moves forwards only: it knows the checkpoint from when it took the lease, and nobody else can have
+        written since.
+
+        Raises LeaseLostError: it is held no more, and nothing was written.
+        """
+        values: dict[str, AttributeValueTypeDef] = {":checkpoint": {"S": checkpoint}, ":zero": {"N": "0"}}
+        update = (
+            "SET leaseCounter = :next, checkpoint = :checkpoint, checkpointSubSequenceNumber = :zero,"
+            " ownerSwitchesSinceCheckpoint = :zero"
+        )
+        if children:
+            update += ", childShardIds = :children"
+            values[":children"] = {"SS": sorted(children)}
+        update += " REMOVE pendingCheckpoint, pendingCheckpointSubSequenceNumber, pendingCheckpointState"
+        moved = replace(lease, counter=lease.counter + 1, checkpoint=checkpoint)
+        return self._write_held(moved, "checkpointed", update, values)
+
+    def release(self, lease: Lease) -> Lease:
+        """Leave a held lease without an owner, so that any worker may take it at once.
+
+        Raises LeaseLostError: it is held no more.
+        """
+        update = "SET leaseCounter = :next REMOVE leaseOwner, checkpointOwner"
+        return replace(self._write_held(replace(lease, counter=lease.counter + 1), "released", update, {}), owner=None)
+
+    def forget(self, lease: Lease) -> None:
+        """Delete the lease of an ended shard. No error when it is gone; untouched when it is not ended any more."""
+        try:
+            self._dynamodb.delete_item(
+                TableName=self.name,
+                Key={"leaseKey": {"S": lease.key}},
+                ConditionExpression="checkpoint = :end",
+                ExpressionAttributeValues={":end": {"S": SHARD_END}},
+            )
+        except ClientError as error:
+            if code_of(error) != "ConditionalCheckFailedException":
+                raise
+
+    def _write_held(self, after: Lease, done: str, update: str, values: Mapping[str, Any]) -> Lease:
+        held = {
+            ":me": {"S": str(after.owner)},
+            ":seen": {"N": str(after.counter - 1)},
+            ":next": {"N": str(after.counter)},
+        }
+        self._write(after, done, update, _HELD, {**held, **values})
+        return after
+
+    def _write(self, after: Lease, done: str, update: str, condition: str, values: Mapping[str, Any]) -> None:
+        try:
+            self._dynamodb.update_item(
+                TableName=self.name,
+                Key={"leaseKey": {"S": after.key}},
+                UpdateExpression=update,
+                ConditionExpression=condition,
+                ExpressionAttributeValues=values,
+            )
+        except ClientError as error:
+            if code_of(error) != "ConditionalCheckFailedException":
+                raise
+            if not self._is_written(after):
+                raise LeaseLostError(after.key, done) from error
+
+    def _is_written(self, after: Lease) -> bool:
+        """Whether the row is just as the refused write would have left it.
+
+        Then it was this write: a first attempt had succeeded, its answer was lost, and the repetition was refused.
+        """
+        row = self._dynamodb.get_item(TableName=self.name, Key={"leaseKey": {"S": after.key}}, ConsistentRead=True)
+        now = _lease_of(row.get("Item", {}))
+        return now is not None and (now.holder, now.counter, now.checkpoint) == (
+            self._holder,
+            after.counter,
+            after.checkpoint,
+        )
+
+
+def _lease_of(row: Mapping[str, Any]) -> Lease | None:
+    """None for a row that is not a lease: KCL 3.5 and later may keep others, which it marks by an `entityType`."""
+    if not row or row.get("entityType", {}).get("S", "LEASE") != "LEASE":
+        return None
+    start_ms = row.get("startTimestamp", {}).get("N")
+    return Lease(
+        key=row["leaseKey"]["S"],
+        checkpoint=row["checkpoint"]["S"],
+        owner=row.get("leaseOwner", {}).get("S"),
+        counter=int(row.get("leaseCounter", {}).get("N", "0")),
+        parents=frozenset(row.get("parentShardId", {}).get("SS", ())),
+        starting_hash_key=row.get("startingHashKey", {}).get("S"),
+        ending_hash_key=row.get("endingHashKey", {}).get("S"),
+        start_at=datetime.fromtimestamp(int(start_ms) / 1000, UTC) if start_ms else None,
+        handing_over="checkpointOwner" in row,
+        holder=row.get("holderProcess", {}).get("S"),
+    )

@@ -1,0 +1,77 @@
+"""What can be set, and its defaults."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from yarl import URL
+
+from faust_kinesis.errors import ConfigurationError
+
+StartingPosition = Literal["trim-horizon", "latest"] | AwareDatetime
+"""Where a shard without a checkpoint starts: its oldest record, its end, or a moment."""
+
+
+class KinesisOptions(BaseModel):
+    """Options of the transport. Times are seconds.
+
+    The bound on memory is `buffer_batches` times `batch_size` records a shard (GetRecords gives at most 10 MiB a call).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    application: str = Field(min_length=3, max_length=255, pattern=r"^[a-zA-Z0-9_.-]+$")
+    """The lease table's name, which is KCL's application name. One stream per application."""
+    worker_id: str = Field(min_length=1)
+    """Stable over restarts and unique per replica: a worker takes its own leases back at once."""
+    start: StartingPosition = "trim-horizon"
+    """Only for shards without a lease."""
+    batch_size: int = Field(default=1000, ge=1, le=10_000)
+    """Most records in a batch: GetRecords' Limit."""
+    poll_interval: float = Field(default=0.25, gt=0)
+    """Between two reads of a shard. Kinesis allows five reads a second a shard, over all its readers."""
+    buffer_batches: int = Field(default=2, ge=1)
+    """Most batches of a shard read and not completed; no read happens beyond it."""
+    checkpoint_interval: float = Field(default=1.0, ge=0)
+    """Least time between two checkpoints of a shard. What was completed since comes again after a crash."""
+    failover_time: float = Field(default=10.0, gt=0)
+    """How long a lease's counter must stand still before another worker takes it; renewed three times as often."""
+    shard_sync_interval: float = Field(default=10.0, gt=0)
+    """Between two listings of the stream's shards. The end of a shard causes one at once."""
+    stop_timeout: float = Field(default=30.0, gt=0)
+    """How long a stop waits for the batches in hand, for the last checkpoints and for records to be put."""
+    read_threads: int = Field(default=8, ge=1, le=256)
+    """Threads for reading; a read is a blocking call of some 10 to 100 ms."""
+    lease_table_create: bool = True
+    """Create the lease table when it is missing; False where only infrastructure code may create tables."""
+
+    @field_validator("start")
+    @classmethod
+    def _in_utc(cls, start: StartingPosition) -> StartingPosition:
+        return start.astimezone(UTC) if isinstance(start, datetime) else start
+
+    @property
+    def renew_interval(self) -> float:
+        """Between two renewals of a lease and two looks at everybody's: a third of `failover_time`, as KCL does it."""
+        return self.failover_time / 3
+
+
+def options_from_url(url: URL, app_id: str) -> KinesisOptions:
+    """Read the options from a broker URL's query, `kinesis://?application=a&start=latest`.
+
+    The application is the app's id and the worker id this host's name unless they are given.
+
+    Raises ConfigurationError: an option is unknown or its value is not allowed; all that is wrong is named.
+    """
+    given: Mapping[str, str] = {"application": app_id, "worker_id": socket.gethostname(), **url.query}
+    try:
+        return KinesisOptions.model_validate(given)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{detail['loc'][0] if detail['loc'] else 'options'}: {detail['msg']}" for detail in error.errors()
+        )
+        raise ConfigurationError(f"the broker URL {url} has options that cannot work: {wrong}") from error

@@ -1,0 +1,134 @@
+"""Faust's producer, over PutRecords."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any, cast
+from uuid import uuid4
+
+from faust.transport.producer import Producer as FaustProducer
+from faust.types import TP, HeadersArg, RecordMetadata
+from typing_extensions import override
+
+from faust_kinesis.calls import Calls
+from faust_kinesis.errors import RecordRefusedError
+from faust_kinesis.outbox import LARGEST_RECORD
+from faust_kinesis.stream_writer import StreamWriter
+
+if TYPE_CHECKING:
+    from faust_kinesis.transport import Transport
+
+_LONGEST_KEY = 256
+_PUT_THREADS = 4
+
+
+class Producer(FaustProducer):
+    """Sends to any number of streams; each has a `StreamWriter` of its own, made at the first record."""
+
+    def __post_init__(self) -> None:
+        """Faust calls it at the end of the construction."""
+        self._writers: dict[str, StreamWriter] = {}
+        self._calls: Calls | None = None
+
+    @override
+    async def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None,
+        timestamp: float | None,
+        headers: HeadersArg | None,
+        *,
+        transactional_id: str | None = None,
+    ) -> Awaitable[RecordMetadata]:
+        """Give a record to be put to the stream `topic`; waits only while too many are waiting.
+
+        The key is the partition key; without one, the record goes to any shard. Records of one key keep their order.
+        `timestamp` is passed over: Kinesis stamps records itself. The awaitable answers as `StreamWriter.add` says.
+
+        Raises RecordRefusedError: Kinesis could never take the record.
+        """
+        data = value or b""
+        partition_key = _partition_key(key)
+        if headers:
+            raise RecordRefusedError(f"a record to stream {topic} has headers, and Kinesis has none: {sorted(headers)}")
+        if partition is not None:
+            raise RecordRefusedError(
+                f"a record to stream {topic} names a partition; Kinesis chooses the shard by the key"
+            )
+        if len(data) + len(partition_key.encode()) > LARGEST_RECORD:
+            raise RecordRefusedError(f"a record of {len(data)} bytes to stream {topic} is over {LARGEST_RECORD} bytes")
+        return await self._writer(topic).add(partition_key, data)
+
+    @override
+    async def send_and_wait(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None,
+        timestamp: float | None,
+        headers: HeadersArg | None,
+        *,
+        transactional_id: str | None = None,
+    ) -> RecordMetadata:
+        """Put a record and wait until Kinesis has it. Raises as `send` and its awaitable do."""
+        return await (await self.send(topic, key, value, partition, timestamp, headers))
+
+    @override
+    async def flush(self) -> None:
+        """Wait until all that was sent is put or has failed; while the app stops, at most `stop_timeout` seconds."""
+        limit = self._transport.options.stop_timeout if self.app.should_stop else None
+        try:
+            async with asyncio.timeout(limit):
+                if self.state == "running":
+                    await self.buffer.flush()
+                await asyncio.gather(*(writer.flush() for writer in self._writers.values()))
+        except TimeoutError:
+            return  # the writers say, when they stop, what they could not put
+
+    @override
+    async def on_stop(self) -> None:
+        """Put what is left, within `stop_timeout` seconds, and end."""
+        await self.flush()
+        writers, self._writers = list(self._writers.values()), {}
+        await asyncio.gather(*(writer.stop() for writer in writers))
+        if self._calls is not None:
+            self._calls.close()
+            self._calls = None
+        await super().on_stop()
+
+    @override
+    async def create_topic(self, topic: str, partitions: int, replication: int, **options: Any) -> None:
+        """Streams are created by whoever owns them, never by a sender."""
+
+    @override
+    def key_partition(self, topic: str, key: bytes) -> TP:
+        """One partition stands for the whole stream, as the consumer sees it."""
+        return TP(topic, 0)
+
+    @property
+    def _transport(self) -> Transport:
+        return cast("Transport", self.transport)
+
+    def _writer(self, stream: str) -> StreamWriter:
+        if self._calls is None:
+            self._calls = Calls(_PUT_THREADS, "put")
+        if stream not in self._writers:
+            linger = self.linger_ms / 1000
+            self._writers[stream] = StreamWriter(stream, self._transport.kinesis, self._calls, linger)
+        return self._writers[stream]
+
+
+def _partition_key(key: bytes | None) -> str:
+    if key is None:
+        return str(uuid4())
+    try:
+        partition_key = key.decode()
+    except UnicodeDecodeError as error:
+        raise RecordRefusedError("a partition key is text, and this key is not UTF-8") from error
+    if not 1 <= len(partition_key) <= _LONGEST_KEY:
+        raise RecordRefusedError(f"a partition key has 1 to {_LONGEST_KEY} characters, not {len(partition_key)}")
+    return partition_key

@@ -1,0 +1,207 @@
+"""One shard while this worker has its lease: read, hand out, checkpoint, renew."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from botocore.exceptions import ClientError
+
+from faust_kinesis.calls import Calls
+from faust_kinesis.leases import Lease, LeaseTable
+from faust_kinesis.options import KinesisOptions
+from faust_kinesis.progress import SHARD_END, ShardProgress
+from faust_kinesis.records import RecordBatch
+from faust_kinesis.retries import delay
+from faust_kinesis.shard_reader import Page, ShardReader
+from faust_kinesis.shards import Topology, is_missing
+from faust_kinesis.source import ShardStatus
+
+log = logging.getLogger(__name__)
+
+
+class ShardRunner:
+    """Reads and checkpoints one shard until its end is checkpointed, its lease is lost, or it is stopped.
+
+    `offer` takes a batch to hand out. `sync` lists the stream's shards anew and sees to it that each has its lease.
+    """
+
+    def __init__(
+        self,
+        lease: Lease,
+        *,
+        stream: str,
+        options: KinesisOptions,
+        table: LeaseTable,
+        lease_calls: Calls,
+        reader: ShardReader,
+        offer: Callable[[RecordBatch], None],
+        sync: Callable[[], Awaitable[Topology]],
+    ) -> None:
+        self.lease = lease
+        self.progress = ShardProgress(options.buffer_batches)
+        self._stream = stream
+        self._options = options
+        self._table = table
+        self._calls = lease_calls
+        self._reader = reader
+        self._offer = offer
+        self._sync = sync
+        self._children: frozenset[str] = frozenset()
+        self._writing = asyncio.Lock()
+        self._moved = asyncio.Event()
+        self._room = asyncio.Event()
+        self._fetching = True
+        self._written_at = time.monotonic()
+        self._polled_at: datetime | None = None
+        self._behind: int | None = None
+
+    async def run(self) -> None:
+        """Run until the shard's end is checkpointed.
+
+        Raises LeaseLostError: another worker has the lease. Nothing is checkpointed any more.
+        Raises FaustKinesisError: no retry can help.
+        Raises ClientError: likewise.
+        """
+        tasks = {asyncio.create_task(self._read()), asyncio.create_task(self._checkpoint_as_completed())}
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def stop_fetching(self) -> None:
+        """Read no more pages. What is out may still be completed and is still checkpointed."""
+        self._fetching = False
+
+    async def renew(self) -> None:
+        """Renew the lease, unless something was written to it lately.
+
+        Raises LeaseLostError: another worker has it.
+        """
+        if time.monotonic() - self._written_at >= self._options.renew_interval / 2:
+            await self._write("renew the lease of", self._plan_renewal)
+
+    async def give_back(self) -> None:
+        """Checkpoint what is completed, and release the lease. Call it when `run` is over.
+
+        Raises LeaseLostError: another worker has the lease.
+        """
+        await self._checkpoint()
+        await self._write("release the lease of", self._plan_release)
+
+    def status(self) -> ShardStatus:
+        """What is known of the shard, from memory."""
+        return ShardStatus(
+            shard_id=self.lease.key,
+            owner=self.lease.owner,
+            checkpoint=self.lease.checkpoint,
+            millis_behind_latest=self._behind,
+            last_polled_at=self._polled_at,
+            pending_batches=self.progress.pending,
+            ended=self.lease.ended,
+        )
+
+    async def _read(self) -> None:
+        while True:
+            await self._wait_for_room()
+            started = time.monotonic()
+            page = await self._next_page()
+            self._polled_at = datetime.now(UTC)
+            self._behind = page.millis_behind_latest
+            if page.records and self._fetching:
+                self._hand_out(page)
+            if page.last and self._fetching:
+                break
+            await asyncio.sleep(max(0.0, started + self._options.poll_interval - time.monotonic()))
+        # Children get their leases before the parent's end is checkpointed: no moment shows an end without an heir.
+        self._children = (await self._sync()).children(self.lease.key)
+        self.progress.close()
+        self._moved.set()
+
+    async def _wait_for_room(self) -> None:
+        while not (self._fetching and self.progress.has_room):
+            self._room.clear()
+            await self._room.wait()
+
+    async def _next_page(self) -> Page:
+        attempt = 0
+        while True:
+            try:
+                return await self._reader.next_page()
+            except ClientError as error:
+                if not is_missing(error):
+                    raise
+                if self.lease.key not in (await self._sync()).shards:
+                    self._say_gone()
+                    return Page((), 0, last=True)
+            attempt += 1
+            await asyncio.sleep(delay(attempt, 0.5))
+
+    def _say_gone(self) -> None:
+        log.warning(
+            "Shard %s is gone from stream %s before it was read to its end (last checkpoint %s): records in it may be"
+            " lost to this stream. Going on with its children; compare with the origin of the records",
+            self.lease.key,
+            self._stream,
+            self.lease.checkpoint,
+            extra={"action": "shard_gone", "stream": self._stream, "shard": self.lease.key},
+        )
+
+    def _hand_out(self, page: Page) -> None:
+        ticket = self.progress.add(page.records[-1].sequence_number)
+
+        def completed() -> None:
+            if self.progress.complete(ticket):
+                self._moved.set()
+                self._room.set()
+
+        self._offer(
+            RecordBatch(self._stream, self.lease.key, page.records, page.millis_behind_latest, on_complete=completed)
+        )
+
+    async def _checkpoint_as_completed(self) -> None:
+        while not self.lease.ended:
+            await self._moved.wait()
+            self._moved.clear()
+            await self._checkpoint()
+            if not self.lease.ended and self.progress.checkpoint != SHARD_END:
+                await asyncio.sleep(self._options.checkpoint_interval)
+
+    async def _checkpoint(self) -> None:
+        await self._write("checkpoint", self._plan_checkpoint)
+
+    def _plan_checkpoint(self) -> Callable[[], Lease] | None:
+        lease, reached = self.lease, self.progress.checkpoint
+        if reached is None or reached == lease.checkpoint:
+            return None
+        children = self._children if reached == SHARD_END else frozenset()
+        return lambda: self._table.checkpoint(lease, reached, children)
+
+    def _plan_renewal(self) -> Callable[[], Lease]:
+        lease = self.lease
+        return lambda: self._table.renew(lease)
+
+    def _plan_release(self) -> Callable[[], Lease] | None:
+        lease = self.lease
+        return None if lease.ended else lambda: self._table.release(lease)
+
+    async def _write(self, action: str, plan: Callable[[], Callable[[], Lease] | None]) -> None:
+        """Change the lease, one change at a time, as planned when its turn comes.
+
+        A change that began is seen through even when the caller is cancelled, and repeated as it was: otherwise nobody
+        could tell whether the counter was raised.
+        """
+        await asyncio.shield(asyncio.ensure_future(self._write_alone(action, plan)))
+
+    async def _write_alone(self, action: str, plan: Callable[[], Callable[[], Lease] | None]) -> None:
+        async with self._writing:
+            if write := plan():
+                self.lease = await self._calls.until_answered(f"{action} {self.lease.key}", write)
+                self._written_at = time.monotonic()

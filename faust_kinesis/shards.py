@@ -1,0 +1,139 @@
+"""The shards of a stream and their descent, and which leases they need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from faust_kinesis.leases import AT_TIMESTAMP, LATEST, TRIM_HORIZON, Lease
+from faust_kinesis.options import StartingPosition
+from faust_kinesis.retries import code_of
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError as ClientErrorType
+    from mypy_boto3_kinesis import KinesisClient
+    from mypy_boto3_kinesis.type_defs import ShardTypeDef
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A shard as ListShards tells it. An open shard may still receive records."""
+
+    shard_id: str
+    parents: frozenset[str] = frozenset()
+    starting_hash_key: str = "0"
+    ending_hash_key: str = "0"
+    is_open: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """All listed shards, and the service's own time when they were listed, never later than it really was."""
+
+    shards: Mapping[str, Shard]
+    listed_at: datetime
+
+    def children(self, shard_id: str) -> frozenset[str]:
+        """The listed shards that came out of this one."""
+        return frozenset(shard.shard_id for shard in self.shards.values() if shard_id in shard.parents)
+
+
+def list_shards(kinesis: KinesisClient, stream: str) -> Topology:
+    """List every shard that still holds records, open or closed.
+
+    Raises ClientError: as the service says it; ResourceNotFoundException when there is no such stream.
+    """
+    page = kinesis.list_shards(StreamName=stream)
+    listed_at = _server_time(page)
+    found = list(page["Shards"])
+    while token := page.get("NextToken"):
+        page = kinesis.list_shards(NextToken=token)
+        found += page["Shards"]
+    return Topology({shard["ShardId"]: _shard(shard) for shard in found}, listed_at)
+
+
+def _shard(shard: ShardTypeDef) -> Shard:
+    parents = (shard.get("ParentShardId"), shard.get("AdjacentParentShardId"))
+    return Shard(
+        shard_id=shard["ShardId"],
+        parents=frozenset(parent for parent in parents if parent),
+        starting_hash_key=shard["HashKeyRange"]["StartingHashKey"],
+        ending_hash_key=shard["HashKeyRange"]["EndingHashKey"],
+        is_open=not shard["SequenceNumberRange"].get("EndingSequenceNumber"),
+    )
+
+
+def _server_time(answer: Any) -> datetime:
+    """The Date header has whole seconds, so one second less is surely not in the service's future."""
+    date = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
+    told = parsedate_to_datetime(date) if date else datetime.now(UTC)
+    return told.astimezone(UTC) - timedelta(seconds=1)
+
+
+def is_missing(error: ClientErrorType) -> bool:
+    """Whether the service says that the stream or the shard does not exist."""
+    return code_of(error) == "ResourceNotFoundException"
+
+
+def missing_leases(topology: Topology, leases: Mapping[str, Lease], start: StartingPosition) -> list[Lease]:
+    """The leases to create, with the checkpoints KCL's HierarchicalShardSyncer would give them, simplified.
+
+    With no lease at all, this is the first start, and `start` counts: from trim horizon or a time, every listed shard;
+    from latest, the open ones. Later, a shard without a lease is either **history** that the first start left out (an
+    ancestor of a leased shard: no lease), or **new**. A new shard is read from its beginning, so that nothing written
+    since the first start is missed. Where no leased ancestor proves that it is new, it is read from the moment of the
+    first start if a lease still tells that: then a first start that was interrupted, or that two workers made together,
+    reads no history either. (KCL would skip to latest there.)
+    """
+    if not leases:
+        return [_first_lease(shard, topology, start) for shard in _of_first_start(topology, start)]
+    history = _ancestors(leases, topology)
+    began = min((lease.start_at for lease in leases.values() if lease.start_at), default=None)
+    return [
+        _later_lease(shard, began=None if _ancestors([shard.shard_id], topology) & leases.keys() else began)
+        for shard in topology.shards.values()
+        if shard.shard_id not in leases and shard.shard_id not in history
+    ]
+
+
+def _of_first_start(topology: Topology, start: StartingPosition) -> Iterable[Shard]:
+    return [shard for shard in topology.shards.values() if shard.is_open or start != "latest"]
+
+
+def _first_lease(shard: Shard, topology: Topology, start: StartingPosition) -> Lease:
+    match start:
+        case "trim-horizon":
+            return _lease(shard, TRIM_HORIZON, None)
+        case "latest":
+            return _lease(shard, LATEST, topology.listed_at)
+        case datetime():
+            return _lease(shard, AT_TIMESTAMP, start)
+
+
+def _later_lease(shard: Shard, began: datetime | None) -> Lease:
+    return _lease(shard, AT_TIMESTAMP if began else TRIM_HORIZON, began)
+
+
+def _lease(shard: Shard, checkpoint: str, start_at: datetime | None) -> Lease:
+    return Lease(
+        key=shard.shard_id,
+        checkpoint=checkpoint,
+        parents=shard.parents,
+        starting_hash_key=shard.starting_hash_key,
+        ending_hash_key=shard.ending_hash_key,
+        start_at=start_at,
+    )
+
+
+def _ancestors(shard_ids: Iterable[str], topology: Topology) -> set[str]:
+    found: set[str] = set()
+    waiting = list(shard_ids)
+    while waiting:
+        shard = topology.shards.get(waiting.pop())
+        fresh = (shard.parents if shard else frozenset()) - found
+        found |= fresh
+        waiting += fresh
+    return found

@@ -1,0 +1,72 @@
+"""The ShardSource protocol: where batches come from and completions go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from faust_kinesis.errors import FaustKinesisError
+from faust_kinesis.records import RecordBatch
+
+
+@dataclass(frozen=True, slots=True)
+class ShardStatus:
+    """A shard as this worker last saw it. `last_polled_at` is UTC; None where this worker does not read the shard."""
+
+    shard_id: str
+    owner: str | None
+    checkpoint: str
+    millis_behind_latest: int | None
+    last_polled_at: datetime | None
+    pending_batches: int
+    ended: bool
+
+
+class ShardSource(Protocol):
+    """Batches of one stream's shards, checkpointed when they are completed.
+
+    What holds for every source:
+
+    - Each record is delivered **at least once** from the shard's starting position on, unless Kinesis trimmed it.
+    - Within a shard, records come in the shard's order; a repetition starts over from a checkpoint, in order.
+    - A shard starts only when its parents were read to their end and that end is checkpointed, or are gone.
+    - A checkpoint names the last record of the longest **completed prefix** of the shard's batches, never more.
+    - At most `buffer_batches` batches of a shard are delivered or waiting and not completed.
+
+    Every method is called on one event loop.
+    """
+
+    async def start(self) -> None:
+        """Begin in the background and return at once.
+
+        Waits for an endpoint or stream that is not there yet, and says so in the log.
+        """
+
+    async def next_batch(self, timeout: float) -> RecordBatch | None:  # noqa: ASYNC109 - a poll, not a deadline
+        """The next batch of any shard, or None after `timeout` seconds without one.
+
+        A batch is handed out once and is lost neither by a timeout nor by a cancellation of this call.
+
+        Raises FaustKinesisError: the source has failed for good; it is the same error as `failure`.
+        """
+
+    def stop_fetching(self) -> None:
+        """Read nothing more. Batches that are out may still be completed; those still waiting are not handed out."""
+
+    async def stop(self) -> None:
+        """Checkpoint every completed prefix, give the leases back, and end. Waits for no batch that is out.
+
+        Batches not completed by now come again, to whoever takes the lease next. Idempotent. Returns within
+        `stop_timeout` even when the endpoint does not answer; then the leases expire instead.
+        """
+
+    async def abort(self) -> None:
+        """End at once: no checkpoint, no lease given back, as if the process had died. Idempotent."""
+
+    def status(self) -> list[ShardStatus]:
+        """All shards known, from memory. Cheap, never blocks, may be called from any thread."""
+
+    @property
+    def failure(self) -> FaustKinesisError | None:
+        """Why the source ended by itself, or None. From any thread."""

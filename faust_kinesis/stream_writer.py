@@ -1,0 +1,137 @@
+"""Puts the records of one stream, in order per partition key."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+from faust.types import TP, RecordMetadata
+
+from faust_kinesis.calls import Calls
+from faust_kinesis.errors import NotSentError
+from faust_kinesis.outbox import Outbox, Waiting
+from faust_kinesis.retries import delay, should_log, typed
+
+if TYPE_CHECKING:
+    from mypy_boto3_kinesis import KinesisClient
+    from mypy_boto3_kinesis.type_defs import PutRecordsResultEntryTypeDef
+
+log = logging.getLogger(__name__)
+
+Sent = asyncio.Future[RecordMetadata]
+
+MOST_WAITING = 10_000
+"""Records a stream may have waiting; beyond that, sending waits."""
+
+
+class StreamWriter:
+    """One task, one PutRecords call in flight."""
+
+    def __init__(self, stream: str, kinesis: KinesisClient, calls: Calls, linger: float) -> None:
+        self._stream = stream
+        self._kinesis = kinesis
+        self._calls = calls
+        self._linger = linger
+        self._rng = random.Random()  # noqa: S311 - jitter, no secret
+        self._outbox: Outbox[Sent] = Outbox()
+        self._changed = asyncio.Condition()
+        self._refused_rounds = 0
+        self._task = asyncio.create_task(self._put_for_ever(), name=f"faust-kinesis-put-{stream}")
+
+    async def add(self, partition_key: str, data: bytes) -> Sent:
+        """Take a record to put; waits while too many are waiting.
+
+        The future resolves when Kinesis has the record, which is put **at least once**: an answer that is lost on the
+        way makes it come twice. It raises a PermanentError when the record can never be put.
+        """
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self._outbox) < MOST_WAITING)
+            sent: Sent = asyncio.get_running_loop().create_future()
+            self._outbox.add(Waiting(partition_key, data, sent))
+            self._changed.notify_all()
+            return sent
+
+    async def flush(self) -> None:
+        """Wait until nothing is waiting."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: not len(self._outbox))
+
+    async def stop(self) -> None:
+        """End. What is still waiting fails with NotSentError."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        left = [record for record in self._outbox.drain() if not record.told.done()]
+        for record in left:
+            record.told.set_exception(NotSentError(f"the worker stopped before the record was put to {self._stream}"))
+        if left:
+            log.error(
+                "Stopped with %d records not put to stream %s",
+                len(left),
+                self._stream,
+                extra={"action": "records_not_sent", "stream": self._stream, "records": len(left)},
+            )
+
+    async def _put_for_ever(self) -> None:
+        while True:
+            async with self._changed:
+                await self._changed.wait_for(lambda: bool(len(self._outbox)))
+            if self._linger and not self._refused_rounds:
+                await asyncio.sleep(self._linger)
+            await self._put(self._outbox.next_call())
+
+    async def _put(self, records: list[Waiting[Sent]]) -> None:
+        try:
+            answer = await self._calls.until_answered(
+                f"put {len(records)} records to {self._stream}",
+                self._kinesis.put_records,
+                StreamName=self._stream,
+                Records=[{"PartitionKey": record.partition_key, "Data": record.data} for record in records],
+            )
+        except (ClientError, BotoCoreError) as error:
+            failure = typed(error, f"put to stream {self._stream}")
+            for record in records:
+                if not record.told.done():
+                    record.told.set_exception(failure)
+            await self._settle(records)
+            return
+        refused = [result for result in answer["Records"] if result.get("ErrorCode")]
+        await self._settle(
+            [
+                self._tell(record, result)
+                for record, result in zip(records, answer["Records"], strict=True)
+                if not result.get("ErrorCode")
+            ]
+        )
+        await self._wait_after_refusal(refused)
+
+    def _tell(self, record: Waiting[Sent], result: PutRecordsResultEntryTypeDef) -> Waiting[Sent]:
+        # The shard's number stands for Kafka's partition, the sequence number for its offset.
+        shard = int(result["ShardId"].rpartition("-")[2])
+        if not record.told.done():
+            record.told.set_result(
+                RecordMetadata(self._stream, shard, TP(self._stream, shard), int(result["SequenceNumber"]))
+            )
+        return record
+
+    async def _settle(self, records: list[Waiting[Sent]]) -> None:
+        async with self._changed:
+            self._outbox.settle(records)
+            self._changed.notify_all()
+
+    async def _wait_after_refusal(self, refused: list[PutRecordsResultEntryTypeDef]) -> None:
+        if not refused:
+            self._refused_rounds = 0
+            return
+        self._refused_rounds += 1
+        if should_log(self._refused_rounds):
+            log.warning(
+                "Stream %s refused %d records (%s), putting them again",
+                self._stream,
+                len(refused),
+                refused[0]["ErrorCode"],
+                extra={"action": "records_refused", "stream": self._stream, "records": len(refused)},
+            )
+        await asyncio.sleep(delay(self._refused_rounds, self._rng.random(), most=5.0))
