@@ -85,5 +85,12 @@ def decode_payload(event_type: str, payload: str | bytes) -> DomainEvent:
         return model.model_validate_json(payload)
     except ValidationError as error:
         faults = error.errors(include_input=False, include_url=False, include_context=False)
-        named = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'payload'}: {fault['msg']}" for fault in faults)
-        raise UnreadablePayloadError(f"payload of {event_type}: {named}") from None
+        named = [
+            f"{'.'.join(map(str, fault['loc'])) or 'payload'}: {fault['msg']}"
+            for fault in faults
+            if fault["type"] != "extra_forbidden"
+        ]
+        # The names of foreign fields are the payload's own words, so only their number is told.
+        if foreign := len(faults) - len(named):
+            named.append(f"{foreign} foreign field(s)")
+        raise UnreadablePayloadError(f"payload of {event_type}: {'; '.join(named)}") from None

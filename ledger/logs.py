@@ -5,12 +5,17 @@ One setup per process, called by its composition root. Payloads and tokens are n
 
 import logging
 import sys
+from collections.abc import Iterable
 
 import structlog
 
 
-def configure_logs(level: str, style: str) -> None:
-    """Send structlog and the standard library's loggers to standard error. ``style`` is ``text`` or ``json``."""
+def configure_logs(level: str, style: str, *, quiet: Iterable[str] = ()) -> None:
+    """Send structlog and the standard library's loggers to standard error.
+
+    ``style`` is ``text`` or ``json``; ``quiet`` names libraries whose loggers speak only from WARNING on, unless
+    ``level`` is DEBUG.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -20,7 +25,11 @@ def configure_logs(level: str, style: str) -> None:
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if style == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(
+            # Frames only: rich's tracebacks show local variables, hence payloads.
+            colors=sys.stderr.isatty(),
+            exception_formatter=structlog.dev.plain_traceback,
+        )
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -31,7 +40,7 @@ def configure_logs(level: str, style: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
@@ -44,5 +53,6 @@ def configure_logs(level: str, style: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for chatty in ("botocore", "boto3", "urllib3", "asyncio"):
-        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))
+    if level.upper() != "DEBUG":
+        for library in ("botocore", "boto3", "urllib3", "asyncio", *quiet):
+            logging.getLogger(library).setLevel(logging.WARNING)

@@ -5,9 +5,17 @@ reads them. Services add their own fields in a subclass.
 """
 
 import os
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import AliasChoices, AnyHttpUrl, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AliasChoices,
+    AnyHttpUrl,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ledger.errors import ConfigurationError
@@ -18,18 +26,19 @@ Profile = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 class Settings(BaseSettings):
     """What every service shares: which tables, which endpoint."""
 
-    model_config = SettingsConfigDict(env_prefix="KINFOLD_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="KINFOLD_", extra="ignore", populate_by_name=True)
 
     profile: Profile = Field("local", description="names every table and stream: domain-events-{profile}, ...")
     endpoint_url: AnyHttpUrl | None = Field(
         None,
-        validation_alias=AliasChoices("endpoint_url", "AWS_ENDPOINT_URL"),
+        validate_default=True,
+        validation_alias=AliasChoices("AWS_ENDPOINT_URL"),
         description="the AWS endpoint; unset means AWS itself",
     )
     region: str = Field(
         "us-east-1",
         min_length=1,
-        validation_alias=AliasChoices("region", "AWS_REGION", "AWS_DEFAULT_REGION"),
+        validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"),
         description="the AWS region",
     )
     endpoint_timeout: float = Field(
@@ -40,14 +49,15 @@ class Settings(BaseSettings):
     )
     log_format: Annotated[str, StringConstraints(pattern="^(text|json)$")] = Field("text", description="text or json")
 
-    @model_validator(mode="after")
-    def _local_needs_an_endpoint(self) -> Self:
-        if self.profile == "local" and self.endpoint_url is None:
+    @field_validator("endpoint_url")
+    @classmethod
+    def _local_needs_an_endpoint(cls, value: AnyHttpUrl | None, info: ValidationInfo) -> AnyHttpUrl | None:
+        if value is None and info.data.get("profile") == "local":
             raise ValueError(
                 "profile local needs AWS_ENDPOINT_URL, so that a laptop never writes to a real AWS account by "
                 "accident: start one with `kinfold up`, or choose another KINFOLD_PROFILE"
             )
-        return self
+        return value
 
 
 S = TypeVar("S", bound=Settings)
@@ -58,13 +68,19 @@ def load_settings(kind: type[S]) -> S:
     try:
         return kind()
     except ValidationError as error:
-        lines = [f"  {_variable(fault['loc'])}{fault['msg'].removeprefix('Value error, ')}" for fault in error.errors()]
+        lines = [
+            f"  {_variable(kind, fault['loc'])}{fault['msg'].removeprefix('Value error, ')}" for fault in error.errors()
+        ]
         raise ConfigurationError("settings that cannot be used:\n" + "\n".join(lines)) from None
 
 
-def _variable(location: tuple[int | str, ...]) -> str:
+def _variable(kind: type[Settings], location: tuple[int | str, ...]) -> str:
+    """The environment variable at fault and what it holds. pydantic names it by its alias or by its field."""
     if not location:
         return ""
     name = str(location[0])
-    variable = name if name in os.environ else f"KINFOLD_{name.upper()}"
+    field = kind.model_fields.get(name)
+    if field is not None and isinstance(field.validation_alias, AliasChoices):
+        name = str(field.validation_alias.choices[0])
+    variable = name if name.startswith("AWS_") else f"KINFOLD_{name.upper()}"
     return f"{variable}={os.environ.get(variable, '')!r}: "

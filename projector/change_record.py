@@ -1,7 +1,8 @@
 """Change records: what DynamoDB puts on Kinesis when an event is inserted, and how it is read.
 
 The format is that of AWS, "Using Kinesis Data Streams to capture changes to DynamoDB": one JSON object with
-``eventName``, ``tableName`` and ``dynamodb.NewImage``, an item in DynamoDB's typed notation.
+``eventName``, ``tableName`` and ``dynamodb.NewImage``, an item in DynamoDB's typed notation. A record in the format of
+DynamoDB Streams, which some endpoints and relays put instead, names its table in ``eventSourceARN``.
 """
 
 from typing import Any
@@ -22,8 +23,8 @@ def decode(data: bytes, table: str) -> StoredEvent:
     try:
         record: Any = orjson.loads(data)
         name, image = record["eventName"], record["dynamodb"]
-        source = record["tableName"]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+        source = record.get("tableName") or record["eventSourceARN"].split("/")[1]
+    except (orjson.JSONDecodeError, AttributeError, IndexError, KeyError, TypeError):
         raise UnusableRecordError(f"{len(data)} bytes that are not a change record of DynamoDB") from None
     if source != table:
         raise UnusableRecordError(f"a change record of table {source!r}, not of {table!r}")

@@ -54,7 +54,7 @@ def mount(app: faust.App, table: SummaryTable, handler: BatchHandler, metrics: M
             except ValueError as error:
                 return problem(400, "bad-query", str(error))
             try:
-                summary = await _at_least(table, account_id, minimum, wait)
+                summary = await _at_least(table, account_id, minimum, wait, lambda: app.should_stop)
             except TransientError as error:
                 return problem(503, "endpoint-unavailable", str(error), retry_after=1)
             if summary is not None and summary.version >= minimum:
@@ -62,7 +62,7 @@ def mount(app: faust.App, table: SummaryTable, handler: BatchHandler, metrics: M
             if minimum == 0:
                 return problem(404, "unknown-account", f"no event of account {account_id} was projected yet")
             reached = summary.version if summary else 0
-            detail = f"the summary is at version {reached} after {wait:g} s, not yet at {minimum}; ask again"
+            detail = f"the summary is at version {reached}, not yet at {minimum}; ask again"
             return problem(503, "not-there-yet", detail, retry_after=1, version=reached)
 
     @app.page("/health")
@@ -110,14 +110,19 @@ def _json(
     return Response(body=orjson.dumps(body), status=status, headers=headers, content_type=content_type)
 
 
-async def _at_least(table: SummaryTable, account_id: str, minimum: int, wait: float) -> BalanceSummary | None:
-    """The summary once it is at ``minimum``, or as it is after ``wait`` seconds. Any replica may have written it."""
+async def _at_least(
+    table: SummaryTable, account_id: str, minimum: int, wait: float, stopping: Callable[[], bool]
+) -> BalanceSummary | None:
+    """The summary once it is at ``minimum``, or as it is after ``wait`` seconds or when the worker stops.
+
+    Looks at the table: any replica may have written it.
+    """
     deadline = time.monotonic() + wait
     pause = FIRST_PAUSE
     while True:
         summary = await asyncio.to_thread(table.get, account_id)
         reached = summary is not None and summary.version >= minimum
-        if minimum == 0 or reached or time.monotonic() + pause > deadline:
+        if minimum == 0 or reached or stopping() or time.monotonic() + pause > deadline:
             return summary
         await asyncio.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE)

@@ -22,6 +22,13 @@ def test_an_insert_gives_the_event_as_stored() -> None:
     assert decode(change_record(EVENT, TABLE), TABLE) == EVENT
 
 
+def test_the_format_of_dynamodb_streams_is_read_too() -> None:
+    record = json.loads(change_record(EVENT, TABLE))
+    del record["tableName"]
+    record["eventSourceARN"] = f"arn:aws:dynamodb:us-east-1:000000000000:table/{TABLE}/stream/2026-01-01T00:00:00.000"
+    assert decode(json.dumps(record).encode(), TABLE) == EVENT
+
+
 @pytest.mark.parametrize("name", ["MODIFY", "REMOVE"])
 def test_a_change_of_an_event_is_tampering(name: str) -> None:
     with pytest.raises(UnusableRecordError, match=f"a {name} of event 3 of acc-1: events are append-only"):
@@ -47,7 +54,9 @@ def test_an_item_with_a_foreign_attribute_is_no_event() -> None:
         lambda inner: (
             st.lists(inner, max_size=3)
             | st.dictionaries(
-                st.sampled_from(["eventName", "tableName", "dynamodb", "NewImage", "Keys", "x"]), inner, max_size=6
+                st.sampled_from(["eventName", "tableName", "dynamodb", "NewImage", "Keys", "eventSourceARN"]),
+                inner,
+                max_size=6,
             )
         ),
     ).map(lambda value: json.dumps(value).encode())

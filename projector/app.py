@@ -1,0 +1,78 @@
+"""The Faust app: one agent that folds the stream, and the web beside it."""
+
+import platform
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import faust
+
+from faust_kinesis.agents import batch_topic
+from faust_kinesis.options import KinesisOptions
+from faust_kinesis.records import RecordBatch
+from faust_kinesis.transport import configure
+from ledger.aws import Clients
+from ledger.event_store import EventStore
+from ledger.tables import Names
+from projector.handler import BatchHandler
+from projector.metrics import Metrics
+from projector.projector import Projector
+from projector.read_model import SummaryTable
+from projector.settings import ProjectorSettings
+from projector.views import mount
+
+#: Batches handled together at most. More of one account's events at once mean fewer gaps to repair and fewer writes:
+#: the native destination scatters an account over all shards.
+MAX_TOGETHER = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectorApp:
+    """A built projector: the Faust app to run, and the pool to close after it."""
+
+    faust: faust.App
+    executor: ThreadPoolExecutor
+
+
+def build_app(settings: ProjectorSettings, clients: Clients, *, host: str, port: int) -> ProjectorApp:
+    """Wire the projector. Nothing runs and nothing is called before the app is started."""
+    names = Names(settings.profile)
+    metrics = Metrics()
+    executor = ThreadPoolExecutor(settings.write_concurrency, thread_name_prefix="summary-write")
+    table = SummaryTable(clients.dynamodb, names.balance_summary(), executor)
+    store = EventStore(clients.dynamodb, names.events)
+    handler = BatchHandler(Projector(store, table, metrics, cache_size=settings.cache_size), names.events, metrics)
+    app = faust.App(
+        names.leases,
+        broker="kinesis://",
+        store="memory://",
+        autodiscover=False,
+        web_bind=host,
+        web_host=host,
+        web_port=port,
+    )
+    transport = configure(app, _options(settings, names), kinesis=clients.kinesis, dynamodb=clients.dynamodb)
+    mount(app, table, handler, metrics, transport.status)
+
+    @app.agent(batch_topic(app, names.stream))
+    async def project(batches: Any) -> None:
+        """Hand over all batches that are waiting at once. An error that escapes stops the worker, uncheckpointed."""
+        together: list[RecordBatch] = []
+        async for batch in batches:
+            together.append(batch)
+            if batches.channel.queue.empty() or len(together) == MAX_TOGETHER:
+                await handler.handle(together)
+                together = []
+
+    return ProjectorApp(app, executor)
+
+
+def _options(settings: ProjectorSettings, names: Names) -> KinesisOptions:
+    return KinesisOptions(
+        application=names.leases,
+        worker_id=settings.worker_id or platform.node(),
+        start=settings.start,
+        batch_size=settings.batch_size,
+        poll_interval=settings.poll_interval,
+        failover_time=settings.failover_time,
+    )

@@ -1,0 +1,46 @@
+"""``kinfold projector``: the projector's composition root."""
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Fold the stream of events into balance summaries.")
+
+
+@app.callback()
+def _projector() -> None:
+    """Keep ``run`` a command of its own while it is the only one."""
+
+
+@app.command()
+def run(
+    host: Annotated[str | None, typer.Option(help="Address of the web server. [env KINFOLD_PROJECTOR_HOST]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the web server. [env KINFOLD_PROJECTOR_PORT]")] = None,
+) -> None:
+    """Run the projector until SIGTERM or Ctrl-C, which let it finish the batch in hand and checkpoint.
+
+    It waits for the endpoint and for the tables and the stream that `kinfold bridge ensure` creates. Its web server
+    answers GET /balances/{id}?min_version=V, /health, /ready and /metrics.
+
+    Exit codes: 0 after a clean stop; 1 when an event can never be applied (nothing is checkpointed past it) or
+    something it needs is gone; 2 for settings that cannot be used; 75 when the endpoint did not come up in time.
+    """
+    from ledger.aws import Clients, wait_for_endpoint, wait_for_tables
+    from ledger.logs import configure_logs
+    from ledger.settings import load_settings
+    from ledger.tables import Names, specs
+    from projector.app import build_app
+    from projector.settings import ProjectorSettings
+    from projector.worker import run_worker
+
+    settings = load_settings(ProjectorSettings)
+    configure_logs(settings.log_level, settings.log_format, quiet=("faust", "mode"))
+    clients = Clients(settings, connections=settings.write_concurrency + 32)
+
+    def tell(message: str) -> None:
+        typer.echo(f"projector: {message}", err=True)
+
+    wait_for_endpoint(clients, settings.endpoint_timeout, tell)
+    tables = [spec.name for spec in specs(Names(settings.profile))]
+    wait_for_tables(clients, tables, settings.endpoint_timeout, tell)
+    run_worker(build_app(settings, clients, host=host or settings.projector_host, port=port or settings.projector_port))
