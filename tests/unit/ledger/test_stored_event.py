@@ -1,0 +1,82 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger.errors import CorruptHistoryError, UndecodableEventError
+from ledger.events import FundsDeposited, encode_payload
+from ledger.stored_event import ATTRIBUTES, StoredEvent, timestamp
+
+DEPOSIT = FundsDeposited(amount=Decimal("12.50"), currency="EUR")
+EVENT = StoredEvent(
+    "alice", 7, "account", "FundsDeposited", encode_payload(DEPOSIT), "2026-03-01T12:00:00.000000+00:00", "c-1"
+)
+
+
+def test_an_item_has_exactly_seven_attributes_of_their_types() -> None:
+    item = EVENT.to_item()
+    assert {name: next(iter(value)) for name, value in item.items()} == dict(ATTRIBUTES)
+    assert list(item) == [
+        "aggregateId",
+        "sequenceNumber",
+        "aggregateType",
+        "eventType",
+        "payload",
+        "occurredAt",
+        "correlationId",
+    ]
+
+
+def test_an_event_survives_its_item() -> None:
+    assert StoredEvent.from_item(EVENT.to_item()) == EVENT
+    assert EVENT.decode() == DEPOSIT
+
+
+def test_a_foreign_attribute_is_refused_by_name() -> None:
+    with pytest.raises(CorruptHistoryError, match=r"alice: event 7 .* approvedBy"):
+        StoredEvent.from_item(EVENT.to_item() | {"approvedBy": {"S": "mallory"}})
+
+
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_a_missing_attribute_is_refused(name: str) -> None:
+    item = EVENT.to_item()
+    del item[name]
+    with pytest.raises(CorruptHistoryError, match=name):
+        StoredEvent.from_item(item)
+
+
+@pytest.mark.parametrize("name", ATTRIBUTES)
+@pytest.mark.parametrize("value", [{"B": b"x"}, {"NULL": True}, {}, None, "text"], ids=str)
+def test_an_attribute_of_another_type_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(CorruptHistoryError):
+        StoredEvent.from_item(EVENT.to_item() | {name: value})
+
+
+def test_a_sequence_number_that_is_no_number_is_refused() -> None:
+    with pytest.raises(CorruptHistoryError):
+        StoredEvent.from_item(EVENT.to_item() | {"sequenceNumber": {"N": "1.5"}})
+
+
+def test_an_undecodable_event_is_named_and_its_payload_is_not_shown() -> None:
+    with pytest.raises(UndecodableEventError, match="alice: event 7") as error:
+        replace(EVENT, payload='{"amount":"s3cr3t"}').decode()
+    assert "s3cr3t" not in str(error.value)
+    assert (error.value.aggregate_id, error.value.sequence_number) == ("alice", 7)
+
+
+@given(st.text(max_size=200))
+def test_the_size_counts_bytes_and_never_too_few(text: str) -> None:
+    item = replace(EVENT, payload=text).to_item()
+    names_and_strings = sum(len(name) + len(value.get("S", "").encode()) for name, value in item.items())
+    assert replace(EVENT, payload=text).size() >= names_and_strings + 1
+
+
+def test_a_timestamp_is_utc_and_sorts_as_text() -> None:
+    noon = datetime(2026, 3, 1, 13, tzinfo=timezone(timedelta(hours=1)))
+    assert timestamp(noon) == "2026-03-01T12:00:00.000000+00:00"
+    later = [datetime(2026, 3, 1, 12, 0, 0, micro, tzinfo=UTC) for micro in (0, 1, 10, 999_999)]
+    assert sorted(map(timestamp, later)) == [timestamp(moment) for moment in later]
