@@ -20,6 +20,7 @@ from ledger.errors import ConfigurationError, EndpointError
 
 #: The services that Kinfold and Amazon's KCL call, in MiniStack's words.
 SERVICES: Final = "dynamodb,dynamodbstreams,kinesis,sts,monitoring"
+LOG: Final = "ministack.log"
 START_TIMEOUT: Final = 60.0
 STOP_TIMEOUT: Final = 5.0
 #: How often to try another port when ours was taken between choosing and binding it.
@@ -29,30 +30,51 @@ DUMMY_CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY"
 REGION: Final = "us-east-1"
 
 
+class LocalAws:
+    """A running embedded AWS at ``url``, until ``stop``."""
+
+    def __init__(self, port: int = 0) -> None:
+        """Start it on ``port`` (0: a free one) and wait until it answers.
+
+        Raises ConfigurationError when the ``local`` extra is not installed, EndpointError when it does not come up
+        within 60 seconds; its log is then kept and named.
+        """
+        missing = [name for name in ("ministack", "cbor2") if importlib.util.find_spec(name) is None]
+        if missing:
+            raise ConfigurationError(
+                f"the embedded AWS is not installed ({', '.join(missing)} missing): "
+                f"run `pip install 'kinfold[local]'`, or name an endpoint with --endpoint-url"
+            )
+        self._home = Path(tempfile.mkdtemp(prefix="kinfold-aws-"))
+        self._process, self.url = _start(port, self._home)
+
+    def check(self) -> None:
+        """Raises EndpointError, with the end of its log, when it no longer runs."""
+        code = self._process.poll()
+        if code is not None:
+            raise EndpointError(f"the embedded AWS ended (exit code {code}):\n{tail(self._home / LOG)}")
+
+    def stop(self) -> None:
+        """End it and throw its state away. Safe to repeat."""
+        stop(self._process, STOP_TIMEOUT)
+        shutil.rmtree(self._home, ignore_errors=True)
+
+
 @contextlib.contextmanager
 def local_aws(port: int = 0) -> Iterator[str]:
     """Run the embedded AWS on ``port`` (0: a free one) and give its endpoint URL. It is gone after the block.
 
-    Raises ConfigurationError when the ``local`` extra is not installed, EndpointError when it does not come up
-    within 60 seconds; its log is then kept and named.
+    Raises as LocalAws does.
     """
-    missing = [name for name in ("ministack", "cbor2") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ConfigurationError(
-            f"the embedded AWS is not installed ({', '.join(missing)} missing): "
-            f"run `pip install 'kinfold[local]'`, or name an endpoint with --endpoint-url"
-        )
-    home = Path(tempfile.mkdtemp(prefix="kinfold-aws-"))
-    process, url = _start(port, home)
+    aws = LocalAws(port)
     try:
-        yield url
+        yield aws.url
     finally:
-        stop(process, STOP_TIMEOUT)
-        shutil.rmtree(home, ignore_errors=True)
+        aws.stop()
 
 
 def _start(port: int, home: Path) -> "tuple[subprocess.Popen[bytes], str]":
-    log = home / "ministack.log"
+    log = home / LOG
     for _ in range(1 if port else PORT_ATTEMPTS):
         chosen = port or free_port()
         url = f"http://{LOOPBACK}:{chosen}"

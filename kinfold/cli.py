@@ -1,0 +1,125 @@
+"""The ``kinfold`` command: one front door to every service, and one way in which commands fail."""
+
+import importlib
+import sys
+import urllib.error
+import urllib.request
+from typing import Annotated, Any, Final, NoReturn
+
+import typer
+import typer.core
+import typer.main
+
+from kinfold.environment import is_loopback
+from kinfold.load_command import load
+from kinfold.up import up
+from ledger.errors import ConfigurationError, KinfoldError, TransientError
+
+#: sysexits.h: EX_TEMPFAIL, the same command may succeed later.
+TRY_AGAIN: Final = 75
+
+#: Command, the module of its Typer app, and its line in ``kinfold --help``. A service is imported when it is used:
+#: the web framework and the daemon would cost every other command most of a second.
+SERVICES: Final = {
+    "bridge": ("stream_bridge.cli", "Join the events table to the Kinesis stream."),
+    "writer": ("writer.cli", "Commands in over HTTP, events out."),
+    "projector": ("projector.cli", "Fold the stream into balance summaries."),
+}
+
+EPILOG: Final = (
+    "Exit codes: 0 done, 1 failed, 2 bad settings or arguments, 75 the endpoint does not answer or throttles (try "
+    "again), 130 Ctrl-C. Settings are KINFOLD_... and AWS's own variables; every command has --help."
+)
+
+
+class FrontDoor(typer.core.TyperGroup):
+    """The top-level command, which imports a service's own commands when one of them is called."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command that the arguments name."""
+        if args and args[0] in SERVICES:
+            module = importlib.import_module(SERVICES[args[0]][0])
+            self.commands[args[0]] = typer.main.get_group(module.app)
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(
+    cls=FrontDoor,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    epilog=EPILOG,
+    help="An event-sourced account ledger on DynamoDB, projected through Kinesis.\n\n"
+    "Try it on this machine, without Docker or an account: [bold]kinfold demo[/bold] runs the main job once, "
+    "[bold]kinfold up[/bold] keeps it running.",
+)
+app.command(epilog="Exit codes: 0 after Ctrl-C, 1 a service ended by itself, 2 a port or a setting cannot be used.")(up)
+app.command(epilog="Exit codes: 0 all events are appended, 1 unexpected answers, 75 the writer does not answer.")(load)
+for _name, (_, _help) in SERVICES.items():
+    app.add_typer(typer.Typer(help=_help), name=_name)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"kinfold {version('kinfold')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _front_door(
+    _show_version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog="Exit codes: 0 it answered with success, 1 it did not.")
+def health(
+    url: Annotated[str, typer.Argument(help="For example http://127.0.0.1:8080/health")],
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the answer.")] = 3,
+) -> None:
+    """Ask a service whether it is well: a health check for a container without a shell.
+
+    [dim]$[/dim] kinfold health http://127.0.0.1:8080/ready
+    """
+    if not url.startswith(("http://", "https://")):
+        raise typer.BadParameter("an http:// or https:// URL is needed")
+    proxies = urllib.request.ProxyHandler({} if is_loopback(url) else None)
+    try:
+        with urllib.request.build_opener(proxies).open(url, timeout=timeout) as answer:
+            typer.echo(answer.read(10_000).decode(errors="replace"))
+    except urllib.error.HTTPError as error:
+        typer.echo(f"{error.code}: {error.read(10_000).decode(errors='replace')}", err=True)
+        raise typer.Exit(1) from None
+    except OSError as error:
+        typer.echo(f"{url} does not answer: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def main() -> NoReturn:
+    """Run the command line and exit: an error that we expect is one message on standard error, not a traceback."""
+    try:
+        app(prog_name="kinfold")
+    except Exception as error:
+        code = exit_code(error)
+        if code is None:
+            raise
+        typer.secho(f"kinfold: {error}", err=True, fg=typer.colors.RED if sys.stderr.isatty() else None)
+        sys.exit(code)
+    sys.exit(0)
+
+
+def exit_code(error: Exception) -> int | None:
+    """The exit code of an error that we expect; None for one that we do not."""
+    # Only now: the transport's errors come with the transport.
+    from faust_kinesis import errors as transport
+
+    if isinstance(error, ConfigurationError | transport.ConfigurationError):
+        return 2
+    if isinstance(error, TransientError | transport.TransientError):
+        return TRY_AGAIN
+    return 1 if isinstance(error, KinfoldError | transport.FaustKinesisError) else None

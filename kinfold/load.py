@@ -1,0 +1,151 @@
+"""HTTP load on a running writer, counted exactly."""
+
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import httpx
+
+from kinfold.environment import is_loopback
+from kinfold.tally import LoadResult, Tally
+from kinfold.traffic import Command, Traffic
+from ledger.errors import ConfigurationError, EndpointError, KinfoldError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PROGRESS_EVERY: Final = 0.1
+#: Seconds to pause after a 503 without Retry-After, or a connection that was refused.
+_PAUSE: Final = 0.5
+
+
+class UnexpectedAnswerError(KinfoldError):
+    """The writer answered in a way that no load provokes: not a Kinfold writer, or another version of it."""
+
+
+def _unique_prefix() -> str:
+    return f"load-{secrets.token_hex(4)}"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPlan:
+    """What to do: append ``events`` events on ``accounts`` accounts from ``writers`` threads.
+
+    The same ``seed`` makes the same commands; ``prefix`` begins the account ids and must be new to the ledger.
+    ``patience`` is for how many seconds no event may be confirmed before the load gives up.
+    """
+
+    accounts: int = 100
+    events: int = 2000
+    writers: int = 8
+    seed: int = 0
+    prefix: str = field(default_factory=_unique_prefix)
+    patience: float = 60.0
+
+    def __post_init__(self) -> None:
+        """Raises ConfigurationError."""
+        if min(self.accounts, self.events, self.writers) < 1:
+            raise ConfigurationError("a load needs at least one account, one event and one writer")
+
+
+def run_load(url: str, plan: LoadPlan, on_progress: Callable[[LoadResult], None] | None = None) -> LoadResult:
+    """Send commands to the writer at ``url`` until exactly ``plan.events`` events are confirmed.
+
+    ``on_progress`` is called from this thread, some ten times a second and at the end. A command whose answer is lost
+    is not sent again, since it may have been carried out; it counts as unknown and the load goes on.
+
+    Raises EndpointError when no event was confirmed for ``plan.patience`` seconds, UnexpectedAnswerError.
+    """
+    tally = Tally(plan.events)
+    limits = httpx.Limits(max_connections=plan.writers, max_keepalive_connections=plan.writers)
+    with httpx.Client(base_url=url, timeout=30, limits=limits, trust_env=not is_loopback(url)) as client:
+        threads = [
+            threading.Thread(target=_write, args=(client, plan, stream, tally), name=f"load-{stream}", daemon=True)
+            for stream in range(plan.writers)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            while any(thread.is_alive() for thread in threads):
+                time.sleep(_PROGRESS_EVERY)
+                if on_progress is not None:
+                    on_progress(tally.result(latencies_of_last=1000))
+                if tally.stalled() > plan.patience:
+                    tally.stop(EndpointError(_stall(url, plan, tally.result())))
+        finally:
+            tally.stop()
+            for thread in threads:
+                thread.join()
+    tally.raise_fault()
+    result = tally.result()
+    if on_progress is not None:
+        on_progress(result)
+    return result
+
+
+def _write(client: httpx.Client, plan: LoadPlan, stream: int, tally: Tally) -> None:
+    traffic = Traffic(accounts=plan.accounts, prefix=plan.prefix, seed=plan.seed, stream=stream)
+    try:
+        while tally.claim():
+            pause = _send(client, traffic.next_command(), tally)
+            if pause:
+                time.sleep(pause)
+    except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that asked for the load
+        tally.stop(error)
+
+
+def _send(client: httpx.Client, command: Command, tally: Tally) -> float:
+    """Send one command and count its outcome; returns for how many seconds to leave the writer in peace."""
+    start = time.perf_counter()
+    try:
+        answer = client.post(command.path, json=command.body)
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+        tally.count("unavailable")
+        return _PAUSE
+    except httpx.TransportError:
+        tally.count("unknown")
+        return _PAUSE
+    seconds = time.perf_counter() - start
+    match answer.status_code:
+        case 201:
+            tally.confirm(command.account_id, _version(answer), seconds)
+        case 409:
+            tally.count("conflicts")
+        case 422:
+            tally.count("refused")
+        case 503:
+            tally.count("unavailable")
+            return _retry_after(answer.headers)
+        case 500 | 502 | 504:
+            tally.count("unknown")
+            return _PAUSE
+        case status:
+            raise UnexpectedAnswerError(
+                f"POST {answer.request.url} answered {status}, which no command of a load provokes: is it a Kinfold "
+                f"writer of this version? It said: {answer.text[:300]}"
+            )
+    return 0.0
+
+
+def _version(answer: httpx.Response) -> int:
+    try:
+        return int(answer.json()["version"])
+    except (ValueError, KeyError, TypeError):
+        raise UnexpectedAnswerError(
+            f"POST {answer.request.url} answered 201 without the account's version: is it a Kinfold writer?"
+        ) from None
+
+
+def _retry_after(headers: "Mapping[str, str]") -> float:
+    seconds = headers.get("Retry-After", "")
+    return float(seconds) if seconds.isdigit() else _PAUSE
+
+
+def _stall(url: str, plan: LoadPlan, result: LoadResult) -> str:
+    return (
+        f"the writer at {url} confirmed no event for {plan.patience:.0f} s; {result.appended} of {plan.events} events "
+        f"were appended, {result.unavailable} commands met an unavailable writer, {result.unknown} have an unknown end"
+    )

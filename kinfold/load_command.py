@@ -1,0 +1,52 @@
+"""``kinfold load``: a load on a running writer, with a progress bar."""
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from kinfold.tally import LoadResult
+
+
+def load(
+    url: Annotated[str, typer.Option(help="The writer.")] = "http://127.0.0.1:8080",
+    accounts: Annotated[
+        int, typer.Option(min=1, max=100_000, help="How many accounts; a few get most commands.")
+    ] = 100,
+    events: Annotated[int, typer.Option(min=1, help="How many events to append.")] = 2000,
+    writers: Annotated[int, typer.Option(min=1, max=256, help="How many clients at once.")] = 8,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same commands.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
+) -> None:
+    """Send deposits, withdrawals, bets and settlements to a running writer.
+
+    It goes on until the events are appended, on accounts that are new in every run. Some commands are refused on
+    purpose. A command whose answer is lost is counted and not repeated.
+
+    [dim]$[/dim] kinfold load --events 10000 --writers 16
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from kinfold.load import LoadPlan, run_load
+
+    plan = LoadPlan(accounts=accounts, events=events, writers=writers, seed=seed)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("events appended", total=events)
+        result = run_load(url, plan, lambda so_far: progress.update(task, completed=so_far.appended))
+    if as_json:
+        typer.echo(json.dumps({"url": url, "prefix": plan.prefix, **result.to_json()}))
+    else:
+        _print(url, plan.prefix, result)
+
+
+def _print(url: str, prefix: str, result: "LoadResult") -> None:
+    typer.echo(
+        f"{result.appended} events on {len(result.versions)} accounts ({prefix}-...) of {url}\n"
+        f"in {result.seconds:.1f} s: {result.rate:.0f} a second, median {result.latency_p50_ms:.1f} ms, "
+        f"99 % under {result.latency_p99_ms:.1f} ms\n"
+        f"refused {result.refused}, conflicts {result.conflicts}, unavailable {result.unavailable}, "
+        f"unknown {result.unknown}"
+    )

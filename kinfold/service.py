@@ -1,0 +1,100 @@
+"""One service as a child process: started, waited for, watched, stopped by its own pid."""
+
+import json
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from kinfold.child import spawn, stop, tail
+from ledger.errors import KinfoldError
+
+#: Seconds; longer than the services' own drain timeouts (30 s), so that an orderly stop is never cut short.
+STOP_TIMEOUT: Final = 40.0
+_POLL: Final = 0.1
+_REMIND: Final = 10.0
+
+
+class ServiceDiedError(KinfoldError):
+    """A child ended that should run; the message has the end of its log."""
+
+
+class ServiceNotReadyError(KinfoldError):
+    """A child runs but did not become ready in time; the message has its own reason and the end of its log."""
+
+
+class Service:
+    """A running ``kinfold`` service that serves ``url``. The log file outlives the process."""
+
+    def __init__(self, name: str, arguments: Sequence[str], *, url: str, env: Mapping[str, str], log: Path) -> None:
+        """Start it. Raises OSError."""
+        self.name = name
+        self.url = url
+        self.log = log
+        self._process: subprocess.Popen[bytes] = spawn("kinfold", arguments, env=env, log=log)
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative: the signal that ended it."""
+        return self._process.poll()
+
+    def kill(self, *, wait: bool = True) -> None:
+        """SIGKILL; ``wait`` until it is gone."""
+        self._process.kill()
+        if wait:
+            stop(self._process, STOP_TIMEOUT)
+
+    def stop(self) -> int:
+        """SIGTERM, after 40 s SIGKILL. Returns the exit code; safe to repeat."""
+        return stop(self._process, STOP_TIMEOUT)
+
+    def check(self) -> None:
+        """Raises ServiceDiedError when it no longer runs."""
+        code = self.exit_code
+        if code is not None:
+            how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+            raise ServiceDiedError(f"the {self.name} {how}; the end of its log {self.log}:\n{tail(self.log)}")
+
+    def wait_until_ready(self, timeout: float, tell: Callable[[str], None]) -> None:
+        """Wait until ``/ready`` answers 200; ``tell`` gets its reason every ten seconds while it does not.
+
+        Raises ServiceDiedError, ServiceNotReadyError after ``timeout`` seconds.
+        """
+        start = told = time.monotonic()
+        while True:
+            self.check()
+            reason = self._why_not_ready()
+            if reason is None:
+                return
+            now = time.monotonic()
+            if now - start > timeout:
+                raise ServiceNotReadyError(
+                    f"the {self.name} was not ready after {timeout:.0f} s: {reason}; "
+                    f"the end of its log {self.log}:\n{tail(self.log)}"
+                )
+            if now - told > _REMIND:
+                told = now
+                tell(f"waiting for the {self.name} ({now - start:.0f} s): {reason}")
+            time.sleep(_POLL)
+
+    def _why_not_ready(self) -> str | None:
+        # A proxy of the environment has no way to our loopback interface.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(f"{self.url}/ready", timeout=5):
+                return None
+        except urllib.error.HTTPError as error:
+            try:
+                return str(json.load(error)["detail"])
+            except (ValueError, KeyError, TypeError):
+                return f"it answers {error.code}"
+        except OSError as error:
+            return f"it does not answer ({error})"

@@ -1,0 +1,143 @@
+"""Bridge, writer and projector together, as the processes that they are in production."""
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from kinfold.child import spawn, stop, tail
+from kinfold.environment import service_environment
+from kinfold.ports import LOOPBACK, free_port
+from kinfold.service import Service, ServiceDiedError
+from ledger.errors import ConfigurationError, EndpointError, KinfoldError
+
+#: Seconds for a service to become ready; the KCL needs over a minute on its first start.
+READY_TIMEOUT: Final = 180.0
+#: What an exit code of ``bridge ensure`` means, so that ours can mean the same.
+_BRIDGE_FAULTS: Final[Mapping[int, type[KinfoldError]]] = {2: ConfigurationError, 75: EndpointError}
+
+
+def _silent(_line: str) -> None:
+    pass
+
+
+class Stack:
+    """The three services on one endpoint and profile; everything is stopped when the block ends.
+
+    ``bridge ensure`` runs to its end first. Logs go to ``log_dir``, one file a service. Port 0 takes a free one.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        profile: str,
+        shards: int = 1,
+        env: Mapping[str, str] | None = None,
+        log_dir: Path | None = None,
+        writer_port: int = 0,
+        projector_port: int = 0,
+        tell: Callable[[str], None] = _silent,
+    ) -> None:
+        """``env`` goes on top of the services' environment; ``tell`` gets a line for each step."""
+        self.log_dir = log_dir or Path(tempfile.mkdtemp(prefix="kinfold-logs-"))
+        self._env = service_environment(endpoint, profile, env)
+        self._shards = shards
+        self._tell = tell
+        self._writer_port = writer_port or free_port()
+        self._projector_port = projector_port or free_port()
+        self._services: dict[str, Service] = {}
+
+    @property
+    def writer_url(self) -> str:
+        """Where the writer serves."""
+        return f"http://{LOOPBACK}:{self._writer_port}"
+
+    @property
+    def projector_url(self) -> str:
+        """Where the projector serves."""
+        return f"http://{LOOPBACK}:{self._projector_port}"
+
+    @property
+    def writer(self) -> Service:
+        """The writer's process."""
+        return self._services["writer"]
+
+    @property
+    def projector(self) -> Service:
+        """The projector's process: another one after ``restart_projector``."""
+        return self._services["projector"]
+
+    @property
+    def logs(self) -> dict[str, Path]:
+        """The log file of each service, which may not exist yet."""
+        return {name: self.log_dir / f"{name}.log" for name in ("bridge", "writer", "projector")}
+
+    def __enter__(self) -> Self:
+        """Start everything and wait until it is ready.
+
+        Raises ServiceDiedError, ServiceNotReadyError, and what ``bridge ensure`` reports as bad settings
+        (ConfigurationError) or a silent endpoint (EndpointError). Nothing is left running then.
+        """
+        try:
+            self._ensure_bridge()
+            self._start_writer()
+            self._start_projector()
+            for service in list(self._services.values()):
+                service.wait_until_ready(READY_TIMEOUT, self._tell)
+                self._tell(f"the {service.name} is ready: {service.url}")
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def check(self) -> None:
+        """Raises ServiceDiedError when a service no longer runs."""
+        for service in self._services.values():
+            service.check()
+
+    def restart_projector(self) -> None:
+        """Stop the projector if it runs, start it again on the same port, and wait until it is ready."""
+        self.projector.stop()
+        self._start_projector()
+        self.projector.wait_until_ready(READY_TIMEOUT, self._tell)
+
+    def stop(self) -> None:
+        """Stop the services in reverse order: SIGTERM, SIGKILL for one that hangs. Safe to repeat."""
+        for service in reversed(list(self._services.values())):
+            service.stop()
+
+    def kill(self) -> None:
+        """SIGKILL for every service at once, without waiting: safe to call from a signal handler during ``stop``."""
+        for service in self._services.values():
+            service.kill(wait=False)
+
+    def _ensure_bridge(self) -> None:
+        self._tell("the bridge makes tables and stream")
+        log = self.logs["bridge"]
+        process = spawn("kinfold", ["bridge", "ensure", "--shards", str(self._shards)], env=self._env, log=log)
+        try:
+            while process.poll() is None:
+                time.sleep(0.05)
+        finally:
+            code = stop(process, timeout=5)
+        if code != 0:
+            kind = _BRIDGE_FAULTS.get(code, ServiceDiedError)
+            raise kind(f"the bridge ended with exit code {code}; the end of its log {log}:\n{tail(log)}")
+
+    def _start_writer(self) -> None:
+        self._start("writer", ["writer", "serve"], self._writer_port, self.writer_url)
+
+    def _start_projector(self) -> None:
+        self._start("projector", ["projector", "run"], self._projector_port, self.projector_url)
+
+    def _start(self, name: str, command: list[str], port: int, url: str) -> None:
+        arguments = [*command, "--host", LOOPBACK, "--port", str(port)]
+        self._services[name] = Service(name, arguments, url=url, env=self._env, log=self.logs[name])

@@ -1,0 +1,168 @@
+"""``kinfold up``: the embedded AWS and all three services, until Ctrl-C."""
+
+import contextlib
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from kinfold.stack import Stack
+
+_POLL: Final = 0.3
+
+
+class _StopRequestedError(Exception):
+    """SIGINT or SIGTERM arrived."""
+
+
+def up(
+    endpoint_url: Annotated[
+        str | None,
+        typer.Option(
+            "--endpoint-url",
+            envvar="AWS_ENDPOINT_URL",
+            help="Use this endpoint; without it the embedded AWS is started.",
+        ),
+    ] = None,
+    profile: Annotated[str, typer.Option(envvar="KINFOLD_PROFILE", help="Names the tables and the stream.")] = "local",
+    shards: Annotated[int, typer.Option(min=1, max=10_000, help="Shards of a new stream.")] = 2,
+    writer_port: Annotated[int, typer.Option(min=0, max=65535, help="The writer's port, 0 for a free one.")] = 8080,
+    projector_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The projector's port, 0 for a free one.")
+    ] = 6066,
+    aws_port: Annotated[int, typer.Option(min=0, max=65535, help="The embedded AWS's port, 0 for a free one.")] = 0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the URLs as one JSON object on standard output once all is ready.")
+    ] = False,
+) -> None:
+    """Run AWS, bridge, writer and projector on this machine until Ctrl-C.
+
+    The embedded AWS needs no Docker and no account; its state ends with it. The services are the processes that
+    production runs, and their logs appear here with their names. A second Ctrl-C kills instead of stopping.
+
+    [dim]$[/dim] kinfold up
+    [dim]$[/dim] kinfold up --endpoint-url http://127.0.0.1:4566 --writer-port 0
+    """
+    from kinfold.local_aws import LocalAws
+    from kinfold.ports import claim_port
+    from kinfold.stack import Stack
+
+    with contextlib.ExitStack() as cleanup, contextlib.suppress(_StopRequestedError):
+        stacks: list[Stack] = []
+        cleanup.enter_context(_signals(stacks))
+        writer_port = claim_port(writer_port, "the writer", "--writer-port")
+        projector_port = claim_port(projector_port, "the projector", "--projector-port")
+        aws = None
+        if endpoint_url is None:
+            _tell("the embedded AWS starts")
+            aws = LocalAws(claim_port(aws_port, "the embedded AWS", "--aws-port"))
+            cleanup.callback(aws.stop)
+        endpoint = endpoint_url or (aws.url if aws else "")
+        stack = Stack(
+            endpoint,
+            profile=profile,
+            shards=shards,
+            writer_port=writer_port,
+            projector_port=projector_port,
+            tell=_tell,
+        )
+        stacks.append(stack)
+        cleanup.enter_context(_followed(stack.logs))
+        cleanup.enter_context(stack)
+        _announce(stack, endpoint, profile, as_json=as_json)
+        while True:
+            time.sleep(_POLL)
+            stack.check()
+            if aws is not None:
+                aws.check()
+
+
+@contextlib.contextmanager
+def _signals(stacks: list["Stack"]) -> Iterator[None]:
+    """The first SIGINT or SIGTERM ends the block, which stops everything in order; the second kills."""
+    seen = 0
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == 1:
+            _tell("stopping; once more to kill")
+            raise _StopRequestedError
+        for stack in stacks:
+            stack.kill()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _followed(logs: Mapping[str, Path]) -> Iterator[None]:
+    """Show every line that is written to the logs, with the service's name before it."""
+    done = threading.Event()
+    width = max(map(len, logs))
+
+    def follow() -> None:
+        offsets = dict.fromkeys(logs, 0)
+        last_round = False
+        while not last_round:
+            last_round = done.wait(_POLL)
+            for name, log in logs.items():
+                offsets[name] += _show_lines(f"{name:<{width}} | ", log, offsets[name])
+
+    thread = threading.Thread(target=follow, name="follow-logs", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _show_lines(prefix: str, log: Path, offset: int) -> int:
+    """Print the whole lines after ``offset``; returns how many bytes they have."""
+    if not log.exists():
+        return 0
+    with log.open("rb") as file:
+        file.seek(offset)
+        whole, newline, _ = file.read().rpartition(b"\n")
+    for line in whole.decode(errors="replace").splitlines():
+        typer.echo(f"{prefix}{line}", err=True)
+    return len(whole) + len(newline)
+
+
+def _announce(stack: "Stack", endpoint: str, profile: str, *, as_json: bool) -> None:
+    if as_json:
+        urls = {"writer": stack.writer_url, "projector": stack.projector_url, "aws": endpoint, "profile": profile}
+        typer.echo(json.dumps(urls))
+        return
+    typer.echo(
+        f"""
+  writer     {stack.writer_url}/docs
+  projector  {stack.projector_url}/ready
+  AWS        {endpoint} (profile {profile})
+  logs       {stack.log_dir}
+
+A first command, and what the projector made of it:
+
+  curl -s {stack.writer_url}/accounts/alice/deposits -H 'content-type: application/json' \\
+       -d '{{"amount": "12.50", "currency": "EUR"}}'
+  curl -s '{stack.projector_url}/balances/alice?min_version=1'
+
+Ctrl-C stops everything.
+"""
+    )
+
+
+def _tell(line: str) -> None:
+    typer.echo(line, err=True)

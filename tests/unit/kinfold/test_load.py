@@ -1,0 +1,106 @@
+import json
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from kinfold.load import LoadPlan, UnexpectedAnswerError, run_load
+from kinfold.ports import free_port
+from kinfold.tally import LoadResult
+from ledger.errors import ConfigurationError, EndpointError
+
+#: Status and headers for the n-th request (from 0); None closes the connection without an answer.
+Script = Callable[[int], int | None]
+
+
+@contextmanager
+def writer(script: Script) -> Iterator[tuple[str, dict[str, int]]]:
+    """A writer that answers as the script says and keeps each account's version."""
+    versions: dict[str, int] = defaultdict(int)
+    lock = threading.Lock()
+    seen = 0
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            nonlocal seen
+            self.rfile.read(int(self.headers["Content-Length"]))
+            with lock:
+                status = script(seen)
+                seen += 1
+                account = self.path.split("/")[2]
+                if status is None:
+                    self.close_connection = True
+                    return
+                if status == 201:
+                    versions[account] += 1
+                body = json.dumps({"version": versions[account]}).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Retry-After", "0")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is inherited
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", versions
+        server.shutdown()
+
+
+def test_appends_exactly_as_many_events_as_asked_and_knows_every_version() -> None:
+    seen: list[LoadResult] = []
+    with writer(lambda _: 201) as (url, versions):
+        result = run_load(url, LoadPlan(accounts=5, events=203, writers=7), seen.append)
+    assert (result.appended, sum(versions.values())) == (203, 203)
+    assert result.versions == versions
+    assert seen[-1] == result
+    assert [progress.appended for progress in seen] == sorted(progress.appended for progress in seen)
+    assert 0 < result.latency_p50_ms <= result.latency_p99_ms
+
+
+def test_every_outcome_is_counted_and_the_load_goes_on() -> None:
+    # The first dozen requests meet two of each outcome, whatever the order of threads.
+    outcomes = [409, 422, 503, 500, None, 201] * 2
+    with writer(lambda n: outcomes[n] if n < len(outcomes) else 201) as (url, versions):
+        result = run_load(url, LoadPlan(accounts=3, events=40, writers=2))
+    assert (result.conflicts, result.refused, result.unavailable, result.unknown) == (2, 2, 2, 4)
+    assert (result.appended, sum(versions.values())) == (40, 40)
+
+
+def test_a_lost_answer_is_not_sent_again() -> None:
+    # The server carries the first command out and closes the connection instead of answering.
+    requests = 0
+
+    def script(n: int) -> int | None:
+        nonlocal requests
+        requests = n + 1
+        return None if n == 0 else 201
+
+    with writer(script) as (url, _):
+        result = run_load(url, LoadPlan(accounts=1, events=5, writers=1))
+    assert (result.unknown, result.appended, requests) == (1, 5, 6)
+
+
+@pytest.mark.parametrize("status", [404, 400, 200])
+def test_something_else_than_a_writer_ends_the_load(status: int) -> None:
+    with writer(lambda _: status) as (url, _), pytest.raises(UnexpectedAnswerError, match=f"answered {status}"):
+        run_load(url, LoadPlan(events=10))
+
+
+def test_a_writer_that_is_not_there_ends_the_load_with_its_counts() -> None:
+    with pytest.raises(EndpointError, match=r"confirmed no event for 1 s; 0 of 10 events"):
+        run_load(f"http://127.0.0.1:{free_port()}", LoadPlan(events=10, writers=2, patience=1))
+
+
+def test_runs_do_not_share_accounts() -> None:
+    assert LoadPlan().prefix != LoadPlan().prefix
+    with pytest.raises(ConfigurationError):
+        LoadPlan(writers=0)
