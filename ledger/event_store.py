@@ -58,11 +58,15 @@ class History:
 
 
 class _ConditionFailedError(PermanentError):
-    """Internal: the write's condition did not hold at this sequence number."""
+    """Internal: the write's condition did not hold at this sequence number.
 
-    def __init__(self, conflicting: int) -> None:
+    ``resent``: the request had been sent before, so that the event in the way may be our own.
+    """
+
+    def __init__(self, conflicting: int, *, resent: bool) -> None:
         super().__init__(conflicting)
         self.conflicting = conflicting
+        self.resent = resent
 
 
 class EventStore:
@@ -119,7 +123,7 @@ class EventStore:
         try:
             self._write(stored, claimed=None if proven else number)
         except _ConditionFailedError as failed:
-            if not self._holds(stored):
+            if not (failed.resent and self._holds(stored)):
                 actual = self.version(aggregate_id).number
                 raise VersionConflictError(
                     aggregate_id, expected=number, actual=actual, conflicting=failed.conflicting
@@ -130,11 +134,16 @@ class EventStore:
     def load(self, aggregate_id: str, *, after: int = 0, until: int | None = None) -> History:
         """Read the events ``after < sequence number <= until`` (default: all), strongly consistent, page by page.
 
+        ``after`` is a claim: when nothing follows it, the version of the answer is what is stored up to it.
+
         Raises CorruptHistoryError when the events that are there do not follow one another without a hole, and
         ThrottledError or EndpointError.
         """
         events = list(self.read(aggregate_id, after=after, until=until))
-        return History(events, ProvenVersion(aggregate_id, events[-1].sequence_number if events else after))
+        if events:
+            return History(events, ProvenVersion(aggregate_id, events[-1].sequence_number))
+        stored = self.version(aggregate_id).number if after else 0
+        return History(events, ProvenVersion(aggregate_id, min(stored, after)))
 
     def read(self, aggregate_id: str, *, after: int = 0, until: int | None = None) -> Iterator[StoredEvent]:
         """Like ``load``, an event at a time: memory holds one page (at most 1 MB) however long the history."""
@@ -207,10 +216,14 @@ class EventStore:
             reraise=True,
         ):
             with attempt:
-                if len(stored) == 1 and claimed is None:
-                    self._put(stored[0])
-                else:
-                    self._transact(stored, claimed)
+                try:
+                    if len(stored) == 1 and claimed is None:
+                        self._put(stored[0])
+                    else:
+                        self._transact(stored, claimed)
+                except _ConditionFailedError as failed:
+                    failed.resent |= attempt.retry_state.attempt_number > 1
+                    raise
 
     def _put(self, event: StoredEvent) -> None:
         with aws_errors(f"appending event {event.sequence_number} of {event.aggregate_id}"):
@@ -222,7 +235,7 @@ class EventStore:
                 )
             except ClientError as error:
                 if error_code(error) == "ConditionalCheckFailedException":
-                    raise _ConditionFailedError(event.sequence_number) from None
+                    raise _ConditionFailedError(event.sequence_number, resent=_resent(error)) from None
                 if error_code(error) == "ValidationException":
                     raise RejectedEventError(f"{event.aggregate_id}: event {event.sequence_number}: {error}") from None
                 raise
@@ -250,7 +263,10 @@ class EventStore:
                 raise _cancellation(error, numbers, doing) from error
 
     def _holds(self, stored: list[StoredEvent]) -> bool:
-        """Whether exactly these events are stored: ``occurredAt`` and ``correlationId`` tell ours from another's."""
+        """Whether exactly these events are stored: ``occurredAt`` and ``correlationId`` tell ours from another's.
+
+        Only asked after a request was sent again: two commands of one correlation id can fall on one microsecond.
+        """
         first, last = stored[0], stored[-1]
         return (
             list(self.read(first.aggregate_id, after=first.sequence_number - 1, until=last.sequence_number)) == stored
@@ -263,12 +279,17 @@ def _cancellation(error: ClientError, numbers: list[int], doing: str) -> Excepti
     codes = {str(reason.get("Code")) for reason in reasons} - {"None"}
     for reason, number in zip(reasons, numbers, strict=False):
         if reason.get("Code") == "ConditionalCheckFailed":
-            return _ConditionFailedError(number)
+            return _ConditionFailedError(number, resent=_resent(error))
         if reason.get("Code") == "ValidationError":
             return RejectedEventError(f"{doing}: event {number} is malformed: {reason.get('Message')}")
     if codes and codes <= THROTTLING | CONTENTION:
         return ThrottledError(f"{doing}: cancelled ({', '.join(sorted(codes))})")
     return translate(error, doing)
+
+
+def _resent(error: ClientError) -> bool:
+    """Whether the SDK had sent the request before this answer to it."""
+    return error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
 
 
 def _number(value: int) -> dict[str, str]:
