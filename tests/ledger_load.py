@@ -1,0 +1,85 @@
+"""A load on the event store itself, in the background, for tests that disturb the projector meanwhile."""
+
+import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from types import TracebackType
+from typing import Self
+
+from ledger.account import Account
+from ledger.aws import Clients
+from ledger.event_store import EventStore
+from ledger.events import DomainEvent, FundsDeposited, FundsWithdrawn
+from ledger.tables import Names
+from projector.projections.balance_summary import BalanceSummary
+from projector.read_model import SummaryTable
+
+
+class LedgerLoad:
+    """Appends of one to three events to a few accounts, at a steady pace, until the block ends."""
+
+    def __init__(self, clients: Clients, names: Names, *, accounts: int = 6, per_second: float = 60) -> None:
+        self._store = EventStore(clients.dynamodb, names.events)
+        self._clients, self._names = clients, names
+        self._pause = 1 / per_second
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ledger-load", daemon=True)
+        self.account_ids = [f"load-{number}" for number in range(accounts)]
+        self.error: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        if self.error is not None:
+            raise self.error
+
+    def _run(self) -> None:
+        choose = random.Random(7)
+        versions = {account_id: self._store.version(account_id) for account_id in self.account_ids}
+        try:
+            while not self._stop.wait(self._pause):
+                account_id = choose.choice(self.account_ids)
+                events: list[DomainEvent] = [FundsDeposited(amount=Decimal("10.01"), currency="EUR")]
+                for _ in range(choose.randint(0, 2)):
+                    events.append(FundsWithdrawn(amount=Decimal(choose.randint(1, 300)) / 100, currency="EUR"))
+                versions[account_id] = self._store.append(
+                    account_id, events, versions[account_id], aggregate_type="account", correlation_id="load"
+                ).version
+        except BaseException as error:
+            self.error = error
+
+    def differences(self, *, within: float) -> dict[str, tuple[Account, BalanceSummary | None]]:
+        """Accounts whose summary does not agree with the account's own fold after ``within`` seconds."""
+        deadline = time.monotonic() + within
+        with ThreadPoolExecutor(2) as executor:
+            table = SummaryTable(self._clients.dynamodb, self._names.balance_summary(), executor)
+            while True:
+                accounts = [
+                    Account.reconstitute(account_id, (event.decode() for event in self._store.load(account_id).events))
+                    for account_id in self.account_ids
+                ]
+                found = table.get_many(self.account_ids)
+                wrong = {
+                    account.account_id: (account, found.get(account.account_id))
+                    for account in accounts
+                    if account.version and not _agree(account, found.get(account.account_id))
+                }
+                if not wrong or time.monotonic() > deadline:
+                    return wrong
+                time.sleep(0.2)
+
+
+def _agree(account: Account, summary: BalanceSummary | None) -> bool:
+    return summary is not None and (summary.version, summary.balance, summary.currency) == (
+        account.version,
+        account.balance,
+        account.currency,
+    )
