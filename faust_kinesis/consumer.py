@@ -45,18 +45,18 @@ class Consumer(FaustConsumer):
     async def subscribe(self, topics: Iterable[str]) -> None:
         """Start reading the app's stream, once. Called by Faust when its agents are up.
 
-        Crashes the worker with a ConfigurationError when there is more than one stream, or an agent does not fit.
+        Crashes the worker with a ConfigurationError when there is more than one stream, when an agent does not fit, or
+        when the options or the environment cannot work.
         """
         streams = set(topics)
+        if not streams or self._assigned:
+            return
         try:
-            self._check(streams)
+            stream = self._check(streams)
+            source = self._transport.open_source(stream)
         except ConfigurationError as error:
             await self.crash(error)
             return
-        if not streams or self._assigned:
-            return
-        (stream,) = streams
-        source = self._transport.open_source(stream)
         await source.start()
         self._assigned = {TP(stream, 0)}
         # Faust finishes an assignment only after this subscription, so that it cannot be awaited here.
@@ -161,13 +161,14 @@ class Consumer(FaustConsumer):
     def _source(self) -> ShardSource | None:
         return self._transport.source
 
-    def _check(self, streams: set[str]) -> None:
+    def _check(self, streams: set[str]) -> str:
         check_agents(self.app, streams)
         if len(streams) > 1:
             raise ConfigurationError(
                 "one Faust app reads one stream, since a lease table keeps the shards of one; this app has agents for"
                 f" {', '.join(sorted(streams))}"
             )
+        return next(iter(streams))
 
     async def _assign(self) -> None:
         self.app.on_rebalance_start()

@@ -10,17 +10,20 @@ Without that, options come from the broker URL's query, and clients from boto3's
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import boto3
 import faust
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError
 from faust.transport import base
 from faust.types.transports import ConsumerT, ProducerT
 
 from faust_kinesis.agents import StopWorkerSupervisor
 from faust_kinesis.consumer import Consumer
-from faust_kinesis.errors import FaustKinesisError
+from faust_kinesis.errors import ConfigurationError, FaustKinesisError
 from faust_kinesis.options import KinesisOptions, options_from_url
 from faust_kinesis.polling import PollingSource
 from faust_kinesis.producer import Producer
@@ -71,14 +74,16 @@ class Transport(base.Transport):
     def kinesis(self) -> KinesisClient:
         """The Kinesis client, made now if none was handed over."""
         if self._kinesis is None:
-            self._kinesis = boto3.client("kinesis", config=client_config(self.options))
+            with _client_is_made_from_the_environment():
+                self._kinesis = boto3.client("kinesis", config=client_config(self.options))
         return self._kinesis
 
     @property
     def dynamodb(self) -> DynamoDBClient:
         """The DynamoDB client, made now if none was handed over."""
         if self._dynamodb is None:
-            self._dynamodb = boto3.client("dynamodb", config=client_config(self.options))
+            with _client_is_made_from_the_environment():
+                self._dynamodb = boto3.client("dynamodb", config=client_config(self.options))
         return self._dynamodb
 
     def open_source(self, stream: str) -> ShardSource:
@@ -107,6 +112,16 @@ def configure(
     for transport in (app.transport, app.producer_transport):
         cast("Transport", transport).use(options, kinesis=kinesis, dynamodb=dynamodb)
     return cast("Transport", app.transport)
+
+
+@contextmanager
+def _client_is_made_from_the_environment() -> Iterator[None]:
+    try:
+        yield
+    except (BotoCoreError, ValueError) as error:
+        raise ConfigurationError(
+            f"boto3's environment gives no client: {error} (AWS_DEFAULT_REGION, AWS_ENDPOINT_URL and credentials count)"
+        ) from error
 
 
 def client_config(options: KinesisOptions) -> Config:

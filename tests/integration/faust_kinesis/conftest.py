@@ -1,0 +1,124 @@
+"""A stream and a lease table of each test's own, and sources that are ended after it."""
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+from faust_kinesis.leases import Lease, LeaseTable
+from faust_kinesis.options import KinesisOptions
+from faust_kinesis.polling import PollingSource
+from faust_kinesis.source import ShardSource
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kinesis import KinesisClient
+
+
+class Stream:
+    """The stream under test, from a producer's and an operator's side."""
+
+    def __init__(self, kinesis: "KinesisClient", name: str) -> None:
+        self.kinesis = kinesis
+        self.name = name
+
+    def create(self, shards: int) -> None:
+        self.kinesis.create_stream(StreamName=self.name, ShardCount=shards)
+        self.wait_active()
+
+    def wait_active(self) -> None:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            summary = self.kinesis.describe_stream_summary(StreamName=self.name)["StreamDescriptionSummary"]
+            if summary["StreamStatus"] == "ACTIVE":
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"{self.name} is not active")
+
+    def put(self, *data: str, key: str | None = None) -> None:
+        """Put a record for each text, in order; its key is the text itself unless given."""
+        for text in data:
+            self.kinesis.put_record(StreamName=self.name, Data=text.encode(), PartitionKey=key or text)
+
+    def put_many(self, count: int) -> list[str]:
+        texts = [f"{number:06d}" for number in range(count)]
+        for start in range(0, count, 500):
+            records: Any = [{"Data": t.encode(), "PartitionKey": t} for t in texts[start : start + 500]]
+            assert self.kinesis.put_records(StreamName=self.name, Records=records)["FailedRecordCount"] == 0
+        return texts
+
+    def shard_ids(self) -> list[str]:
+        return [shard["ShardId"] for shard in self.kinesis.list_shards(StreamName=self.name)["Shards"]]
+
+    def split(self, shard_id: str) -> None:
+        shards = self.kinesis.list_shards(StreamName=self.name)["Shards"]
+        keys = next(shard["HashKeyRange"] for shard in shards if shard["ShardId"] == shard_id)
+        middle = (int(keys["StartingHashKey"]) + int(keys["EndingHashKey"])) // 2
+        self.kinesis.split_shard(StreamName=self.name, ShardToSplit=shard_id, NewStartingHashKey=str(middle))
+        self.wait_active()
+
+    def merge(self, shard_id: str, adjacent: str) -> None:
+        self.kinesis.merge_shards(StreamName=self.name, ShardToMerge=shard_id, AdjacentShardToMerge=adjacent)
+        self.wait_active()
+
+
+@pytest.fixture
+def stream(kinesis: "KinesisClient", profile: str) -> Stream:
+    """A name for a stream, not created yet."""
+    return Stream(kinesis, f"orders-{profile}")
+
+
+@pytest.fixture
+def application(profile: str) -> str:
+    return f"leases-{profile}"
+
+
+@pytest.fixture
+def lease_table(dynamodb: "DynamoDBClient", application: str) -> LeaseTable:
+    return LeaseTable(dynamodb, application)
+
+
+@pytest.fixture
+def lease(lease_table: LeaseTable) -> Callable[[str], Lease]:
+    return lambda key: lease_table.scan()[key]
+
+
+class MakeSource(Protocol):
+    async def __call__(self, worker_id: str = "w1", **options: Any) -> ShardSource: ...
+
+
+@pytest.fixture(params=["polling"])
+async def make_source(
+    request: pytest.FixtureRequest,
+    kinesis: "KinesisClient",
+    dynamodb: "DynamoDBClient",
+    stream: Stream,
+    application: str,
+) -> AsyncIterator[MakeSource]:
+    """Makes and starts a source of the kind under test; all are aborted after the test."""
+    assert request.param == "polling"
+    made: list[ShardSource] = []
+
+    async def make(worker_id: str = "w1", **options: Any) -> ShardSource:
+        quick = {"poll_interval": 0.2, "checkpoint_interval": 0.0, "failover_time": 2.0, "shard_sync_interval": 2.0}
+        every = KinesisOptions(application=application, worker_id=worker_id, **{**quick, **options})
+        source = PollingSource(stream.name, every, kinesis=kinesis, dynamodb=dynamodb)
+        made.append(source)
+        await source.start()
+        return source
+
+    yield make
+    for source in made:
+        await source.abort()
+
+
+@pytest.fixture
+def keeps_parents(kinesis: "KinesisClient", profile: str) -> Iterator[bool]:
+    """Whether the endpoint keeps a shard's records after a split, as AWS does. Found out, not assumed."""
+    probe = Stream(kinesis, f"probe-{profile}")
+    probe.create(1)
+    (parent,) = probe.shard_ids()
+    probe.split(parent)
+    yield parent in probe.shard_ids()
+    kinesis.delete_stream(StreamName=probe.name)

@@ -1,0 +1,165 @@
+"""The transport in real Faust workers: processes, signals, exit codes."""
+
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from faust_kinesis.leases import TRIM_HORIZON, Lease
+from kinfold.local_aws import REGION
+from tests.integration.faust_kinesis.conftest import Stream
+
+pytestmark = pytest.mark.integration
+
+GetLease = Callable[[str], Lease]
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+
+
+class Worker:
+    """A worker process and what it says."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+        self.said: list[str] = []
+        self._lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def hear(self, start: str, times: int = 1, within: float = 30.0) -> list[str]:
+        """Wait until that many lines with that start were said."""
+        deadline = time.monotonic() + within
+        while len(found := [line for line in self.said if line.startswith(start)]) < times:
+            try:
+                self.said.append(self._lines.get(timeout=max(0.01, deadline - time.monotonic())))
+            except queue.Empty:
+                raise AssertionError(
+                    f"no {times} x {start!r} within {within} s, but:\n" + "\n".join(self.said)
+                ) from None
+        return found
+
+    def stop(self, within: float) -> int:
+        """SIGTERM; the exit code, if it comes in time."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(within)
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line.rstrip())
+
+
+@pytest.fixture
+def run_worker(
+    stream: Stream, application: str, child_env: dict[str, str], tmp_path: Path
+) -> Iterator[Callable[[str], Worker]]:
+    workers: list[Worker] = []
+
+    def run(mode: str) -> Worker:
+        process = subprocess.Popen(
+            [sys.executable, str(HERE / "worker_app.py"), stream.name, application, mode, str(tmp_path)],
+            env=child_env | {"PYTHONPATH": str(ROOT), "AWS_DEFAULT_REGION": REGION},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        workers.append(Worker(process))
+        return workers[-1]
+
+    yield run
+    for worker in workers:
+        worker.process.kill()
+        worker.process.wait()
+        if worker.process.stdout:
+            worker.process.stdout.close()
+
+
+def test_sigterm_when_idle_exits_zero_soon_with_everything_checkpointed(
+    stream: Stream, run_worker: Callable[[str], Worker], lease: GetLease
+) -> None:
+    stream.create(1)
+    stream.put("1", "2", key="k")
+    worker = run_worker("ok")
+    _, shard_id, number = worker.hear("complete")[-1].split()
+    started = time.monotonic()
+    assert worker.stop(within=10) == 0
+    assert time.monotonic() - started < 5
+    stored = lease(shard_id)
+    assert int(stored.checkpoint) >= int(number)
+    assert stored.owner is None
+
+
+def test_sigterm_lets_the_agent_finish_its_batch(
+    stream: Stream, run_worker: Callable[[str], Worker], lease: GetLease
+) -> None:
+    stream.create(1)
+    stream.put("1", key="k")
+    worker = run_worker("slow")
+    shard_id = worker.hear("record")[0].split()[1]
+    assert worker.stop(within=15) == 0
+    _, _, number = worker.hear("complete")[0].split()
+    assert lease(shard_id).checkpoint == number
+
+
+def test_an_exception_in_the_agent_ends_the_worker_without_a_checkpoint(
+    stream: Stream, run_worker: Callable[[str], Worker], lease: GetLease
+) -> None:
+    stream.create(1)
+    stream.put("1", "2", key="k")
+    worker = run_worker("crash")
+    shard_id = worker.hear("record")[0].split()[1]
+    assert worker.process.wait(20) == 1
+    stored = lease(shard_id)
+    assert (stored.checkpoint, stored.owner) == (TRIM_HORIZON, None)
+    again = run_worker("ok")
+    assert again.hear("record", 2)[0].split()[3] == "1"
+
+
+def test_what_is_sent_comes_back_in_order(stream: Stream, run_worker: Callable[[str], Worker]) -> None:
+    stream.create(2)
+    worker = run_worker("send")
+    lines = worker.hear("record", 3)
+    assert [line.split()[2:] for line in lines] == [["k", "m0"], ["k", "m1"], ["k", "m2"]]
+    worker.hear("sent")
+    assert worker.stop(within=10) == 0
+
+
+def test_a_split_and_a_merge_under_a_running_worker(stream: Stream, run_worker: Callable[[str], Worker]) -> None:
+    stream.create(1)
+    worker = run_worker("ok")
+    stream.put(*"abcd")
+    worker.hear("record", 4)
+    worker.hear("complete")
+    time.sleep(1)
+    (parent,) = stream.shard_ids()
+    stream.split(parent)
+    stream.put(*"efgh")
+    worker.hear("record", 8)
+    time.sleep(1)
+    left, right = [shard_id for shard_id in stream.shard_ids() if shard_id != parent]
+    stream.merge(left, right)
+    stream.put(*"ijkl")
+    lines = worker.hear("record", 12)
+    assert sorted(line.split()[3] for line in lines) == list("abcdefghijkl")
+    assert worker.stop(within=10) == 0
+
+
+def test_sigterm_while_the_stream_is_awaited(stream: Stream, run_worker: Callable[[str], Worker]) -> None:
+    worker = run_worker("ok")
+    time.sleep(4)
+    assert worker.process.poll() is None
+    assert worker.stop(within=5) == 0
+
+
+def test_a_stream_deleted_under_the_worker_ends_it(stream: Stream, run_worker: Callable[[str], Worker]) -> None:
+    stream.create(1)
+    stream.put("1", key="k")
+    worker = run_worker("ok")
+    worker.hear("complete")
+    stream.kinesis.delete_stream(StreamName=stream.name)
+    assert worker.process.wait(30) == 1

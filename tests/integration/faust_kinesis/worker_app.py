@@ -1,0 +1,50 @@
+"""A Faust worker for the tests: it prints what it does, one word and its fields a line.
+
+Usage: worker_app.py STREAM APPLICATION MODE DATADIR, where MODE is ok, crash, slow (two seconds a batch) or send.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterable
+from pathlib import Path
+
+import faust
+
+from faust_kinesis.agents import batch_topic
+from faust_kinesis.records import RecordBatch
+
+stream, application, mode, datadir = sys.argv[1:]
+app = faust.App(
+    "worker-app",
+    broker=f"kinesis://?application={application}&worker_id=w1&poll_interval=0.2&checkpoint_interval=0&failover_time=2",
+    datadir=Path(datadir),
+    web_enabled=False,
+)
+topic = batch_topic(app, stream)
+out = os.fdopen(os.dup(1), "w", buffering=1)
+
+
+@app.agent(topic)
+async def project(batches: AsyncIterable[RecordBatch]) -> None:
+    async for batch in batches:
+        for record in batch.records:
+            out.write(f"record {batch.shard_id} {record.partition_key} {record.data.decode()}\n")
+        if mode == "crash":
+            raise RuntimeError("this batch cannot be worked")
+        if mode == "slow":
+            await asyncio.sleep(2)
+        batch.complete()
+        out.write(f"complete {batch.shard_id} {batch.records[-1].sequence_number}\n")
+
+
+@app.task  # type: ignore[untyped-decorator]  # Faust's own
+async def send() -> None:
+    if mode == "send":
+        for number in range(3):
+            await (await topic.send(key=b"k", value=f"m{number}".encode()))
+        out.write("sent\n")
+
+
+if __name__ == "__main__":
+    faust.Worker(app, loglevel="INFO", redirect_stdouts=False).execute_from_commandline()
