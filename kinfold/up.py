@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Self
 
 import typer
 
@@ -54,9 +54,7 @@ def up(
     from kinfold.ports import claim_port
     from kinfold.stack import Stack
 
-    with contextlib.ExitStack() as cleanup, contextlib.suppress(_StopRequestedError):
-        stacks: list[Stack] = []
-        cleanup.enter_context(_signals(stacks))
+    with contextlib.ExitStack() as cleanup, _Signals() as signals:
         writer_port = claim_port(writer_port, "the writer", "--writer-port")
         projector_port = claim_port(projector_port, "the projector", "--projector-port")
         aws = None
@@ -73,7 +71,7 @@ def up(
             projector_port=projector_port,
             tell=_tell,
         )
-        stacks.append(stack)
+        signals.stack = stack
         cleanup.enter_context(_followed(stack.logs))
         cleanup.enter_context(stack)
         _announce(stack, endpoint, profile, as_json=as_json)
@@ -84,26 +82,32 @@ def up(
                 aws.check()
 
 
-@contextlib.contextmanager
-def _signals(stacks: list["Stack"]) -> Iterator[None]:
-    """The first SIGINT or SIGTERM ends the block, which stops everything in order; the second kills."""
-    seen = 0
+class _Signals:
+    """The first SIGINT or SIGTERM ends the block; one more, while all is being stopped, kills the services.
 
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == 1:
+    The handlers stay: what comes after the block is the stopping, and nothing may interrupt it.
+    """
+
+    def __init__(self) -> None:
+        self.stack: Stack | None = None
+        self._ending = False
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> bool:
+        self._ending = True
+        return kind is not None and issubclass(kind, _StopRequestedError)
+
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
+        if not self._ending:
+            self._ending = True
             _tell("stopping; once more to kill")
             raise _StopRequestedError
-        for stack in stacks:
-            stack.kill()
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if self.stack is not None:
+            self.stack.kill()
 
 
 @contextlib.contextmanager

@@ -1,0 +1,146 @@
+"""docker-compose.yml, read and lived through without Docker.
+
+Each service's own command, environment and health check runs as a process here; only host names and ports are mapped.
+What no engine on this machine can show (the image, the network, read-only roots) is not claimed.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+import yaml
+
+from kinfold.child import spawn, stop, tail
+from kinfold.ports import free_port
+from ledger.aws import Clients
+
+ROOT: Final = Path(__file__).parents[2]
+#: What a container has beside its environment.
+CONTAINER: Final = {"PATH": os.environ["PATH"], "HOME": "/tmp", "PYTHONUNBUFFERED": "1"}
+SERVICES: Final = ("localstack", "bridge", "writer", "projector")
+
+
+def env_example() -> dict[str, str]:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def compose(variables: dict[str, str]) -> dict[str, Any]:
+    """The file as compose reads it: ``${NAME:-default}`` filled in, anchors merged."""
+
+    def fill(match: re.Match[str]) -> str:
+        return variables.get(match["name"], match["default"])
+
+    text = re.sub(r"\$\{(?P<name>\w+):-(?P<default>[^}]*)\}", fill, (ROOT / "docker-compose.yml").read_text())
+    assert "${" not in text, "a variable without a default"
+    read: dict[str, Any] = yaml.safe_load(text)
+    return read
+
+
+def test_it_runs_without_an_env_file_and_the_example_says_what_it_runs_with() -> None:
+    assert compose({}) == compose(env_example())
+    used = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text()))
+    assert used == set(env_example())
+
+
+def test_services_are_pinned_confined_and_bound_to_loopback() -> None:
+    services = compose({})["services"]
+    assert tuple(services) == SERVICES
+    assert services["localstack"]["image"] == "localstack/localstack:4.14.0"
+    for name, service in services.items():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), name
+        assert service["cap_drop"] == ["ALL"], name
+        assert name == "localstack" or service["read_only"] is True
+
+
+def test_start_order_each_service_waits_for_what_it_needs() -> None:
+    services = compose({})["services"]
+    assert services["bridge"]["depends_on"] == {"localstack": {"condition": "service_healthy"}}
+    for name in ("writer", "projector"):
+        assert services[name]["depends_on"] == {"bridge": {"condition": "service_completed_successfully"}}
+        assert services[name]["healthcheck"]["test"][:3] == ["CMD", "kinfold", "health"]
+    assert "healthcheck" in services["localstack"]
+
+
+def test_the_image_is_pinned_runs_as_nobody_special_and_copies_every_package() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert re.search(r"^ARG PYTHON=3\.\d+\.\d+-slim-\w+$", dockerfile, re.MULTILINE)
+    assert re.search(r"^USER \d+$", dockerfile, re.MULTILINE)
+    kept = (ROOT / ".dockerignore").read_text().splitlines()
+    for package in (path.parent.name for path in ROOT.glob("*/__init__.py") if path.parent.name != "tests"):
+        assert f"COPY {package} {package}" in dockerfile
+        assert f"!{package}" in kept
+
+
+class Composed:
+    """The file's services as processes on this machine: host names and ports mapped, the rest as it stands."""
+
+    def __init__(self, endpoint: str, profile: str, logs: Path) -> None:
+        self.services = compose({"KINFOLD_PROFILE": profile})["services"]
+        self.logs = logs
+        self.ports = {"8080": str(free_port()), "6066": str(free_port())}
+        self._endpoint = endpoint
+
+    def url(self, container_port: str) -> str:
+        return f"http://127.0.0.1:{self.ports[container_port]}"
+
+    def here(self, text: str) -> str:
+        text = text.replace("http://localstack:4566", self._endpoint).replace("http://127.0.0.1:4566", self._endpoint)
+        for inside, outside in self.ports.items():
+            text = re.sub(rf"(^|127\.0\.0\.1:){inside}\b", rf"\g<1>{outside}", text)
+        return "127.0.0.1" if text == "0.0.0.0" else text
+
+    def environment(self, name: str) -> dict[str, str]:
+        return CONTAINER | {key: self.here(str(value)) for key, value in self.services[name]["environment"].items()}
+
+    @contextmanager
+    def running(self, name: str) -> Iterator["subprocess.Popen[bytes]"]:
+        command = [self.here(word) for word in self.services[name]["command"]]
+        process = spawn("kinfold", command, env=self.environment(name), log=self.logs / f"{name}.log")
+        try:
+            yield process
+        finally:
+            assert stop(process, 40) == 0, tail(self.logs / f"{name}.log")
+
+    def healthy(self, name: str) -> bool:
+        words = [self.here(word) for word in self.services[name]["healthcheck"]["test"][1:]]
+        if words[0] == "kinfold":
+            words[:1] = [sys.executable, "-m", "kinfold"]
+        return subprocess.run(words, env=CONTAINER, capture_output=True, check=False, timeout=20).returncode == 0
+
+
+def wait_for(what: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if what():
+            return True
+        time.sleep(0.2)
+    return False
+
+
+@pytest.mark.integration
+@pytest.mark.acceptance
+def test_one_command_goes_all_the_way(aws_endpoint: str, profile: str, clients: Clients, tmp_path: Path) -> None:
+    composed = Composed(aws_endpoint, profile, tmp_path)
+    assert composed.healthy("localstack")
+    assert not composed.healthy("writer")
+    with composed.running("bridge") as bridge:
+        assert bridge.wait(120) == 0, tail(tmp_path / "bridge.log")
+    with composed.running("writer"), composed.running("projector"):
+        for name in ("writer", "projector"):
+            assert wait_for(lambda name=name: composed.healthy(name), 120), tail(tmp_path / f"{name}.log")  # type: ignore[misc]
+        with httpx.Client(trust_env=False, timeout=30) as http:
+            body = {"amount": "12.50", "currency": "EUR"}
+            answer = http.post(f"{composed.url('8080')}/accounts/alice/deposits", json=body)
+            assert (answer.status_code, answer.json()["version"]) == (201, 1)
+            balance = http.get(f"{composed.url('6066')}/balances/alice", params={"min_version": 1, "wait": 20})
+            assert balance.status_code == 200, balance.text
+            assert (balance.json()["balance"], balance.json()["version"]) == ("12.50", 1)
