@@ -5,7 +5,11 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
+import boto3
+
 from kinfold.local_aws import DUMMY_CREDENTIALS, REGION
+from ledger.aws import Clients
+from ledger.settings import Settings
 
 _LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -35,3 +39,17 @@ def service_environment(endpoint: str, profile: str, extra: Mapping[str, str] | 
         "PYTHONUNBUFFERED": "1",
         **(extra or {}),
     }
+
+
+def service_clients(endpoint: str, profile: str) -> Clients:
+    """Clients with the endpoint and credentials that the services get, for this process."""
+    env = service_environment(endpoint, profile)
+    region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or REGION
+    settings = Settings.model_validate({"profile": profile, "endpoint_url": endpoint, "region": region})
+    session = boto3.session.Session(
+        aws_access_key_id=env.get("AWS_ACCESS_KEY_ID"),
+        aws_secret_access_key=env.get("AWS_SECRET_ACCESS_KEY"),
+        aws_session_token=env.get("AWS_SESSION_TOKEN"),
+        region_name=region,
+    )
+    return Clients(settings, session=session)

@@ -50,9 +50,14 @@ READ_TIMEOUT: Final = 15.0
 class Clients:
     """One boto3 client for each service in use, made by a composition root and safe to share between threads."""
 
-    def __init__(self, settings: Settings, *, connections: int = 32) -> None:
-        """``connections``: the width of each client's connection pool, as many as there are threads to use it."""
-        session = boto3.session.Session(region_name=settings.region)
+    def __init__(
+        self, settings: Settings, *, connections: int = 32, session: boto3.session.Session | None = None
+    ) -> None:
+        """``connections``: the width of each client's connection pool, as many as there are threads to use it.
+
+        ``session`` brings credentials of its own; by default boto3 finds them as it always does.
+        """
+        session = session or boto3.session.Session(region_name=settings.region)
         endpoint = str(settings.endpoint_url).rstrip("/") if settings.endpoint_url else None
         config = Config(
             connect_timeout=CONNECT_TIMEOUT,

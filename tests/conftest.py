@@ -1,13 +1,12 @@
 """Fixtures of every suite: one AWS endpoint a session, one profile a test, and nothing left behind on the endpoint."""
 
-import contextlib
 import os
-import uuid
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
+from kinfold.disposable import delete_profile, disposable_profile
 from kinfold.local_aws import DUMMY_CREDENTIALS, REGION, local_aws
 from ledger.aws import Clients
 from ledger.settings import Settings
@@ -48,7 +47,7 @@ def aws_endpoint(request: pytest.FixtureRequest, aws_credentials: None) -> Itera
 @pytest.fixture
 def profile() -> str:
     """A profile of this test alone, so that tests share an endpoint and nothing on it."""
-    return f"t-{uuid.uuid4().hex[:8]}"
+    return disposable_profile("test-")
 
 
 @pytest.fixture
@@ -68,7 +67,7 @@ def clients(make_clients: Callable[[], Clients], profile: str) -> Iterator[Clien
     """Clients of the endpoint. Every table and stream of the profile is deleted after the test."""
     clients = make_clients()
     yield clients
-    _delete_profile(clients, profile)
+    delete_profile(clients, profile)
 
 
 @pytest.fixture
@@ -99,34 +98,3 @@ def child_env(aws_endpoint: str, profile: str, clients: Clients) -> dict[str, st
         "KINFOLD_PROFILE": profile,
         "PYTHONUNBUFFERED": "1",
     }
-
-
-def _delete_profile(clients: Clients, profile: str) -> None:
-    """Delete what carries the profile's name: a shared LocalStack would fill, and its shards are limited."""
-    dynamodb, kinesis = clients.dynamodb, clients.kinesis
-    tables = [
-        name
-        for page in dynamodb.get_paginator("list_tables").paginate()
-        for name in page["TableNames"]
-        if _belongs(name, profile)
-    ]
-    for table in tables:
-        with contextlib.suppress(dynamodb.exceptions.ResourceNotFoundException):
-            dynamodb.delete_table(TableName=table)
-    streams = [
-        name
-        for page in kinesis.get_paginator("list_streams").paginate()
-        for name in page["StreamNames"]
-        # LocalStack keeps a table's change stream as a Kinesis stream and deletes it with the table.
-        if _belongs(name, profile) and not name.startswith("__ddb_stream_")
-    ]
-    for stream in streams:
-        with contextlib.suppress(
-            kinesis.exceptions.ResourceNotFoundException,
-            kinesis.exceptions.ResourceInUseException,  # already being deleted
-        ):
-            kinesis.delete_stream(StreamName=stream, EnforceConsumerDeletion=True)
-
-
-def _belongs(name: str, profile: str) -> bool:
-    return f"-{profile}-" in f"{name}-"

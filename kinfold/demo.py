@@ -1,0 +1,141 @@
+"""``kinfold demo``: the main job once, end to end, with the proof that every balance agrees."""
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from kinfold.audit import Finding, audit, disagreements
+from kinfold.disposable import delete_profile, disposable_profile
+from kinfold.environment import service_clients
+from kinfold.load import LoadPlan, run_load
+from kinfold.local_aws import local_aws
+from kinfold.scrape import counter, scrape
+from kinfold.stack import Stack
+from kinfold.tally import LoadResult
+from ledger.aws import Clients
+from ledger.event_store import EventStore
+from ledger.tables import Names
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The figures of one demo, as ``--json`` prints them; ``seconds`` from the first command to the last agreement."""
+
+    appended: int
+    conflicts: int
+    refused: int
+    projected: int
+    duplicates: int
+    gaps_repaired: int
+    accounts: int
+    mismatched: int
+    seconds: float
+    events_per_second: float
+
+
+def demo(
+    endpoint_url: Annotated[
+        str | None,
+        typer.Option("--endpoint-url", help="Use this endpoint; without it the embedded AWS is started."),
+    ] = None,
+    accounts: Annotated[int, typer.Option(min=1, max=10_000, help="How many accounts; a few get most events.")] = 40,
+    events: Annotated[int, typer.Option(min=1, help="How many events to append.")] = 2000,
+    writers: Annotated[int, typer.Option(min=1, max=64, help="How many clients race on the accounts.")] = 8,
+    shards: Annotated[int, typer.Option(min=1, max=64, help="Shards of the stream.")] = 2,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same commands.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as one line of JSON, last.")] = False,
+) -> None:
+    """Append, stream, project, and prove that every balance agrees.
+
+    Starts the bridge, the writer and the projector as processes on a profile of its own, sends deposits, withdrawals,
+    bets and settlements from several racing clients, waits until the projection has caught up, refolds every account
+    from the event store, and compares. Everything is stopped and deleted in the end.
+
+    [dim]$[/dim] kinfold demo
+    [dim]$[/dim] kinfold demo --endpoint-url http://127.0.0.1:4566 --shards 4 --events 5000
+    """
+    plan = LoadPlan(accounts=accounts, events=events, writers=writers, seed=seed, prefix="demo")
+    with contextlib.ExitStack() as cleanup:
+        if endpoint_url is None:
+            _tell("the embedded AWS starts")
+            endpoint_url = cleanup.enter_context(local_aws())
+        endpoint = endpoint_url.rstrip("/")
+        profile = disposable_profile("demo-")
+        clients = cleanup.enter_context(_disposable(endpoint, profile))
+        stack = cleanup.enter_context(Stack(endpoint, profile=profile, shards=shards, tell=_tell))
+        outcome, findings = _run(stack, plan, EventStore(clients.dynamodb, Names(profile).events))
+    _print(outcome, findings)
+    if as_json:
+        typer.echo(json.dumps(asdict(outcome)))
+    if outcome.mismatched:
+        raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def _disposable(endpoint: str, profile: str) -> Iterator[Clients]:
+    """Clients of the profile, all of whose tables and streams are deleted in the end."""
+    clients = service_clients(endpoint, profile)
+    try:
+        yield clients
+    finally:
+        delete_profile(clients, profile)
+
+
+def _run(stack: Stack, plan: LoadPlan, store: EventStore) -> tuple[Outcome, list[Finding]]:
+    """Load, wait until the projection has caught up, compare."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    start = time.monotonic()
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        appended = progress.add_task("events appended ", total=plan.events)
+        projected = progress.add_task("events projected", total=plan.events)
+
+        def show(so_far: LoadResult | None = None) -> None:
+            stack.check()
+            if so_far is not None:
+                progress.update(appended, completed=so_far.appended)
+            progress.update(projected, completed=counter(stack.projector_url, "kinfold_projector_applied"))
+
+        load = run_load(stack.writer_url, plan, show)
+        findings = audit(store, stack.projector_url, load.versions, show)
+        show()
+    seconds = time.monotonic() - start
+    figures = scrape(stack.projector_url)
+    return Outcome(
+        appended=load.appended,
+        conflicts=int(counter(stack.writer_url, "kinfold_writer_conflicts")),
+        refused=load.refused,
+        projected=int(figures["kinfold_projector_applied"]),
+        duplicates=int(figures["kinfold_projector_duplicates"]),
+        gaps_repaired=int(figures["kinfold_projector_gaps_repaired"]),
+        accounts=len(findings),
+        mismatched=len(disagreements(findings)),
+        seconds=round(seconds, 1),
+        events_per_second=round(load.appended / seconds, 1),
+    ), findings
+
+
+def _print(outcome: Outcome, findings: list[Finding]) -> None:
+    console = Console()
+    table = Table("figure", "value", title="Kinfold: the main job, end to end")
+    for name, value in asdict(outcome).items():
+        table.add_row(name.replace("_", " "), str(value))
+    console.print(table)
+    for finding in disagreements(findings):
+        console.print(
+            f"account {finding.account_id}: the writer confirmed version {finding.confirmed}, its events fold to "
+            f"{finding.folded}, its summary shows {finding.summary}"
+        )
+    if not outcome.mismatched:
+        console.print(f"mismatched 0: all {outcome.accounts} balances equal the fold of their events")
+
+
+def _tell(line: str) -> None:
+    typer.echo(line, err=True)

@@ -1,0 +1,48 @@
+"""A profile that lives for one run: everything that carries its name is deleted in the end."""
+
+import contextlib
+import secrets
+from typing import Final
+
+from ledger.aws import Clients, aws_errors
+
+#: Only profiles that begin so are ever deleted: a slip must not reach anybody's ledger.
+PREFIXES: Final = ("demo-", "test-")
+
+
+def disposable_profile(prefix: str) -> str:
+    """A new name, such as ``demo-3f9c2a1b``. ``prefix`` is one of PREFIXES."""
+    return f"{prefix}{secrets.token_hex(4)}"
+
+
+def delete_profile(clients: Clients, profile: str) -> None:
+    """Delete every table and stream of a disposable profile. Safe to repeat.
+
+    Raises ValueError for any other profile, and ThrottledError, EndpointError or ResourceError.
+    """
+    if not profile.startswith(PREFIXES):
+        raise ValueError(f"profile {profile} is not disposable: only {' and '.join(PREFIXES)} are")
+    dynamodb, kinesis = clients.dynamodb, clients.kinesis
+    with aws_errors(f"deleting what belongs to profile {profile}"):
+        tables = [
+            name
+            for page in dynamodb.get_paginator("list_tables").paginate()
+            for name in page["TableNames"]
+            if _belongs(name, profile)
+        ]
+        for table in tables:
+            with contextlib.suppress(dynamodb.exceptions.ResourceNotFoundException):
+                dynamodb.delete_table(TableName=table)
+        streams = [
+            name
+            for page in kinesis.get_paginator("list_streams").paginate()
+            for name in page["StreamNames"]
+            if _belongs(name, profile)
+        ]
+        for stream in streams:
+            with contextlib.suppress(kinesis.exceptions.ResourceNotFoundException):
+                kinesis.delete_stream(StreamName=stream, EnforceConsumerDeletion=True)
+
+
+def _belongs(name: str, profile: str) -> bool:
+    return f"-{profile}-" in f"{name}-"
