@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+import localstack_client.config
 import pytest
 
 from kinfold.disposable import delete_profile, disposable_profile
@@ -21,6 +22,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--aws-endpoint", metavar="URL", default=None, help="the AWS endpoint to test on (default: the embedded one)"
     )
+    parser.addoption(
+        "--localstack",
+        action="store_true",
+        help="test on the LocalStack that localstack-client finds (LOCALSTACK_HOST)",
+    )
 
 
 @pytest.fixture(scope="session")
@@ -35,8 +41,10 @@ def aws_credentials() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def aws_endpoint(request: pytest.FixtureRequest, aws_credentials: None) -> Iterator[str]:
-    """The endpoint's URL: ``--aws-endpoint``, or the embedded AWS, one for the session."""
+    """The endpoint's URL: ``--aws-endpoint``, ``--localstack``, or the embedded AWS, one for the session."""
     given: str | None = request.config.getoption("--aws-endpoint")
+    if request.config.getoption("--localstack"):
+        given = localstack_client.config.get_service_endpoint("dynamodb")
     if given:
         yield given.rstrip("/")
         return
