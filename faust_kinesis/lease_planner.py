@@ -51,17 +51,19 @@ def leases_to_take(
     *,
     worker_id: str,
     held: Collection[str],
+    left_behind: Collection[str],
     now: float,
     failover_time: float,
 ) -> list[Lease]:
     """The leases this worker should take now, oldest shard first.
 
-    It takes every lease that nobody has, that is its own from an earlier run, or whose counter has stood still for
-    `failover_time`; never one of an ended shard, and none whose parents are not ended: children come after parents.
+    It takes every lease that nobody has, that an earlier run under this worker id left behind, or whose counter has
+    stood still for `failover_time`; never one of an ended shard, and none whose parents are not ended: children come
+    after parents. A lease which a second process took under the same worker id is another's, while that one lives.
     """
 
     def is_free(lease: Lease) -> bool:
-        if lease.owner is None or (lease.owner == worker_id and not lease.handing_over):
+        if lease.owner is None or (lease.owner == worker_id and lease.key in left_behind and not lease.handing_over):
             return True
         return sights.stood_still(lease.key, now) > failover_time
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from botocore.exceptions import ClientError
 
 from faust_kinesis.calls import Calls
+from faust_kinesis.errors import CheckpointRefusedError
 from faust_kinesis.leases import Lease, LeaseTable
 from faust_kinesis.options import KinesisOptions
 from faust_kinesis.progress import SHARD_END, ShardProgress
@@ -21,6 +22,9 @@ from faust_kinesis.shards import Topology, is_missing
 from faust_kinesis.source import ShardStatus
 
 log = logging.getLogger(__name__)
+
+_MOST_CONTRADICTIONS = 6
+"""How often in a row a shard may be listed and yet be unknown: a listing may be older than a reshard by seconds."""
 
 
 class ShardRunner:
@@ -141,7 +145,12 @@ class ShardRunner:
                 if self.lease.key not in (await self._sync()).shards:
                     self._say_gone()
                     return Page((), 0, last=True)
-            attempt += 1
+                attempt += 1
+                if attempt == _MOST_CONTRADICTIONS:
+                    raise CheckpointRefusedError(
+                        f"stream {self._stream} lists shard {self.lease.key} and yet does not know it, or not the"
+                        f" record at its checkpoint {self.lease.checkpoint}: {error}"
+                    ) from error
             await asyncio.sleep(delay(attempt, 0.5))
 
     def _say_gone(self) -> None:

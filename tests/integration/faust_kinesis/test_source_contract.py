@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from faust_kinesis.leases import AT_TIMESTAMP, LATEST, TRIM_HORIZON, Lease, LeaseTable
 from faust_kinesis.progress import SHARD_END
@@ -258,6 +259,43 @@ async def test_a_lost_lease_is_not_checkpointed_and_its_shard_stops(
     assert lease(first.shard_id).owner == "thief"
     assert lease(first.shard_id).checkpoint != first.records[-1].sequence_number
     assert source.failure is None
+
+
+async def test_of_two_processes_with_one_worker_id_the_newer_reads(
+    stream: Stream, make_source: MakeSource, lease: GetLease, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream.create(1)
+    older = await make_source()
+    await until(lambda: bool(older.status()) and older.status()[0].last_polled_at is not None)
+    newer = await make_source()
+    await nothing(older, 5.0)
+    stream.put("1", key="k")
+    assert texts(*await take(newer, 1)) == ["1"]
+    await nothing(older)
+    lost = [line for line in caplog.records if getattr(line, "action", "") == "lease_lost"]
+    assert len(lost) == 1
+
+
+async def test_a_lease_write_whose_answer_was_lost_is_not_taken_for_a_lost_lease(
+    stream: Stream, make_source: MakeSource, lease: GetLease, dynamodb: "DynamoDBClient"
+) -> None:
+    stream.create(1)
+    stream.put("1", key="k")
+    source = await make_source()
+    (batch,) = await take(source, 1, complete=False)
+    lose = iter([True])
+
+    def lose_one_answer(**_: object) -> None:
+        if next(lose, False):
+            raise ReadTimeoutError(endpoint_url="test")
+
+    dynamodb.meta.events.register("after-call.dynamodb.UpdateItem", lose_one_answer)
+    batch.complete()
+    await until(lambda: lease(batch.shard_id).checkpoint == batch.records[-1].sequence_number)
+    stream.put("2", key="k")
+    (second,) = await take(source, 1)
+    await until(lambda: lease(batch.shard_id).checkpoint == second.records[-1].sequence_number)
+    assert next(lose, None) is None
 
 
 async def test_what_others_keep_in_a_lease_stays(

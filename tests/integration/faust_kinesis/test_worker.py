@@ -163,3 +163,28 @@ def test_a_stream_deleted_under_the_worker_ends_it(stream: Stream, run_worker: C
     worker.hear("complete")
     stream.kinesis.delete_stream(StreamName=stream.name)
     assert worker.process.wait(30) == 1
+
+
+@pytest.mark.parametrize(
+    ("mistake", "said"),
+    [("raw", "batch_topic"), ("restart", "OneForOneSupervisor"), ("two", "one Faust app reads one stream")],
+)
+def test_an_app_that_would_lose_batches_is_refused(
+    run_worker: Callable[[str], Worker], mistake: str, said: str
+) -> None:
+    worker = run_worker(mistake)
+    assert worker.process.wait(15) == 1
+    with pytest.raises(AssertionError, match=said):
+        worker.hear("never said", within=1)
+
+
+def test_an_endpoint_that_is_down_is_waited_for_and_a_stop_is_heard(
+    run_worker: Callable[[str], Worker], child_env: dict[str, str]
+) -> None:
+    child_env["AWS_ENDPOINT_URL"] = "http://127.0.0.1:9"
+    worker = run_worker("ok")
+    time.sleep(5)
+    assert worker.process.poll() is None
+    assert worker.stop(within=5) == 0
+    with pytest.raises(AssertionError, match="Could not find stream"):
+        worker.hear("never said", within=1)

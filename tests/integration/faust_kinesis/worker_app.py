@@ -1,6 +1,7 @@
 """A Faust worker for the tests: it prints what it does, one word and its fields a line.
 
-Usage: worker_app.py STREAM APPLICATION MODE DATADIR, where MODE is ok, crash, slow (two seconds a batch) or send.
+Usage: worker_app.py STREAM APPLICATION MODE DATADIR, where MODE is ok, crash, slow (two seconds a batch), send,
+or a mistake: raw, restart, two.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ from collections.abc import AsyncIterable
 from pathlib import Path
 
 import faust
+from mode.supervisors import OneForOneSupervisor
 
 from faust_kinesis.agents import batch_topic
 from faust_kinesis.records import RecordBatch
@@ -21,11 +23,11 @@ app = faust.App(
     datadir=Path(datadir),
     web_enabled=False,
 )
-topic = batch_topic(app, stream)
+topic = app.topic(stream, value_type=bytes) if mode == "raw" else batch_topic(app, stream)
 out = os.fdopen(os.dup(1), "w", buffering=1)
 
 
-@app.agent(topic)
+@app.agent(topic, supervisor_strategy=OneForOneSupervisor if mode == "restart" else None)
 async def project(batches: AsyncIterable[RecordBatch]) -> None:
     async for batch in batches:
         for record in batch.records:
@@ -36,6 +38,14 @@ async def project(batches: AsyncIterable[RecordBatch]) -> None:
             await asyncio.sleep(2)
         batch.complete()
         out.write(f"complete {batch.shard_id} {batch.records[-1].sequence_number}\n")
+
+
+if mode == "two":
+
+    @app.agent(batch_topic(app, f"{stream}-2"))
+    async def other(batches: AsyncIterable[RecordBatch]) -> None:
+        async for batch in batches:
+            batch.complete()
 
 
 @app.task  # type: ignore[untyped-decorator]  # Faust's own

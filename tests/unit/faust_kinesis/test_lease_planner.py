@@ -16,20 +16,23 @@ def taken(
     leases: dict[str, Lease], sights: LeaseSights | None = None, held: tuple[str, ...] = (), now: float = 0.0
 ) -> list[str]:
     sights = sights or LeaseSights.none().after(leases, now)
-    plan = leases_to_take(leases, sights, worker_id="me", held=held, now=now, failover_time=10.0)
+    plan = leases_to_take(leases, sights, worker_id="me", held=held, left_behind={"1"}, now=now, failover_time=10.0)
     return [lease.key for lease in plan]
 
 
 def test_nobodys_and_my_own_leases_are_taken_at_once_and_others_are_not() -> None:
     leases = table(
-        Lease("0", TRIM_HORIZON), Lease("1", TRIM_HORIZON, owner="me"), Lease("2", TRIM_HORIZON, owner="other")
+        Lease("0", TRIM_HORIZON),
+        Lease("1", TRIM_HORIZON, owner="me"),
+        Lease("2", TRIM_HORIZON, owner="other"),
+        Lease("3", TRIM_HORIZON, owner="me"),  # of a second process under this worker id
     )
     assert taken(leases) == ["0", "1"]
     assert taken(leases, held=("0",)) == ["1"]
 
 
 def test_a_lease_in_kcls_hand_over_is_left_alone() -> None:
-    assert taken(table(Lease("0", TRIM_HORIZON, owner="me", handing_over=True))) == []
+    assert taken(table(Lease("1", TRIM_HORIZON, owner="me", handing_over=True))) == []
 
 
 @given(st.lists(st.tuples(st.floats(0.1, 9.0), st.booleans()), max_size=30))

@@ -1,0 +1,172 @@
+"""Keeps the lease table in step with the stream's shards, and takes leases for this worker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from faust_kinesis.calls import Calls
+from faust_kinesis.errors import ConfigurationError, LeaseLostError, StreamGoneError
+from faust_kinesis.lease_planner import LeaseSights, leases_to_forget, leases_to_take
+from faust_kinesis.leases import Lease, LeaseTable
+from faust_kinesis.options import KinesisOptions
+from faust_kinesis.retries import delay, should_log
+from faust_kinesis.shards import Topology, is_missing, list_shards, missing_leases
+
+if TYPE_CHECKING:
+    from mypy_boto3_kinesis import KinesisClient
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TakenLease:
+    """A lease this worker took just now, who had it before, and whether this very worker made it for a new shard."""
+
+    lease: Lease
+    owner_before: str | None
+    at_first_start: bool
+
+
+class LeaseKeeper:
+    """Every call that fails transiently is repeated for as long as that lasts, and the log says so."""
+
+    def __init__(
+        self,
+        stream: str,
+        options: KinesisOptions,
+        *,
+        kinesis: KinesisClient,
+        table: LeaseTable,
+        reads: Calls,
+        writes: Calls,
+    ) -> None:
+        self._stream = stream
+        self._options = options
+        self._kinesis = kinesis
+        self._table = table
+        self._reads = reads
+        self._writes = writes
+        self._topology: Topology | None = None
+        self._listed_at = 0.0
+        self._leases: dict[str, Lease] = {}
+        self._created: set[str] = set()
+        self._sights = LeaseSights.none()
+        self._left_behind: set[str] | None = None
+
+    @property
+    def leases(self) -> Mapping[str, Lease]:
+        """All leases as last seen, whoever has them."""
+        return self._leases
+
+    def note(self, lease: Lease) -> None:
+        """Take over what this worker wrote to a lease that it does not keep."""
+        self._leases[lease.key] = lease
+
+    async def prepare(self) -> None:
+        """Wait until the stream can be read and the lease table is there; create the table where that is allowed.
+
+        Raises ConfigurationError: there is no table and none may be created.
+        """
+        await self._wait_for_stream()
+        await self._wait_for_table()
+
+    async def sync(self, *, list_anew: bool = False) -> Topology:
+        """Look at the leases, create those that are missing and forget those that are over.
+
+        The shards are listed when that is due, or at once with `list_anew`.
+
+        Raises StreamGoneError: the stream was deleted.
+        """
+        due = time.monotonic() - self._listed_at >= self._options.shard_sync_interval
+        topology = await self._list_shards() if list_anew or due or self._topology is None else self._topology
+        leases = await self._writes.until_answered("look at the leases", self._table.scan)
+        for lease in missing_leases(topology, leases, self._options.start):
+            if await self._writes.until_answered(f"create the lease of {lease.key}", self._table.add, lease):
+                self._created.add(lease.key)
+                leases[lease.key] = lease
+        for lease in leases_to_forget(leases, topology.shards.keys()):
+            await self._writes.until_answered(f"forget the lease of {lease.key}", self._table.forget, lease)
+            del leases[lease.key]
+        self._topology, self._leases = topology, leases
+        self._sights = self._sights.after(leases, time.monotonic())
+        if self._left_behind is None:
+            me = self._options.worker_id
+            self._left_behind = {lease.key for lease in leases.values() if lease.owner == me}
+        return topology
+
+    async def take(self, held: Collection[str]) -> list[TakenLease]:
+        """Take the leases that are this worker's to take, going by the last `sync`; `held` are those it has."""
+        taken = []
+        for lease in leases_to_take(
+            self._leases,
+            self._sights,
+            worker_id=self._options.worker_id,
+            held=held,
+            left_behind=self._left_behind or (),
+            now=time.monotonic(),
+            failover_time=self._options.failover_time,
+        ):
+            try:
+                mine = await self._writes.until_answered(
+                    f"take the lease of {lease.key}", self._table.take, lease, self._options.worker_id
+                )
+            except LeaseLostError:
+                continue  # another worker was faster; the next sync shows whose it is
+            taken.append(TakenLease(mine, lease.owner, lease.key in self._created))
+            self._created.discard(lease.key)
+            if self._left_behind:
+                self._left_behind.discard(lease.key)
+        return taken
+
+    async def _wait_for_stream(self) -> None:
+        attempt = 0
+        while not await self._stream_is_readable():
+            attempt += 1
+            if should_log(attempt):
+                log.warning(
+                    "Stream %s does not exist yet; waiting for it. Create it, or correct its name",
+                    self._stream,
+                    extra={"action": "stream_awaited", "stream": self._stream, "attempt": attempt},
+                )
+            await asyncio.sleep(delay(attempt, 0.0, base=0.5, most=5.0))
+
+    async def _stream_is_readable(self) -> bool:
+        try:
+            answer = await self._reads.until_answered(
+                f"find stream {self._stream}", self._kinesis.describe_stream_summary, StreamName=self._stream
+            )
+        except ClientError as error:
+            if is_missing(error):
+                return False
+            raise
+        return answer["StreamDescriptionSummary"]["StreamStatus"] in {"ACTIVE", "UPDATING"}
+
+    async def _wait_for_table(self) -> None:
+        find = f"find lease table {self._table.name}"
+        while (active := await self._writes.until_answered(find, self._table.is_active)) is not True:
+            if active is None and not self._options.lease_table_create:
+                raise ConfigurationError(
+                    f"lease table {self._table.name} does not exist, and lease_table_create is off"
+                )
+            if active is None:
+                await self._writes.until_answered(f"create lease table {self._table.name}", self._table.create)
+            await asyncio.sleep(0.2)
+
+    async def _list_shards(self) -> Topology:
+        try:
+            topology = await self._reads.until_answered(
+                f"list the shards of {self._stream}", list_shards, self._kinesis, self._stream
+            )
+        except ClientError as error:
+            if is_missing(error):
+                raise StreamGoneError(f"stream {self._stream} was deleted while it was read") from error
+            raise
+        self._listed_at = time.monotonic()
+        return topology
