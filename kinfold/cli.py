@@ -10,8 +10,8 @@ import typer
 import typer.core
 import typer.main
 
-from kinfold.environment import is_loopback
 from kinfold.load_command import load
+from kinfold.ports import is_loopback
 from kinfold.up import up
 from ledger.errors import ConfigurationError, KinfoldError, TransientError
 
@@ -30,17 +30,35 @@ EPILOG: Final = (
     "Exit codes: 0 done, 1 failed, 2 bad settings or arguments, 75 the endpoint does not answer or throttles (try "
     "again), 130 Ctrl-C. Settings are KINFOLD_... and AWS's own variables; every command has --help."
 )
+DEMO_EPILOG: Final = (
+    "Exit codes: 0 every balance agrees, 1 one does not or a service ended by itself, 2 bad settings, 75 the endpoint "
+    "does not answer."
+)
 
 
 class FrontDoor(typer.core.TyperGroup):
-    """The top-level command, which imports a service's own commands when one of them is called."""
+    """The top-level command, which imports the rest of a command when it is called."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command that the arguments name."""
-        if args and args[0] in SERVICES:
-            module = importlib.import_module(SERVICES[args[0]][0])
-            self.commands[args[0]] = typer.main.get_group(module.app)
+        name = args[0] if args else ""
+        if name in SERVICES:
+            self.commands[name] = typer.main.get_group(importlib.import_module(SERVICES[name][0]).app)
+        elif name == "demo":
+            self.commands[name] = _demo()
         return super().resolve_command(ctx, args)
+
+
+def _demo() -> Any:
+    from kinfold.demo import demo
+
+    alone = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+    alone.command(epilog=DEMO_EPILOG)(demo)
+    return typer.main.get_command(alone)
+
+
+def _imported_later() -> None:
+    """Stand in for a command in the list of ``kinfold --help``."""
 
 
 app = typer.Typer(
@@ -54,6 +72,7 @@ app = typer.Typer(
     "Try it on this machine, without Docker or an account: [bold]kinfold demo[/bold] runs the main job once, "
     "[bold]kinfold up[/bold] keeps it running.",
 )
+app.command("demo", help="Append, stream, project, and prove that every balance agrees.")(_imported_later)
 app.command(epilog="Exit codes: 0 after Ctrl-C, 1 a service ended by itself, 2 a port or a setting cannot be used.")(up)
 app.command(epilog="Exit codes: 0 all events are appended, 1 unexpected answers, 75 the writer does not answer.")(load)
 for _name, (_, _help) in SERVICES.items():

@@ -2,21 +2,13 @@
 
 import os
 from collections.abc import Mapping
-from typing import Final
-from urllib.parse import urlsplit
 
 import boto3
 
 from kinfold.local_aws import DUMMY_CREDENTIALS, REGION
+from kinfold.ports import LOOPBACK_HOSTS, is_loopback
 from ledger.aws import Clients
 from ledger.settings import Settings
-
-_LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
-
-
-def is_loopback(url: str) -> bool:
-    """Whether the URL's host is this machine."""
-    return urlsplit(url).hostname in _LOOPBACK_HOSTS
 
 
 def service_environment(endpoint: str, profile: str, extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -32,7 +24,7 @@ def service_environment(endpoint: str, profile: str, extra: Mapping[str, str] | 
         env.pop("AWS_PROFILE", None)
         env.setdefault("AWS_REGION", env.get("AWS_DEFAULT_REGION", REGION))
         for name in ("NO_PROXY", "no_proxy"):
-            env[name] = ",".join(filter(None, [env.get(name), *sorted(_LOOPBACK_HOSTS)]))
+            env[name] = ",".join(filter(None, [env.get(name), *sorted(LOOPBACK_HOSTS)]))
     return env | {
         "AWS_ENDPOINT_URL": endpoint,
         "KINFOLD_PROFILE": profile,

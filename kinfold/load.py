@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import httpx
 
-from kinfold.environment import is_loopback
+from kinfold.ports import is_loopback
 from kinfold.tally import LoadResult, Tally
 from kinfold.traffic import Command, Traffic
 from ledger.errors import ConfigurationError, EndpointError, KinfoldError

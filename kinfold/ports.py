@@ -1,11 +1,18 @@
-"""TCP ports of the loopback interface."""
+"""The loopback interface and its TCP ports."""
 
 import socket
 from typing import Final
+from urllib.parse import urlsplit
 
 from ledger.errors import ConfigurationError
 
 LOOPBACK: Final = "127.0.0.1"
+LOOPBACK_HOSTS: Final = frozenset({LOOPBACK, "::1", "localhost"})
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the URL's host is this machine."""
+    return urlsplit(url).hostname in LOOPBACK_HOSTS
 
 
 def free_port() -> int:

@@ -147,8 +147,9 @@ def _show_lines(prefix: str, log: Path, offset: int) -> int:
 
 def _announce(stack: "Stack", endpoint: str, profile: str, *, as_json: bool) -> None:
     if as_json:
-        urls = {"writer": stack.writer_url, "projector": stack.projector_url, "aws": endpoint, "profile": profile}
-        typer.echo(json.dumps(urls))
+        running = {"writer": stack.writer_url, "projector": stack.projector_url, "aws": endpoint, "profile": profile}
+        pids = {service.name: service.pid for service in (stack.writer, stack.projector)}
+        typer.echo(json.dumps(running | {"pids": pids, "logs": str(stack.log_dir)}))
         return
     typer.echo(
         f"""

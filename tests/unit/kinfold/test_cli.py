@@ -37,9 +37,15 @@ def test_each_service_is_reached_through_the_front_door(service: str) -> None:
     assert f"kinfold {service}" in answer.output.replace("root", "kinfold")
 
 
+def test_the_demo_is_reached_through_the_front_door() -> None:
+    answer = kinfold("demo", "--help")
+    for word in ("kinfold demo", "--accounts", "every balance agrees"):
+        assert word in answer.stdout
+
+
 def test_help_names_every_command_and_the_exit_codes() -> None:
     answer = kinfold("--help")
-    for word in (*cli.SERVICES, "up", "load", "health", "Exit codes", "75"):
+    for word in (*cli.SERVICES, "demo", "up", "load", "health", "Exit codes", "75"):
         assert word in answer.stdout
 
 
