@@ -5,6 +5,7 @@ import secrets
 from typing import Final
 
 from ledger.aws import Clients, aws_errors
+from ledger.tables import Names
 
 #: Only profiles that begin so are ever deleted: a slip must not reach anybody's ledger.
 PREFIXES: Final = ("demo-", "test-")
@@ -16,7 +17,7 @@ def disposable_profile(prefix: str) -> str:
 
 
 def delete_profile(clients: Clients, profile: str) -> None:
-    """Delete every table and stream of a disposable profile. Safe to repeat.
+    """Delete every table and the stream of a disposable profile. Safe to repeat.
 
     Raises ValueError for any other profile, and ThrottledError, EndpointError or ResourceError.
     """
@@ -33,15 +34,8 @@ def delete_profile(clients: Clients, profile: str) -> None:
         for table in tables:
             with contextlib.suppress(dynamodb.exceptions.ResourceNotFoundException):
                 dynamodb.delete_table(TableName=table)
-        streams = [
-            name
-            for page in kinesis.get_paginator("list_streams").paginate()
-            for name in page["StreamNames"]
-            if _belongs(name, profile)
-        ]
-        for stream in streams:
-            with contextlib.suppress(kinesis.exceptions.ResourceNotFoundException):
-                kinesis.delete_stream(StreamName=stream, EnforceConsumerDeletion=True)
+        with contextlib.suppress(kinesis.exceptions.ResourceNotFoundException):
+            kinesis.delete_stream(StreamName=Names(profile).stream, EnforceConsumerDeletion=True)
 
 
 def _belongs(name: str, profile: str) -> bool:
