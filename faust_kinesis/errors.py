@@ -9,6 +9,7 @@ FaustKinesisError
 |   +-- StreamGoneError         the stream was deleted while it was read
 |   +-- CheckpointRefusedError  the stored checkpoint does not belong to this stream
 |   +-- RequestRefusedError     the service says that the request itself is wrong
+|   +-- LeasesHeldError         leases cannot be reset while workers have them
 |   +-- RecordRefusedError      one record cannot be put: too large, bad key, headers
 +-- LeaseLostError              another worker has the shard: it stops here, the others go on
 """
@@ -54,6 +55,10 @@ class RequestRefusedError(PermanentError):
 
 class RecordRefusedError(PermanentError):
     """A record which Kinesis can never take."""
+
+
+class LeasesHeldError(PermanentError):
+    """Workers still have leases which were to be reset."""
 
 
 class LeaseLostError(FaustKinesisError):

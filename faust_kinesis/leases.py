@@ -204,6 +204,23 @@ class LeaseTable:
             if code_of(error) != "ConditionalCheckFailedException":
                 raise
 
+    def remove(self, lease: Lease) -> None:
+        """Delete the row of a lease, if it is still as `lease` was seen.
+
+        Raises LeaseLostError: somebody wrote to it in the meantime, so a worker is at it.
+        """
+        try:
+            self._dynamodb.delete_item(
+                TableName=self.name,
+                Key={"leaseKey": {"S": lease.key}},
+                ConditionExpression="attribute_not_exists(leaseKey) OR leaseCounter = :seen",
+                ExpressionAttributeValues={":seen": {"N": str(lease.counter)}},
+            )
+        except ClientError as error:
+            if code_of(error) != "ConditionalCheckFailedException":
+                raise
+            raise LeaseLostError(lease.key, "removed") from error
+
     def _write_held(self, after: Lease, done: str, update: str, values: Mapping[str, Any]) -> Lease:
         held = {
             ":me": {"S": str(after.owner)},

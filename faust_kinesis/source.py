@@ -62,7 +62,10 @@ class ShardSource(Protocol):
         """
 
     async def abort(self) -> None:
-        """End at once: no checkpoint, no lease given back, as if the process had died. Idempotent."""
+        """End at once, as if the process had died: no lease is given back, and nothing more is checkpointed.
+
+        A write that is already on its way may still arrive. Idempotent.
+        """
 
     def status(self) -> list[ShardStatus]:
         """All shards known, from memory. Cheap, never blocks, may be called from any thread."""

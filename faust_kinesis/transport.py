@@ -125,10 +125,10 @@ def _client_is_made_from_the_environment() -> Iterator[None]:
 
 
 def client_config(options: KinesisOptions) -> Config:
-    """Short timeouts and few retries: this package retries by itself, and says so."""
+    """Short timeouts and no retries in the SDK: this package retries by itself, and says so."""
     return Config(
         connect_timeout=5,
-        read_timeout=15,
+        read_timeout=10,
         max_pool_connections=options.read_threads + 8,
-        retries={"total_max_attempts": 2, "mode": "standard"},
+        retries={"total_max_attempts": 1, "mode": "standard"},
     )

@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
+from faust_kinesis.errors import LeasesHeldError
 from faust_kinesis.leases import AT_TIMESTAMP, LATEST, TRIM_HORIZON, Lease, LeaseTable
+from faust_kinesis.options import StartingPosition
 from faust_kinesis.progress import SHARD_END
 from faust_kinesis.records import RecordBatch
+from faust_kinesis.reset import reset_leases
 from faust_kinesis.source import ShardSource
 from tests.integration.faust_kinesis.conftest import MakeSource, Stream
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kinesis import KinesisClient
 
 pytestmark = pytest.mark.integration
 
@@ -331,3 +335,37 @@ async def test_a_stream_that_is_not_there_yet_is_waited_for(
     await asyncio.to_thread(stream.create, 1)
     stream.put("1", key="k")
     assert texts(*await take(source, 1)) == ["1"]
+
+
+async def test_leases_are_reset_only_when_nobody_has_them(
+    stream: Stream, make_source: MakeSource, kinesis: "KinesisClient", dynamodb: "DynamoDBClient", application: str
+) -> None:
+    def reset(start: StartingPosition, *, even_if_held: bool = False) -> list[Lease]:
+        return reset_leases(
+            kinesis=kinesis,
+            dynamodb=dynamodb,
+            stream=stream.name,
+            application=application,
+            start=start,
+            even_if_held=even_if_held,
+        )
+
+    stream.create(2)
+    stream.put(*"abcdef")
+    source = await make_source()
+    last = {batch.shard_id: batch.records[-1].sequence_number for batch in await take(source, 6)}
+    await until(lambda: all(shard.checkpoint == last.get(shard.shard_id) for shard in source.status()))
+    with pytest.raises(LeasesHeldError, match="w1 has shardId"):
+        await asyncio.to_thread(reset, "trim-horizon")
+    await source.abort()
+    assert len(await asyncio.to_thread(lambda: reset("trim-horizon", even_if_held=True))) == 2
+    again = await make_source()
+    assert sorted(texts(*await take(again, 6))) == list("abcdef")
+    await again.stop()
+    await asyncio.sleep(1.1)
+    moment = datetime.now(UTC)
+    await asyncio.sleep(1.1)
+    stream.put(*"xyz")
+    await asyncio.to_thread(reset, moment)
+    from_moment = await make_source()  # whatever its own start says
+    assert sorted(texts(*await take(from_moment, 3))) == list("xyz")
