@@ -1,0 +1,179 @@
+"""The API's edges on a store in memory: failures on cue, busy threads, headers, metrics, the document."""
+
+import asyncio
+import threading
+from collections.abc import MutableMapping
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from ledger.errors import CorruptHistoryError, EndpointError, ResourceError, ThrottledError
+from tests.unit.writer.conftest import MemoryStore
+from writer.accounts import Accounts
+from writer.api import build_api
+from writer.settings import WriterSettings
+
+DEPOSIT = {"amount": "5.00", "currency": "EUR"}
+
+
+def is_problem(response: httpx.Response, status: int, name: str) -> dict[str, Any]:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = response.json()
+    assert (body["status"], body["type"]) == (status, f"urn:kinfold:problem:{name}")
+    assert body["title"]
+    assert body["detail"]
+    assert body["correlationId"] == response.headers["x-correlation-id"]
+    return body
+
+
+def failing(failure: Exception) -> Any:
+    def fail() -> None:
+        raise failure
+
+    return fail
+
+
+async def test_conflicts_without_end_are_409_with_the_actual_version(
+    http: httpx.AsyncClient, store: MemoryStore, opened: str
+) -> None:
+    store.others_are_faster(1000)
+    response = await http.post("/accounts/alice/deposits", json=DEPOSIT)
+    body = is_problem(response, 409, "version-conflict")
+    assert (body["expectedVersion"], body["actualVersion"]) == (4, 5)
+    metrics = (await http.get("/metrics")).text
+    assert "kinfold_writer_conflicts_total 4.0" in metrics
+    assert "kinfold_writer_conflict_retries_total 3.0" in metrics
+    assert 'kinfold_writer_commands_total{command="deposit",outcome="conflict"} 1.0' in metrics
+    assert 'kinfold_writer_responses_total{status="409"} 1.0' in metrics
+
+
+async def test_a_race_lost_under_if_match_is_412(http: httpx.AsyncClient, store: MemoryStore, opened: str) -> None:
+    store.others_are_faster(1)
+    response = await http.post("/accounts/alice/deposits", json=DEPOSIT, headers={"If-Match": '"1"'})
+    body = is_problem(response, 412, "precondition-failed")
+    assert (body["expectedVersion"], body["actualVersion"]) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"), [(ThrottledError("at http://secret"), "nothing was written"), (EndpointError("x"), "or not")]
+)
+async def test_a_transient_failure_is_503_with_retry_after(
+    http: httpx.AsyncClient, store: MemoryStore, failure: Exception, words: str
+) -> None:
+    store.before_append = failing(failure)
+    response = await http.post("/accounts/alice/deposits", json=DEPOSIT)
+    body = is_problem(response, 503, "unavailable")
+    assert int(response.headers["retry-after"]) > 0
+    assert words in body["detail"]
+    assert "secret" not in response.text
+
+
+@pytest.mark.parametrize(
+    "failure", [RuntimeError("secret"), ResourceError("secret"), CorruptHistoryError("secret"), KeyError("secret")]
+)
+async def test_the_unexpected_is_500_without_our_insides(
+    http: httpx.AsyncClient, store: MemoryStore, failure: Exception, log_lines: list[MutableMapping[str, Any]]
+) -> None:
+    store.before_read = failing(failure)
+    for response in (await http.get("/accounts/alice"), await http.post("/accounts/alice/deposits", json=DEPOSIT)):
+        is_problem(response, 500, "internal-error")
+        assert "secret" not in response.text
+        assert type(failure).__name__ not in response.text
+        correlation_id = response.headers["x-correlation-id"]
+        [cause] = [line for line in log_lines if line["correlation_id"] == correlation_id and line.get("exc_info")]
+        assert cause["event"] == "request_failed"
+
+
+async def test_readiness_follows_the_events_table(http: httpx.AsyncClient, store: MemoryStore) -> None:
+    assert (await http.get("/ready")).json() == {"status": "ready"}
+    store.before_read = failing(ResourceError("secret"))
+    response = await http.get("/ready")
+    is_problem(response, 503, "not-ready")
+    assert "secret" not in response.text
+    assert (await http.get("/health")).status_code == 200
+
+
+async def test_operations_answer_while_every_thread_is_busy(
+    http: httpx.AsyncClient, store: MemoryStore, settings: WriterSettings
+) -> None:
+    release, busy = threading.Event(), threading.Semaphore(0)
+
+    def block() -> None:
+        busy.release()
+        release.wait(20)
+
+    store.before_append = block
+    blocked = [
+        asyncio.create_task(http.post(f"/accounts/a{n}/deposits", json=DEPOSIT))
+        for n in range(settings.writer_threads + 2)
+    ]
+    try:
+        for _ in range(settings.writer_threads):
+            assert await asyncio.to_thread(busy.acquire, timeout=10)
+        async with asyncio.timeout(5):
+            for path in ("/health", "/ready", "/metrics"):
+                assert (await http.get(path)).status_code == 200
+            is_problem(await http.get("/nothing"), 404, "unknown-path")
+        assert not busy.acquire(blocking=False), "more commands under way than there are threads"
+    finally:
+        release.set()
+    assert {response.status_code for response in await asyncio.gather(*blocked)} == {201}
+
+
+@pytest.mark.parametrize("given", ["order-4711", "a" * 128])
+async def test_a_correlation_id_is_kept(http: httpx.AsyncClient, store: MemoryStore, given: str) -> None:
+    response = await http.post("/accounts/alice/deposits", json=DEPOSIT, headers={"X-Correlation-ID": given})
+    assert response.headers["x-correlation-id"] == given
+    assert store.stored["alice"][0].correlation_id == given
+
+
+@pytest.mark.parametrize("given", [None, "", "a b", "a" * 129, 'forged" level=info'])
+async def test_a_correlation_id_is_made_when_none_can_be_kept(
+    http: httpx.AsyncClient, store: MemoryStore, given: str | None
+) -> None:
+    headers = {} if given is None else {"X-Correlation-ID": given}
+    response = await http.post("/accounts/alice/deposits", json=DEPOSIT, headers=headers)
+    made = response.headers["x-correlation-id"]
+    assert made not in (given, "")
+    assert store.stored["alice"][0].correlation_id == made
+
+
+async def test_apps_do_not_share_their_metrics(
+    http: httpx.AsyncClient, accounts: Accounts, settings: WriterSettings
+) -> None:
+    await http.post("/accounts/alice/deposits", json=DEPOSIT)
+    other = build_api(accounts, settings)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(other), base_url="http://other") as client:
+        assert 'outcome="accepted"' not in (await client.get("/metrics")).text
+
+
+def test_the_document_declares_our_problems_and_no_foreign_ones(api: FastAPI) -> None:
+    document = api.openapi()
+    assert "HTTPValidationError" not in str(document)
+    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    assert {"Problem", "FieldFault", "CommandAccepted", "AccountState", "EventPage"} <= set(
+        document["components"]["schemas"]
+    )
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert operation["summary"], path
+            declared = {int(status) for status in operation["responses"]}
+            if method == "post":
+                assert declared == {201, 400, 409, 412, 413, 415, 422, 500, 503}, path
+            for status in declared - {200, 201, 304}:
+                assert operation["responses"][str(status)]["content"] == problem, (path, status)
+
+
+def test_every_reference_of_the_document_resolves(api: FastAPI) -> None:
+    document = api.openapi()
+
+    def references(node: Any) -> list[str]:
+        if isinstance(node, dict):
+            return [v for k, v in node.items() if k == "$ref"] + [r for v in node.values() for r in references(v)]
+        return [r for v in node for r in references(v)] if isinstance(node, list) else []
+
+    for reference in references(document):
+        assert reference.removeprefix("#/components/schemas/") in document["components"]["schemas"]

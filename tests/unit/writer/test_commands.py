@@ -1,0 +1,147 @@
+from collections.abc import MutableMapping
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from ledger.errors import EndpointError, InsufficientFundsError, ThrottledError, VersionConflictError
+from ledger.events import FundsDeposited, FundsWithdrawn
+from tests.unit.writer.conftest import MemoryStore
+from writer.accounts import Accounts
+from writer.commands import Accepted, Command, CommandHandler, Deposit, Withdraw
+from writer.metrics import Metrics
+from writer.preconditions import Precondition
+
+RETRIES = 3
+
+
+@pytest.fixture
+def handler(accounts: Accounts, metrics: Metrics) -> CommandHandler:
+    return CommandHandler(accounts, metrics, conflict_retries=RETRIES)
+
+
+def run(handler: CommandHandler, command: Command, if_match: str | None = None) -> Accepted:
+    return handler.handle("alice", command, precondition=Precondition.parse(if_match), correlation_id="c")
+
+
+def deposit(amount: int) -> Deposit:
+    return Deposit(Decimal(amount), "EUR")
+
+
+def withdraw(amount: int) -> Withdraw:
+    return Withdraw(Decimal(amount), "EUR")
+
+
+def counted(metrics: Metrics, name: str, **labels: str) -> float:
+    return metrics.registry.get_sample_value(f"kinfold_writer_{name}_total", labels) or 0
+
+
+def test_an_accepted_command_answers_with_the_account_after_it(handler: CommandHandler, metrics: Metrics) -> None:
+    run(handler, deposit(10))
+    accepted = run(handler, withdraw(4))
+    assert (accepted.account.version, accepted.account.balance) == (2, Decimal(6))
+    assert [event.sequence_number for event in accepted.history.events] == [2]
+    assert accepted.history.events[0].correlation_id == "c"
+    assert counted(metrics, "commands", command="withdraw", outcome="accepted") == 1
+    assert counted(metrics, "conflicts") == 0
+
+
+def test_a_conflict_is_decided_anew_on_the_new_state(
+    handler: CommandHandler, metrics: Metrics, store: MemoryStore
+) -> None:
+    store.others_are_faster(RETRIES)
+    accepted = run(handler, deposit(10))
+    assert (accepted.account.version, accepted.account.balance) == (RETRIES + 1, Decimal(10 + RETRIES))
+    assert store.loads == RETRIES + 1
+    assert counted(metrics, "conflicts") == RETRIES
+    assert counted(metrics, "conflict_retries") == RETRIES
+    assert counted(metrics, "commands", command="deposit", outcome="accepted") == 1
+
+
+def test_what_the_new_state_refuses_is_refused(handler: CommandHandler, store: MemoryStore, opened: str) -> None:
+    left = [FundsWithdrawn(amount=Decimal(10), currency="EUR")]
+
+    def withdraw_first() -> None:
+        if left:
+            store.add("alice", left.pop())
+
+    store.before_append = withdraw_first
+    with pytest.raises(InsufficientFundsError):
+        run(handler, withdraw(10))
+    assert len(store.stored["alice"]) == 2
+
+
+def test_retries_end(handler: CommandHandler, metrics: Metrics, store: MemoryStore) -> None:
+    store.others_are_faster(1000)
+    with pytest.raises(VersionConflictError) as error:
+        run(handler, deposit(10))
+    assert error.value.actual == RETRIES + 1
+    assert counted(metrics, "conflicts") == RETRIES + 1
+    assert counted(metrics, "conflict_retries") == RETRIES
+    assert counted(metrics, "commands", command="deposit", outcome="conflict") == 1
+
+
+def test_a_claimed_version_is_never_retried(
+    handler: CommandHandler, metrics: Metrics, store: MemoryStore, opened: str
+) -> None:
+    store.others_are_faster(1)
+    with pytest.raises(VersionConflictError) as error:
+        run(handler, deposit(10), '"1"')
+    assert error.value.actual == 2
+    assert store.loads == 1
+    assert counted(metrics, "conflict_retries") == 0
+
+
+def test_a_star_claims_no_version_and_is_retried(handler: CommandHandler, store: MemoryStore, opened: str) -> None:
+    store.others_are_faster(1)
+    assert run(handler, deposit(10), "*").account.version == 3
+
+
+def test_a_claim_that_does_not_hold_decides_nothing(handler: CommandHandler, store: MemoryStore, opened: str) -> None:
+    with pytest.raises(VersionConflictError):
+        run(handler, withdraw(1000), '"7"')
+    assert len(store.stored["alice"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("failure", "outcome"),
+    [(ThrottledError("busy"), "unavailable"), (EndpointError("gone"), "unavailable"), (RuntimeError("bug"), "failed")],
+)
+def test_a_failure_is_counted_and_raised(
+    handler: CommandHandler, metrics: Metrics, store: MemoryStore, failure: Exception, outcome: str
+) -> None:
+    def fail() -> None:
+        raise failure
+
+    store.before_append = fail
+    with pytest.raises(type(failure)):
+        run(handler, deposit(10))
+    assert counted(metrics, "commands", command="deposit", outcome=outcome) == 1
+    assert counted(metrics, "conflict_retries") == 0
+
+
+def test_a_command_is_one_log_line_without_its_figures(
+    handler: CommandHandler, log_lines: list[MutableMapping[str, Any]]
+) -> None:
+    run(handler, Deposit(Decimal("4711.42"), "EUR"))
+    with pytest.raises(InsufficientFundsError):
+        run(handler, withdraw(5000))
+    assert [line["event"] for line in log_lines] == ["command", "command"]
+    accepted, refused = log_lines
+    assert (accepted["account"], accepted["command"], accepted["outcome"]) == ("alice", "deposit", "accepted")
+    assert (accepted["version"], accepted["correlation_id"]) == (1, "c")
+    assert accepted["ms"] >= 0
+    assert (refused["command"], refused["outcome"]) == ("withdraw", "refused")
+    assert "4711" not in str(log_lines)
+
+
+def test_each_handler_counts_for_itself(accounts: Accounts, metrics: Metrics) -> None:
+    run(CommandHandler(accounts, Metrics(), conflict_retries=0), deposit(1))
+    assert counted(metrics, "commands", command="deposit", outcome="accepted") == 0
+
+
+def test_a_deposit_opens_an_account_at_version_0_alone(handler: CommandHandler, store: MemoryStore) -> None:
+    run(handler, deposit(1), '"0"')
+    with pytest.raises(VersionConflictError):
+        run(handler, deposit(1), '"0"')
+    assert store.stored["alice"][0].decode() == FundsDeposited(amount=Decimal(1), currency="EUR")

@@ -1,0 +1,56 @@
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from writer.schemas import Bet, Money
+from writer.validation import describe
+
+MONEY: TypeAdapter[Money] = TypeAdapter(Money)
+
+
+def faults_of(body: object) -> list[dict[str, Any]]:
+    with pytest.raises(ValidationError) as error:
+        MONEY.validate_python(body)
+    return [dict(fault, loc=("body", *fault["loc"])) for fault in error.value.errors()]
+
+
+def test_every_field_that_is_wrong_is_named() -> None:
+    problem = describe(faults_of({"amount": "-1", "currency": "eur", "note": "x"}))
+    assert [fault.field for fault in problem.errors or []] == ["amount", "currency", "note"]
+    assert (problem.status, problem.type) == (400, "urn:kinfold:problem:malformed-request")
+
+
+def test_an_unknown_currency_is_told_in_words_and_not_in_a_hundred_codes() -> None:
+    problem = describe(faults_of({"amount": "1", "currency": "XXX"}))
+    assert "ISO 4217" in problem.detail
+    assert "UYU" not in problem.detail
+
+
+def test_a_snake_case_name_is_a_foreign_field() -> None:
+    with pytest.raises(ValidationError):
+        Bet.model_validate({"bet_id": "b1", "stake": "1", "currency": "EUR"})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {f"f{n}": n for n in range(5000)},
+        {"x" * 60_000: 1},
+        {"amount": "9" * 60_000, "currency": "E" * 60_000},
+        {"\x1b[31m\n" * 20: 1},
+        [[]] * 1000,
+        None,
+    ],
+    ids=["many", "long name", "long values", "unprintable", "list", "null"],
+)
+def test_the_answer_to_anything_is_small_and_printable(body: object) -> None:
+    problem = describe(faults_of(body))
+    assert len(problem.model_dump_json()) < 4000
+    assert problem.detail.isprintable()
+
+
+def test_the_rest_is_counted() -> None:
+    problem = describe(faults_of({"amount": "1", "currency": "EUR"} | {f"f{n}": n for n in range(25)}))
+    assert len(problem.errors or []) == 10
+    assert problem.detail.endswith("and 15 more")
