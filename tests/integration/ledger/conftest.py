@@ -10,11 +10,15 @@ from ledger.tables import Names
 
 
 class Calls:
-    """The API calls of a DynamoDB client since ``clear``, by operation, and the write units they took."""
+    """The API calls of a DynamoDB client since ``clear``, by operation, and the write units they took.
+
+    ``stale_reads`` counts the queries that may miss the latest events; an emulator would not miss any.
+    """
 
     def __init__(self) -> None:
         self.by_operation: Counter[str] = Counter()
         self.write_units = 0.0
+        self.stale_reads = 0
 
     def clear(self) -> None:
         self.by_operation.clear()
@@ -22,6 +26,7 @@ class Calls:
 
     def ask(self, params: dict[str, Any], model: Any, **_: Any) -> None:
         self.by_operation[model.name] += 1
+        self.stale_reads += model.name == "Query" and not params.get("ConsistentRead")
         if "ReturnConsumedCapacity" in model.input_shape.members:
             params["ReturnConsumedCapacity"] = "TOTAL"
 

@@ -231,6 +231,15 @@ class TestLoad:
         assert next(reading).sequence_number == 1
         assert calls.by_operation == {"Query": 1}
 
+    def test_every_read_is_consistent(self, store: EventStore, calls: Calls) -> None:
+        append(store, 0, 3)
+        store.load("alice")
+        store.load("alice", after=1, until=2)
+        store.load("alice", after=9)
+        store.version("alice")
+        assert calls.by_operation["Query"] >= 4
+        assert calls.stale_reads == 0
+
     @pytest.mark.parametrize(("stored", "missing"), [((1, 3), 2), ((2, 3), 1), ((1, 2, 5), 3)])
     def test_a_history_with_a_hole_is_refused(
         self,
