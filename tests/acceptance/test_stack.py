@@ -19,8 +19,10 @@ from kinfold.child import spawn, stop, tail
 from kinfold.environment import service_environment
 from kinfold.local_aws import local_aws
 from kinfold.ports import free_port
+from kinfold.service import Service, ServiceDiedError, ServiceNotReadyError
 from kinfold.stack import Stack
 from ledger.aws import Clients
+from ledger.errors import EndpointError
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.integration]
 
@@ -175,6 +177,28 @@ def test_a_stack_restarts_its_projector_after_a_kill(
         stack.check()
         pids = [stack.writer.pid, stack.projector.pid]
     assert not any(alive(pid) for pid in pids)
+
+
+def test_a_stack_on_a_silent_endpoint_says_so_and_leaves_nothing_running(profile: str, tmp_path: Path) -> None:
+    endpoint = f"http://127.0.0.1:{free_port()}"
+    stack = Stack(endpoint, profile=profile, env={"KINFOLD_ENDPOINT_TIMEOUT": "1"}, log_dir=tmp_path)
+    with pytest.raises(EndpointError, match=r"the bridge ended with exit code 75.*bridge.log"), stack:
+        pass
+    assert not answers(stack.writer_url)
+
+
+def test_a_service_that_does_not_become_ready_gives_its_reason(profile: str, tmp_path: Path) -> None:
+    port = free_port()
+    env = service_environment(f"http://127.0.0.1:{free_port()}", profile)
+    url = f"http://127.0.0.1:{port}"
+    service = Service("writer", ["writer", "serve", "--port", str(port)], url=url, env=env, log=tmp_path / "writer.log")
+    try:
+        with pytest.raises(ServiceNotReadyError, match=r"the writer was not ready after 4 s: it does not answer"):
+            service.wait_until_ready(4, print)
+    finally:
+        service.stop()
+    with pytest.raises(ServiceDiedError, match="the end of its log"):
+        service.check()
 
 
 @pytest.mark.parametrize("service", SERVICES)
