@@ -1,5 +1,6 @@
 """Bridge, writer and projector together, as the processes that they are in production."""
 
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -26,7 +27,8 @@ def _silent(_line: str) -> None:
 class Stack:
     """The three services on one endpoint and profile; everything is stopped when the block ends.
 
-    ``bridge ensure`` runs to its end first. Logs go to ``log_dir``, one file a service. Port 0 takes a free one.
+    ``bridge ensure`` runs to its end first. Logs go to ``log_dir``, one file a service; without one, to a temporary
+    directory that stays only when the block fails. Port 0 takes a free one.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Stack:
         tell: Callable[[str], None] = _silent,
     ) -> None:
         """``env`` goes on top of the services' environment; ``tell`` gets a line for each step."""
+        self._keep_logs = log_dir is not None
         self.log_dir = log_dir or Path(tempfile.mkdtemp(prefix="kinfold-logs-"))
         self._env = service_environment(endpoint, profile, env)
         self._shards = shards
@@ -97,6 +100,8 @@ class Stack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+        if kind is None and not self._keep_logs:
+            shutil.rmtree(self.log_dir, ignore_errors=True)
 
     def check(self) -> None:
         """Raises ServiceDiedError when a service no longer runs."""

@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import shutil
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -63,10 +65,14 @@ def up(
             aws = LocalAws(claim_port(aws_port, "the embedded AWS", "--aws-port"))
             cleanup.callback(aws.stop)
         endpoint = endpoint_url or (aws.url if aws else "")
+        # Its own directory and not the stack's: the last lines are shown after the services have stopped.
+        log_dir = Path(tempfile.mkdtemp(prefix="kinfold-logs-"))
+        cleanup.push(lambda kind, *_: shutil.rmtree(log_dir, ignore_errors=True) if kind is None else None)
         stack = Stack(
             endpoint,
             profile=profile,
             shards=shards,
+            log_dir=log_dir,
             writer_port=writer_port,
             projector_port=projector_port,
             tell=_tell,

@@ -99,8 +99,10 @@ def test_up_serves_until_a_signal_and_stops_everything(up: Up, tmp_path: Path, n
     process.send_signal(number)
     assert process.wait(60) == 0
     assert not any(alive(pid) for pid in urls["pids"].values())
+    assert not Path(urls["logs"]).exists()
     log = (tmp_path / "up.stderr").read_text()
     assert "writer    | " in log
+    assert "stopped" in log.split("once more to kill")[1]
     assert "Traceback" not in log
 
 
@@ -132,6 +134,7 @@ def test_a_service_that_dies_ends_up_with_its_name_and_log(up: Up, tmp_path: Pat
     log = (tmp_path / "up.stderr").read_text()
     assert "kinfold: the writer was ended by signal 9" in log
     assert "serving" in log.split("the end of its log")[1]
+    assert Path(urls["logs"], "writer.log").exists()
     assert not alive(urls["pids"]["projector"])
 
 
