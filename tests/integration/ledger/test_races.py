@@ -102,26 +102,3 @@ def test_racing_appends_of_any_size_at_any_claimed_version_leave_no_hole(stores:
     )
     assert any(attempt.stored_from is None for attempt in attempts)
     check(stores[0], attempts)
-
-
-def test_racing_commands_of_one_correlation_id_are_not_taken_for_one(stores: list[EventStore]) -> None:
-    start = Barrier(WRITERS)
-
-    def write(store: EventStore) -> int:
-        start.wait()
-        successes = 0
-        for _ in range(25):
-            version = store.version("alice")
-            event = FundsDeposited(amount=Decimal(1), currency="EUR")
-            try:
-                store.append(
-                    "alice", [event], version, aggregate_type=AGGREGATE_TYPE, correlation_id="one and the same"
-                )
-            except VersionConflictError:
-                continue
-            successes += 1
-        return successes
-
-    with ThreadPoolExecutor(WRITERS) as pool:
-        successes = sum(pool.map(write, stores))
-    assert stores[0].load("alice").version.number == successes

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -61,34 +62,39 @@ def connect(writer: Writer) -> tuple[str, int]:
     return url.hostname, url.port
 
 
+def listens(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, timeout=20).close()
+    except (ConnectionRefusedError, ConnectionResetError):
+        return False
+    return True
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_lets_an_accepted_request_end_and_exits_0(
     writer: Writer, ledger_tables: Names, store: EventStore, number: signal.Signals
 ) -> None:
     address = connect(writer)
-    idle = http.client.HTTPConnection(*address)
-    idle.request("GET", "/health")
-    assert idle.getresponse().read() == b'{"status":"ok"}'
-    with socket.create_connection(address, timeout=20) as accepted:
+    with (
+        closing(http.client.HTTPConnection(*address)) as idle,
+        socket.create_connection(address, timeout=20) as accepted,
+    ):
+        idle.request("GET", "/health")
+        assert idle.getresponse().read() == b'{"status":"ok"}'
         accepted.sendall(
             b"POST /accounts/alice/deposits HTTP/1.1\r\nHost: w\r\nContent-Type: application/json\r\n"
             b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(BODY)
         )
         assert accepted.recv(100).startswith(b"HTTP/1.1 100 ")
         writer.process.send_signal(number)
-        refused = False
-        while not refused:  # it has stopped listening: the signal has been taken
-            try:
-                socket.create_connection(address, timeout=20).close()
-            except ConnectionRefusedError:
-                refused = True
+        while listens(address):  # until the signal has been taken
+            pass
         accepted.sendall(BODY)
         assert accepted.recv(10_000).startswith(b"HTTP/1.1 201 ")
     assert writer.process.wait(20) == 0
     assert store.version("alice").number == 1
     [command] = [line for line in writer.rest() if line["event"] == "command"]
     assert (command["account"], command["outcome"], command["version"]) == ("alice", "accepted", 1)
-    idle.close()
 
 
 def test_a_signal_while_it_waits_for_its_table_exits_0(writer: Writer) -> None:
@@ -100,13 +106,12 @@ def test_a_signal_while_it_waits_for_its_table_exits_0(writer: Writer) -> None:
 @pytest.mark.parametrize("in_chunks", [False, True])
 def test_a_client_that_sends_10_mb_gets_its_answer(writer: Writer, ledger_tables: Names, in_chunks: bool) -> None:
     # http.client does not look for an answer once its connection breaks while it is sending.
-    connection = http.client.HTTPConnection(*connect(writer), timeout=20)
-    body: Any = iter([b"x" * 100_000] * 100) if in_chunks else b"x" * 10_000_000
-    connection.request("POST", "/accounts/alice/deposits", body, HEADERS, encode_chunked=in_chunks)
-    answer = connection.getresponse()
-    assert (answer.status, answer.headers["content-type"]) == (413, "application/problem+json")
-    assert json.loads(answer.read())["status"] == 413
-    connection.close()
+    with closing(http.client.HTTPConnection(*connect(writer), timeout=20)) as connection:
+        body: Any = iter([b"x" * 100_000] * 100) if in_chunks else b"x" * 10_000_000
+        connection.request("POST", "/accounts/alice/deposits", body, HEADERS, encode_chunked=in_chunks)
+        answer = connection.getresponse()
+        assert (answer.status, answer.headers["content-type"]) == (413, "application/problem+json")
+        assert json.loads(answer.read())["status"] == 413
 
 
 def test_a_taken_port_is_exit_2_with_a_message(child_env: dict[str, str]) -> None:
