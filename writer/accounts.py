@@ -34,6 +34,16 @@ class Accounts:
         account = Account.reconstitute(account_id, (event.decode() for event in history.events))
         return LoadedAccount(account, history.version)
 
+    def refresh(self, loaded: LoadedAccount) -> LoadedAccount:
+        """Fold what was stored since ``loaded`` was read into it: a history is not read again from its beginning.
+
+        Raises CorruptHistoryError, ThrottledError, EndpointError.
+        """
+        history = self._store.load(loaded.account.account_id, after=loaded.account.version)
+        for event in history.events:
+            loaded.account.apply(event.decode())
+        return LoadedAccount(loaded.account, history.version)
+
     def save(self, loaded: LoadedAccount, events: Sequence[DomainEvent], *, correlation_id: str) -> History:
         """Append ``events`` after the loaded version and fold them into the loaded account.
 

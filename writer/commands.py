@@ -13,7 +13,7 @@ from ledger.errors import RefusedError, TransientError, VersionConflictError
 from ledger.event_store import History
 from ledger.events import DomainEvent
 from ledger.money import Currency
-from writer.accounts import Accounts
+from writer.accounts import Accounts, LoadedAccount
 from writer.metrics import Metrics
 from writer.preconditions import Precondition
 
@@ -135,6 +135,13 @@ class CommandHandler:
             )
 
     def _retrying(self, account_id: str, command: Command, precondition: Precondition, correlation_id: str) -> Accepted:
+        loaded: LoadedAccount | None = None
+
+        def decide_and_append() -> Accepted:
+            nonlocal loaded
+            loaded = self._accounts.load(account_id) if loaded is None else self._accounts.refresh(loaded)
+            return self._once(loaded, command, precondition, correlation_id)
+
         def another_may_do(error: BaseException) -> bool:
             return isinstance(error, VersionConflictError) and precondition.holds(error.actual)
 
@@ -148,15 +155,16 @@ class CommandHandler:
             before_sleep=count,
             reraise=True,
         )
-        return retrying(self._once, account_id, command, precondition, correlation_id)
+        return retrying(decide_and_append)
 
-    def _once(self, account_id: str, command: Command, precondition: Precondition, correlation_id: str) -> Accepted:
+    def _once(
+        self, loaded: LoadedAccount, command: Command, precondition: Precondition, correlation_id: str
+    ) -> Accepted:
+        account = loaded.account
         try:
-            loaded = self._accounts.load(account_id)
-            precondition.require(account_id, loaded.account.version)
-            events = decide(loaded.account, command)
-            history = self._accounts.save(loaded, events, correlation_id=correlation_id)
+            precondition.require(account.account_id, account.version)
+            history = self._accounts.save(loaded, decide(account, command), correlation_id=correlation_id)
         except VersionConflictError:
             self._metrics.conflicts.inc()
             raise
-        return Accepted(loaded.account, history)
+        return Accepted(account, history)

@@ -26,11 +26,11 @@ class MemoryStore:
         self.stored: dict[str, list[StoredEvent]] = {}
         self.before_append: Callable[[], None] = lambda: None
         self.before_read: Callable[[], None] = lambda: None
-        self.loads = 0
+        self.read_after: list[int] = []
 
     def load(self, aggregate_id: str, *, after: int = 0, until: int | None = None) -> History:
         self.before_read()
-        self.loads += 1
+        self.read_after.append(after)
         events = self.stored.get(aggregate_id, [])
         return History(events[after:until], ProvenVersion(aggregate_id, min(len(events), until or len(events))))
 
