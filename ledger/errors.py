@@ -1,7 +1,7 @@
 """Every error that Kinfold raises, in one tree.
 
     KinfoldError
-    ├── TransientError              may succeed when tried again, nothing was written
+    ├── TransientError              may succeed when tried again
     │   ├── ThrottledError          the endpoint asks to slow down
     │   └── EndpointError           network, 5xx, an endpoint that is not up yet
     └── PermanentError              the same call will fail again
@@ -27,15 +27,15 @@ class KinfoldError(Exception):
 
 
 class TransientError(KinfoldError):
-    """The call may succeed when tried again; it changed nothing."""
+    """The call may succeed when tried again."""
 
 
 class ThrottledError(TransientError):
-    """The endpoint refused the call to protect its capacity."""
+    """The endpoint refused the call to protect its capacity. Nothing was written."""
 
 
 class EndpointError(TransientError):
-    """The endpoint could not be reached or answered with a fault of its own."""
+    """The endpoint could not be reached or answered with a fault of its own. A write may have taken effect."""
 
 
 class PermanentError(KinfoldError):
