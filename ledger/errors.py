@@ -27,15 +27,15 @@ class KinfoldError(Exception):
 
 
 class TransientError(KinfoldError):
-    """The call may succeed when tried again."""
+    """The call may succeed when tried again. A write that was sent more than once may have taken effect."""
 
 
 class ThrottledError(TransientError):
-    """The endpoint refused the call to protect its capacity. Nothing was written."""
+    """The endpoint refused the call to protect its capacity."""
 
 
 class EndpointError(TransientError):
-    """The endpoint could not be reached or answered with a fault of its own. A write may have taken effect."""
+    """The endpoint could not be reached or answered with a fault of its own."""
 
 
 class PermanentError(KinfoldError):

@@ -98,7 +98,7 @@ class EventStore:
         succeeds: a conflict is reported only for events that somebody else wrote.
 
         Returns the stored events and the version they prove. Raises VersionConflictError, AppendTooLargeError (both:
-        nothing was written), ThrottledError or EndpointError. After an EndpointError the write may have succeeded.
+        nothing was written), ThrottledError or EndpointError. After these two the write may have succeeded.
         """
         number = expected.number if isinstance(expected, ProvenVersion) else expected
         if isinstance(expected, ProvenVersion) and expected.aggregate_id != aggregate_id:

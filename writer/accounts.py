@@ -47,8 +47,8 @@ class Accounts:
     def save(self, loaded: LoadedAccount, events: Sequence[DomainEvent], *, correlation_id: str) -> History:
         """Append ``events`` after the loaded version and fold them into the loaded account.
 
-        Raises VersionConflictError (nothing was written), ThrottledError (likewise) and EndpointError, after which the
-        events may be stored or not.
+        Raises VersionConflictError (nothing was written), and ThrottledError or EndpointError, after which the events
+        may be stored or not.
         """
         history = self._store.append(
             loaded.account.account_id,

@@ -102,8 +102,8 @@ class CommandHandler:
         A conflict is answered with a decision on fresh history as long as the precondition allows the new version, so
         a claimed version is never retried.
 
-        Raises RefusedError, VersionConflictError (also for a precondition that does not hold) and ThrottledError:
-        nothing was written; EndpointError: the events may be stored or not.
+        Raises RefusedError and VersionConflictError (also for a precondition that does not hold): nothing was written;
+        ThrottledError and EndpointError: the events may be stored or not.
         """
         started, outcome, version = time.monotonic(), "failed", None
         try:

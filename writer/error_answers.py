@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from ledger.errors import EndpointError, RefusedError, TransientError, VersionConflictError
+from ledger.errors import RefusedError, TransientError, VersionConflictError
 from writer import validation
 from writer.preconditions import Precondition
 from writer.problems import (
@@ -59,15 +59,14 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(TransientError)
     async def _unavailable(request: Request, error: TransientError) -> Response:
         log.warning("unavailable", reason=str(error), path=request.url.path)
-        if isinstance(error, EndpointError) and request.method == "POST":
+        # Throttling, too: what was throttled may be the second sending of a write whose answer was lost.
+        if request.method == "POST":
             detail = (
-                "The event store did not answer, so the command may have been carried out or not: read the account's "
-                "version before you send it again, and send it with If-Match, so that it cannot count twice."
+                "The event store did not answer in time, so the command may have been carried out or not: read the "
+                "account's version before you send it again, and send it with If-Match, so that it cannot count twice."
             )
-        elif isinstance(error, EndpointError):
-            detail = "The event store did not answer. Send the request again."
         else:
-            detail = "The event store is busy and nothing was written. Send the request again."
+            detail = "The event store did not answer in time. Send the request again."
         found = problem("unavailable", HTTPStatus.SERVICE_UNAVAILABLE, detail, title="The event store is unavailable")
         return problem_response(request.scope, found, {"Retry-After": str(RETRY_AFTER)})
 

@@ -57,17 +57,15 @@ async def test_a_race_lost_under_if_match_is_412(http: httpx.AsyncClient, store:
     assert (body["expectedVersion"], body["actualVersion"]) == (1, 2)
 
 
-@pytest.mark.parametrize(
-    ("failure", "words"), [(ThrottledError("at http://secret"), "nothing was written"), (EndpointError("x"), "or not")]
-)
+@pytest.mark.parametrize("failure", [ThrottledError("at http://secret"), EndpointError("at http://secret")])
 async def test_a_transient_failure_is_503_with_retry_after(
-    http: httpx.AsyncClient, store: MemoryStore, failure: Exception, words: str
+    http: httpx.AsyncClient, store: MemoryStore, failure: Exception
 ) -> None:
     store.before_append = failing(failure)
     response = await http.post("/accounts/alice/deposits", json=DEPOSIT)
     body = is_problem(response, 503, "unavailable")
     assert int(response.headers["retry-after"]) > 0
-    assert words in body["detail"]
+    assert "carried out or not" in body["detail"]
     assert "secret" not in response.text
 
 
