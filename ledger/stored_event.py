@@ -20,6 +20,10 @@ ATTRIBUTES: Final = {
 }
 
 
+#: Far beyond any history, and well within the 38 digits of a DynamoDB number.
+MAX_SEQUENCE_NUMBER: Final = 10**15
+
+
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
     """One stored event. ``payload`` is JSON as written, ``occurred_at`` ISO 8601 in UTC with microseconds."""
@@ -36,21 +40,17 @@ class StoredEvent:
     def from_item(cls, item: Mapping[str, Mapping[str, Any]]) -> "StoredEvent":
         """Read a DynamoDB item (typed attribute values, as the low-level client and change records carry them).
 
-        Raises CorruptHistoryError when an attribute is missing, of another type, or one too many: an item that is
-        not exactly an event was not written by an event store.
+        Raises CorruptHistoryError when an attribute is missing, of another type, or one too many, and for a sequence
+        number or time that no event has: an item that is not exactly an event was not written by an event store.
         """
         try:
-            event = cls(
-                item["aggregateId"]["S"],
-                int(item["sequenceNumber"]["N"]),
-                item["aggregateType"]["S"],
-                item["eventType"]["S"],
-                item["payload"]["S"],
-                item["occurredAt"]["S"],
-                item["correlationId"]["S"],
-            )
+            aggregate_id, number, *others = (_text(item[name][kind]) for name, kind in ATTRIBUTES.items())
+            event = cls(aggregate_id, int(number), *others)
+            datetime.fromisoformat(event.occurred_at)
         except (KeyError, TypeError, ValueError) as error:
-            raise CorruptHistoryError(f"not a stored event: attribute {error} is missing or of another type") from None
+            raise CorruptHistoryError(f"not a stored event: {type(error).__name__} in its attributes") from None
+        if not 0 < event.sequence_number <= MAX_SEQUENCE_NUMBER:
+            raise CorruptHistoryError("not a stored event: a sequence number that no event has")
         if len(item) != len(ATTRIBUTES):
             foreign = ", ".join(sorted(item.keys() - ATTRIBUTES.keys()))
             raise CorruptHistoryError(
@@ -83,6 +83,12 @@ class StoredEvent:
         AWS, "DynamoDB item sizes and formats". An upper bound for the number, exact for the strings.
         """
         return sum(len(name) + len(next(iter(value.values())).encode()) + 1 for name, value in self.to_item().items())
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
 
 
 def timestamp(moment: datetime) -> str:

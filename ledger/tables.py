@@ -36,9 +36,15 @@ class Names:
         """The projector's lease table, and its application name in KCL's terms."""
         return f"projector-{self.profile}"
 
-    def balance_summary(self, generation: int = 1) -> str:
-        """One generation of the balance summaries."""
-        return f"balance-summary-{self.profile}-{generation}"
+    @property
+    def dead_letters(self) -> str:
+        """What could never be projected, until an operator decides."""
+        return f"dead-letters-{self.profile}"
+
+    @property
+    def projections(self) -> str:
+        """One control row a projection: which generation of its table readers see."""
+        return f"projections-{self.profile}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +64,11 @@ class TableSpec:
 
 
 def specs(names: Names) -> tuple[TableSpec, ...]:
-    """Every table that the main job needs."""
+    """Every table that exists once; a projector makes those of its projections' generations when it starts."""
     return (
         TableSpec(names.events, (("aggregateId", "S"), ("sequenceNumber", "N")), stream=True),
-        TableSpec(names.balance_summary(), (("aggregateId", "S"),)),
+        TableSpec(names.dead_letters, (("id", "S"),)),
+        TableSpec(names.projections, (("projection", "S"),)),
     )
 
 

@@ -12,14 +12,12 @@ from faust_kinesis.options import KinesisOptions
 from faust_kinesis.records import RecordBatch
 from faust_kinesis.transport import configure
 from ledger.aws import Clients
-from ledger.event_store import EventStore
 from ledger.tables import Names
 from projector.handler import BatchHandler
-from projector.metrics import Metrics
-from projector.projector import Projector
-from projector.read_model import SummaryTable
+from projector.house import House, build_house
+from projector.queries import mount_queries
 from projector.settings import ProjectorSettings
-from projector.views import mount
+from projector.views import mount_views
 
 #: Batches handled together at most. More of one account's events at once mean fewer gaps to repair and fewer writes:
 #: the native destination scatters an account over all shards.
@@ -31,17 +29,16 @@ class ProjectorApp:
     """A built projector: the Faust app to run, and the pool to close after it."""
 
     faust: faust.App
+    house: House
     executor: ThreadPoolExecutor
 
 
 def build_app(settings: ProjectorSettings, clients: Clients, *, host: str, port: int) -> ProjectorApp:
     """Wire the projector. Nothing runs and nothing is called before the app is started."""
-    names = Names(settings.profile)
-    metrics = Metrics()
-    executor = ThreadPoolExecutor(settings.write_concurrency, thread_name_prefix="summary-write")
-    table = SummaryTable(clients.dynamodb, names.balance_summary(), executor)
-    store = EventStore(clients.dynamodb, names.events)
-    handler = BatchHandler(Projector(store, table, metrics, cache_size=settings.cache_size), names.events, metrics)
+    executor = ThreadPoolExecutor(settings.write_concurrency, thread_name_prefix="row-write")
+    house = build_house(settings, clients, executor)
+    names = house.names
+    handler = BatchHandler(house.projectors, house.halting, names.events, house.metrics)
     app = faust.App(
         names.leases,
         broker="kinesis://",
@@ -52,7 +49,8 @@ def build_app(settings: ProjectorSettings, clients: Clients, *, host: str, port:
         web_port=port,
     )
     transport = configure(app, _options(settings, names), kinesis=clients.kinesis, dynamodb=clients.dynamodb)
-    mount(app, table, handler, metrics, transport.status)
+    mount_views(app, handler, house.metrics, transport.status)
+    mount_queries(app, house.models)
 
     @app.agent(batch_topic(app, names.stream))
     async def project(batches: Any) -> None:
@@ -64,7 +62,7 @@ def build_app(settings: ProjectorSettings, clients: Clients, *, host: str, port:
                 await handler.handle(together)
                 together = []
 
-    return ProjectorApp(app, executor)
+    return ProjectorApp(app, house, executor)
 
 
 def _options(settings: ProjectorSettings, names: Names) -> KinesisOptions:

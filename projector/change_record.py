@@ -5,41 +5,53 @@ The format is that of AWS, "Using Kinesis Data Streams to capture changes to Dyn
 DynamoDB Streams, which some endpoints and relays put instead, names its table in ``eventSourceARN``.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import orjson
+from pydantic import TypeAdapter, ValidationError
 
 from ledger.errors import CorruptHistoryError
-from ledger.stored_event import StoredEvent
+from ledger.identifiers import AccountId
+from ledger.stored_event import MAX_SEQUENCE_NUMBER, StoredEvent
 from projector.errors import UnusableRecordError
+
+_ACCOUNT_ID: Final[TypeAdapter[str]] = TypeAdapter(AccountId)
 
 
 def decode(data: bytes, table: str) -> StoredEvent:
     """Read the event that a change record of ``table`` inserted.
 
     Raises UnusableRecordError for bytes that are no change record, for another table's, and for a MODIFY or REMOVE:
-    nothing may update or delete an event, so these mean that somebody tampered with the table.
+    nothing may update or delete an event, so these mean that somebody tampered with the table. The error names account
+    and sequence number where the record's keys tell them.
     """
     try:
         record: Any = orjson.loads(data)
-        name, image = record["eventName"], record["dynamodb"]
+        name, change = record["eventName"], record["dynamodb"]
         source = record.get("tableName") or record["eventSourceARN"].split("/")[1]
     except (orjson.JSONDecodeError, AttributeError, IndexError, KeyError, TypeError):
         raise UnusableRecordError(f"{len(data)} bytes that are not a change record of DynamoDB") from None
     if source != table:
-        raise UnusableRecordError(f"a change record of table {source!r}, not of {table!r}")
+        raise UnusableRecordError(f"a change record of table {str(source)[:80]!r}, not of {table!r}")
     if name != "INSERT":
-        raise UnusableRecordError(
-            f"a {name} of {_key(image)}: events are append-only, so the table was changed past the event store"
+        reason = (
+            f"a {str(name)[:20]} of an event: events are append-only, so the table was changed past the event store"
         )
+        raise UnusableRecordError(reason, *_key(change))
     try:
-        return StoredEvent.from_item(image["NewImage"])
+        event = StoredEvent.from_item(change["NewImage"])
     except (CorruptHistoryError, KeyError, TypeError) as error:
-        raise UnusableRecordError(f"an INSERT of {_key(image)} that is no event: {error}") from None
+        raise UnusableRecordError(f"an INSERT of what is no event: {str(error)[:200]}", *_key(change)) from None
+    if _key({"Keys": change["NewImage"]}) == (None, None):
+        raise UnusableRecordError("an INSERT of an event whose account id no account can have")
+    return event
 
 
-def _key(image: Any) -> str:
+def _key(change: Any) -> tuple[str | None, int | None]:
+    """Account and sequence number of a change, if both are such as the event store writes."""
     try:
-        return f"event {image['Keys']['sequenceNumber']['N']} of {image['Keys']['aggregateId']['S']}"[:200]
-    except (KeyError, TypeError):
-        return "an item without our keys"
+        account_id = _ACCOUNT_ID.validate_python(change["Keys"]["aggregateId"]["S"])
+        sequence_number = int(change["Keys"]["sequenceNumber"]["N"])
+    except (KeyError, TypeError, ValueError, ValidationError):
+        return None, None
+    return (account_id, sequence_number) if 0 < sequence_number <= MAX_SEQUENCE_NUMBER else (None, None)

@@ -20,16 +20,19 @@ def run(
     """Run the projector until SIGTERM or Ctrl-C, which let it finish the batch in hand and checkpoint.
 
     It waits for the endpoint and for the tables and the stream that `kinfold bridge ensure` creates. Its web server
-    answers GET /balances/{id}?min_version=V, /health, /ready and /metrics.
+    answers GET /balances/{id}?min_version=V, GET /activity/{id}, /health, /ready and /metrics. An event that can never
+    be applied becomes a dead letter and halts its own account; see `kinfold projector dead-letters --help`.
 
-    Exit codes: 0 after a clean stop; 1 when an event can never be applied (nothing is checkpointed past it) or
-    something it needs is gone; 2 for settings that cannot be used; 75 when the endpoint did not come up in time.
+    Exit codes: 0 after a clean stop; 1 when something it needs is gone; 2 for settings that cannot be used; 3 when so
+    many accounts were halted within a minute that it must be a bad deploy; 75 when the endpoint did not come up.
     """
     from ledger.aws import Clients, wait_for_endpoint, wait_for_tables
     from ledger.logs import configure_logs
     from ledger.settings import load_settings
     from ledger.tables import Names, specs
     from projector.app import build_app
+    from projector.preparation import prepare
+    from projector.projections import PROJECTIONS
     from projector.settings import ProjectorSettings
     from projector.worker import run_worker
 
@@ -41,6 +44,10 @@ def run(
         typer.echo(f"projector: {message}", err=True)
 
     wait_for_endpoint(clients, settings.endpoint_timeout, tell)
-    tables = [spec.name for spec in specs(Names(settings.profile))]
+    names = Names(settings.profile)
+    tables = [spec.name for spec in specs(names)]
     wait_for_tables(clients, tables, settings.endpoint_timeout, tell)
-    run_worker(build_app(settings, clients, host=host or settings.projector_host, port=port or settings.projector_port))
+    prepare(clients.dynamodb, names, PROJECTIONS)
+    projector = build_app(settings, clients, host=host or settings.projector_host, port=port or settings.projector_port)
+    projector.house.skips.load()
+    run_worker(projector)

@@ -5,22 +5,23 @@ PermanentError
 └── UnprojectableEventError     an event that the projection cannot fold
 """
 
-from ledger.errors import PermanentError
+from ledger.errors import PermanentError, UndecodableEventError
+from ledger.events import DomainEvent
+from ledger.stored_event import StoredEvent
 
 
 class UnusableRecordError(PermanentError):
     """A record of the stream that is not the insertion of an event into the events table.
 
-    ``reason`` never repeats the record's data. ``at`` adds where it was found.
+    ``reason`` never repeats the record's data. ``account_id`` and ``sequence_number`` are those of the record's keys,
+    None where it has none that an event can have.
     """
 
-    def __init__(self, reason: str, origin: str = "") -> None:
+    def __init__(self, reason: str, account_id: str | None = None, sequence_number: int | None = None) -> None:
         self.reason = reason
-        super().__init__(f"{origin}: {reason}" if origin else reason)
-
-    def at(self, origin: str) -> "UnusableRecordError":
-        """The same error with the record's stream, shard and Kinesis sequence number."""
-        return type(self)(self.reason, origin)
+        self.account_id = account_id
+        self.sequence_number = sequence_number
+        super().__init__(reason if account_id is None else f"account {account_id}, event {sequence_number}: {reason}")
 
 
 class UnprojectableEventError(PermanentError):
@@ -31,3 +32,11 @@ class UnprojectableEventError(PermanentError):
         self.sequence_number = sequence_number
         self.reason = reason
         super().__init__(f"account {account_id}: event {sequence_number} cannot be applied: {reason}")
+
+
+def decoded(stored: StoredEvent) -> DomainEvent:
+    """Read the domain event for a fold. Raises UnprojectableEventError when it cannot be read."""
+    try:
+        return stored.decode()
+    except UndecodableEventError as error:
+        raise UnprojectableEventError(stored.aggregate_id, stored.sequence_number, error.reason) from None

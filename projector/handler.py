@@ -1,10 +1,12 @@
-"""From batches of records to durable effect: decode, apply, complete."""
+"""From batches of records to durable effect: decode, apply to every read model, set aside, complete."""
 
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
+import orjson
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
@@ -12,9 +14,13 @@ from faust_kinesis.records import RecordBatch
 from ledger.errors import TransientError
 from ledger.stored_event import StoredEvent
 from projector.change_record import decode
+from projector.dead_letters import DeadLetter, Origin
 from projector.errors import UnusableRecordError
+from projector.folding import Poison
+from projector.halting import Halting
 from projector.metrics import Metrics
 from projector.projector import Projector
+from projector.read_models import Projectors
 
 log = structlog.get_logger(__name__)
 
@@ -32,12 +38,26 @@ class Fault:
         return time.monotonic() - self.since
 
 
-class BatchHandler:
-    """Applies batches and completes them. A batch is completed only when the effect of all its records is durable."""
+@dataclass(slots=True)
+class _Decoded:
+    """The events of some batches, where each came from, and the letters of the records that hold none."""
 
-    def __init__(self, projector: Projector, table: str, metrics: Metrics) -> None:
+    events: list[StoredEvent] = field(default_factory=list)
+    records: dict[tuple[str, int], tuple[Origin, bytes]] = field(default_factory=dict)
+    letters: list[DeadLetter] = field(default_factory=list)
+
+
+class BatchHandler:
+    """Applies batches and completes them.
+
+    A batch is completed only when the effect of all its records is durable: applied, a known duplicate, waiting in the
+    event store for its halted account, or stored as a dead letter.
+    """
+
+    def __init__(self, projectors: Projectors, halting: Halting, table: str, metrics: Metrics) -> None:
         """``table``: the events table, whose change records are the only ones applied."""
-        self._projector = projector
+        self._projectors = projectors
+        self._halting = halting
         self._table = table
         self._metrics = metrics
         self.fault: Fault | None = None
@@ -45,41 +65,79 @@ class BatchHandler:
     async def handle(self, batches: Sequence[RecordBatch]) -> None:
         """Make every record's effect durable, then complete the batches.
 
-        A transient fault is tried again for as long as it lasts. Raises UnusableRecordError or
-        UnprojectableEventError for what can never be applied, with the rest durable and no batch completed: the
-        checkpoint must not pass it.
+        A transient fault is tried again for as long as it lasts. Raises StormError, or a permanent error of the
+        endpoint (a table that is gone, say), with no batch completed: the checkpoint must not pass them.
         """
-        events, unusable = self._decode(batches)
-        await self._apply(events)
-        if unusable:
-            raise unusable
-        for batch in batches:
-            batch.complete()
-
-    def _decode(self, batches: Sequence[RecordBatch]) -> tuple[list[StoredEvent], UnusableRecordError | None]:
-        events: list[StoredEvent] = []
-        unusable: UnusableRecordError | None = None
-        for batch in batches:
-            self._metrics.records.inc(len(batch.records))
-            self._metrics.millis_behind_latest.labels(batch.shard_id).set(batch.millis_behind_latest)
-            for record in batch.records:
-                try:
-                    events.append(decode(record.data, self._table))
-                except UnusableRecordError as error:
-                    unusable = unusable or error.at(
-                        f"stream {batch.stream}, shard {batch.shard_id}, record {record.sequence_number}"
-                    )
-        return events, unusable
-
-    async def _apply(self, events: Sequence[StoredEvent]) -> None:
+        decoded = self._decode(batches)
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(TransientError),
             wait=wait_random_exponential(0.1, max=10),
             before_sleep=self._hold,
         ):
             with attempt, self._metrics.batch_seconds.time():
-                await asyncio.to_thread(self._projector.apply, events)
+                await asyncio.to_thread(self._apply, decoded)
         self.fault = None
+        for batch in batches:
+            batch.complete()
+
+    def _decode(self, batches: Sequence[RecordBatch]) -> _Decoded:
+        decoded = _Decoded()
+        for batch in batches:
+            self._metrics.records.inc(len(batch.records))
+            self._metrics.millis_behind_latest.labels(batch.shard_id).set(batch.millis_behind_latest)
+            for record in batch.records:
+                origin = Origin(batch.stream, batch.shard_id, record.sequence_number)
+                try:
+                    event = decode(record.data, self._table)
+                except UnusableRecordError as error:
+                    letter = DeadLetter(
+                        error.reason,
+                        origin,
+                        record.data,
+                        account_id=error.account_id,
+                        sequence_number=error.sequence_number,
+                    )
+                    decoded.letters.append(letter)
+                else:
+                    decoded.events.append(event)
+                    decoded.records[event.aggregate_id, event.sequence_number] = (origin, record.data)
+        return decoded
+
+    def _apply(self, decoded: _Decoded) -> None:
+        """Apply to every read model that is fed, also to one that a rebuild has added meanwhile."""
+        done: set[str] = set()
+        while projectors := [each for each in self._projectors.fed() if each.model.table not in done]:
+            for projector in projectors:
+                self._project(projector, decoded)
+                done.add(projector.model.table)
+            for letter in decoded.letters:
+                self._halting.set_aside(letter, projectors, overtaken=False)
+
+    def _project(self, projector: Projector[Any], decoded: _Decoded) -> None:
+        events = decoded.events
+        while True:
+            again = {
+                poison.account_id
+                for poison in projector.apply(events)
+                if not self._halting.set_aside(self._letter(projector, poison, decoded), [projector], overtaken=True)
+            }
+            if not again:
+                return
+            events = [event for event in events if event.aggregate_id in again]
+
+    def _letter(self, projector: Projector[Any], poison: Poison, decoded: _Decoded) -> DeadLetter:
+        origin, raw = decoded.records.get((poison.account_id, poison.sequence_number), (None, b""))
+        if origin is None:
+            origin = Origin(self._table)
+            raw = orjson.dumps(poison.event.to_item()) if poison.event else b""
+        return DeadLetter(
+            poison.reason,
+            origin,
+            raw,
+            projection=projector.model.projection.name,
+            account_id=poison.account_id,
+            sequence_number=poison.sequence_number,
+        )
 
     def _hold(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -89,5 +147,5 @@ class BatchHandler:
             "batch_held_up",
             reason=str(error),
             seconds=round(self.fault.seconds, 1),
-            action="none while it passes; check the endpoint and the table's capacity if it lasts",
+            action="none while it passes; check the endpoint and the tables' capacity if it lasts",
         )

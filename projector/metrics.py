@@ -12,10 +12,16 @@ class Metrics:
         def counter(name: str, text: str) -> Counter:
             return Counter(f"kinfold_projector_{name}", text, registry=self.registry)
 
-        self.applied = counter("applied", "events folded into a summary that became durable")
-        self.duplicates = counter("duplicates", "delivered events that their summary already held")
-        self.gaps_repaired = counter("gaps_repaired", "gaps in the delivery that were filled from the event store")
-        self.lost_conditions = counter("lost_conditions", "summary writes that another writer had overtaken")
+        def by_table(name: str, text: str) -> Counter:
+            return Counter(f"kinfold_projector_{name}", text, ["table"], registry=self.registry)
+
+        self.applied = by_table("applied", "events folded into a read model, durably")
+        self.duplicates = by_table("duplicates", "delivered events that the read model already held")
+        self.gaps_repaired = by_table("gaps_repaired", "gaps in the delivery that were filled from the event store")
+        self.lost_conditions = by_table("lost_conditions", "accounts whose write another writer had overtaken")
+        self.waiting = by_table("waiting", "delivered events that wait in the event store for their halted account")
+        self.dead_letters = counter("dead_letters", "dead letters stored, repeated ones included")
+        self.halted = counter("halted", "accounts halted by this worker")
         self.records = counter("records", "records received from the stream")
         self.transient_faults = counter("transient_faults", "batches tried again because of a passing fault")
         self.batch_seconds = Histogram(
@@ -29,3 +35,14 @@ class Metrics:
             ["shard"],
             registry=self.registry,
         )
+
+
+class Figures:
+    """The counters of one read model's table."""
+
+    def __init__(self, metrics: Metrics, table: str) -> None:
+        self.applied = metrics.applied.labels(table)
+        self.duplicates = metrics.duplicates.labels(table)
+        self.gaps_repaired = metrics.gaps_repaired.labels(table)
+        self.lost_conditions = metrics.lost_conditions.labels(table)
+        self.waiting = metrics.waiting.labels(table)

@@ -1,150 +1,190 @@
-"""The engine: whatever order, repetition or loss the stream delivers, a summary moves from prefix to prefix.
+"""The engine: whatever order, repetition or loss the stream delivers, a row moves from prefix to prefix.
 
-The stream carries, the event store decides: an event that is ahead of its summary makes the engine read the missing
-ones from the store, so a late or lost record costs a read and never a wrong balance.
+The stream carries, the event store decides: an event that is ahead of its account's head makes the engine read the
+missing ones from the store, so a late or lost record costs a read and never a wrong balance.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-import structlog
 from cachetools import LRUCache
 
-from ledger.errors import CorruptHistoryError
 from ledger.event_store import EventStore
 from ledger.stored_event import StoredEvent
-from projector.errors import UnprojectableEventError
-from projector.metrics import Metrics
-from projector.projections.balance_summary import BalanceSummary, evolve
-from projector.read_model import Change, SummaryTable
+from projector.folding import Folded, Poison, Skipped, first_head, fold_on
+from projector.gaps import NextEvents
+from projector.metrics import Figures, Metrics
+from projector.projection import HEAD, Row
+from projector.read_model import Change, ReadModel, RowKey
 
-log = structlog.get_logger(__name__)
+S = TypeVar("S")
 
 
 @dataclass(frozen=True, slots=True)
-class _Advance:
-    """How far one account's events take its summary."""
+class _Advance(Generic[S]):
+    """How far one round takes an account; ``before`` is None when it has no head row yet."""
 
-    before: BalanceSummary | None
-    after: BalanceSummary | None
+    before: Row[S] | None
+    parts_before: Mapping[str, Row[S]]
+    folded: Folded[S]
     duplicates: int
     gaps: int
-    failure: UnprojectableEventError | None = None
+    finished: bool
 
     @property
-    def version_before(self) -> int:
-        return self.before.version if self.before else 0
+    def moved(self) -> int:
+        """Events that this round took the head further."""
+        return self.folded.head.version - (self.before.version if self.before else 0)
+
+    def head_change(self) -> Change[S]:
+        """The write of the head."""
+        return Change(self.folded.head, self.before.version if self.before else None)
+
+    def part_changes(self) -> list[Change[S]]:
+        """The writes of the parts."""
+        known = self.parts_before
+        return [Change(row, known[part].version if part in known else None) for part, row in self.folded.parts.items()]
+
+    def durable(self) -> Iterator[Row[S]]:
+        """The rows that exist once everything is written."""
+        yield from self.folded.parts.values()
+        if self.moved or self.before:
+            yield self.folded.head
 
 
-class Projector:
-    """Folds batches of events into the summary table. One batch at a time: not to be shared between threads.
+class Projector(Generic[S]):
+    """Folds batches of events into one read model. One batch at a time: not to be shared between threads.
 
-    Any number of projectors may work on the same table: each write holds only if the row is still at the version that
-    was read. In a steady state every summary is in the cache and nothing is read.
+    Any number of projectors may work on the same tables: each write holds only if the row is still at the version that
+    was read. In a steady state every row is in the cache and nothing is read.
     """
 
-    def __init__(self, store: EventStore, table: SummaryTable, metrics: Metrics, *, cache_size: int = 100_000) -> None:
-        """``cache_size``: summaries kept in memory, about 1 KB each."""
+    def __init__(
+        self,
+        store: EventStore,
+        model: ReadModel[S],
+        metrics: Metrics,
+        *,
+        skipped: Skipped,
+        cache_size: int = 100_000,
+    ) -> None:
+        """``cache_size``: rows kept in memory, about 1 KB each."""
+        self.model = model
+        self._projection = model.projection
         self._store = store
-        self._table = table
-        self._metrics = metrics
-        self._cache: LRUCache[str, BalanceSummary] = LRUCache(cache_size)
+        self._figures = Figures(metrics, model.table)
+        self._skipped = skipped
+        self._cache: LRUCache[RowKey, Row[S]] = LRUCache(cache_size)
 
-    def apply(self, events: Sequence[StoredEvent]) -> None:
-        """Make the effect of every event durable: applied, or known to be applied already.
+    def apply(self, events: Sequence[StoredEvent]) -> list[Poison]:
+        """Make the effect of every event durable: applied, known to be applied already, or waiting in the event store.
 
-        At-least-once delivery in any order in, exactly-once effect out. Raises UnprojectableEventError when an event
-        can never be applied; by then every other account of the batch is durable, and its own up to the event before.
-        Raises ThrottledError, EndpointError or ResourceError when the endpoint fails; then call again with the same
-        events.
+        At-least-once delivery in any order in, exactly-once effect out. Returns the events that can never be applied,
+        one an account at most; everything before them is durable. Events of a halted account wait where they are.
+
+        Raises ThrottledError, EndpointError or ResourceError when the endpoint fails; call again with the same events.
         """
         pending = _by_account(events)
         repeated = len(events) - sum(map(len, pending.values()))
-        failures: dict[str, UnprojectableEventError] = {}
+        poisons: list[Poison] = []
         while pending:
-            summaries = self._summaries(pending.keys())
-            advances = {
-                account_id: self._advance(account_id, summaries.get(account_id), delivered)
-                for account_id, delivered in pending.items()
-            }
+            heads = self._rows([(account_id, HEAD) for account_id in pending])
+            pending = self._without_halted(pending, heads)
+            advances = self._advance(pending, heads)
             lost = self._write(advances)
+            self._figures.lost_conditions.inc(len(lost))
             for account_id in pending.keys() - lost:
-                advance = advances[account_id]
-                self._count(advance)
-                if advance.failure:
-                    failures[account_id] = advance.failure
-            pending = {account_id: pending[account_id] for account_id in lost}
-        self._metrics.duplicates.inc(repeated)
-        if failures:
-            raise next(iter(failures.values()))
+                self._count(advances[account_id])
+                poison = advances[account_id].folded.poison
+                if poison is not None:
+                    poisons.append(poison)
+            pending = {
+                account_id: delivered
+                for account_id, delivered in pending.items()
+                if account_id in lost or not advances[account_id].finished
+            }
+        self._figures.duplicates.inc(repeated)
+        return poisons
 
-    def _summaries(self, account_ids: Iterable[str]) -> dict[str, BalanceSummary]:
-        known = {account_id: self._cache[account_id] for account_id in account_ids if account_id in self._cache}
-        unknown = [account_id for account_id in account_ids if account_id not in known]
-        return known | self._table.get_many(unknown) if unknown else known
+    def forget(self, account_id: str) -> None:
+        """Drop what the cache holds of an account whose head was changed past this projector."""
+        self._cache.pop((account_id, HEAD), None)
 
-    def _advance(self, account_id: str, before: BalanceSummary | None, delivered: Sequence[StoredEvent]) -> _Advance:
-        version = before.version if before else 0
-        fresh = [event for event in delivered if event.sequence_number > version]
-        missing = _missing(version, fresh)
-        after = before
-        failure = None
+    def _without_halted(
+        self, pending: dict[str, list[StoredEvent]], heads: dict[RowKey, Row[S]]
+    ) -> dict[str, list[StoredEvent]]:
+        going = {}
+        for account_id, delivered in pending.items():
+            head = heads.get((account_id, HEAD))
+            if head is not None and head.halted is not None:
+                # Never trusted from the cache: a redrive may lift the halt at any moment.
+                self.forget(account_id)
+                self._figures.waiting.inc(sum(event.sequence_number > head.version for event in delivered))
+            else:
+                going[account_id] = delivered
+        return going
+
+    def _rows(self, keys: Collection[RowKey]) -> dict[RowKey, Row[S]]:
+        known = {key: self._cache[key] for key in keys if key in self._cache}
+        unknown = [key for key in keys if key not in known]
+        return known | self.model.get_many(unknown) if unknown else known
+
+    def _advance(self, pending: dict[str, list[StoredEvent]], heads: dict[RowKey, Row[S]]) -> dict[str, _Advance[S]]:
+        rounds = {
+            account_id: NextEvents(self._store, account_id, heads.get((account_id, HEAD)), delivered)
+            for account_id, delivered in pending.items()
+        }
+        parts = self._parts_of(rounds)
+        advances = {}
+        for account_id, each in rounds.items():
+            before = heads.get((account_id, HEAD))
+            head = before or first_head(account_id)
+            folded = fold_on(self._projection, head, parts[account_id], each, self._skipped)
+            advances[account_id] = _Advance(
+                before, parts[account_id], folded, each.duplicates, each.gaps, each.finished
+            )
+        return advances
+
+    def _parts_of(self, rounds: Mapping[str, NextEvents]) -> defaultdict[str, dict[str, Row[S]]]:
+        """The parts that exist of those which the rounds' events belong to, by account."""
+        parts: defaultdict[str, dict[str, Row[S]]] = defaultdict(dict)
+        if self._projection.part is not None:
+            keys = {(name, self._projection.part_of(event)) for name, each in rounds.items() for event in each.events}
+            for (account_id, part), row in self._rows(keys).items():
+                parts[account_id][part] = row
+        return parts
+
+    def _write(self, advances: dict[str, _Advance[S]]) -> set[str]:
+        """Write what moved, parts before heads; keep the cache true to what is durable. Returns the lost accounts."""
+        parts = [change for advance in advances.values() for change in advance.part_changes()]
         try:
-            for event in self._complete(account_id, fresh, missing):
-                after = evolve(after, event)
-        except UnprojectableEventError as error:
-            failure = error
-        return _Advance(before, after, len(delivered) - len(fresh), 1 if missing else 0, failure)
-
-    def _complete(
-        self, account_id: str, fresh: Sequence[StoredEvent], missing: tuple[int, int] | None
-    ) -> Iterator[StoredEvent]:
-        """The events after the summary without a gap: what is missing comes from the event store."""
-        if missing is None:
-            yield from fresh
-            return
-        first, last = missing
-        log.info("gap_repaired", account=account_id, first=first, last=last)
-        yield from (event for event in fresh if event.sequence_number < first)
-        expected = first
-        try:
-            for event in self._store.read(account_id, after=first - 1, until=last):
-                yield event
-                expected += 1
-        except CorruptHistoryError as error:
-            raise UnprojectableEventError(account_id, expected, str(error)) from error
-        if expected <= last:
-            reason = "the stream shows later events, but the event store does not hold it"
-            raise UnprojectableEventError(account_id, expected, reason)
-        yield from (event for event in fresh if event.sequence_number > last)
-
-    def _write(self, advances: dict[str, _Advance]) -> set[str]:
-        """Write what moved; keep the cache true to what is durable. Returns the accounts to try again."""
-        changes = [
-            Change(advance.after, advance.version_before)
-            for advance in advances.values()
-            if advance.after is not None and advance.after is not advance.before
-        ]
-        try:
-            lost = self._table.write(changes) if changes else set()
+            lost = {account_id for account_id, _ in self._put(parts)}
+            heads = [each.head_change() for name, each in advances.items() if each.moved and name not in lost]
+            lost |= {account_id for account_id, _ in self._put(heads)}
         except BaseException:
-            for account_id in advances:
-                self._cache.pop(account_id, None)
+            for advance in advances.values():
+                self._drop(advance)
             raise
-        self._metrics.lost_conditions.inc(len(lost))
         for account_id, advance in advances.items():
             if account_id in lost:
-                self._cache.pop(account_id, None)
-            elif advance.after is not None:
-                self._cache[account_id] = advance.after
+                self._drop(advance)
+            else:
+                self._cache.update({(account_id, row.part): row for row in advance.durable()})
         return lost
 
-    def _count(self, advance: _Advance) -> None:
-        version = advance.after.version if advance.after else 0
-        self._metrics.applied.inc(version - advance.version_before)
-        self._metrics.duplicates.inc(advance.duplicates)
-        self._metrics.gaps_repaired.inc(advance.gaps)
+    def _drop(self, advance: _Advance[S]) -> None:
+        for row in (advance.folded.head, *advance.folded.parts.values()):
+            self._cache.pop((row.account_id, row.part), None)
+
+    def _put(self, changes: Sequence[Change[S]]) -> set[RowKey]:
+        return self.model.write(changes) if changes else set()
+
+    def _count(self, advance: _Advance[S]) -> None:
+        self._figures.applied.inc(advance.moved)
+        self._figures.duplicates.inc(advance.duplicates)
+        self._figures.gaps_repaired.inc(advance.gaps)
 
 
 def _by_account(events: Iterable[StoredEvent]) -> dict[str, list[StoredEvent]]:
@@ -153,20 +193,3 @@ def _by_account(events: Iterable[StoredEvent]) -> dict[str, list[StoredEvent]]:
     for event in events:
         grouped[event.aggregate_id][event.sequence_number] = event
     return {account_id: [of[number] for number in sorted(of)] for account_id, of in grouped.items()}
-
-
-def _missing(version: int, fresh: Sequence[StoredEvent]) -> tuple[int, int] | None:
-    """First and last sequence number after ``version`` that ``fresh``, in order, lacks before its own last one."""
-    if not fresh or fresh[-1].sequence_number == version + len(fresh):
-        return None
-    first = version + 1
-    for event in fresh:
-        if event.sequence_number != first:
-            break
-        first += 1
-    last = fresh[-1].sequence_number - 1
-    for event in reversed(fresh[:-1]):
-        if event.sequence_number != last:
-            break
-        last -= 1
-    return first, last

@@ -1,15 +1,20 @@
-"""The read model's table: consistent reads in bulk, conditional writes in bulk."""
+"""The table of one projection's generation: consistent reads in bulk, conditional writes in bulk.
 
-from collections.abc import Iterable, Sequence
+A row only ever moves from the version that its writer read to the next state that this writer folded from it, and
+only while its account is not halted; so it is the fold of a prefix at every moment, whoever else writes.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from ledger.aws import CONTENTION, THROTTLING, aws_errors
 from ledger.errors import EndpointError, ResourceError, ThrottledError
-from projector.projections.balance_summary import COLUMNS, BalanceSummary, from_item, to_values
+from ledger.tables import TableSpec
+from projector.projection import HEAD, Halt, Projection, Row
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -22,97 +27,146 @@ MAX_STATEMENTS: Final = 25
 _LOST: Final = frozenset({"ConditionalCheckFailed", "DuplicateItem"})
 _SERVER_FAULT: Final = "InternalServerError"
 
+S = TypeVar("S")
 T = TypeVar("T")
+RowKey = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """Put ``summary`` in the place of the row at version ``replaces``; 0 when there is no row yet."""
+class Change(Generic[S]):
+    """Put ``row`` in the place of the one at version ``replaces``; None when there is no row yet."""
 
-    summary: BalanceSummary
-    replaces: int
+    row: Row[S]
+    replaces: int | None
 
 
-class SummaryTable:
-    """One generation of the balance summaries. Safe to share between threads.
+def table_spec(projection: Projection[Any], profile: str, generation: int) -> TableSpec:
+    """The shape of a generation's table."""
+    part = ((projection.part_name, "S"),) if projection.part_name else ()
+    return TableSpec(projection.table(profile, generation), (("aggregateId", "S"), *part))
 
-    A row only ever moves from the version its writer read to the next state that this writer folded from it, so it is
-    the fold of a prefix at every moment, whoever else writes.
+
+class ReadModel(Generic[S]):
+    """One generation of one projection. Safe to share between threads.
+
+    Every method raises ThrottledError, EndpointError or ResourceError when the endpoint fails.
     """
 
-    def __init__(self, dynamodb: "DynamoDBClient", table: str, executor: Executor, *, patience: float = 10.0) -> None:
+    def __init__(
+        self,
+        dynamodb: "DynamoDBClient",
+        projection: Projection[S],
+        table: str,
+        executor: Executor,
+        *,
+        patience: float = 10.0,
+    ) -> None:
         """``executor`` runs the calls of one bulk write side by side; ``patience``: seconds to try a throttled one."""
+        self.projection = projection
+        self.table = table
         self._dynamodb = dynamodb
-        self._table = table
         self._executor = executor
         self._patience = patience
-        assignments = " ".join(f'SET "{column}"=?' for column in COLUMNS)
-        fields = ", ".join(f"'{column}': ?" for column in COLUMNS)
-        self._update = f'UPDATE "{table}" {assignments} WHERE "aggregateId"=? AND "version"=?'
-        self._insert = f"INSERT INTO \"{table}\" VALUE {{'aggregateId': ?, {fields}}}"
+        self._keys = ("aggregateId", projection.part_name) if projection.part_name else ("aggregateId",)
+        columns = ("version", *projection.columns.names)
+        where = " AND ".join(f'"{key}"=?' for key in self._keys)
+        condition = f'{where} AND "version"=? AND "halted" IS MISSING'
+        self._insert = _insert(table, (*self._keys, *columns))
+        self._insert_head = _insert(table, (*self._keys, "version"))
+        self._update = f'UPDATE "{table}" {_assignments(columns)} WHERE {condition}'
+        self._update_head = f'UPDATE "{table}" {_assignments(("version",))} WHERE {condition}'
 
-    def get(self, account_id: str) -> BalanceSummary | None:
-        """Read one row, strongly consistent. Raises ThrottledError, EndpointError or ResourceError."""
-        with aws_errors(f"reading the summary of account {account_id}"):
-            answer = self._dynamodb.get_item(
-                TableName=self._table, Key={"aggregateId": {"S": account_id}}, ConsistentRead=True
-            )
-        return from_item(answer["Item"]) if "Item" in answer else None
+    def get(self, account_id: str) -> Row[S] | None:
+        """Read an account's head, strongly consistent."""
+        return self.get_many([(account_id, HEAD)]).get((account_id, HEAD))
 
-    def get_many(self, account_ids: Iterable[str]) -> dict[str, BalanceSummary]:
-        """Read rows, strongly consistent; an account without a row is absent from the answer."""
-        found: dict[str, BalanceSummary] = {}
-        for chunk in _chunks(list(account_ids), MAX_KEYS):
+    def get_many(self, keys: Iterable[RowKey]) -> dict[RowKey, Row[S]]:
+        """Read rows (account, part), strongly consistent; one that does not exist is absent from the answer."""
+        found: dict[RowKey, Row[S]] = {}
+        for chunk in chunks(list(keys), MAX_KEYS):
             found |= self._get_chunk(chunk)
         return found
 
-    def write(self, changes: Sequence[Change]) -> set[str]:
-        """Apply each change on the condition that the row is still at the version it replaces.
+    def parts(self, account_id: str, first: str, last: str, limit: int) -> list[Row[S]]:
+        """Read an account's parts from ``first`` to ``last``, in order, strongly consistent, at most ``limit``."""
+        with aws_errors(f"reading {self.table} of account {account_id}"):
+            answer = self._dynamodb.query(
+                TableName=self.table,
+                KeyConditionExpression="aggregateId = :a AND #part BETWEEN :first AND :last",
+                ExpressionAttributeNames={"#part": str(self.projection.part_name)},
+                ExpressionAttributeValues={":a": {"S": account_id}, ":first": {"S": first}, ":last": {"S": last}},
+                ConsistentRead=True,
+                Limit=limit,
+            )
+        return [self.row(item) for item in answer["Items"]]
 
-        At most one change an account. Returns the accounts whose condition was lost; all others are durable. After a
-        raised ThrottledError, EndpointError or ResourceError any part may be durable: read again before going on.
+    def write(self, changes: Sequence[Change[S]]) -> set[RowKey]:
+        """Apply each change on the condition that its row is still at the version it replaces, and not halted.
+
+        At most one change a row. Returns the keys whose condition was lost; all others are durable. After an error
+        any part may be durable: read again before going on.
         """
-        answers = list(self._executor.map(self._write_chunk, _chunks(changes, MAX_STATEMENTS)))
+        answers = list(self._executor.map(self._write_chunk, chunks(changes, MAX_STATEMENTS)))
         return set().union(*answers)
 
-    def _get_chunk(self, account_ids: Sequence[str]) -> dict[str, BalanceSummary]:
-        found: dict[str, BalanceSummary] = {}
-        request: Any = {
-            "Keys": [{"aggregateId": {"S": account_id}} for account_id in account_ids],
-            "ConsistentRead": True,
-        }
+    def row(self, item: Mapping[str, Mapping[str, Any]]) -> Row[S]:
+        """Read an item of the table."""
+        columns = self.projection.columns
+        return Row(
+            account_id=item["aggregateId"]["S"],
+            part=item[self.projection.part_name]["S"] if self.projection.part_name else HEAD,
+            version=int(item["version"]["N"]),
+            state=columns.state(item) if columns.names[0] in item else None,
+            halted=_halt(item["halted"]["M"]) if "halted" in item else None,
+        )
+
+    def key(self, account_id: str, part: str = HEAD) -> dict[str, Any]:
+        """The primary key of a row."""
+        return {name: {"S": value} for name, value in zip(self._keys, (account_id, part), strict=False)}
+
+    def _get_chunk(self, keys: Sequence[RowKey]) -> dict[RowKey, Row[S]]:
+        found: dict[RowKey, Row[S]] = {}
+        request: Any = {"Keys": [self.key(*key) for key in keys], "ConsistentRead": True}
         for attempt in self._retrying():
-            with attempt, aws_errors(f"reading {len(request['Keys'])} summaries"):
-                answer = self._dynamodb.batch_get_item(RequestItems={self._table: request})
-                found |= {item["aggregateId"]["S"]: from_item(item) for item in answer["Responses"][self._table]}
-                left = answer.get("UnprocessedKeys", {}).get(self._table)
+            with attempt, aws_errors(f"reading {len(request['Keys'])} rows of {self.table}"):
+                answer = self._dynamodb.batch_get_item(RequestItems={self.table: request})
+                rows = [self.row(item) for item in answer["Responses"][self.table]]
+                found |= {(row.account_id, row.part): row for row in rows}
+                left = answer.get("UnprocessedKeys", {}).get(self.table)
                 if left:
                     request = left
-                    raise ThrottledError(f"reading summaries: {len(left['Keys'])} keys left unprocessed")
+                    raise ThrottledError(f"reading {self.table}: {len(left['Keys'])} keys left unprocessed")
         return found
 
-    def _write_chunk(self, changes: Sequence[Change]) -> set[str]:
-        lost: set[str] = set()
+    def _write_chunk(self, changes: Sequence[Change[S]]) -> set[RowKey]:
+        lost: set[RowKey] = set()
         waiting = list(changes)
         for attempt in self._retrying():
-            with attempt, aws_errors(f"writing {len(waiting)} summaries"):
+            with attempt, aws_errors(f"writing {len(waiting)} rows of {self.table}"):
                 answer = self._dynamodb.batch_execute_statement(Statements=[self._statement(each) for each in waiting])
                 codes = [response.get("Error", {}).get("Code") for response in answer["Responses"]]
-                lost |= {each.summary.account_id for each, code in zip(waiting, codes, strict=True) if code in _LOST}
+                lost |= {
+                    (each.row.account_id, each.row.part)
+                    for each, code in zip(waiting, codes, strict=True)
+                    if code in _LOST
+                }
                 refused = [
                     (each, code) for each, code in zip(waiting, codes, strict=True) if code and code not in _LOST
                 ]
                 waiting = [each for each, _ in refused]
                 if refused:
-                    raise _refusal(self._table, refused[0][0], {str(code) for _, code in refused})
+                    raise _refusal(self.table, waiting[0].row.account_id, {str(code) for _, code in refused})
         return lost
 
-    def _statement(self, change: Change) -> Any:
-        key = {"S": change.summary.account_id}
-        if change.replaces == 0:
-            return {"Statement": self._insert, "Parameters": [key, *to_values(change.summary)]}
-        version = {"N": str(change.replaces)}
-        return {"Statement": self._update, "Parameters": [*to_values(change.summary), key, version]}
+    def _statement(self, change: Change[S]) -> Any:
+        row = change.row
+        keys = list(self.key(row.account_id, row.part).values())
+        state = self.projection.columns.values(row.state) if row.state is not None else []
+        values = [{"N": str(row.version)}, *state]
+        if change.replaces is None:
+            return {"Statement": self._insert if state else self._insert_head, "Parameters": [*keys, *values]}
+        expected = {"N": str(change.replaces)}
+        return {"Statement": self._update if state else self._update_head, "Parameters": [*values, *keys, expected]}
 
     def _retrying(self) -> Retrying:
         return Retrying(
@@ -123,14 +177,33 @@ class SummaryTable:
         )
 
 
-def _refusal(table: str, change: Change, codes: set[str]) -> Exception:
+def chunks(things: Sequence[T], size: int) -> list[Sequence[T]]:
+    """Cut into pieces of at most ``size``."""
+    return [things[start : start + size] for start in range(0, len(things), size)]
+
+
+def _insert(table: str, columns: Sequence[str]) -> str:
+    fields = ", ".join(f"'{column}': ?" for column in columns)
+    return f'INSERT INTO "{table}" VALUE {{{fields}}}'
+
+
+def _assignments(columns: Sequence[str]) -> str:
+    return " ".join(f'SET "{column}"=?' for column in columns)
+
+
+def _halt(halted: Mapping[str, Any]) -> Halt:
+    return Halt(
+        sequence_number=int(halted["sequenceNumber"]["N"]),
+        reason=halted["reason"]["S"],
+        at=halted["at"]["S"],
+        dead_letter=halted["deadLetter"]["S"],
+    )
+
+
+def _refusal(table: str, account_id: str, codes: set[str]) -> Exception:
     named = ", ".join(sorted(codes))
     if codes <= THROTTLING | CONTENTION:
-        return ThrottledError(f"writing summaries to {table}: {named}")
+        return ThrottledError(f"writing to {table}: {named}")
     if codes <= THROTTLING | CONTENTION | {_SERVER_FAULT}:
-        return EndpointError(f"writing summaries to {table}: {named}")
-    return ResourceError(f"writing the summary of account {change.summary.account_id} to {table}: {named}")
-
-
-def _chunks(things: Sequence[T], size: int) -> list[Sequence[T]]:
-    return [things[start : start + size] for start in range(0, len(things), size)]
+        return EndpointError(f"writing to {table}: {named}")
+    return ResourceError(f"writing the row of account {account_id} to {table}: {named}")

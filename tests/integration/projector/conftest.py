@@ -1,4 +1,4 @@
-"""A projector on real tables, and what it costs."""
+"""A projector's parts on real tables, what they cost, and faults on their way to the endpoint."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -10,7 +10,12 @@ import pytest
 from ledger.aws import Clients
 from ledger.event_store import EventStore
 from ledger.tables import Names
-from projector.read_model import SummaryTable
+from projector.house import House, build_house
+from projector.preparation import prepare
+from projector.projections import PROJECTIONS
+from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary
+from projector.read_model import ReadModel
+from projector.settings import ProjectorSettings
 
 
 @pytest.fixture
@@ -20,13 +25,27 @@ def executor() -> Iterator[ThreadPoolExecutor]:
 
 
 @pytest.fixture
-def store(clients: Clients, ledger_tables: Names) -> EventStore:
-    return EventStore(clients.dynamodb, ledger_tables.events)
+def projector_settings(aws_endpoint: str, profile: str) -> ProjectorSettings:
+    return ProjectorSettings.model_validate({"profile": profile, "endpoint_url": aws_endpoint, "region": "us-east-1"})
 
 
 @pytest.fixture
-def summaries(clients: Clients, ledger_tables: Names, executor: ThreadPoolExecutor) -> SummaryTable:
-    return SummaryTable(clients.dynamodb, ledger_tables.balance_summary(), executor)
+def house(
+    projector_settings: ProjectorSettings, clients: Clients, ledger_tables: Names, executor: ThreadPoolExecutor
+) -> House:
+    """A projector's parts with all tables made; ``clients`` are the test's, so that it can count and break calls."""
+    prepare(clients.dynamodb, ledger_tables, PROJECTIONS)
+    return build_house(projector_settings, clients, executor)
+
+
+@pytest.fixture
+def store(house: House) -> EventStore:
+    return house.store
+
+
+@pytest.fixture
+def summaries(house: House) -> ReadModel[BalanceSummary]:
+    return house.models.model(BALANCE_SUMMARY, 1)
 
 
 @pytest.fixture

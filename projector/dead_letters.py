@@ -1,0 +1,237 @@
+"""Dead letters: what could never be applied, kept with its reason, its origin and its raw data until somebody decides.
+
+Natural keys: the projection, account and sequence number of an event, or the place of a record in the stream. So a
+redelivery counts one attempt more and never makes a second letter.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from botocore.exceptions import ClientError
+
+from ledger.aws import aws_errors, error_code
+from ledger.stored_event import timestamp
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+#: Bytes of raw data kept: an item holds 400 KB at most, and reason, origin and keys need their room.
+MAX_RAW: Final = 350 * 1024
+#: Characters of a reason kept.
+MAX_REASON: Final = 2000
+
+State = Literal["open", "redriven", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a record came from; for an event that was read from the event store, ``shard_id`` is empty."""
+
+    stream: str
+    shard_id: str = ""
+    record_sequence_number: str = ""
+
+    def __str__(self) -> str:
+        if not self.shard_id:
+            return f"event store {self.stream}"
+        return f"stream {self.stream}, shard {self.shard_id}, record {self.record_sequence_number}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One thing that can never be applied.
+
+    ``projection``, ``account_id`` and ``sequence_number`` are None where the record does not tell. ``raw`` is the data
+    as it came; the table keeps MAX_RAW bytes of it, and ``origin`` says where to find it whole.
+    """
+
+    reason: str
+    origin: Origin
+    raw: bytes
+    projection: str | None = None
+    account_id: str | None = None
+    sequence_number: int | None = None
+
+    @property
+    def id(self) -> str:
+        """The natural key, safe in a URL's path."""
+        if self.account_id is not None:
+            return f"{self.projection or 'record'}~{self.account_id}~{self.sequence_number}"
+        return f"{self.origin.stream}~{self.origin.shard_id}~{self.origin.record_sequence_number}"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLetter:
+    """A dead letter as the table holds it. Times are ISO 8601, UTC."""
+
+    id: str
+    letter: DeadLetter
+    raw_length: int
+    attempts: int
+    first_at: str
+    last_at: str
+    state: State
+    resolved_by: str | None = None
+    resolved_at: str | None = None
+    resolved_why: str | None = None
+
+    def to_json(self, *, raw: bool = False) -> dict[str, Any]:
+        """The letter for an operator; its raw data only on request, as text."""
+        letter = self.letter
+        shown = {
+            "id": self.id,
+            "state": self.state,
+            "reason": letter.reason,
+            "projection": letter.projection,
+            "accountId": letter.account_id,
+            "sequenceNumber": letter.sequence_number,
+            "origin": str(letter.origin),
+            "attempts": self.attempts,
+            "firstAt": self.first_at,
+            "lastAt": self.last_at,
+            "rawLength": self.raw_length,
+            "rawCut": self.raw_length > len(letter.raw),
+            "resolvedBy": self.resolved_by,
+            "resolvedAt": self.resolved_at,
+            "resolvedWhy": self.resolved_why,
+        }
+        return shown | ({"raw": letter.raw.decode(errors="backslashreplace")} if raw else {})
+
+
+class DeadLetters:
+    """The table ``dead-letters-{profile}``. Raises ThrottledError, EndpointError or ResourceError."""
+
+    def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+
+    def store(self, letter: DeadLetter) -> StoredLetter:
+        """Keep the letter; a repeated one counts an attempt more. Returns it as it is stored now.
+
+        A letter that was redriven and comes again is open again; a skip stays a skip.
+        """
+        now = timestamp(datetime.now(UTC))
+        values: dict[str, Any] = {
+            "reason": {"S": letter.reason[:MAX_REASON]},
+            "stream": {"S": letter.origin.stream},
+            "shardId": {"S": letter.origin.shard_id},
+            "recordSequenceNumber": {"S": letter.origin.record_sequence_number},
+            "raw": {"B": letter.raw[:MAX_RAW]},
+            "rawLength": {"N": str(len(letter.raw))},
+            "lastAt": {"S": now},
+        }
+        if letter.projection is not None:
+            values["projection"] = {"S": letter.projection}
+        if letter.account_id is not None:
+            values |= {"accountId": {"S": letter.account_id}, "sequenceNumber": {"N": str(letter.sequence_number)}}
+        sets = ", ".join(f"#{name} = :{name}" for name in values)
+        with aws_errors(f"storing dead letter {letter.id}"):
+            answer = self._dynamodb.update_item(
+                TableName=self._table,
+                Key={"id": {"S": letter.id}},
+                UpdateExpression=f"SET {sets}, firstAt = if_not_exists(firstAt, :lastAt) ADD attempts :one",
+                ExpressionAttributeNames={f"#{name}": name for name in values},
+                ExpressionAttributeValues={f":{name}": value for name, value in values.items()} | {":one": {"N": "1"}},
+                ReturnValues="ALL_NEW",
+            )
+        stored = _letter(answer["Attributes"])
+        if stored.state == "redriven":
+            self._resolve(letter.id, "open", None, None, only_from="redriven")
+            return replace(stored, state="open")
+        return stored
+
+    def get(self, letter_id: str) -> StoredLetter | None:
+        """Read one letter, strongly consistent."""
+        with aws_errors(f"reading dead letter {letter_id}"):
+            answer = self._dynamodb.get_item(TableName=self._table, Key={"id": {"S": letter_id}}, ConsistentRead=True)
+        return _letter(answer["Item"]) if "Item" in answer else None
+
+    def list(self, *, account_id: str | None = None, state: State | None = None) -> Iterator[StoredLetter]:
+        """Read all letters, or those of an account, or in a state; in no order. A scan: letters are few."""
+        request: dict[str, Any] = {"TableName": self._table, "ConsistentRead": True}
+        with aws_errors("listing dead letters"):
+            for page in self._dynamodb.get_paginator("scan").paginate(**request):
+                for item in page["Items"]:
+                    letter = _letter(item)
+                    if account_id in (None, letter.letter.account_id) and state in (None, letter.state):
+                        yield letter
+
+    def resolve(self, letter_id: str, state: State, *, by: str, why: str) -> None:
+        """Record that an operator redrove or skipped the letter. A skip is never overwritten."""
+        self._resolve(letter_id, state, by, why, only_from=None)
+
+    def _resolve(self, letter_id: str, state: State, by: str | None, why: str | None, *, only_from: str | None) -> None:
+        values: dict[str, Any] = {":state": {"S": state}, ":skipped": {"S": "skipped"}}
+        update = "SET #state = :state"
+        if by is not None:
+            update += ", resolvedBy = :by, resolvedAt = :at, resolvedWhy = :why"
+            now = timestamp(datetime.now(UTC))
+            values |= {":by": {"S": by}, ":at": {"S": now}, ":why": {"S": why or "-"}}
+        condition = "attribute_exists(id) AND (attribute_not_exists(#state) OR #state <> :skipped)"
+        if only_from is not None:
+            condition = "#state = :from"
+            del values[":skipped"]
+            values[":from"] = {"S": only_from}
+        with aws_errors(f"resolving dead letter {letter_id}"):
+            try:
+                self._dynamodb.update_item(
+                    TableName=self._table,
+                    Key={"id": {"S": letter_id}},
+                    UpdateExpression=update,
+                    ConditionExpression=condition,
+                    ExpressionAttributeNames={"#state": "state"},
+                    ExpressionAttributeValues=values,
+                )
+            except ClientError as error:
+                if error_code(error) != "ConditionalCheckFailedException":
+                    raise
+
+
+class Skips:
+    """The events that operators chose to pass by, in memory. Safe to share between threads."""
+
+    def __init__(self, letters: DeadLetters) -> None:
+        self._letters = letters
+        self._known: set[tuple[str | None, str | None, int | None]] = set()
+
+    def load(self) -> None:
+        """Read them all; call it before the first event is folded."""
+        for skipped in self._letters.list(state="skipped"):
+            self.add(skipped.letter)
+
+    def add(self, letter: DeadLetter) -> None:
+        """Pass this letter's event by from now on."""
+        self._known.add((letter.projection, letter.account_id, letter.sequence_number))
+
+    def of(self, projection: str) -> Callable[[str, int], bool]:
+        """Whether a projection passes an event of an account by."""
+        known = self._known
+        return lambda account_id, sequence_number: (projection, account_id, sequence_number) in known
+
+
+def _letter(item: Mapping[str, Any]) -> StoredLetter:
+    def text(name: str) -> str | None:
+        return str(item[name]["S"]) if name in item else None
+
+    letter = DeadLetter(
+        reason=item["reason"]["S"],
+        origin=Origin(item["stream"]["S"], item["shardId"]["S"], item["recordSequenceNumber"]["S"]),
+        raw=bytes(item["raw"]["B"]),
+        projection=text("projection"),
+        account_id=text("accountId"),
+        sequence_number=int(item["sequenceNumber"]["N"]) if "sequenceNumber" in item else None,
+    )
+    return StoredLetter(
+        id=item["id"]["S"],
+        letter=letter,
+        raw_length=int(item["rawLength"]["N"]),
+        attempts=int(item["attempts"]["N"]),
+        first_at=item["firstAt"]["S"],
+        last_at=item["lastAt"]["S"],
+        state=text("state") or "open",  # type: ignore[arg-type]
+        resolved_by=text("resolvedBy"),
+        resolved_at=text("resolvedAt"),
+        resolved_why=text("resolvedWhy"),
+    )

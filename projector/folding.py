@@ -1,0 +1,74 @@
+"""The fold of one account's next events: pure, so that the engine, a redrive and the tests share it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from ledger.stored_event import StoredEvent
+from projector.errors import UnprojectableEventError
+from projector.projection import HEAD, Projection, Row
+
+S = TypeVar("S")
+
+#: Whether an operator chose to pass an event of an account by.
+Skipped = Callable[[str, int], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Poison:
+    """An event that a projection can never apply; ``event`` is None when nobody holds it."""
+
+    account_id: str
+    sequence_number: int
+    reason: str
+    event: StoredEvent | None
+
+
+@dataclass(frozen=True, slots=True)
+class Folded(Generic[S]):
+    """An account after its next events: its head, the parts that changed, and the event at which the fold ended."""
+
+    head: Row[S]
+    parts: Mapping[str, Row[S]]
+    poison: Poison | None
+
+
+def fold_on(
+    projection: Projection[S],
+    head: Row[S],
+    parts: Mapping[str, Row[S]],
+    events: Iterable[StoredEvent],
+    skipped: Skipped,
+) -> Folded[S]:
+    """Fold ``events``, which follow the head without a gap, into the head and the parts they belong to.
+
+    ``parts`` holds the rows that exist already. A part that crashed ahead of its head holds some of the events: these
+    are not folded twice. Stops before the first event that cannot be applied; ``events`` may raise
+    UnprojectableEventError itself, to the same effect.
+    """
+    changed: dict[str, Row[S]] = {}
+    poison = None
+    event = None
+    try:
+        for event in events:
+            number = event.sequence_number
+            if skipped(event.aggregate_id, number):
+                head = head.advanced(number, head.state)
+                continue
+            if projection.part is None:
+                head = head.advanced(number, projection.fold(head.state, event))
+                continue
+            part = projection.part_of(event)
+            row = changed.get(part) or parts.get(part) or Row(head.account_id, part, 0, None)
+            if number > row.version:
+                changed[part] = row.advanced(number, projection.fold(row.state, event))
+            head = head.advanced(number, None)
+    except UnprojectableEventError as error:
+        held = event if event is not None and event.sequence_number == error.sequence_number else None
+        poison = Poison(head.account_id, error.sequence_number, error.reason, held)
+    return Folded(head, changed, poison)
+
+
+def first_head(account_id: str) -> Row[S]:
+    """The head of an account that has no row yet."""
+    return Row(account_id, HEAD, 0, None)

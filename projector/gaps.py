@@ -1,0 +1,90 @@
+"""The events that follow an account's head without a gap: delivered ones, and from the event store what is missing."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Final
+
+import structlog
+
+from ledger.errors import CorruptHistoryError
+from ledger.event_store import EventStore
+from ledger.stored_event import StoredEvent
+from projector.errors import UnprojectableEventError
+from projector.projection import Row
+
+log = structlog.get_logger(__name__)
+
+#: Events of one account folded between two writes: bounds the memory that the repair of a long gap takes.
+MAX_ROUND: Final = 5000
+
+
+class NextEvents(Iterable[StoredEvent]):
+    """The events that follow one account's head without a gap: what is missing comes from the event store.
+
+    At most MAX_ROUND of them are read ahead. Iterating raises UnprojectableEventError, after the events that are there,
+    when the store does not hold one.
+    """
+
+    def __init__(
+        self, store: EventStore, account_id: str, head: Row[Any] | None, delivered: Sequence[StoredEvent]
+    ) -> None:
+        self._failure: UnprojectableEventError | None = None
+        version = head.version if head else 0
+        fresh = [event for event in delivered if event.sequence_number > version]
+        missing = _missing(version, fresh)
+        self.gaps = 1 if missing else 0
+        self.duplicates = len(delivered) - len(fresh)
+        self.events: list[StoredEvent] = []
+        try:
+            for event in islice(_complete(store, account_id, fresh, missing), MAX_ROUND):
+                self.events.append(event)
+        except UnprojectableEventError as error:
+            self._failure = error
+        last = self.events[-1].sequence_number if self.events else version
+        self.finished = self._failure is not None or not fresh or last >= fresh[-1].sequence_number
+
+    def __iter__(self) -> Iterator[StoredEvent]:
+        yield from self.events
+        if self._failure is not None:
+            raise self._failure
+
+
+def _complete(
+    store: EventStore, account_id: str, fresh: Sequence[StoredEvent], missing: tuple[int, int] | None
+) -> Iterator[StoredEvent]:
+    if missing is None:
+        yield from fresh
+        return
+    first, last = missing
+    log.info("gap_repaired", account=account_id, first=first, last=last)
+    yield from (event for event in fresh if event.sequence_number < first)
+    expected = first
+    try:
+        for event in store.read(account_id, after=first - 1, until=last):
+            yield event
+            expected += 1
+    except CorruptHistoryError as error:
+        raise UnprojectableEventError(account_id, expected, str(error)) from error
+    if expected <= last:
+        reason = (
+            f"the stream shows event {fresh[-1].sequence_number}, but the event store holds none from {expected} on"
+        )
+        raise UnprojectableEventError(account_id, fresh[-1].sequence_number, reason)
+    yield from (event for event in fresh if event.sequence_number > last)
+
+
+def _missing(version: int, fresh: Sequence[StoredEvent]) -> tuple[int, int] | None:
+    """First and last sequence number after ``version`` that ``fresh``, in order, lacks before its own last one."""
+    if not fresh or fresh[-1].sequence_number == version + len(fresh):
+        return None
+    first = version + 1
+    for event in fresh:
+        if event.sequence_number != first:
+            break
+        first += 1
+    last = fresh[-1].sequence_number - 1
+    for event in reversed(fresh[:-1]):
+        if event.sequence_number != last:
+            break
+        last -= 1
+    return first, last

@@ -1,0 +1,97 @@
+"""Generations: which table of a projection readers see, and which ones the workers feed.
+
+One control row a projection, in ``projections-{profile}``. A rebuild makes a new generation beside the live one, has
+the workers feed both, and flips in one conditional write.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from ledger.aws import aws_errors, error_code
+from ledger.errors import ResourceError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+#: Seconds for which a worker or reader trusts what it read of the control rows. A rebuild waits longer than this
+#: before it scans, so that every batch that it does not see in the events table is fed to the new generation.
+MAX_AGE: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """One projection's control row: readers see ``active``, workers write to all of ``fed``."""
+
+    active: int
+    fed: frozenset[int]
+    building: int | None = None
+
+
+class Generations:
+    """The control rows. Raises ThrottledError, EndpointError or ResourceError."""
+
+    def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+
+    def begin(self, projection: str) -> bool:
+        """Make the control row of a projection that has none: generation 1, active. Safe to repeat and to race.
+
+        Returns whether it was made.
+        """
+        with aws_errors(f"creating the control row of {projection}"):
+            try:
+                self._dynamodb.put_item(
+                    TableName=self._table,
+                    Item={"projection": {"S": projection}, "active": {"N": "1"}, "fed": {"NS": ["1"]}},
+                    ConditionExpression="attribute_not_exists(projection)",
+                )
+            except ClientError as error:
+                if error_code(error) == "ConditionalCheckFailedException":
+                    return False
+                raise
+        return True
+
+    def read(self, projection: str) -> Control:
+        """Read a control row, strongly consistent. Raises ResourceError when there is none."""
+        with aws_errors(f"reading the control row of {projection}"):
+            answer = self._dynamodb.get_item(
+                TableName=self._table, Key={"projection": {"S": projection}}, ConsistentRead=True
+            )
+        if "Item" not in answer:
+            raise ResourceError(f"projection {projection} has no control row: start a projector once, it makes one")
+        return control_of(answer["Item"])
+
+
+class ControlView:
+    """The control rows of some projections, read again when they are older than MAX_AGE. Safe to share."""
+
+    def __init__(
+        self, generations: Generations, projections: Iterable[str], now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._generations = generations
+        self._projections = tuple(projections)
+        self._now = now
+        self._read_at = -MAX_AGE
+        self._controls: Mapping[str, Control] = {}
+
+    def current(self) -> Mapping[str, Control]:
+        """Each projection's control row, at most MAX_AGE old. Raises as ``Generations.read`` does."""
+        started = self._now()
+        if not self._controls or started - self._read_at > MAX_AGE:
+            self._controls = {name: self._generations.read(name) for name in self._projections}
+            self._read_at = started
+        return self._controls
+
+
+def control_of(item: Mapping[str, Any]) -> Control:
+    """Read a control row's item."""
+    return Control(
+        active=int(item["active"]["N"]),
+        fed=frozenset(map(int, item["fed"]["NS"])),
+        building=int(item["building"]["N"]) if "building" in item else None,
+    )

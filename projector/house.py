@@ -1,0 +1,67 @@
+"""The projector's parts, wired: what the worker and the operator's commands both are made of."""
+
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+from ledger.aws import Clients
+from ledger.event_store import EventStore
+from ledger.tables import Names
+from projector.dead_letters import DeadLetters, Skips
+from projector.generations import ControlView, Generations
+from projector.halting import Halting
+from projector.metrics import Metrics
+from projector.projection import Projection
+from projector.projections import PROJECTIONS
+from projector.read_models import Projectors, ReadModels
+from projector.settings import ProjectorSettings
+from projector.storm import StormGuard
+
+#: Seconds in which ``storm_limit`` accounts may be halted.
+STORM_WINDOW = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Everything that works on one profile's read models. Made by ``build_house``; holds no thread of its own."""
+
+    names: Names
+    clients: Clients
+    store: EventStore
+    letters: DeadLetters
+    skips: Skips
+    generations: Generations
+    models: ReadModels
+    projectors: Projectors
+    halting: Halting
+    metrics: Metrics
+
+
+def build_house(
+    settings: ProjectorSettings,
+    clients: Clients,
+    executor: Executor,
+    projections: tuple[Projection[Any], ...] = PROJECTIONS,
+) -> House:
+    """Wire the parts. Nothing is called yet. ``executor`` runs the bulk writes."""
+    names = Names(settings.profile)
+    metrics = Metrics()
+    store = EventStore(clients.dynamodb, names.events)
+    letters = DeadLetters(clients.dynamodb, names.dead_letters)
+    skips = Skips(letters)
+    generations = Generations(clients.dynamodb, names.projections)
+    view = ControlView(generations, [projection.name for projection in projections])
+    models = ReadModels(clients.dynamodb, names.profile, projections, view, executor)
+    storm = StormGuard(settings.storm_limit, STORM_WINDOW)
+    return House(
+        names=names,
+        clients=clients,
+        store=store,
+        letters=letters,
+        skips=skips,
+        generations=generations,
+        models=models,
+        projectors=Projectors(models, store, skips, metrics, cache_size=settings.cache_size),
+        halting=Halting(clients.dynamodb, letters, skips, storm, metrics),
+        metrics=metrics,
+    )

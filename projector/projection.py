@@ -1,0 +1,85 @@
+"""What a projection is: a fold of an account's events, and the rows it is kept in."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Generic, TypeVar
+
+from ledger.stored_event import StoredEvent
+from projector.columns import Columns
+
+S = TypeVar("S")
+
+#: The sort key of an account's head, in a table whose rows have a part. It sorts before every part.
+HEAD: Final = "!"
+
+
+@dataclass(frozen=True, slots=True)
+class Projection(Generic[S]):
+    """A read model, by one fold.
+
+    Every account has a **head** row: the version up to which its events are folded, and whether it is halted. A
+    projection without ``part`` keeps its state there. One with ``part`` keeps one state for each part of an account (a
+    day, a bet), in rows of their own with the version of the last event folded into them; the head follows once
+    they are durable. So every row is the fold of a prefix of its own events, whatever crashes in between.
+
+    ``fold`` raises UnprojectableEventError for an event that it can never fold. ``witness``, where a projection has
+    one, computes the state of each part (HEAD without parts) from a whole history by other code than ``fold``; verify
+    compares with it.
+    """
+
+    name: str
+    #: The path under which rows are served: GET /{path}/{account_id}.
+    path: str
+    columns: Columns[S]
+    fold: Callable[[S | None, StoredEvent], S]
+    #: The attribute that names a row's part, and which part an event belongs to.
+    part_name: str | None = None
+    part: Callable[[StoredEvent], str] | None = None
+    witness: Callable[[list[StoredEvent]], Mapping[str, S]] | None = None
+
+    def table(self, profile: str, generation: int) -> str:
+        """The table of one generation."""
+        return f"{self.name}-{profile}-{generation}"
+
+    def part_of(self, event: StoredEvent) -> str:
+        """The part of the account that the event is folded into; HEAD without parts."""
+        return self.part(event) if self.part else HEAD
+
+    def to_json(self, row: "Row[S]") -> dict[str, Any]:
+        """A row as the HTTP API shows it."""
+        part = {self.part_name: row.part} if self.part_name and row.part != HEAD else {}
+        state = self.columns.to_json(row.state) if row.state is not None else {}
+        halted = {"halted": row.halted.to_json()} if row.halted else {}
+        return {"accountId": row.account_id, **part, "version": row.version, **state, **halted}
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """Why an account goes no further: which event, why, since when (ISO 8601), and which dead letter has the rest."""
+
+    sequence_number: int
+    reason: str
+    at: str
+    dead_letter: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The halt as a reader of the account sees it."""
+        return {"sequenceNumber": self.sequence_number, "reason": self.reason, "at": self.at, "id": self.dead_letter}
+
+
+@dataclass(frozen=True, slots=True)
+class Row(Generic[S]):
+    """One row: the fold of the events 1..version that belong to it.
+
+    ``state`` is None in the head of a projection with parts, and before the first event.
+    """
+
+    account_id: str
+    part: str
+    version: int
+    state: S | None
+    halted: Halt | None = None
+
+    def advanced(self, version: int, state: S | None) -> "Row[S]":
+        """The row after the event at ``version``."""
+        return replace(self, version=version, state=state)
