@@ -48,7 +48,8 @@ class Generations:
                 self._dynamodb.put_item(
                     TableName=self._table,
                     Item={"projection": {"S": projection}, "active": {"N": "1"}, "fed": {"NS": ["1"]}},
-                    ConditionExpression="attribute_not_exists(projection)",
+                    ConditionExpression="attribute_not_exists(#projection)",
+                    ExpressionAttributeNames={"#projection": "projection"},
                 )
             except ClientError as error:
                 if error_code(error) == "ConditionalCheckFailedException":

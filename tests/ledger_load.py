@@ -13,8 +13,10 @@ from ledger.aws import Clients
 from ledger.event_store import EventStore
 from ledger.events import DomainEvent, FundsDeposited, FundsWithdrawn
 from ledger.tables import Names
-from projector.projections.balance_summary import BalanceSummary
-from projector.read_model import SummaryTable
+from projector.generations import Generations
+from projector.projection import HEAD, Row
+from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary
+from projector.read_model import ReadModel
 
 
 class LedgerLoad:
@@ -56,30 +58,30 @@ class LedgerLoad:
         except BaseException as error:
             self.error = error
 
-    def differences(self, *, within: float) -> dict[str, tuple[Account, BalanceSummary | None]]:
+    def differences(self, *, within: float) -> dict[str, tuple[Account, Row[BalanceSummary] | None]]:
         """Accounts whose summary does not agree with the account's own fold after ``within`` seconds."""
         deadline = time.monotonic() + within
         with ThreadPoolExecutor(2) as executor:
-            table = SummaryTable(self._clients.dynamodb, self._names.balance_summary(), executor)
+            generation = Generations(self._clients.dynamodb, self._names.projections).read(BALANCE_SUMMARY.name).active
+            name = BALANCE_SUMMARY.table(self._names.profile, generation)
+            table = ReadModel(self._clients.dynamodb, BALANCE_SUMMARY, name, executor)
             while True:
                 accounts = [
                     Account.reconstitute(account_id, (event.decode() for event in self._store.load(account_id).events))
                     for account_id in self.account_ids
                 ]
-                found = table.get_many(self.account_ids)
+                found = table.get_many((account_id, HEAD) for account_id in self.account_ids)
                 wrong = {
-                    account.account_id: (account, found.get(account.account_id))
+                    account.account_id: (account, found.get((account.account_id, HEAD)))
                     for account in accounts
-                    if account.version and not _agree(account, found.get(account.account_id))
+                    if account.version and not _agree(account, found.get((account.account_id, HEAD)))
                 }
                 if not wrong or time.monotonic() > deadline:
                     return wrong
                 time.sleep(0.2)
 
 
-def _agree(account: Account, summary: BalanceSummary | None) -> bool:
-    return summary is not None and (summary.version, summary.balance, summary.currency) == (
-        account.version,
-        account.balance,
-        account.currency,
-    )
+def _agree(account: Account, row: Row[BalanceSummary] | None) -> bool:
+    if row is None or row.state is None or row.halted is not None:
+        return False
+    return (row.version, row.state.balance, row.state.currency) == (account.version, account.balance, account.currency)

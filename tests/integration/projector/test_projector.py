@@ -3,8 +3,8 @@
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
@@ -16,11 +16,11 @@ from ledger.event_store import EventStore
 from ledger.events import DomainEvent, FundsDeposited
 from ledger.stored_event import StoredEvent
 from ledger.tables import Names
-from projector.errors import UnprojectableEventError
 from projector.metrics import Metrics
-from projector.projections.balance_summary import BalanceSummary
+from projector.projection import Row
+from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary
 from projector.projector import Projector
-from projector.read_model import SummaryTable
+from projector.read_model import ReadModel
 
 pytestmark = pytest.mark.integration
 
@@ -35,10 +35,16 @@ def append(store: EventStore, count: int, account_id: str | None = None) -> list
     return store.append(account_id, deposits(count), 0, aggregate_type="account", correlation_id="test").events
 
 
-def value(metrics: Metrics, name: str) -> float:
-    sample = metrics.registry.get_sample_value(f"kinfold_projector_{name}_total")
-    assert sample is not None
-    return sample
+@pytest.fixture
+def figures(metrics: Metrics, summaries: ReadModel[BalanceSummary]) -> Callable[..., tuple[float, ...]]:
+    """The counters of the summaries' table, by name."""
+
+    def read(*names: str) -> tuple[float, ...]:
+        labels = {"table": summaries.table}
+        values = [metrics.registry.get_sample_value(f"kinfold_projector_{name}_total", labels) for name in names]
+        return tuple(value for value in values if value is not None)
+
+    return read
 
 
 @pytest.fixture
@@ -47,95 +53,121 @@ def metrics() -> Metrics:
 
 
 @pytest.fixture
-def projector(store: EventStore, summaries: SummaryTable, metrics: Metrics) -> Projector:
-    return Projector(store, summaries, metrics)
+def projector(store: EventStore, summaries: ReadModel[BalanceSummary], metrics: Metrics) -> Projector[BalanceSummary]:
+    return Projector(store, summaries, metrics, skipped=nothing_skipped)
 
 
-def balance_of(summaries: SummaryTable, account_id: str) -> BalanceSummary:
-    summary = summaries.get(account_id)
-    assert summary is not None
-    return summary
+def nothing_skipped(account_id: str, sequence_number: int) -> bool:
+    return False
+
+
+def row_of(summaries: ReadModel[BalanceSummary], account_id: str) -> Row[BalanceSummary]:
+    row = summaries.get(account_id)
+    assert row is not None
+    return row
+
+
+def balance_of(summaries: ReadModel[BalanceSummary], account_id: str) -> Decimal:
+    state = row_of(summaries, account_id).state
+    assert state is not None
+    return state.balance
 
 
 def test_a_batch_is_one_write_an_account_and_a_steady_state_reads_nothing(
-    store: EventStore, projector: Projector, summaries: SummaryTable, calls: Counter[str]
+    store: EventStore, projector: Projector[BalanceSummary], summaries: ReadModel[BalanceSummary], calls: Counter[str]
 ) -> None:
     accounts = [append(store, 3) for _ in range(30)]
     projector.apply([event for events in accounts for event in events[:2]])
     calls.clear()
     projector.apply([events[2] for events in accounts])
     assert calls == {"BatchExecuteStatement": 2}, "30 accounts: one call of 25 statements and one of 5"
-    assert {balance_of(summaries, events[0].aggregate_id).balance for events in accounts} == {Decimal(3)}
+    assert {balance_of(summaries, events[0].aggregate_id) for events in accounts} == {Decimal(3)}
 
 
 def test_a_known_duplicate_costs_no_call(
-    store: EventStore, projector: Projector, calls: Counter[str], metrics: Metrics
+    store: EventStore,
+    projector: Projector[BalanceSummary],
+    calls: Counter[str],
+    figures: Callable[..., tuple[float, ...]],
 ) -> None:
     events = append(store, 3)
     projector.apply(events)
     calls.clear()
     projector.apply([events[1], events[1], events[2]])
     assert not calls
-    assert (value(metrics, "applied"), value(metrics, "duplicates")) == (3, 3)
+    assert figures("applied", "duplicates") == (3, 3)
 
 
 def test_a_gap_is_read_from_the_event_store_in_one_query(
-    store: EventStore, projector: Projector, summaries: SummaryTable, calls: Counter[str], metrics: Metrics
+    store: EventStore,
+    projector: Projector[BalanceSummary],
+    summaries: ReadModel[BalanceSummary],
+    calls: Counter[str],
+    figures: Callable[..., tuple[float, ...]],
 ) -> None:
     events = append(store, 20)
     projector.apply(events[:2])
     calls.clear()
     projector.apply([events[3], events[9], events[19]])
     assert calls == {"Query": 1, "BatchExecuteStatement": 1}
-    assert balance_of(summaries, events[0].aggregate_id).version == 20
-    assert (value(metrics, "applied"), value(metrics, "gaps_repaired")) == (20, 1)
+    assert row_of(summaries, events[0].aggregate_id).version == 20
+    assert figures("applied", "gaps_repaired") == (20, 1)
 
 
 def test_a_lost_condition_is_read_again_and_nothing_is_applied_twice(
-    store: EventStore, projector: Projector, summaries: SummaryTable, metrics: Metrics
+    store: EventStore,
+    projector: Projector[BalanceSummary],
+    summaries: ReadModel[BalanceSummary],
+    figures: Callable[..., tuple[float, ...]],
 ) -> None:
     events = append(store, 5)
     projector.apply(events[:1])
-    Projector(store, summaries, Metrics()).apply(events[:4])
+    Projector(store, summaries, Metrics(), skipped=nothing_skipped).apply(events[:4])
     projector.apply(events[1:])
-    assert balance_of(summaries, events[0].aggregate_id).balance == Decimal(5)
-    assert (value(metrics, "lost_conditions"), value(metrics, "applied"), value(metrics, "duplicates")) == (1, 2, 3)
+    assert balance_of(summaries, events[0].aggregate_id) == Decimal(5)
+    assert figures("lost_conditions", "applied", "duplicates") == (1, 2, 3)
 
 
 def test_a_cache_smaller_than_the_batch_only_costs_reads(
-    store: EventStore, summaries: SummaryTable, metrics: Metrics
+    store: EventStore, summaries: ReadModel[BalanceSummary], metrics: Metrics
 ) -> None:
     accounts = [append(store, 2) for _ in range(5)]
-    projector = Projector(store, summaries, metrics, cache_size=2)
+    projector = Projector(store, summaries, metrics, skipped=nothing_skipped, cache_size=2)
     for index in (0, 1):
         projector.apply([events[index] for events in accounts])
-    assert {balance_of(summaries, events[0].aggregate_id).version for events in accounts} == {2}
+    assert {row_of(summaries, events[0].aggregate_id).version for events in accounts} == {2}
 
 
 def test_an_event_that_cannot_be_applied_holds_up_its_own_account_only(
-    clients: Clients, ledger_tables: Names, store: EventStore, projector: Projector, summaries: SummaryTable
+    clients: Clients,
+    ledger_tables: Names,
+    store: EventStore,
+    projector: Projector[BalanceSummary],
+    summaries: ReadModel[BalanceSummary],
 ) -> None:
     good, bad = append(store, 2), append(store, 2)
     poison = StoredEvent(
         bad[0].aggregate_id, 3, "account", "FundsDeposited", '{"amount":"ten","currency":"EUR"}', "t", "test"
     )
     clients.dynamodb.put_item(TableName=ledger_tables.events, Item=poison.to_item())
-    with pytest.raises(UnprojectableEventError, match=f"account {poison.aggregate_id}: event 3") as refusal:
-        projector.apply([poison, *bad, *good])
-    assert "ten" not in str(refusal.value)
-    assert balance_of(summaries, good[0].aggregate_id).version == 2
-    assert balance_of(summaries, bad[0].aggregate_id).version == 2, "its own events up to the one before"
+    (found,) = projector.apply([poison, *bad, *good])
+    assert (found.account_id, found.sequence_number, found.event) == (poison.aggregate_id, 3, poison)
+    assert "payload of FundsDeposited: amount" in found.reason
+    assert '"ten"' not in found.reason
+    assert row_of(summaries, good[0].aggregate_id).version == 2
+    assert row_of(summaries, bad[0].aggregate_id).version == 2, "its own events up to the one before"
 
 
-def test_an_event_that_the_store_does_not_hold_is_refused(store: EventStore, projector: Projector) -> None:
+def test_an_event_that_the_store_does_not_hold_is_refused(
+    store: EventStore, projector: Projector[BalanceSummary]
+) -> None:
     events = append(store, 1)
     phantom = StoredEvent(
         events[0].aggregate_id, 3, "account", "FundsDeposited", events[0].payload, events[0].occurred_at, "test"
     )
-    with pytest.raises(
-        UnprojectableEventError, match=r"event 2 cannot be applied: .* the event store does not hold it"
-    ):
-        projector.apply([*events, phantom])
+    (found,) = projector.apply([*events, phantom])
+    assert (found.sequence_number, found.event) == (3, None)
+    assert "the event store holds none from 2 on" in found.reason
 
 
 @pytest.mark.parametrize("operation", ["BatchExecuteStatement", "BatchGetItem", "Query"])
@@ -144,33 +176,36 @@ def test_a_passing_fault_is_raised_as_transient_and_the_same_events_go_again(
     clients: Clients,
     ledger_tables: Names,
     store: EventStore,
-    executor: Any,
+    executor: ThreadPoolExecutor,
     fail_next: Callable[[str, BaseException], None],
 ) -> None:
-    summaries = SummaryTable(clients.dynamodb, ledger_tables.balance_summary(), executor, patience=0)
-    projector = Projector(store, summaries, Metrics())
+    table = BALANCE_SUMMARY.table(ledger_tables.profile, 1)
+    summaries = ReadModel(clients.dynamodb, BALANCE_SUMMARY, table, executor, patience=0)
+    projector = Projector(store, summaries, Metrics(), skipped=nothing_skipped)
     events = append(store, 4)
     fail_next(operation, EndpointConnectionError(endpoint_url="http://example.invalid"))
     with pytest.raises(EndpointError):
         projector.apply([events[3]])
     projector.apply([events[3]])
-    assert balance_of(summaries, events[0].aggregate_id).balance == Decimal(4)
+    assert balance_of(summaries, events[0].aggregate_id) == Decimal(4)
 
 
 def test_throttling_is_waited_for(
     store: EventStore,
-    projector: Projector,
-    summaries: SummaryTable,
+    projector: Projector[BalanceSummary],
+    summaries: ReadModel[BalanceSummary],
     fail_next: Callable[[str, BaseException], None],
 ) -> None:
     events = append(store, 2)
     throttled = ClientError({"Error": {"Code": "ThrottlingException", "Message": ""}}, "BatchExecuteStatement")
     fail_next("BatchExecuteStatement", throttled)
     projector.apply(events)
-    assert balance_of(summaries, events[0].aggregate_id).version == 2
+    assert row_of(summaries, events[0].aggregate_id).version == 2
 
 
-def test_the_account_and_its_summary_agree(store: EventStore, projector: Projector, summaries: SummaryTable) -> None:
+def test_the_account_and_its_summary_agree(
+    store: EventStore, projector: Projector[BalanceSummary], summaries: ReadModel[BalanceSummary]
+) -> None:
     account = Account("acc-agree")
     decisions: tuple[Callable[[], list[DomainEvent]], ...] = (
         lambda: account.deposit(Decimal("100.00"), "EUR"),
@@ -185,7 +220,8 @@ def test_the_account_and_its_summary_agree(store: EventStore, projector: Project
             ).events
             account.apply(event)
             projector.apply(stored)
-    summary = balance_of(summaries, "acc-agree")
-    assert (summary.version, summary.balance, summary.staked, summary.paid_out) == (
+    row = row_of(summaries, "acc-agree")
+    assert row.state is not None
+    assert (row.version, row.state.balance, row.state.staked, row.state.paid_out) == (
         4, Decimal("150.00"), Decimal("40.00"), Decimal("90.50"),
     )  # fmt: skip

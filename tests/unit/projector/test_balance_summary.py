@@ -1,6 +1,7 @@
-"""The fold of the balance summary, and its row."""
+"""The fold of the balance summary, its witness, and its columns."""
 
 from decimal import Decimal
+from functools import reduce
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,8 @@ from ledger.errors import RefusedError
 from ledger.events import DomainEvent, FundsDeposited, encode_payload
 from ledger.stored_event import StoredEvent
 from projector.errors import UnprojectableEventError
-from projector.projections.balance_summary import COLUMNS, BalanceSummary, evolve, from_item, to_values
+from projector.projection import HEAD
+from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary, fold, witness
 from tests.histories import histories
 
 
@@ -21,28 +23,27 @@ def stored(events: list[DomainEvent], account_id: str = "acc-1") -> list[StoredE
     ]
 
 
-def fold(events: list[StoredEvent]) -> BalanceSummary | None:
-    summary = None
-    for event in events:
-        summary = evolve(summary, event)
+def folded(events: list[StoredEvent]) -> BalanceSummary:
+    summary = reduce(fold, events, None)
+    assert summary is not None
     return summary
 
 
 @given(histories())
 def test_the_fold_agrees_with_the_accounts_own(events: list[DomainEvent]) -> None:
-    account = Account.reconstitute("acc-1", events)
-    summary = fold(stored(events))
-    assert summary is not None
-    assert (summary.version, summary.balance, summary.currency) == (account.version, account.balance, account.currency)
+    history = stored(events)
+    summary = folded(history)
+    assert witness(history) == {HEAD: summary}
+    assert summary.balance == Account.reconstitute("acc-1", events).balance
     assert summary.balance == summary.deposited - summary.withdrawn - summary.staked + summary.paid_out
 
 
 @given(histories())
-def test_a_row_gives_back_the_summary(events: list[DomainEvent]) -> None:
-    summary = fold(stored(events))
-    assert summary is not None
-    item = dict(zip(COLUMNS, to_values(summary), strict=True)) | {"aggregateId": {"S": "acc-1"}}
-    assert from_item(item) == summary
+def test_the_columns_give_back_the_state(events: list[DomainEvent]) -> None:
+    summary = folded(stored(events))
+    columns = BALANCE_SUMMARY.columns
+    item = dict(zip(columns.names, columns.values(summary), strict=True))
+    assert columns.state(item) == summary
 
 
 def test_another_currency_is_refused() -> None:
@@ -50,7 +51,7 @@ def test_another_currency_is_refused() -> None:
         [FundsDeposited(amount=Decimal(1), currency="EUR"), FundsDeposited(amount=Decimal(1), currency="USD")]
     )
     with pytest.raises(UnprojectableEventError, match="event 2 cannot be applied: it is in USD, the account in EUR"):
-        fold(events)
+        folded(events)
 
 
 def test_an_overdraft_is_refused_with_its_figures() -> None:
@@ -64,9 +65,9 @@ def test_an_overdraft_is_refused_with_its_figures() -> None:
         StoredEvent("acc-1", 2, "account", "FundsWithdrawn", '{"amount":"2.00","currency":"EUR"}', "t2", "corr")
     )
     with pytest.raises(UnprojectableEventError, match=r"takes the balance of 1\.50 to -0\.50"):
-        fold(forged)
+        folded(forged)
 
 
 def test_an_unknown_event_type_is_named() -> None:
     with pytest.raises(UnprojectableEventError, match="event 1 cannot be applied: unknown event type 'BonusGranted'"):
-        fold([StoredEvent("acc-1", 1, "account", "BonusGranted", "{}", "t", "corr")])
+        folded([StoredEvent("acc-1", 1, "account", "BonusGranted", "{}", "t", "corr")])

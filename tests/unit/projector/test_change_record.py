@@ -31,7 +31,9 @@ def test_the_format_of_dynamodb_streams_is_read_too() -> None:
 
 @pytest.mark.parametrize("name", ["MODIFY", "REMOVE"])
 def test_a_change_of_an_event_is_tampering(name: str) -> None:
-    with pytest.raises(UnusableRecordError, match=f"a {name} of event 3 of acc-1: events are append-only"):
+    with pytest.raises(
+        UnusableRecordError, match=f"account acc-1, event 3: a {name} of an event: events are append-only"
+    ):
         decode(change_record(EVENT, TABLE, name=name), TABLE)
 
 
@@ -72,4 +74,4 @@ def test_the_refusal_never_repeats_the_payload() -> None:
     with pytest.raises(UnusableRecordError) as refusal:
         decode(json.dumps(record).encode(), TABLE)
     assert "5.00" not in str(refusal.value)
-    assert "event 3 of acc-1" in str(refusal.value)
+    assert "account acc-1, event 3" in str(refusal.value)
