@@ -15,9 +15,6 @@ from kinfold.ports import is_loopback
 from kinfold.up import up
 from ledger.errors import ConfigurationError, KinfoldError, TransientError
 
-#: sysexits.h: EX_TEMPFAIL, the same command may succeed later.
-TRY_AGAIN: Final = 75
-
 #: Command, the module of its Typer app, and its line in ``kinfold --help``. A service is imported when it is used:
 #: the web framework and the daemon would cost every other command most of a second.
 SERVICES: Final = {
@@ -137,8 +134,10 @@ def exit_code(error: Exception) -> int | None:
     # Only now: the transport's errors come with the transport.
     from faust_kinesis import errors as transport
 
-    if isinstance(error, ConfigurationError | transport.ConfigurationError):
-        return 2
-    if isinstance(error, TransientError | transport.TransientError):
-        return TRY_AGAIN
-    return 1 if isinstance(error, KinfoldError | transport.FaustKinesisError) else None
+    if isinstance(error, KinfoldError):
+        return error.exit_code
+    if isinstance(error, transport.ConfigurationError):
+        return ConfigurationError.exit_code
+    if isinstance(error, transport.TransientError):
+        return TransientError.exit_code
+    return 1 if isinstance(error, transport.FaustKinesisError) else None

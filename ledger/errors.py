@@ -20,14 +20,21 @@ Transient and permanent part at the top because a caller has one question first:
 """
 
 from decimal import Decimal
+from typing import ClassVar
 
 
 class KinfoldError(Exception):
     """Root of the tree. ``str(error)`` is a sentence for a person that says what to do."""
 
+    #: What a command that ends with this error exits with.
+    exit_code: ClassVar[int] = 1
+
 
 class TransientError(KinfoldError):
     """The call may succeed when tried again. A write that was sent more than once may have taken effect."""
+
+    #: sysexits.h: EX_TEMPFAIL, the same command may succeed later.
+    exit_code = 75
 
 
 class ThrottledError(TransientError):
@@ -44,6 +51,8 @@ class PermanentError(KinfoldError):
 
 class ConfigurationError(PermanentError):
     """One or more settings are missing or wrong; the message names each."""
+
+    exit_code = 2
 
 
 class ResourceError(PermanentError):

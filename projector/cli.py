@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
+from projector.commands import dead_letters
+
 app = typer.Typer(no_args_is_help=True, help="Fold the stream of events into balance summaries.")
 
 
-@app.callback()
-def _projector() -> None:
-    """Keep ``run`` a command of its own while it is the only one."""
+app.add_typer(dead_letters.app, name="dead-letters")
 
 
 @app.command()

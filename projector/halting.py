@@ -50,7 +50,7 @@ class Halting:
             "dead_letter",
             id=stored.id,
             account=letter.account_id,
-            event=letter.sequence_number,
+            sequence_number=letter.sequence_number,
             reason=letter.reason,
             origin=str(letter.origin),
             attempts=stored.attempts,
@@ -79,6 +79,10 @@ class Halting:
                 break
         self._metrics.halted.inc()
         log.error(
-            "account_halted", account=account_id, table=projector.model.table, event=sequence_number, id=stored.id
+            "account_halted",
+            account=account_id,
+            table=projector.model.table,
+            sequence_number=sequence_number,
+            id=stored.id,
         )
         self._storm.halted(account_id, stored.letter.reason)

@@ -44,31 +44,16 @@ class Halts:
         }
         return self._update(account_id, "SET version = :v, halted = :h", condition, values)
 
-    def lift(self, before: Row[Any], after: Row[Any]) -> bool:
-        """Put ``after`` in the place of the halted head ``before`` and lift the halt, in one write.
-
-        Returns False when the head is no longer at that version and halt.
-        """
-        assert before.halted is not None
-        columns = self._model.projection.columns
-        state = columns.values(after.state) if after.state is not None else []
-        names = {f"#{index}": name for index, name in enumerate(columns.names)} if state else {}
-        values = {f":{index}": value for index, value in enumerate(state)}
-        sets = ", ".join(["version = :after", *(f"#{index} = :{index}" for index in range(len(state)))])
-        values |= {
-            ":after": {"N": str(after.version)},
-            ":before": {"N": str(before.version)},
-            ":at": {"S": before.halted.at},
-            ":letter": {"S": before.halted.dead_letter},
+    def lift(self, head: Row[Any]) -> bool:
+        """Lift the halt that ``head`` was read with. Returns False when the head is no longer as it was read."""
+        assert head.halted is not None
+        values = {
+            ":v": {"N": str(head.version)},
+            ":at": {"S": head.halted.at},
+            ":letter": {"S": head.halted.dead_letter},
         }
-        condition = "version = :before AND halted.#at = :at AND halted.deadLetter = :letter"
-        return self._update(
-            account_id=before.account_id,
-            update=f"SET {sets} REMOVE halted",
-            condition=condition,
-            values=values,
-            names={**names, "#at": "at"},
-        )
+        condition = "version = :v AND halted.#at = :at AND halted.deadLetter = :letter"
+        return self._update(head.account_id, "REMOVE halted", condition, values, {"#at": "at"})
 
     def _update(
         self, account_id: str, update: str, condition: str, values: Any, names: dict[str, str] | None = None

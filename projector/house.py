@@ -14,6 +14,7 @@ from projector.metrics import Metrics
 from projector.projection import Projection
 from projector.projections import PROJECTIONS
 from projector.read_models import Projectors, ReadModels
+from projector.redrive import Redrive
 from projector.settings import ProjectorSettings
 from projector.storm import StormGuard
 
@@ -34,6 +35,7 @@ class House:
     models: ReadModels
     projectors: Projectors
     halting: Halting
+    redrive: Redrive
     metrics: Metrics
 
 
@@ -53,6 +55,7 @@ def build_house(
     view = ControlView(generations, [projection.name for projection in projections])
     models = ReadModels(clients.dynamodb, names.profile, projections, view, executor)
     storm = StormGuard(settings.storm_limit, STORM_WINDOW)
+    halting = Halting(clients.dynamodb, letters, skips, storm, metrics)
     return House(
         names=names,
         clients=clients,
@@ -62,6 +65,7 @@ def build_house(
         generations=generations,
         models=models,
         projectors=Projectors(models, store, skips, metrics, cache_size=settings.cache_size),
-        halting=Halting(clients.dynamodb, letters, skips, storm, metrics),
+        halting=halting,
+        redrive=Redrive(clients.dynamodb, store, letters, skips, halting, names.events),
         metrics=metrics,
     )

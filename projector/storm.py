@@ -8,7 +8,9 @@ from ledger.errors import PermanentError
 
 
 class StormError(PermanentError):
-    """More accounts were halted in a short time than single bad events explain. ``kinfold`` exits with code 3."""
+    """More accounts were halted in a short time than single bad events explain."""
+
+    exit_code = 3
 
 
 class StormGuard:

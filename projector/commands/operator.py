@@ -1,0 +1,35 @@
+"""What every operator's command starts with: settings, clients, a projector's parts, a name for the record."""
+
+import contextlib
+import getpass
+import os
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from ledger.aws import Clients
+from ledger.logs import configure_logs
+from ledger.settings import load_settings
+from projector.house import House, build_house
+from projector.settings import ProjectorSettings
+
+
+@contextlib.contextmanager
+def operator() -> Iterator[House]:
+    """A projector's parts on the environment's settings, for the length of one command.
+
+    Raises ConfigurationError. Logs are kept to warnings, since the command says itself what it does.
+    """
+    settings = load_settings(ProjectorSettings)
+    configure_logs("WARNING" if settings.log_level == "INFO" else settings.log_level, settings.log_format)
+    with ThreadPoolExecutor(settings.write_concurrency, thread_name_prefix="row-write") as executor:
+        yield build_house(settings, Clients(settings, connections=settings.write_concurrency + 8), executor)
+
+
+def who() -> str:
+    """Who runs the command, for the record: ``user@host``."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user id without a name
+        user = f"uid-{os.getuid()}"
+    return f"{user}@{socket.gethostname()}"
