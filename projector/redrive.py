@@ -92,7 +92,6 @@ class Redrive:
         DeadLetterError.
         """
         stored = self.letter(letter_id)
-        self._skips.load()
         account_id = stored.letter.account_id
         if account_id is None:
             return self._reread(stored, targets, by=by, dry_run=dry_run)
@@ -111,7 +110,7 @@ class Redrive:
             return Redriven(letter_id, "still halted", account_id, versions, poison.reason)
         if dry_run:
             return Redriven(letter_id, "would be redriven" if lifted else "not halted", account_id, versions)
-        self._close(stored, by=by)
+        self._letters.resolve(letter_id, "redriven", by=by, why="folded on from the event store")
         return Redriven(letter_id, "redriven" if lifted else "not halted", account_id, versions)
 
     def skip(self, letter_id: str, targets: Targets, *, by: str, why: str) -> Redriven:
@@ -124,6 +123,7 @@ class Redrive:
         if stored.state != "skipped":
             self._check_skippable(stored, targets)
             self._letters.resolve(letter_id, "skipped", by=by, why=why)
+            self._skips.add(stored.letter)
             log.warning("event_skipped", id=letter_id, account=stored.letter.account_id, by=by, why=why)
         if stored.letter.account_id is None:
             return Redriven(letter_id, "noted")
@@ -172,13 +172,6 @@ class Redrive:
                 self._halting.set_aside(self._letter(poison, target, stored), [target], overtaken=True)
         self._letters.resolve(stored.id, "redriven", by=by, why="read by today's code")
         return Redriven(stored.id, "redriven", event.aggregate_id)
-
-    def _close(self, stored: StoredLetter, *, by: str) -> None:
-        """Mark the open letters of the account that the fold has left behind."""
-        letter = stored.letter
-        for other in self._letters.list(account_id=letter.account_id, state="open"):
-            if letter.projection in (None, other.letter.projection):
-                self._letters.resolve(other.id, "redriven", by=by, why="folded on from the event store")
 
     def _check_skippable(self, stored: StoredLetter, targets: Targets) -> None:
         letter = stored.letter
