@@ -23,6 +23,7 @@ from kinfold.tally import LoadResult
 from ledger.aws import Clients
 from ledger.event_store import EventStore
 from ledger.tables import Names
+from projector.projections.balance_summary import BALANCE_SUMMARY
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,8 @@ def demo(
         profile = disposable_profile("demo-")
         clients = cleanup.enter_context(_disposable(endpoint, profile))
         stack = cleanup.enter_context(Stack(endpoint, profile=profile, shards=shards, tell=_tell))
-        outcome, findings = _run(stack, plan, EventStore(clients.dynamodb, Names(profile).events))
+        store = EventStore(clients.dynamodb, Names(profile).events)
+        outcome, findings = _run(stack, plan, store, BALANCE_SUMMARY.table(profile, 1))
     _print(outcome, findings)
     if as_json:
         typer.echo(json.dumps(asdict(outcome)))
@@ -89,8 +91,8 @@ def _disposable(endpoint: str, profile: str) -> Iterator[Clients]:
         delete_profile(clients, profile)
 
 
-def _run(stack: Stack, plan: LoadPlan, store: EventStore) -> tuple[Outcome, list[Finding]]:
-    """Load, wait until the projection has caught up, compare."""
+def _run(stack: Stack, plan: LoadPlan, store: EventStore, table: str) -> tuple[Outcome, list[Finding]]:
+    """Load, wait until the summaries in ``table`` have caught up, compare."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     start = time.monotonic()
     with Progress(*columns, console=Console(stderr=True)) as progress:
@@ -101,13 +103,13 @@ def _run(stack: Stack, plan: LoadPlan, store: EventStore) -> tuple[Outcome, list
             stack.check()
             if so_far is not None:
                 progress.update(appended, completed=so_far.appended)
-            progress.update(projected, completed=counter(stack.projector_url, "kinfold_projector_applied"))
+            progress.update(projected, completed=counter(stack.projector_url, "kinfold_projector_applied", table=table))
 
         load = run_load(stack.writer_url, plan, show)
         findings = audit(store, stack.projector_url, load.versions, show)
         show()
     seconds = time.monotonic() - start
-    figures = scrape(stack.projector_url)
+    figures = scrape(stack.projector_url, table=table)
     return Outcome(
         appended=load.appended,
         conflicts=int(counter(stack.writer_url, "kinfold_writer_conflicts")),

@@ -43,14 +43,16 @@ class StoredEvent:
         Raises CorruptHistoryError when an attribute is missing, of another type, or one too many, and for a sequence
         number or time that no event has: an item that is not exactly an event was not written by an event store.
         """
+        aggregate_id, number, *others = (_text(item, name, kind) for name, kind in ATTRIBUTES.items())
         try:
-            aggregate_id, number, *others = (_text(item[name][kind]) for name, kind in ATTRIBUTES.items())
             event = cls(aggregate_id, int(number), *others)
             datetime.fromisoformat(event.occurred_at)
-        except (KeyError, TypeError, ValueError) as error:
-            raise CorruptHistoryError(f"not a stored event: {type(error).__name__} in its attributes") from None
+        except ValueError:
+            raise CorruptHistoryError(
+                "not a stored event: attribute 'sequenceNumber' or 'occurredAt' is none"
+            ) from None
         if not 0 < event.sequence_number <= MAX_SEQUENCE_NUMBER:
-            raise CorruptHistoryError("not a stored event: a sequence number that no event has")
+            raise CorruptHistoryError("not a stored event: attribute 'sequenceNumber' is one that no event has")
         if len(item) != len(ATTRIBUTES):
             foreign = ", ".join(sorted(item.keys() - ATTRIBUTES.keys()))
             raise CorruptHistoryError(
@@ -85,9 +87,13 @@ class StoredEvent:
         return sum(len(name) + len(next(iter(value.values())).encode()) + 1 for name, value in self.to_item().items())
 
 
-def _text(value: object) -> str:
+def _text(item: Mapping[str, Mapping[str, Any]], name: str, kind: str) -> str:
+    try:
+        value = item[name][kind]
+    except (KeyError, TypeError):
+        value = None
     if not isinstance(value, str):
-        raise TypeError
+        raise CorruptHistoryError(f"not a stored event: attribute {name!r} is missing or of another type")
     return value
 
 

@@ -17,7 +17,7 @@ from projector.responses import answer, problem
 #: Seconds after which a passing fault makes the worker unhealthy, and not only not ready.
 UNHEALTHY_AFTER: Final = 30.0
 #: A shard that was not read for so long is not being followed.
-STALE_AFTER: Final = timedelta(seconds=30)
+STALE_AFTER: Final = timedelta(seconds=10)
 
 Status = Callable[[], Sequence[ShardStatus]]
 

@@ -1,12 +1,15 @@
 """The projector as a real process, with real signals."""
 
 import json
+import os
 import random
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,11 +23,14 @@ from ledger.event_store import EventStore
 from ledger.events import FundsDeposited
 from ledger.stored_event import StoredEvent
 from ledger.tables import Names
+from tests.fault_proxy import FaultProxy
 from tests.ledger_load import LedgerLoad
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
 KILLS = 20
+#: Seconds for which each service is out; half a minute by hand, a few seconds in every run.
+OUTAGE = float(os.environ.get("OUTAGE_SECONDS", "5"))
 
 
 @pytest.fixture
@@ -77,12 +83,6 @@ def deposit(store: EventStore, account_id: str, count: int) -> None:
         ).version
 
 
-def checkpoints(clients: Clients, names: Names) -> dict[str, str]:
-    """The checkpoint of each shard, from the lease table."""
-    rows = clients.dynamodb.scan(TableName=names.leases, ConsistentRead=True)["Items"]
-    return {row["leaseKey"]["S"]: row["checkpoint"]["S"] for row in rows}
-
-
 @pytest.mark.timeout(300)
 def test_killed_at_random_under_load_it_ends_with_no_difference(
     start_projector: Callable[..., Service], clients: Clients, names: Names
@@ -130,33 +130,99 @@ def test_sigterm_finishes_checkpoints_and_gives_the_leases_back(
     assert "kinfold_projector_records_total 1.0\n" in figures, "everything before was checkpointed"
 
 
-def test_an_event_that_can_never_be_applied_stops_it_with_a_clear_message_and_no_checkpoint(
-    start_projector: Callable[..., Service], clients: Clients, names: Names
+def test_an_event_that_can_never_be_applied_halts_its_account_and_nothing_else(
+    start_projector: Callable[..., Service], clients: Clients, names: Names, child_env: dict[str, str]
 ) -> None:
     projector = start_projector()
-    before = checkpoints(clients, names)
+    store = EventStore(clients.dynamodb, names.events)
+    deposit(store, "mallory", 1)
     poison = StoredEvent(
-        "mallory", 1, "account", "FundsDeposited", '{"amount":"secret","currency":"EUR"}', "2026-01-01", "test"
+        "mallory",
+        2,
+        "account",
+        "FundsDeposited",
+        '{"amount":"secret","currency":"EUR"}',
+        "2026-01-01T00:00:00+00:00",
+        "test",
     )
     clients.dynamodb.put_item(TableName=names.events, Item=poison.to_item())
-    deadline = time.monotonic() + 30
-    while projector.exit_code is None and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert projector.exit_code == 1
-    log = projector.log.read_text()
-    assert "kinfold: account mallory: event 1 cannot be applied: payload of FundsDeposited: amount:" in log
-    assert "secret" not in log
-    assert checkpoints(clients, names) == before
+    deposit(store, "mallory", 1)
+    deposit(store, "alice", 3)
+    assert get(projector, "/balances/alice?min_version=3")["balance"] == "3.00"
+    summary = until(lambda: get(projector, "/balances/mallory"), lambda shown: "halted" in shown)
+    assert (summary["version"], summary["balance"], summary["halted"]["sequenceNumber"]) == (1, "1.00", 2)
+    assert summary["halted"]["reason"].startswith("payload of FundsDeposited: amount:")
+    assert projector.exit_code is None
+    assert "secret" not in projector.log.read_text()
 
-
-def test_a_tampered_table_stops_it(start_projector: Callable[..., Service], clients: Clients, names: Names) -> None:
-    projector = start_projector()
-    deposit(EventStore(clients.dynamodb, names.events), "alice", 1)
-    clients.dynamodb.delete_item(
-        TableName=names.events, Key={"aggregateId": {"S": "alice"}, "sequenceNumber": {"N": "1"}}
+    letter_id = summary["halted"]["id"]
+    assert command(child_env, "dead-letters", "redrive", letter_id) == 1, "the cause is still there"
+    clients.dynamodb.put_item(
+        TableName=names.events,
+        Item=replace(poison, payload='{"amount":"7.00","currency":"EUR"}').to_item(),
     )
-    deadline = time.monotonic() + 30
-    while projector.exit_code is None and time.monotonic() < deadline:
+    assert command(child_env, "dead-letters", "redrive", "--account", "mallory") == 0
+    assert get(projector, "/balances/mallory?min_version=3")["balance"] == "9.00"
+    assert get(projector, "/activity/mallory?min_version=3")["version"] == 3
+    assert command(child_env, "dead-letters", "redrive", "--all") == 0
+
+
+def test_many_halted_accounts_stop_it_with_their_own_exit_code(
+    start_projector: Callable[..., Service], clients: Clients, names: Names, child_env: dict[str, str]
+) -> None:
+    child_env["KINFOLD_STORM_LIMIT"] = "5"
+    projector = start_projector()
+    for number in range(10):
+        bad = StoredEvent(f"bad-{number}", 1, "account", "Nonsense", "{}", "2026-01-01T00:00:00+00:00", "test")
+        clients.dynamodb.put_item(TableName=names.events, Item=bad.to_item())
+    until(lambda: projector.exit_code, lambda code: code is not None)
+    assert projector.exit_code == 3
+    assert "That looks like a bad deploy" in projector.log.read_text()
+
+
+@pytest.mark.timeout(300)
+def test_with_each_service_out_for_a_while_it_reports_it_keeps_running_and_loses_nothing(
+    aws_endpoint: str,
+    start_projector: Callable[..., Service],
+    clients: Clients,
+    names: Names,
+    child_env: dict[str, str],
+) -> None:
+    with FaultProxy(aws_endpoint) as proxy:
+        child_env["AWS_ENDPOINT_URL"] = proxy.url
+        projector = start_projector()
+        with LedgerLoad(clients, names, per_second=30) as load:
+            for service in ("DynamoDB", "Kinesis"):
+                time.sleep(1)
+                proxy.break_service(service)
+                reason = until(lambda: not_ready(projector), lambda reason: reason is not None, within=45)
+                assert reason
+                time.sleep(OUTAGE)
+                proxy.mend()
+                until(lambda: not_ready(projector), lambda reason: reason is None, within=60)
+        assert load.differences(within=60) == {}
+        assert projector.exit_code is None
+        assert clients.dynamodb.scan(TableName=names.dead_letters)["Count"] == 0
+
+
+def not_ready(projector: Service) -> str | None:
+    """Why the projector is not ready, None when it is."""
+    try:
+        with urllib.request.urlopen(f"{projector.url}/ready", timeout=10):
+            return None
+    except urllib.error.HTTPError as error:
+        return str(json.load(error)["detail"])
+
+
+def command(env: dict[str, str], *arguments: str) -> int:
+    """Run an operator's command; its exit code."""
+    return subprocess.run([sys.executable, "-m", "kinfold", "projector", *arguments], env=env, timeout=60).returncode
+
+
+def until(look: Callable[[], Any], holds: Callable[[Any], bool], *, within: float = 30) -> Any:
+    """Look again and again until it holds."""
+    deadline = time.monotonic() + within
+    while not holds(seen := look()):
+        assert time.monotonic() < deadline, f"after {within} s: {seen}"
         time.sleep(0.1)
-    assert projector.exit_code == 1
-    assert "a REMOVE of event 1 of alice: events are append-only" in projector.log.read_text()
+    return seen

@@ -61,15 +61,15 @@ def mutate(choose: random.Random, record: bytes) -> bytes:
     if kind == 3:
         depth = choose.choice([50, 2000, 200_000])
         return b"[" * depth + b"]" * depth
-    value = json.loads(record)
-    at = choose.choice(paths(value))
+    value: Any = json.loads(record)
+    where = choose.choice(paths(value))
     owner = value
-    for key in at[:-1]:
+    for key in where[:-1]:
         owner = owner[key]
     if kind == 4:
-        del owner[at[-1]]
+        del owner[where[-1]]
     elif kind == 5:
-        owner[at[-1]] = copy.deepcopy(choose.choice(VALUES))
+        owner[where[-1]] = copy.deepcopy(choose.choice(VALUES))
     elif kind == 6:
         owner[choose.choice(["ttl", "amount", "S", "N"])] = choose.choice(VALUES)
     elif kind == 7:

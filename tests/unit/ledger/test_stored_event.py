@@ -80,3 +80,15 @@ def test_a_timestamp_is_utc_and_sorts_as_text() -> None:
     assert timestamp(noon) == "2026-03-01T12:00:00.000000+00:00"
     later = [datetime(2026, 3, 1, 12, 0, 0, micro, tzinfo=UTC) for micro in (0, 1, 10, 999_999)]
     assert sorted(map(timestamp, later)) == [timestamp(moment) for moment in later]
+
+
+@pytest.mark.parametrize("number", ["0", "-1", str(10**16)])
+def test_a_sequence_number_that_no_event_has_is_refused(number: str) -> None:
+    with pytest.raises(CorruptHistoryError, match="sequenceNumber"):
+        StoredEvent.from_item(EVENT.to_item() | {"sequenceNumber": {"N": number}})
+
+
+@pytest.mark.parametrize("moment", ["", "yesterday", "2026-13-01T00:00:00+00:00"])
+def test_a_time_that_is_none_is_refused(moment: str) -> None:
+    with pytest.raises(CorruptHistoryError, match="occurredAt"):
+        StoredEvent.from_item(EVENT.to_item() | {"occurredAt": {"S": moment}})
