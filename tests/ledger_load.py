@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from types import TracebackType
@@ -13,6 +14,7 @@ from ledger.aws import Clients
 from ledger.event_store import EventStore
 from ledger.events import DomainEvent, FundsDeposited, FundsWithdrawn
 from ledger.tables import Names
+from projector.change_record import decode
 from projector.generations import Generations
 from projector.projection import HEAD, Row
 from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary
@@ -59,7 +61,16 @@ class LedgerLoad:
             self.error = error
 
     def differences(self, *, within: float) -> dict[str, tuple[Account, Row[BalanceSummary] | None]]:
-        """Accounts whose summary does not agree with the account's own fold after ``within`` seconds."""
+        """Accounts whose summary does not agree with the account's own fold after ``within`` seconds.
+
+        What the stream itself lost last is healed as a later event heals it.
+        """
+        wrong = self._wait_for_agreement(within / 2)
+        while wrong and self.heal_losses():
+            wrong = self._wait_for_agreement(within / 2)
+        return wrong
+
+    def _wait_for_agreement(self, within: float) -> dict[str, tuple[Account, Row[BalanceSummary] | None]]:
         deadline = time.monotonic() + within
         with ThreadPoolExecutor(2) as executor:
             generation = Generations(self._clients.dynamodb, self._names.projections).read(BALANCE_SUMMARY.name).active
@@ -79,6 +90,40 @@ class LedgerLoad:
                 if not wrong or time.monotonic() > deadline:
                     return wrong
                 time.sleep(0.2)
+
+    def heal_losses(self) -> list[str]:
+        """Append an event to each account whose last one is not on the stream; returns these accounts.
+
+        Not every endpoint's destination delivers everything (LocalStack drops what it cannot put). What the stream
+        lost last shows only when a later event arrives; what is on the stream must be projected without that.
+        """
+        shown = self._on_stream()
+        lost = []
+        for account_id in self.account_ids:
+            version = self._store.version(account_id)
+            if version.number and version.number not in shown[account_id]:
+                lost.append(account_id)
+                event = FundsDeposited(amount=Decimal(1), currency="EUR")
+                self._store.append(account_id, [event], version, aggregate_type="account", correlation_id="heal")
+        return lost
+
+    def _on_stream(self) -> defaultdict[str, set[int]]:
+        """The sequence numbers that the stream shows, by account, read from its oldest record on."""
+        kinesis, stream = self._clients.kinesis, self._names.stream
+        shown: defaultdict[str, set[int]] = defaultdict(set)
+        for shard in kinesis.list_shards(StreamName=stream)["Shards"]:
+            iterator = kinesis.get_shard_iterator(
+                StreamName=stream, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+            )["ShardIterator"]
+            while True:
+                answer = kinesis.get_records(ShardIterator=iterator, Limit=10_000)
+                for record in answer["Records"]:
+                    event = decode(record["Data"], self._names.events)
+                    shown[event.aggregate_id].add(event.sequence_number)
+                if not answer["Records"] and answer["MillisBehindLatest"] == 0:
+                    break
+                iterator = answer["NextShardIterator"]
+        return shown
 
 
 def _agree(account: Account, row: Row[BalanceSummary] | None) -> bool:
