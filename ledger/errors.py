@@ -10,6 +10,9 @@
         ├── VersionConflictError    the aggregate is not at the version the caller expected
         ├── AppendTooLargeError     more than one transaction can hold
         ├── RejectedEventError      DynamoDB refuses an event as malformed
+        ├── AccessError             the caller may not do this
+        │   ├── UnauthenticatedError    no token, or none that we know
+        │   └── MissingScopeError       a token without the scope that is needed
         ├── CorruptHistoryError     stored events that break an invariant: a hole, a foreign attribute, a bad payload
         │   └── UndecodableEventError   one event that this code cannot read
         └── RefusedError            a command that breaks a rule of the domain
@@ -79,6 +82,22 @@ class AppendTooLargeError(PermanentError):
 
 class RejectedEventError(PermanentError):
     """DynamoDB refuses an event of the append as malformed: the caller's error. Nothing was written."""
+
+
+class AccessError(PermanentError):
+    """The caller may not do this. The message never repeats a token."""
+
+
+class UnauthenticatedError(AccessError):
+    """The request has no token, or none that this service knows."""
+
+
+class MissingScopeError(AccessError):
+    """The token is known, and does not have the scope that is needed."""
+
+    def __init__(self, principal: str, scope: str) -> None:
+        self.scope = scope
+        super().__init__(f"token {principal} does not have the scope {scope}, which this needs")
 
 
 class CorruptHistoryError(PermanentError):

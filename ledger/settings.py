@@ -5,19 +5,22 @@ reads them. Services add their own fields in a subclass.
 """
 
 import os
-from typing import Annotated, TypeVar
+import re
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import (
     AliasChoices,
     AnyHttpUrl,
+    BeforeValidator,
     Field,
     StringConstraints,
     ValidationError,
     ValidationInfo,
     field_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from ledger.access import Access, Credential, build_access
 from ledger.errors import ConfigurationError
 
 Profile = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
@@ -60,7 +63,34 @@ class Settings(BaseSettings):
         return value
 
 
+def _credentials(value: Any) -> Any:
+    return tuple(map(Credential.parse, re.split(r"[,\s]+", value.strip(", \t\r\n")))) if value else ()
+
+
+class GuardedSettings(Settings):
+    """What a service with a port adds: who may call it."""
+
+    tokens: Annotated[tuple[Credential, ...], NoDecode, BeforeValidator(_credentials)] = Field(
+        (), description="NAME:SCOPES:SHA256 of each token, parted by commas or blanks; `kinfold token` makes them"
+    )
+    access: Literal["tokens", "off"] = Field(
+        "tokens", description="off: no token is asked for, because something else guards the port"
+    )
+
+    def guard(self, host: str) -> Access:
+        """How the service is guarded when it listens on ``host``. Raises ConfigurationError (ledger.access)."""
+        return build_access(
+            self.tokens,
+            switched_off=self.access == "off",
+            profile=self.profile,
+            host=host,
+            token_setting="KINFOLD_TOKENS",  # noqa: S106 - the name of a setting
+        )
+
+
 S = TypeVar("S", bound=Settings)
+#: Settings whose value is not shown in a message: by mistake it may hold a token in plain text.
+_SECRET: Final = frozenset({"KINFOLD_TOKENS"})
 
 
 def load_settings(kind: type[S]) -> S:
@@ -83,4 +113,4 @@ def _variable(kind: type[Settings], location: tuple[int | str, ...]) -> str:
     if field is not None and isinstance(field.validation_alias, AliasChoices):
         name = str(field.validation_alias.choices[0])
     variable = name if name.startswith("AWS_") else f"KINFOLD_{name.upper()}"
-    return f"{variable}={os.environ.get(variable, '')!r}: "
+    return f"{variable}: " if variable in _SECRET else f"{variable}={os.environ.get(variable, '')!r}: "

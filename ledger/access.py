@@ -1,0 +1,159 @@
+"""Who may call a service: bearer tokens (RFC 6750) with scopes. Knows no web framework.
+
+A service verifies the ``Authorization`` header of each request and asks the principal for the scope of what it does:
+
+    principal = access.verify(header)      # UnauthenticatedError: 401
+    principal.require(Scope.OPERATE)       # MissingScopeError: 403
+
+Settings hold only SHA-256 hashes. A token is 256 random bits (``new_token``), which nobody finds by guessing, so a
+slow hash with a salt, as passwords need, would cost every request and protect nothing.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import ip_address
+from typing import Final, Self
+
+from ledger.errors import ConfigurationError, MissingScopeError, UnauthenticatedError
+
+#: RFC 6750, 2.1: "Bearer", then a b64token. The length bounds what is hashed for a stranger.
+_BEARER: Final = re.compile(r"Bearer +([A-Za-z0-9._~+/-]{1,512}=*)", re.ASCII | re.IGNORECASE)
+_CREDENTIAL: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63}):([a-z]+(?:\+[a-z]+)*):([0-9a-f]{64})", re.ASCII)
+#: Lets a scanner of source code or logs know one of our tokens when it sees it.
+_PREFIX: Final = "kf_"
+
+
+class Scope(StrEnum):
+    """What a token allows. None includes another: a token has each that it needs."""
+
+    READ = "read"
+    WRITE = "write"
+    OPERATE = "operate"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who calls: the name of a token, for logs, and what it allows."""
+
+    name: str
+    scopes: frozenset[Scope]
+
+    def require(self, scope: Scope) -> None:
+        """Raise MissingScopeError unless the principal has ``scope``."""
+        if scope not in self.scopes:
+            raise MissingScopeError(self.name, scope)
+
+
+#: The caller where access is open.
+ANYBODY: Final = Principal("anybody", frozenset(Scope))
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A token as the settings hold it: its hash, and whom it stands for."""
+
+    principal: Principal
+    digest: bytes
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``NAME:SCOPE+SCOPE:SHA256``. Raises ValueError, which never repeats the text: it may be a token."""
+        match = _CREDENTIAL.fullmatch(text)
+        if match is None:
+            raise ValueError(
+                "a token is given as NAME:SCOPES:SHA256, such as shop:read+write:9f86d0...; `kinfold token` makes one"
+            )
+        unknown = set(match[2].split("+")) - set(Scope)
+        if unknown:
+            raise ValueError(f"token {match[1]}: the scopes are {', '.join(Scope)}, joined by +")
+        scopes = frozenset(map(Scope, match[2].split("+")))
+        return cls(Principal(match[1], scopes), bytes.fromhex(match[3]))
+
+    def __str__(self) -> str:
+        scopes = "+".join(scope for scope in Scope if scope in self.principal.scopes)
+        return f"{self.principal.name}:{scopes}:{self.digest.hex()}"
+
+
+class Access:
+    """Verifies callers. Safe to share between threads."""
+
+    def __init__(self, credentials: Sequence[Credential] | None) -> None:
+        """None opens the service to everybody; an empty list closes it to everybody."""
+        self._credentials = None if credentials is None else tuple(credentials)
+
+    @property
+    def open(self) -> bool:
+        """Whether every caller may do everything."""
+        return self._credentials is None
+
+    def verify(self, authorization: str | None) -> Principal:
+        """Tell who sends this ``Authorization`` header; None for a request without one.
+
+        Takes the same time whichever token it is: every hash is compared, each in constant time.
+
+        Raises UnauthenticatedError, which never repeats the header.
+        """
+        if self._credentials is None:
+            return ANYBODY
+        if authorization is None:
+            raise UnauthenticatedError("this request needs a token: send Authorization: Bearer TOKEN")
+        bearer = _BEARER.fullmatch(authorization.strip())
+        if bearer is None:
+            raise UnauthenticatedError("the Authorization header is not of the form: Bearer TOKEN")
+        given, found = digest(bearer[1]), None
+        for credential in self._credentials:
+            if hmac.compare_digest(credential.digest, given):
+                found = credential.principal
+        if found is None:
+            raise UnauthenticatedError("the token is not one of this service's")
+        return found
+
+
+def build_access(
+    credentials: Sequence[Credential], *, switched_off: bool, profile: str, host: str, token_setting: str
+) -> Access:
+    """Decide how a service that listens on ``host`` is guarded.
+
+    Open only when switched off explicitly, or without tokens on a loopback address in profile ``local``.
+
+    Raises ConfigurationError for a service that would have no token to let anybody in, and for two of one name.
+    """
+    if switched_off:
+        return Access(None)
+    if not credentials:
+        if profile == "local" and is_loopback_host(host):
+            return Access(None)
+        raise ConfigurationError(
+            f"no token is set, and only profile local on a loopback address is open by itself (this is profile "
+            f"{profile} on {host}): put the line that `kinfold token` prints into {token_setting}, or set "
+            "KINFOLD_ACCESS=off where something else guards the port"
+        )
+    names = [credential.principal.name for credential in credentials]
+    if len(set(names)) < len(names):
+        raise ConfigurationError(f"{token_setting}: two tokens have one name; a log could not tell them apart")
+    return Access(credentials)
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether only this machine can connect to ``host``. A name other than localhost may resolve to anything."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def new_token() -> str:
+    """Make a token of 256 random bits. Only its digest is kept."""
+    return _PREFIX + secrets.token_urlsafe(32)
+
+
+def digest(token: str) -> bytes:
+    """The SHA-256 of a token."""
+    return hashlib.sha256(token.encode()).digest()

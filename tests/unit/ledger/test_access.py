@@ -1,0 +1,150 @@
+import hashlib
+import hmac
+
+import pytest
+
+from ledger.access import (
+    ANYBODY,
+    Access,
+    Credential,
+    Principal,
+    Scope,
+    build_access,
+    digest,
+    is_loopback_host,
+    new_token,
+)
+from ledger.errors import ConfigurationError, MissingScopeError, UnauthenticatedError
+from ledger.settings import GuardedSettings, load_settings
+
+TOKEN, OTHER = new_token(), new_token()
+SHOP = Credential(Principal("shop", frozenset({Scope.READ, Scope.WRITE})), digest(TOKEN))
+OPS = Credential(Principal("ops", frozenset({Scope.OPERATE})), digest(OTHER))
+
+
+def test_a_token_tells_who_calls_and_what_is_allowed() -> None:
+    access = Access([SHOP, OPS])
+    shop = access.verify(f"Bearer {TOKEN}")
+    assert (shop.name, shop.scopes) == ("shop", frozenset({Scope.READ, Scope.WRITE}))
+    shop.require(Scope.READ)
+    assert access.verify(f"bearer   {OTHER} ").name == "ops", "RFC 9110: a scheme's case does not matter"
+
+
+def test_no_scope_includes_another() -> None:
+    for held in Scope:
+        for asked in Scope:
+            principal = Principal("p", frozenset({held}))
+            if held is asked:
+                principal.require(asked)
+            else:
+                with pytest.raises(MissingScopeError, match=f"token p does not have the scope {asked}"):
+                    principal.require(asked)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        TOKEN,
+        f"Basic {TOKEN}",
+        f"Bearer {TOKEN}x",
+        f"Bearer {TOKEN[:-1]}",
+        f"Bearer {TOKEN} {TOKEN}",
+        f"Bearer {TOKEN},Bearer {TOKEN}",
+        f"Bearer {TOKEN}\nx",
+        "Bearer " + digest(TOKEN).hex(),
+        "Bearer " + "a" * 100_000,
+        "Bearer t\u00f6ken",
+    ],
+)
+def test_everything_else_is_nobody_and_is_not_repeated(header: str | None) -> None:
+    with pytest.raises(UnauthenticatedError) as error:
+        Access([SHOP, OPS]).verify(header)
+    assert TOKEN not in str(error.value)
+    assert len(str(error.value)) < 200
+
+
+def test_every_hash_is_compared_whichever_token_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[bytes] = []
+
+    def compare(known: bytes, given: bytes) -> bool:
+        compared.append(known)
+        return known == given
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    Access([SHOP, OPS]).verify(f"Bearer {TOKEN}")
+    assert compared == [SHOP.digest, OPS.digest]
+
+
+def test_settings_hold_a_hash_and_no_token() -> None:
+    line = str(SHOP)
+    assert line == f"shop:read+write:{hashlib.sha256(TOKEN.encode()).hexdigest()}"
+    assert Credential.parse(line) == SHOP
+    assert len({new_token() for _ in range(100)}) == 100
+    assert len(TOKEN) > 43
+
+
+@pytest.mark.parametrize(
+    "line", ["", "shop", TOKEN, "shop:read", "shop:fly:" + "a" * 64, "shop::" + "a" * 64, "a b:read:" + "a" * 64]
+)
+def test_a_line_that_is_no_credential_is_refused_and_not_repeated(line: str) -> None:
+    with pytest.raises(ValueError) as error:
+        Credential.parse(line)
+    assert TOKEN not in str(error.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.9", "::1", "localhost"])
+def test_without_tokens_it_is_open_on_loopback_in_profile_local_alone(host: str) -> None:
+    def guard(profile: str, host: str) -> Access:
+        return build_access([], switched_off=False, profile=profile, host=host, token_setting="T")
+
+    assert is_loopback_host(host)
+    assert guard("local", host).verify(None) == ANYBODY
+    for profile, elsewhere in (("production", host), ("local", "0.0.0.0"), ("local", "::"), ("local", "10.0.0.7")):
+        with pytest.raises(ConfigurationError, match="KINFOLD_ACCESS=off"):
+            guard(profile, elsewhere)
+    assert not is_loopback_host("localhost.example.com")
+
+
+def test_tokens_count_even_in_profile_local_and_off_is_off_everywhere() -> None:
+    guarded = build_access([SHOP], switched_off=False, profile="local", host="127.0.0.1", token_setting="T")
+    assert not guarded.open
+    assert build_access([SHOP], switched_off=True, profile="production", host="0.0.0.0", token_setting="T").open
+    with pytest.raises(ConfigurationError, match="one name"):
+        build_access([SHOP, SHOP], switched_off=False, profile="p", host="h", token_setting="T")
+
+
+class TestSettings:
+    @pytest.fixture(autouse=True)
+    def environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("KINFOLD_PROFILE", "unit")
+        monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+        for name in ("KINFOLD_TOKENS", "KINFOLD_ACCESS"):
+            monkeypatch.delenv(name, raising=False)
+
+    @pytest.mark.parametrize("joint", [",", " ", "\n", ", ", ",\n  "])
+    def test_tokens_are_read_from_one_variable(self, monkeypatch: pytest.MonkeyPatch, joint: str) -> None:
+        monkeypatch.setenv("KINFOLD_TOKENS", f"{SHOP}{joint}{OPS}{joint}")
+        settings = load_settings(GuardedSettings)
+        assert settings.tokens == (SHOP, OPS)
+        assert settings.guard("0.0.0.0").verify(f"Bearer {TOKEN}") == SHOP.principal
+
+    def test_without_any_the_service_does_not_start(self) -> None:
+        with pytest.raises(ConfigurationError, match="kinfold token"):
+            load_settings(GuardedSettings).guard("127.0.0.1")
+
+    def test_off_is_explicit(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("KINFOLD_ACCESS", "off")
+        assert load_settings(GuardedSettings).guard("0.0.0.0").open
+        monkeypatch.setenv("KINFOLD_ACCESS", "false")
+        with pytest.raises(ConfigurationError, match="KINFOLD_ACCESS='false'"):
+            load_settings(GuardedSettings)
+
+    def test_a_token_set_by_mistake_is_not_shown(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("KINFOLD_TOKENS", TOKEN)
+        with pytest.raises(ConfigurationError, match=r"KINFOLD_TOKENS: a token is given as") as error:
+            load_settings(GuardedSettings)
+        assert TOKEN not in str(error.value)
