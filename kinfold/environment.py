@@ -18,6 +18,8 @@ def service_environment(endpoint: str, profile: str, extra: Mapping[str, str] | 
     it needs something signed and must see nobody's keys. No proxy stands between us and this machine.
     """
     env = dict(os.environ)
+    # The services that we start listen on loopback only, in profiles that no token was made for.
+    env.setdefault("KINFOLD_ACCESS", "off")
     if is_loopback(endpoint):
         if not env.get("AWS_ACCESS_KEY_ID"):
             env |= DUMMY_CREDENTIALS

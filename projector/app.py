@@ -13,8 +13,10 @@ from faust_kinesis.records import RecordBatch
 from faust_kinesis.transport import configure
 from ledger.aws import Clients
 from ledger.tables import Names
+from projector.guard import MAX_BODY, guard
 from projector.handler import BatchHandler
 from projector.house import House, build_house
+from projector.operations import mount_operations
 from projector.queries import mount_queries
 from projector.settings import ProjectorSettings
 from projector.views import mount_views
@@ -34,10 +36,14 @@ class ProjectorApp:
 
 
 def build_app(settings: ProjectorSettings, clients: Clients, *, host: str, port: int) -> ProjectorApp:
-    """Wire the projector. Nothing runs and nothing is called before the app is started."""
+    """Wire the projector. Nothing runs and nothing is called before the app is started.
+
+    Raises ConfigurationError when nothing guards the port (ledger.access).
+    """
     executor = ThreadPoolExecutor(settings.write_concurrency, thread_name_prefix="row-write")
     house = build_house(settings, clients, executor)
     names = house.names
+    access = settings.guard(host)
     handler = BatchHandler(house.projectors, house.halting, names.events, house.metrics)
     app = faust.App(
         names.leases,
@@ -47,10 +53,12 @@ def build_app(settings: ProjectorSettings, clients: Clients, *, host: str, port:
         web_bind=host,
         web_host=host,
         web_port=port,
+        web_application_options={"middlewares": [guard(access)], "client_max_size": MAX_BODY},
     )
     transport = configure(app, _options(settings, names), kinesis=clients.kinesis, dynamodb=clients.dynamodb)
     mount_views(app, handler, house.metrics, transport.status)
     mount_queries(app, house.models)
+    mount_operations(app, house, access)
 
     @app.agent(batch_topic(app, names.stream))
     async def project(batches: Any) -> None:

@@ -13,6 +13,7 @@ from projector.halting import Halting
 from projector.metrics import Metrics
 from projector.projection import Projection
 from projector.projections import PROJECTIONS
+from projector.projector import Projector
 from projector.read_models import Projectors, ReadModels
 from projector.redrive import Redrive
 from projector.settings import ProjectorSettings
@@ -37,6 +38,10 @@ class House:
     halting: Halting
     redrive: Redrive
     metrics: Metrics
+
+    def operating(self) -> list[Projector[Any]]:
+        """Projectors of what is fed now, for one operation: those of the worker are not to be shared."""
+        return Projectors(self.models, self.store, self.skips, self.metrics, cache_size=1).fed()
 
 
 def build_house(

@@ -13,6 +13,7 @@ from cachetools import LRUCache
 
 from ledger.event_store import EventStore
 from ledger.stored_event import StoredEvent
+from projector.errors import UnprojectableEventError
 from projector.folding import Folded, Poison, Skipped, first_head, fold_on
 from projector.gaps import NextEvents
 from projector.metrics import Figures, Metrics
@@ -151,10 +152,18 @@ class Projector(Generic[S]):
         """The parts that exist of those which the rounds' events belong to, by account."""
         parts: defaultdict[str, dict[str, Row[S]]] = defaultdict(dict)
         if self._projection.part is not None:
-            keys = {(name, self._projection.part_of(event)) for name, each in rounds.items() for event in each.events}
+            keys = {(name, part) for name, each in rounds.items() for part in self._part_names(each.events)}
             for (account_id, part), row in self._rows(keys).items():
                 parts[account_id][part] = row
         return parts
+
+    def _part_names(self, events: Iterable[StoredEvent]) -> Iterator[str]:
+        """The parts that the events belong to, up to one that tells none: the fold stops there too, and says why."""
+        try:
+            for event in events:
+                yield self._projection.part_of(event)
+        except UnprojectableEventError:
+            return
 
     def _write(self, advances: dict[str, _Advance[S]]) -> set[str]:
         """Write what moved, parts before heads; keep the cache true to what is durable. Returns the lost accounts."""

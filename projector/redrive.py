@@ -35,7 +35,11 @@ Targets = Sequence[Projector[Any]]
 
 
 class DeadLetterError(PermanentError):
-    """There is no such dead letter, or it is in a state in which this cannot be done to it."""
+    """The dead letter is in a state in which this cannot be done to it."""
+
+
+class NoSuchLetterError(DeadLetterError):
+    """There is no dead letter of that id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +83,19 @@ class Redrive:
         self._events_table = events_table
 
     def letter(self, letter_id: str) -> StoredLetter:
-        """Read one letter. Raises DeadLetterError when there is none."""
+        """Read one letter. Raises NoSuchLetterError."""
         found = self._letters.get(letter_id)
         if found is None:
-            raise DeadLetterError(f"there is no dead letter {letter_id}; `kinfold projector dead-letters list` has all")
+            raise NoSuchLetterError(
+                f"there is no dead letter {letter_id}; `kinfold projector dead-letters list` has all"
+            )
         return found
 
     def redrive(self, letter_id: str, targets: Targets, *, by: str, dry_run: bool = False) -> Redriven:
         """Fold the letter's account on in each target in which it is halted. ``dry_run`` writes nothing.
 
         A letter without an account is read again: its event is applied if today's code can read the record. Raises
-        DeadLetterError.
+        NoSuchLetterError.
         """
         stored = self.letter(letter_id)
         account_id = stored.letter.account_id

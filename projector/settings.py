@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from ledger.settings import Settings
+from ledger.settings import GuardedSettings
 
 
-class ProjectorSettings(Settings):
+class ProjectorSettings(GuardedSettings):
     """What ``kinfold projector run`` reads from the environment."""
 
     projector_host: str = Field("127.0.0.1", min_length=1, description="address of the projector's web server")

@@ -104,5 +104,6 @@ def child_env(aws_endpoint: str, profile: str, clients: Clients) -> dict[str, st
         "AWS_ENDPOINT_URL": aws_endpoint,
         "AWS_REGION": REGION,
         "KINFOLD_PROFILE": profile,
+        "KINFOLD_ACCESS": "off",
         "PYTHONUNBUFFERED": "1",
     }

@@ -74,7 +74,7 @@ def redrive(
         raise typer.BadParameter("name one letter's ID, or --account, or --all")
     with operator() as house:
         ids = [letter_id] if letter_id else [letter.id for letter in _chosen(house, account, "open")]
-        projectors = house.projectors.fed()
+        projectors = house.operating()
         outcomes = []
         for number, each in enumerate(ids, start=1):
             outcome = house.redrive.redrive(each, projectors, by=by or who(), dry_run=dry_run)
@@ -105,7 +105,7 @@ def skip(
             letter = house.redrive.letter(letter_id)
             typer.echo(f"would pass by: {_line(letter)}")
             return
-        outcome = house.redrive.skip(letter_id, house.projectors.fed(), by=by or who(), why=reason)
+        outcome = house.redrive.skip(letter_id, house.operating(), by=by or who(), why=reason)
         _say(outcome, "", as_json=as_json)
     if outcome.result == "still halted":
         raise typer.Exit(1)

@@ -1,5 +1,6 @@
 """The projector as a real process, with real signals."""
 
+import hashlib
 import json
 import os
 import random
@@ -167,6 +168,31 @@ def test_an_event_that_can_never_be_applied_halts_its_account_and_nothing_else(
     assert command(child_env, "dead-letters", "redrive", "--all") == 0
 
 
+def test_every_route_but_health_asks_for_a_token_with_its_scope(
+    start_projector: Callable[..., Service], clients: Clients, names: Names, child_env: dict[str, str]
+) -> None:
+    tokens = {name: f"kf_{name}" for name in ("read", "operate")}
+    hashed = (f"{name}:{name}:{hashlib.sha256(token.encode()).hexdigest()}" for name, token in tokens.items())
+    child_env |= {"KINFOLD_ACCESS": "tokens", "KINFOLD_TOKENS": ",".join(hashed)}
+    projector = start_projector(ready=False)
+    until(lambda: status(projector, "/health", None), lambda code: code == 200)
+    bad = StoredEvent("mallory", 1, "account", "Nonsense", "{}", "2026-01-01T00:00:00+00:00", "test")
+    clients.dynamodb.put_item(TableName=names.events, Item=bad.to_item())
+    reading = ["/balances/alice", "/activity/alice", "/ready", "/metrics", "/router/", "/no-such-route"]
+    letter = "/dead-letters/balance-summary~mallory~1"
+    operating = [("GET", "/dead-letters"), ("GET", letter), ("POST", f"{letter}/redrive"), ("POST", f"{letter}/skip")]
+    until(lambda: status(projector, letter, tokens["operate"]), lambda code: code == 200)
+    for method, path in [*(("GET", path) for path in reading), *operating]:
+        allowed, other = ("operate", "read") if (method, path) in operating else ("read", "operate")
+        assert status(projector, path, None, method) == 401, path
+        assert status(projector, path, "kf_wrong", method) == 401, path
+        assert status(projector, path, tokens[other], method) == 403, path
+        assert (status(projector, path, tokens[allowed], method) or 0) in {200, 400, 404, 409}, path
+    assert status(projector, f"{letter}/skip", tokens["operate"], "POST", b'{"reason": "ticket 4711"}') == 200
+    assert status(projector, "/balances/mallory?min_version=1&wait=1", tokens["read"]) == 200
+    assert status(projector, "/dead-letters/nobody", tokens["operate"]) == 404
+
+
 def test_many_halted_accounts_stop_it_with_their_own_exit_code(
     start_projector: Callable[..., Service], clients: Clients, names: Names, child_env: dict[str, str]
 ) -> None:
@@ -203,6 +229,21 @@ def test_with_each_service_out_for_a_while_it_reports_it_keeps_running_and_loses
         assert load.differences(within=60) == {}
         assert projector.exit_code is None
         assert clients.dynamodb.scan(TableName=names.dead_letters)["Count"] == 0
+
+
+def status(
+    projector: Service, path: str, token: str | None, method: str = "GET", body: bytes | None = None
+) -> int | None:
+    """The status of one request, negative for an error that is no problem details; None while nobody answers."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    request = urllib.request.Request(f"{projector.url}{path}", data=body, headers=headers, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code if error.headers["Content-Type"].startswith("application/problem+json") else -error.code
+    except OSError:
+        return None
 
 
 def not_ready(projector: Service) -> str | None:

@@ -339,3 +339,19 @@ def test_a_mended_account_is_not_halted_by_a_letter_that_comes_late(
     assert balance(house, stale.aggregate_id) == (3, Decimal(12))
     deliver(handler, house, stale)
     assert balance(house, stale.aggregate_id) == (3, Decimal(12))
+
+
+def test_one_poisoned_account_among_a_thousand_costs_the_others_nothing(
+    house: House, clients: Clients, handler: BatchHandler
+) -> None:
+    accounts = [deposits(house.store, 1) for _ in range(1000)]
+    bad = poison(clients, house.names, accounts[500][0])
+    deliver(handler, house, bad, *(event for events in accounts for event in events))
+    second = {events[0].aggregate_id: deposits(house.store, 1, events[0].aggregate_id) for events in accounts[:40]}
+    waiting = deposits(house.store, 1, bad.aggregate_id)
+    deliver(handler, house, *waiting, *(event for events in second.values() for event in events))
+    for events in accounts:
+        account_id = events[0].aggregate_id
+        if account_id != bad.aggregate_id:
+            assert balance(house, account_id)[0] == (2 if account_id in second else 1)
+    assert head(house, bad.aggregate_id).version == 1

@@ -1,0 +1,136 @@
+"""A read model is one file and one line: here is a third one, whole."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from faust_kinesis.records import Record, RecordBatch
+from ledger.aws import Clients
+from ledger.event_store import EventStore, ProvenVersion
+from ledger.events import BetPlaced, BetSettled, DomainEvent, FundsDeposited
+from ledger.money import ZERO
+from ledger.stored_event import StoredEvent
+from ledger.tables import Names
+from projector.columns import Columns
+from projector.errors import decoded
+from projector.handler import BatchHandler
+from projector.house import House, build_house
+from projector.preparation import prepare
+from projector.projection import Projection
+from projector.projections import PROJECTIONS
+from projector.settings import ProjectorSettings
+from tests.change_records import change_record
+
+pytestmark = pytest.mark.integration
+
+
+@dataclass(frozen=True, slots=True)
+class BetResult:
+    """What one bet cost and brought."""
+
+    stake: Decimal
+    payout: Decimal
+    settled: int
+
+
+def fold(bet: BetResult | None, stored: StoredEvent) -> BetResult:
+    before = bet or BetResult(ZERO, ZERO, 0)
+    match decoded(stored):
+        case BetPlaced(stake=stake):
+            return replace(before, stake=stake)
+        case BetSettled(payout=payout):
+            return replace(before, payout=payout, settled=1)
+        case _:
+            return before
+
+
+def bet_of(stored: StoredEvent) -> str:
+    event = decoded(stored)
+    return event.bet_id if isinstance(event, BetPlaced | BetSettled) else "none"
+
+
+BETS = Projection(name="bets", path="bets", columns=Columns(BetResult), fold=fold, part_name="bet", part=bet_of)
+
+
+@pytest.fixture
+def bets(
+    projector_settings: ProjectorSettings, clients: Clients, ledger_tables: Names, executor: ThreadPoolExecutor
+) -> House:
+    projections = (*PROJECTIONS, BETS)
+    prepare(clients.dynamodb, ledger_tables, projections)
+    return build_house(projector_settings, clients, executor, projections)
+
+
+def deliver(house: House, events: list[StoredEvent]) -> None:
+    now = datetime.now(UTC)
+    records = tuple(Record(change_record(event, house.names.events), "pk", "1", now) for event in events)
+    batch = RecordBatch("stream", "shard", records, 0)
+    asyncio.run(BatchHandler(house.projectors, house.halting, house.names.events, house.metrics).handle([batch]))
+    assert batch.completed
+
+
+def append(store: EventStore, *events: DomainEvent) -> list[StoredEvent]:
+    return store.append(
+        "alice", events, ProvenVersion("alice", 0), aggregate_type="account", correlation_id="test"
+    ).events
+
+
+def test_a_third_projection_is_folded_beside_the_others(bets: House) -> None:
+    events = append(
+        bets.store,
+        FundsDeposited(amount=Decimal(100), currency="EUR"),
+        BetPlaced(bet_id="derby", stake=Decimal(30), currency="EUR"),
+        BetPlaced(bet_id="final", stake=Decimal(20), currency="EUR"),
+        BetSettled(bet_id="derby", payout=Decimal(75), currency="EUR"),
+    )
+    deliver(bets, [events[3], events[0], events[0]])
+    model = bets.models.active(BETS)
+    assert {row.part: row.state for row in model.parts("alice", '"', "~", 10)} == {
+        "none": BetResult(ZERO, ZERO, 0),
+        "derby": BetResult(Decimal(30), Decimal(75), 1),
+        "final": BetResult(Decimal(20), ZERO, 0),
+    }
+    head = model.get("alice")
+    assert head is not None
+    assert head.version == 4
+
+
+def test_a_crash_between_the_parts_and_their_head_folds_nothing_twice(bets: House, clients: Clients) -> None:
+    events = append(
+        bets.store,
+        BetPlaced(bet_id="derby", stake=Decimal(30), currency="EUR"),
+        BetSettled(bet_id="derby", payout=Decimal(75), currency="EUR"),
+    )
+    deliver(bets, events[:1])
+    model = bets.models.active(BETS)
+    before = model.get("alice")
+    deliver(bets, events)
+    # As it is when a worker dies between its two writes: the part is ahead, the head where it was.
+    assert before is not None
+    clients.dynamodb.put_item(TableName=model.table, Item={**model.key("alice"), "version": {"N": str(before.version)}})
+    for projector in bets.projectors.fed():
+        projector.forget("alice")
+    later = bets.store.append(
+        "alice",
+        [BetPlaced(bet_id="final", stake=Decimal(1), currency="EUR")],
+        2,
+        aggregate_type="account",
+        correlation_id="test",
+    ).events
+    deliver(bets, later)
+    derby = model.get_many([("alice", "derby")])["alice", "derby"]
+    assert (derby.version, derby.state) == (2, BetResult(Decimal(30), Decimal(75), 1))
+
+
+def test_an_event_that_tells_no_part_halts_its_account(bets: House) -> None:
+    events = append(bets.store, BetPlaced(bet_id="derby", stake=Decimal(30), currency="EUR"))
+    deliver(bets, [*events, replace(events[0], sequence_number=2, payload="{}")])
+    head = bets.models.active(BETS).get("alice")
+    assert head is not None
+    assert head.version == 1
+    assert head.halted is not None
+    assert "payload of BetPlaced" in head.halted.reason
