@@ -126,7 +126,7 @@ def _run(stack: Stack, plan: LoadPlan, store: EventStore, table: str) -> tuple[O
 
 def _print(outcome: Outcome, findings: list[Finding]) -> None:
     console = Console()
-    table = Table("figure", "value", title="Kinfold: the main job, end to end")
+    table = Table("figure", "value", title="Kinfold: the main job, end to end", min_width=44)
     for name, value in asdict(outcome).items():
         table.add_row(name.replace("_", " "), str(value))
     console.print(table)
