@@ -4,12 +4,16 @@ from typing import Annotated
 
 import typer
 
-from projector.commands import dead_letters
+from projector.commands import dead_letters, generations, rebuild, replay, verify
 
 app = typer.Typer(no_args_is_help=True, help="Fold the stream of events into balance summaries.")
 
 
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(generations.app, name="generations")
+app.command(epilog=rebuild.EPILOG)(rebuild.rebuild)
+app.command(epilog=verify.EPILOG)(verify.verify)
+app.command(epilog=replay.EPILOG)(replay.replay)
 
 
 @app.command()

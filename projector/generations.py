@@ -4,6 +4,7 @@ One control row a projection, in ``projections-{profile}``. A rebuild makes a ne
 the workers feed both, and flips in one conditional write.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -77,16 +78,21 @@ class ControlView:
         self._generations = generations
         self._projections = tuple(projections)
         self._now = now
-        self._read_at = -MAX_AGE
-        self._controls: Mapping[str, Control] = {}
+        self._lock = threading.Lock()
+        self._held: tuple[float, Mapping[str, Control]] | None = None
 
     def current(self) -> Mapping[str, Control]:
         """Each projection's control row, at most MAX_AGE old. Raises as ``Generations.read`` does."""
         started = self._now()
-        if not self._controls or started - self._read_at > MAX_AGE:
-            self._controls = {name: self._generations.read(name) for name in self._projections}
-            self._read_at = started
-        return self._controls
+        held = self._held
+        if held is not None and started - held[0] <= MAX_AGE:
+            return held[1]
+        controls = {name: self._generations.read(name) for name in self._projections}
+        with self._lock:
+            # Another thread's read may have overtaken this one: what is held never goes back to an older one.
+            if self._held is None or self._held[0] <= started:
+                self._held = (started, controls)
+            return self._held[1]
 
 
 def control_of(item: Mapping[str, Any]) -> Control:

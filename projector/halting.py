@@ -15,6 +15,8 @@ from projector.halts import Halts
 from projector.metrics import Metrics
 from projector.projection import Halt
 from projector.projector import Projector
+from projector.read_model import ReadModel
+from projector.read_models import ReadModels
 from projector.storm import StormGuard
 
 if TYPE_CHECKING:
@@ -30,8 +32,15 @@ class Halting:
     """
 
     def __init__(
-        self, dynamodb: "DynamoDBClient", letters: DeadLetters, skips: Skips, storm: StormGuard, metrics: Metrics
+        self,
+        dynamodb: "DynamoDBClient",
+        letters: DeadLetters,
+        skips: Skips,
+        models: ReadModels,
+        storm: StormGuard,
+        metrics: Metrics,
     ) -> None:
+        self._models = models
         self._dynamodb = dynamodb
         self._letters = letters
         self._skips = skips
@@ -85,4 +94,15 @@ class Halting:
             sequence_number=sequence_number,
             id=stored.id,
         )
-        self._storm.halted(account_id, stored.letter.reason)
+        if not self._halted_elsewhere(account_id, projector.model):
+            self._storm.halted(account_id, stored.letter.reason)
+
+    def _halted_elsewhere(self, account_id: str, model: ReadModel[Any]) -> bool:
+        """Whether another generation has the account halted too: a rebuild that meets it again is no storm."""
+        others = [
+            other
+            for other in self._models.fed()
+            if other.projection.name == model.projection.name and other.table != model.table
+        ]
+        heads = [other.get(account_id) for other in others]
+        return any(head is not None and head.halted for head in heads)

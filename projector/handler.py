@@ -11,7 +11,7 @@ import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from faust_kinesis.records import RecordBatch
-from ledger.errors import TransientError
+from ledger.errors import ResourceError, TransientError
 from ledger.stored_event import StoredEvent
 from projector.change_record import decode
 from projector.dead_letters import DeadLetter, Origin
@@ -107,11 +107,18 @@ class BatchHandler:
         """Apply to every read model that is fed, also to one that a rebuild has added meanwhile."""
         done: set[str] = set()
         while projectors := [each for each in self._projectors.fed() if each.model.table not in done]:
-            for projector in projectors:
-                self._project(projector, decoded)
-                done.add(projector.model.table)
-            for letter in decoded.letters:
-                self._halting.set_aside(letter, projectors, overtaken=False)
+            try:
+                for projector in projectors:
+                    self._project(projector, decoded)
+                    done.add(projector.model.table)
+                for letter in decoded.letters:
+                    self._halting.set_aside(letter, projectors, overtaken=False)
+            except ResourceError as error:
+                if {each.model.table for each in projectors} <= {each.model.table for each in self._projectors.fed()}:
+                    raise
+                # A generation was given up while this batch was in hand: go again without it.
+                done -= {each.model.table for each in projectors}
+                log.info("generation_is_gone", reason=str(error))
 
     def _project(self, projector: Projector[Any], decoded: _Decoded) -> None:
         events = decoded.events

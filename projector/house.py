@@ -60,7 +60,7 @@ def build_house(
     view = ControlView(generations, [projection.name for projection in projections])
     models = ReadModels(clients.dynamodb, names.profile, projections, view, executor)
     storm = StormGuard(settings.storm_limit, STORM_WINDOW)
-    halting = Halting(clients.dynamodb, letters, skips, storm, metrics)
+    halting = Halting(clients.dynamodb, letters, skips, models, storm, metrics)
     return House(
         names=names,
         clients=clients,

@@ -71,7 +71,8 @@ class Halt:
 class Row(Generic[S]):
     """One row: the fold of the events 1..version that belong to it.
 
-    ``state`` is None in the head of a projection with parts, and before the first event.
+    ``state`` is None in the head of a projection with parts, and before the first event. ``revision`` counts how often
+    a repair has rewritten the row: two rows of one version and different revisions may differ.
     """
 
     account_id: str
@@ -79,6 +80,7 @@ class Row(Generic[S]):
     version: int
     state: S | None
     halted: Halt | None = None
+    revision: int = 0
 
     def advanced(self, version: int, state: S | None) -> "Row[S]":
         """The row after the event at ``version``."""

@@ -1,7 +1,8 @@
 """The table of one projection's generation: consistent reads in bulk, conditional writes in bulk.
 
 A row only ever moves from the version that its writer read to the next state that this writer folded from it, and
-only while its account is not halted; so it is the fold of a prefix at every moment, whoever else writes.
+only while its account is not halted and no repair has rewritten it; so it is the fold of a prefix at every moment,
+whoever else writes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -70,7 +71,7 @@ class ReadModel(Generic[S]):
         self._keys = ("aggregateId", projection.part_name) if projection.part_name else ("aggregateId",)
         columns = ("version", *projection.columns.names)
         where = " AND ".join(f'"{key}"=?' for key in self._keys)
-        condition = f'{where} AND "version"=? AND "halted" IS MISSING'
+        condition = f'{where} AND "version"=? AND "halted" IS MISSING AND "revision"'
         self._insert = _insert(table, (*self._keys, *columns))
         self._insert_head = _insert(table, (*self._keys, "version"))
         self._update = f'UPDATE "{table}" {_assignments(columns)} WHERE {condition}'
@@ -101,7 +102,7 @@ class ReadModel(Generic[S]):
         return [self.row(item) for item in answer["Items"]]
 
     def write(self, changes: Sequence[Change[S]]) -> set[RowKey]:
-        """Apply each change on the condition that its row is still at the version it replaces, and not halted.
+        """Apply each change on the condition that its row is as it was read: its version, no halt, no repair since.
 
         At most one change a row. Returns the keys whose condition was lost; all others are durable. After an error
         any part may be durable: read again before going on.
@@ -110,15 +111,37 @@ class ReadModel(Generic[S]):
         return set().union(*answers)
 
     def row(self, item: Mapping[str, Mapping[str, Any]]) -> Row[S]:
-        """Read an item of the table."""
+        """Read an item of the table. Raises ResourceError for one that no projector wrote so."""
         columns = self.projection.columns
-        return Row(
-            account_id=item["aggregateId"]["S"],
-            part=item[self.projection.part_name]["S"] if self.projection.part_name else HEAD,
-            version=int(item["version"]["N"]),
-            state=columns.state(item) if columns.names[0] in item else None,
-            halted=_halt(item["halted"]["M"]) if "halted" in item else None,
-        )
+        try:
+            return Row(
+                account_id=item["aggregateId"]["S"],
+                part=item[self.projection.part_name]["S"] if self.projection.part_name else HEAD,
+                version=int(item["version"]["N"]),
+                state=columns.state(item) if columns.names[0] in item else None,
+                halted=_halt(item["halted"]["M"]) if "halted" in item else None,
+                revision=int(item["revision"]["N"]) if "revision" in item else 0,
+            )
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+            raise ResourceError(
+                f"a row of account {item['aggregateId']['S']} in {self.table} cannot be read ({error!r}): "
+                f"`kinfold projector verify --repair` mends it"
+            ) from error
+
+    def readable(self, item: Mapping[str, Mapping[str, Any]]) -> Row[S] | None:
+        """Like ``row``; None for an item that no projector wrote so."""
+        try:
+            return self.row(item)
+        except ResourceError:
+            return None
+
+    def image(self, row: Row[S]) -> dict[str, Any]:
+        """The item that holds a row which is not halted."""
+        columns = self.projection.columns
+        state = columns.values(row.state) if row.state is not None else []
+        image = {**self.key(row.account_id, row.part), "version": {"N": str(row.version)}}
+        image |= dict(zip(columns.names, state, strict=False))
+        return image | ({"revision": {"N": str(row.revision)}} if row.revision else {})
 
     def key(self, account_id: str, part: str = HEAD) -> dict[str, Any]:
         """The primary key of a row."""
@@ -165,8 +188,11 @@ class ReadModel(Generic[S]):
         values = [{"N": str(row.version)}, *state]
         if change.replaces is None:
             return {"Statement": self._insert if state else self._insert_head, "Parameters": [*keys, *values]}
-        expected = {"N": str(change.replaces)}
-        return {"Statement": self._update if state else self._update_head, "Parameters": [*values, *keys, expected]}
+        statement = self._update if state else self._update_head
+        parameters = [*values, *keys, {"N": str(change.replaces)}]
+        if row.revision == 0:
+            return {"Statement": f"{statement} IS MISSING", "Parameters": parameters}
+        return {"Statement": f"{statement}=?", "Parameters": [*parameters, {"N": str(row.revision)}]}
 
     def _retrying(self) -> Retrying:
         return Retrying(

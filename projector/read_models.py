@@ -47,12 +47,16 @@ class ReadModels:
         return self.model(projection, self._view.current()[projection.name].active)
 
     def fed(self) -> list[ReadModel[Any]]:
-        """What workers write to now, of every projection. Raises as ``ControlView.current`` does."""
+        """What workers write to now, of every projection. Raises as ``ControlView.current`` does.
+
+        The newest generation first: so an account is never further in the old one than in the one that a rebuild is
+        about to show, and a reader sees no version go back at the flip.
+        """
         current = self._view.current()
         return [
             self.model(projection, generation)
             for name, projection in self.projections.items()
-            for generation in sorted(current[name].fed)
+            for generation in sorted(current[name].fed, reverse=True)
         ]
 
 

@@ -1,0 +1,70 @@
+"""A rebuild's and a verification's progress, on standard error."""
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+
+class _RateColumn(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f} events/s" if speed else "")
+
+
+class ProgressReport:
+    """A bar for each phase, with events, rate and time left, and lines between them; safe to share between threads.
+
+    The total is the table's item count, which AWS brings up to date every six hours, so it is about right.
+    """
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("events"),
+            _RateColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def begin(self, projection: str, phase: str, total: int, done: int) -> None:
+        """A phase begins; ``total``: events to read, about; ``done``: those that an earlier run read."""
+        self._tasks[projection] = self._progress.add_task(
+            f"{projection} {phase}", total=max(total, done, 1), completed=done
+        )
+
+    def advance(self, projection: str, done: int) -> None:
+        """So many events of the phase have been read in all."""
+        task = self._tasks[projection]
+        total = next(each.total for each in self._progress.tasks if each.id == task) or 0
+        self._progress.update(task, completed=done, total=max(total, done))
+
+    def say(self, text: str) -> None:
+        """A line above the bars."""
+        self._progress.console.print(text, markup=False, highlight=False)

@@ -1,0 +1,179 @@
+"""An account's rows against its events: which rows are right, and what the others should be. Pure.
+
+A row is right when it is the fold of the events 1..its own version. A lower version than the event store's is lag.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+from ledger.errors import PermanentError
+from ledger.stored_event import StoredEvent
+from projector.projection import HEAD, Halt, Projection, Row
+
+S = TypeVar("S")
+Item = Mapping[str, Any]
+
+#: agrees: every row is the fold of all its events. behind: right, but of fewer events. missing: no row yet, which is
+#: behind by all. halted: right, and waiting for an operator. wrong: a row that no prefix folds to. extra: rows of an
+#: account without events. unreadable: the event store's own history cannot tell.
+Kind = Literal["agrees", "behind", "missing", "halted", "wrong", "extra", "unreadable"]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow(Generic[S]):
+    """A row as the table holds it; ``row`` is None when it is none that a projector wrote."""
+
+    item: Item
+    row: Row[S] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault(Generic[S]):
+    """A row that is not as it must be: as it was read (None: it is missing), and as it should be (None: not at all)."""
+
+    part: str
+    found: StoredRow[S] | None
+    expected: Row[S] | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compared(Generic[S]):
+    """One account's outcome. ``version``: its head's, None without one; ``stored``: the event store's."""
+
+    account_id: str
+    kind: Kind
+    version: int | None
+    stored: int
+    reason: str = ""
+    faults: tuple[Fault[S], ...] = ()
+    halted: Halt | None = None
+
+    @property
+    def behind(self) -> int:
+        """Events that the event store holds and the head does not."""
+        return max(self.stored - (self.version or 0), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account's events in order, as far as they can be read; ``broken`` says why no further."""
+
+    account_id: str
+    events: Sequence[StoredEvent]
+    broken: str | None
+    skipped: Callable[[str, int], bool]
+
+    @property
+    def stored(self) -> int:
+        """The version up to which the events can be read."""
+        return self.events[-1].sequence_number if self.events else 0
+
+    def folded(self, until: int) -> list[StoredEvent]:
+        """The events 1..until that a projection folds: those that were not skipped."""
+        return [
+            event
+            for event in self.events
+            if event.sequence_number <= until and not self.skipped(self.account_id, event.sequence_number)
+        ]
+
+
+def compare(
+    projection: Projection[S],
+    image: Callable[[Row[S]], Item],
+    account: Account,
+    rows: Mapping[str, StoredRow[S]],
+) -> Compared[S]:
+    """Compare an account's rows, by part, with its events, which were read after them. ``image``: a row as an item."""
+    stored = rows.get(HEAD)
+    head = stored.row if stored else None
+    version = head.version if head else None
+    halted = head.halted if head else None
+
+    def outcome(kind: Kind, reason: str = "", faults: Sequence[Fault[S]] = ()) -> Compared[S]:
+        return Compared(account.account_id, kind, version, account.stored, reason, tuple(faults), halted)
+
+    furthest = max((each.row.version for each in rows.values() if each.row), default=0)
+    if account.broken is not None and furthest > account.stored:
+        return outcome("unreadable", f"the event store cannot be read after version {account.stored}: {account.broken}")
+    if account.broken is None and not account.events and rows and not (halted and version == 0 and len(rows) == 1):
+        extra = [Fault(part, each, None, "no event belongs to it") for part, each in rows.items()]
+        return outcome("extra", "the event store holds no event of it", extra)
+    try:
+        expected = _expected(projection, account, rows, version)
+    except PermanentError as error:
+        return outcome("unreadable", f"its events cannot be folded: {error}")
+    faults = [
+        fault
+        for part in sorted(rows.keys() | expected.keys())
+        if (fault := _fault(image, part, rows.get(part), expected.get(part))) is not None
+    ]
+    if faults:
+        return outcome("wrong", "; ".join(_named(projection, fault) for fault in faults[:5]), faults)
+    if halted is not None:
+        return outcome("halted", f"event {halted.sequence_number}: {halted.reason}")
+    if version is None and (account.events or account.broken):
+        return outcome("missing")
+    return outcome("behind" if account.stored > (version or 0) else "agrees")
+
+
+def _expected(
+    projection: Projection[S], account: Account, rows: Mapping[str, StoredRow[S]], version: int | None
+) -> dict[str, Row[S]]:
+    """The rows that should be there, each at the version that it has, or should have at least."""
+    expected: dict[str, Row[S]] = {}
+    if HEAD in rows:
+        # A head that cannot be read says no version: the whole history is as good a prefix as any.
+        at = min(account.stored if version is None else version, account.stored)
+        state = _fold(projection, HEAD, account.folded(at)) if projection.part is None else None
+        expected[HEAD] = Row(account.account_id, HEAD, at, state)
+    if projection.part is None:
+        return expected
+    by_part: defaultdict[str, list[StoredEvent]] = defaultdict(list)
+    for event in account.folded(account.stored):
+        by_part[projection.part_of(event)].append(event)
+    for part, events in by_part.items():
+        found = rows.get(part)
+        # A part may be ahead of its head, after a crash between the two writes, and never behind it.
+        reached = max(expected[HEAD].version if HEAD in rows else 0, found.row.version if found and found.row else 0)
+        prefix = [event for event in events if event.sequence_number <= reached]
+        if prefix:
+            row_version = prefix[-1].sequence_number
+            expected[part] = Row(account.account_id, part, row_version, _fold(projection, part, prefix))
+    return expected
+
+
+def _fold(projection: Projection[S], part: str, events: list[StoredEvent]) -> S | None:
+    if projection.witness is not None:
+        return projection.witness(events).get(part)
+    state: S | None = None
+    for event in events:
+        state = projection.fold(state, event)
+    return state
+
+
+def _fault(
+    image: Callable[[Row[S]], Item], part: str, found: StoredRow[S] | None, expected: Row[S] | None
+) -> Fault[S] | None:
+    if expected is None:
+        assert found is not None
+        return Fault(part, found, None, "no event belongs to it")
+    if found is None:
+        return Fault(part, None, expected, "it is missing")
+    has = {name: value for name, value in found.item.items() if name not in {"halted", "revision"}}
+    should = image(expected)
+    names = sorted(name for name in has.keys() | should.keys() if has.get(name) != should.get(name))
+    if not names and found.row is not None:
+        return None
+    differences = [f"{name} is {_shown(has.get(name))}, should be {_shown(should.get(name))}" for name in names]
+    return Fault(part, found, expected, ", ".join(differences) or "it cannot be read")
+
+
+def _named(projection: Projection[Any], fault: Fault[Any]) -> str:
+    return fault.reason if fault.part == HEAD else f"{projection.part_name} {fault.part}: {fault.reason}"
+
+
+def _shown(value: Any) -> str:
+    return "absent" if value is None else str(next(iter(value.values())))[:100]

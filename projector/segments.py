@@ -1,0 +1,147 @@
+"""A table read whole, in parallel segments, each from where it was left."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import structlog
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_when_event_set,
+    wait_random_exponential,
+)
+
+from ledger.aws import aws_errors
+from ledger.errors import TransientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+log = structlog.get_logger(__name__)
+
+#: Items in a page at most: what a builder that is killed does again at most, a segment.
+PAGE: Final = 1000
+
+Item = Mapping[str, Any]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a segment is read: after ``key`` (None: from its start), or to its end; ``items`` were read so far."""
+
+    key: Item | None = None
+    ended: bool = False
+    items: int = 0
+
+    def to_item(self) -> dict[str, Any]:
+        """The cursor as a control row holds it."""
+        key = {"key": {"M": self.key}} if self.key is not None else {}
+        return {"ended": {"BOOL": self.ended}, "items": {"N": str(self.items)}, **key}
+
+    @classmethod
+    def from_item(cls, item: Item) -> "Cursor":
+        """Read what ``to_item`` wrote."""
+        return cls(item["key"]["M"] if "key" in item else None, item["ended"]["BOOL"], int(item["items"]["N"]))
+
+
+class SegmentedScan:
+    """A strongly consistent scan of a table in segments.
+
+    Each item that was there before its segment began, and stays, is seen at least once; one that is written meanwhile
+    may be seen or not.
+    """
+
+    def __init__(self, dynamodb: "DynamoDBClient", table: str, **request: Any) -> None:
+        """``request``: more of Scan's arguments, such as a filter."""
+        self._dynamodb = dynamodb
+        self._table = table
+        self._request = request
+
+    def page(self, segment: int, segments: int, cursor: Cursor) -> tuple[list[Item], Cursor]:
+        """The next page of a segment that has not ended, and the cursor after it.
+
+        Raises ThrottledError, EndpointError or ResourceError.
+        """
+        start: Any = {"ExclusiveStartKey": cursor.key} if cursor.key is not None else {}
+        with aws_errors(f"scanning {self._table}"):
+            page = self._dynamodb.scan(
+                TableName=self._table,
+                ConsistentRead=True,
+                Segment=segment,
+                TotalSegments=segments,
+                Limit=PAGE,
+                **start,
+                **self._request,
+            )
+        last = page.get("LastEvaluatedKey")
+        return list(page["Items"]), Cursor(last, last is None, cursor.items + page["ScannedCount"])
+
+
+def approximate_size(dynamodb: "DynamoDBClient", table: str) -> int:
+    """How many items the table has, as DescribeTable says; AWS brings that up to date every six hours."""
+    with aws_errors(f"describing table {table}"):
+        return int(dynamodb.describe_table(TableName=table)["Table"].get("ItemCount", 0))
+
+
+class Patience:
+    """Tries again what fails for a passing reason, until it passes or the work is to stop."""
+
+    def __init__(self, stop: threading.Event, say: Callable[[str], None]) -> None:
+        """``say`` gets a line for each failure."""
+        self.stop = stop
+        self._say = say
+
+    def __call__(self, call: Callable[[], T]) -> T:
+        """The call's answer. Raises its error when that is permanent, or when the work is to stop."""
+        retrying = Retrying(
+            retry=retry_if_exception_type(TransientError),
+            wait=wait_random_exponential(0.1, max=10),
+            stop=stop_when_event_set(self.stop),
+            sleep=sleep_using_event(self.stop),
+            before_sleep=self._held_up,
+            reraise=True,
+        )
+        return retrying(call)
+
+    def _held_up(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        self._say(f"held up, trying again: {error}")
+        log.warning("held_up", reason=str(error), action="none while it passes")
+
+
+def read_segments(
+    scan: SegmentedScan,
+    cursors: Sequence[Cursor],
+    handle: Callable[[list[Item]], None],
+    done: Callable[[int, Cursor], None],
+    patience: Patience,
+) -> None:
+    """Read every segment from its cursor to its end, a thread each.
+
+    ``handle`` is called with each page in the segment's thread, ``done`` with the segment and its new cursor once the
+    page is handled. Returns early when ``patience.stop`` is set. The first error of any thread stops all and is raised.
+    """
+
+    def run(segment: int) -> None:
+        cursor = cursors[segment]
+        while not cursor.ended and not patience.stop.is_set():
+            items, cursor = patience(partial(scan.page, segment, len(cursors), cursor))
+            patience(partial(handle, items))
+            done(segment, cursor)
+
+    with ThreadPoolExecutor(len(cursors), thread_name_prefix="segment") as pool:
+        try:
+            futures = [pool.submit(run, segment) for segment in range(len(cursors))]
+            finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            for future in finished:
+                future.result()
+        except BaseException:
+            patience.stop.set()
+            raise
