@@ -11,7 +11,9 @@ from ledger.stored_event import StoredEvent
 from projector.dead_letters import DeadLetter, DeadLetters, Origin
 from projector.folding import Poison
 from projector.halting import Halting
+from projector.house import House
 from projector.projector import Projector
+from projector.read_model import ReadModel
 
 
 class Feeder:
@@ -60,3 +62,10 @@ class Feeder:
         if known is None or known.raw_length > len(known.letter.raw):
             return letter
         return replace(known.letter, reason=poison.reason)
+
+
+def feeder_of(house: House, model: ReadModel[Any], *, cache_size: int) -> Feeder:
+    """A feeder with an engine of its own. ``cache_size``: rows kept in memory."""
+    skipped = house.skips.of(model.projection.name)
+    projector = Projector(house.store, model, house.metrics, skipped=skipped, cache_size=cache_size)
+    return Feeder(projector, house.halting, house.letters, house.store, house.names.events)

@@ -27,16 +27,15 @@ from ledger.tables import ensure_table
 from projector.builders import Builder
 from projector.builds import Build, Builds
 from projector.carrying import carry_halts
-from projector.feeding import Feeder
+from projector.feeding import feeder_of
 from projector.generations import MAX_AGE
 from projector.house import House
 from projector.preparation import prepare
 from projector.projection import Projection
-from projector.projector import Projector
 from projector.read_model import ReadModel, table_spec
 from projector.repair import BringingUp
 from projector.segments import Cursor, Item, Patience, SegmentedScan, approximate_size, read_segments
-from projector.verify import Checker, Finding, Verification
+from projector.verify import Finding, verification_of
 
 log = structlog.get_logger(__name__)
 
@@ -174,7 +173,7 @@ class Rebuild:
 
         def apply(items: list[Item]) -> None:
             if not hasattr(local, "feeder"):
-                local.feeder = self._feeder(model)
+                local.feeder = feeder_of(self._house, model, cache_size=_CACHE)
             local.feeder.feed(_events(items))
 
         name = model.projection.name
@@ -184,23 +183,15 @@ class Rebuild:
 
     def _verify(self, model: ReadModel[Any], builder: Builder) -> tuple[int, int, int]:
         """Check every account; returns events read, accounts and halted ones. Raises UnverifiedError."""
-        house, name = self._house, model.projection.name
+        name = model.projection.name
         wrong: list[Finding] = []
 
         def note(finding: Finding) -> None:
             if finding.now.kind in {"wrong", "unreadable", "extra"}:
                 wrong.append(finding)
 
-        checker = Checker(house.clients.dynamodb, house.store, model, house.skips)
-        verification = Verification(
-            house.clients.dynamodb,
-            house.names.events,
-            checker,
-            self._patience,
-            note,
-            mender=BringingUp(self._feeder(model)),
-            wait=0,
-        )
+        mender = BringingUp(feeder_of(self._house, model, cache_size=_CACHE))
+        verification = verification_of(self._house, model, self._patience, note, mender=mender, wait=0)
         verification.everything(self._begin_phase(name, builder), partial(self._moved, builder, name))
         builder.check()
         if wrong:
@@ -222,12 +213,6 @@ class Rebuild:
 
     def _moved(self, builder: Builder, name: str, segment: int, cursor: Cursor) -> None:
         self._report.advance(name, builder.moved(name, segment, cursor))
-
-    def _feeder(self, model: ReadModel[Any]) -> Feeder:
-        house = self._house
-        skipped = house.skips.of(model.projection.name)
-        projector = Projector(house.store, model, house.metrics, skipped=skipped, cache_size=_CACHE)
-        return Feeder(projector, house.halting, house.letters, house.store, house.names.events)
 
 
 def _events(items: Sequence[Item]) -> list[StoredEvent]:

@@ -1,7 +1,7 @@
 """Every account of a read model against the event store, refolded by other code than the engine's where there is some.
 
-Each account is right or wrong by itself and for its own version: its rows are read first and its events after them, so
-what is appended meanwhile can make a row late and never wrong. Memory holds one account's history a segment.
+Each account is right or wrong by itself and for its own version (``checking``). Memory holds one account's history a
+segment, however many accounts there are.
 """
 
 import random
@@ -11,13 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from ledger.aws import aws_errors
-from ledger.errors import CorruptHistoryError
-from ledger.event_store import EventStore
-from projector.comparing import Account, Compared, Item, Kind, StoredRow, compare
-from projector.dead_letters import Skips
+from projector.checking import Checker
+from projector.comparing import Compared, Item, Kind
+from projector.house import House
 from projector.projection import HEAD
 from projector.read_model import MAX_KEYS, ReadModel, chunks
 from projector.segments import Cursor, Patience, SegmentedScan, approximate_size, read_segments
@@ -32,58 +31,6 @@ MAX_LATE: Final = 10_000
 #: Accounts in one segment of a random sample, about; AWS allows a million segments.
 _SAMPLE_SEGMENT: Final = 50
 _MAX_SEGMENTS: Final = 1_000_000
-#: What a second look may change: an operator may have skipped an event after the first.
-_DOUBTFUL: Final = frozenset({"wrong", "extra", "unreadable"})
-
-
-class Checker(Generic[S]):
-    """Compares single accounts. Safe to share between threads. Raises ThrottledError, EndpointError, ResourceError."""
-
-    def __init__(self, dynamodb: "DynamoDBClient", store: EventStore, model: ReadModel[S], skips: Skips) -> None:
-        """``skips`` has been loaded."""
-        self.model = model
-        self._dynamodb = dynamodb
-        self._store = store
-        self._skips = skips
-
-    def check(self, account_id: str) -> Compared[S]:
-        """Compare one account's rows, as they are now, with its events."""
-        compared = self._compare(account_id)
-        if compared.kind not in _DOUBTFUL:
-            return compared
-        self._skips.load()
-        return self._compare(account_id)
-
-    def _compare(self, account_id: str) -> Compared[S]:
-        rows = self._rows(account_id)
-        events = []
-        broken = None
-        try:
-            for event in self._store.read(account_id):
-                events.append(event)  # noqa: PERF402 - an error leaves what came before it
-        except CorruptHistoryError as error:
-            broken = str(error)
-        account = Account(account_id, events, broken, self._skips.of(self.model.projection.name))
-        return compare(self.model.projection, self.model.image, account, rows)
-
-    def _rows(self, account_id: str) -> dict[str, StoredRow[S]]:
-        """The head, and then the parts: read in this order, no part is behind the head that was read."""
-        model = self.model
-        with aws_errors(f"reading {model.table} of account {account_id}"):
-            head = self._dynamodb.get_item(TableName=model.table, Key=model.key(account_id), ConsistentRead=True)
-            rows = {HEAD: _stored(model, head["Item"])} if "Item" in head else {}
-            name = model.projection.part_name
-            if name is None:
-                return rows
-            for page in self._dynamodb.get_paginator("query").paginate(
-                TableName=model.table,
-                KeyConditionExpression="aggregateId = :a AND #part > :head",
-                ExpressionAttributeNames={"#part": name},
-                ExpressionAttributeValues={":a": {"S": account_id}, ":head": {"S": HEAD}},
-                ConsistentRead=True,
-            ):
-                rows |= {item[name]["S"]: _stored(model, item) for item in page["Items"]}
-        return rows
 
 
 class Mender(Protocol):
@@ -278,5 +225,16 @@ class Verification:
             self._on_finding(Finding(found, done, now))
 
 
-def _stored(model: ReadModel[S], item: Item) -> StoredRow[S]:
-    return StoredRow(item, model.readable(item))
+def verification_of(
+    house: House,
+    model: ReadModel[Any],
+    patience: Patience,
+    on_finding: Callable[[Finding], None],
+    *,
+    mender: Mender | None = None,
+    wait: float = 5.0,
+) -> Verification:
+    """A pass over one generation with a projector's parts, whose skips are loaded."""
+    dynamodb = house.clients.dynamodb
+    checker = Checker(dynamodb, house.store, model, house.skips)
+    return Verification(dynamodb, house.names.events, checker, patience, on_finding, mender=mender, wait=wait)

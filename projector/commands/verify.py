@@ -110,27 +110,17 @@ def _verify(
     segments: int,
 ) -> Counter[Any]:
     from ledger.errors import ResourceError
-    from projector.feeding import Feeder
-    from projector.projector import Projector
+    from projector.feeding import feeder_of
     from projector.repair import Repair
     from projector.segments import Cursor, Patience, approximate_size
-    from projector.verify import Checker, Verification
+    from projector.verify import verification_of
 
     dynamodb = house.clients.dynamodb
     generation = house.generations.read(projection.name).active
     model = house.models.model(projection, generation)
-    projector = Projector(house.store, model, house.metrics, skipped=house.skips.of(projection.name), cache_size=1000)
-    feeder = Feeder(projector, house.halting, house.letters, house.store, house.names.events)
     patience = Patience(threading.Event(), shown.report.say)
-    verification = Verification(
-        dynamodb,
-        house.names.events,
-        Checker(dynamodb, house.store, model, house.skips),
-        patience,
-        shown,
-        mender=Repair(dynamodb, model, feeder) if repair else None,
-        wait=wait,
-    )
+    mender = Repair(dynamodb, model, feeder_of(house, model, cache_size=1000)) if repair else None
+    verification = verification_of(house, model, patience, shown, mender=mender, wait=wait)
     if sample is not None:
         verification.sample(sample)
     else:

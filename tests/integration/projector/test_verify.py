@@ -1,0 +1,246 @@
+"""Verify and repair: what is corrupted by hand is found and told apart from lag; what is right is never called wrong."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ledger.aws import Clients
+from ledger.event_store import EventStore
+from ledger.events import FundsDeposited
+from ledger.stored_event import StoredEvent
+from ledger.tables import Names
+from projector.feeding import feeder_of
+from projector.house import House
+from projector.projection import HEAD, Projection
+from projector.projections import PROJECTIONS
+from projector.projections.balance_summary import BALANCE_SUMMARY
+from projector.projections.daily_activity import DAILY_ACTIVITY
+from projector.projector import Projector
+from projector.read_model import ReadModel
+from projector.repair import Repair
+from projector.segments import Cursor, Patience
+from projector.verify import Finding, Verification, verification_of
+from tests.histories import histories
+
+pytestmark = pytest.mark.integration
+
+
+def deposit(store: EventStore, account_id: str, count: int) -> list[StoredEvent]:
+    """Append ``count`` deposits of 1.00."""
+    events = [FundsDeposited(amount=Decimal(1), currency="EUR")] * count
+    version = store.version(account_id)
+    return store.append(account_id, events, version, aggregate_type="account", correlation_id="test").events
+
+
+def project(house: House, events: list[StoredEvent]) -> None:
+    """Apply to every projection, as a worker does."""
+    for projector in house.projectors.fed():
+        assert projector.apply(events) == []
+
+
+def verify(
+    house: House, projection: Projection[Any] = BALANCE_SUMMARY, *, repair: bool = False, wait: float = 0
+) -> tuple[dict[str, Finding], Counter[Any]]:
+    """Verify everything; gives the findings by account, and the tally."""
+    findings: dict[str, Finding] = {}
+    model = house.models.active(projection)
+    feeder = feeder_of(house, model, cache_size=100)
+    verification = verification_of(
+        house,
+        model,
+        Patience(threading.Event(), print),
+        lambda finding: findings.update({finding.found.account_id: finding}),
+        mender=Repair(house.clients.dynamodb, model, feeder) if repair else None,
+        wait=wait,
+    )
+    verification.everything((Cursor(),) * 2, lambda _segment, _cursor: None)
+    verification.extra_rows(2, lambda _segment, _cursor: None)
+    return findings, verification.tally
+
+
+def kinds(findings: dict[str, Finding]) -> dict[str, str]:
+    return {account_id: finding.found.kind for account_id, finding in findings.items()}
+
+
+def corrupt(house: House, model: ReadModel[Any], account_id: str, part: str = HEAD, **values: Any) -> None:
+    """Overwrite attributes of a row by hand; None removes one."""
+    names = {f"#{index}": name for index, name in enumerate(values)}
+    sets = [f"#{index} = :{index}" for index, value in enumerate(values.values()) if value is not None]
+    removes = [f"#{index}" for index, value in enumerate(values.values()) if value is None]
+    update = " ".join(filter(None, [sets and "SET " + ", ".join(sets), removes and "REMOVE " + ", ".join(removes)]))
+    given_values = {f":{index}": value for index, value in enumerate(values.values()) if value is not None}
+    house.clients.dynamodb.update_item(
+        TableName=model.table,
+        Key=model.key(account_id, part),
+        UpdateExpression=update,
+        ExpressionAttributeNames=names,
+        **({"ExpressionAttributeValues": given_values} if given_values else {}),
+    )
+
+
+def delete(house: House, model: ReadModel[Any], account_id: str, part: str = HEAD) -> None:
+    house.clients.dynamodb.delete_item(TableName=model.table, Key=model.key(account_id, part))
+
+
+@pytest.fixture
+def activity(house: House) -> ReadModel[Any]:
+    return house.models.model(DAILY_ACTIVITY, 1)
+
+
+def test_each_outcome_is_told_apart_and_repair_mends_what_it_may(
+    house: House, store: EventStore, summaries: ReadModel[Any]
+) -> None:
+    for account_id in ("right", "corrupt", "ahead", "unreadable", "deleted"):
+        project(house, deposit(store, account_id, 3))
+    project(house, deposit(store, "behind", 3))
+    deposit(store, "behind", 2)
+    corrupt(house, summaries, "corrupt", balance={"S": "1000000.00"})
+    corrupt(house, summaries, "ahead", version={"N": "9"})
+    corrupt(house, summaries, "unreadable", balance={"S": "a lot"}, staked=None)
+    delete(house, summaries, "deleted")
+    ghost = {**summaries.key("ghost"), "version": {"N": "4"}}
+    house.clients.dynamodb.put_item(TableName=summaries.table, Item=ghost)
+
+    findings, tally = verify(house)
+    assert kinds(findings) == {
+        "corrupt": "wrong", "ahead": "wrong", "unreadable": "wrong",
+        "deleted": "missing", "behind": "behind", "ghost": "extra",
+    }  # fmt: skip
+    assert findings["behind"].found.behind == 2
+    assert findings["deleted"].found.behind == 3
+    assert findings["corrupt"].found.reason == "balance is 1000000.00, should be 3.00"
+    assert tally == {"agrees": 1, "wrong": 3, "missing": 1, "behind": 1, "extra": 1}
+
+    findings, tally = verify(house, repair=True)
+    assert {account_id: finding.now.kind for account_id, finding in findings.items()} == dict.fromkeys(kinds(findings), "agrees")
+    assert tally == {"agrees": 7}
+    findings, tally = verify(house)
+    assert (findings, tally) == ({}, {"agrees": 6})
+    project(house, deposit(store, "corrupt", 1))
+    assert verify(house)[0] == {}, "a worker goes on from the repaired row"
+
+
+def test_a_worker_that_cached_the_wrong_row_cannot_bring_it_back(
+    house: House, store: EventStore, summaries: ReadModel[Any]
+) -> None:
+    project(house, deposit(store, "alice", 2))
+    corrupt(house, summaries, "alice", balance={"S": "500.00"})
+    worker = Projector(store, summaries, house.metrics, skipped=house.skips.of(BALANCE_SUMMARY.name))
+    worker.apply(deposit(store, "alice", 1))
+    row = summaries.get("alice")
+    assert row is not None
+    assert row.state.balance == Decimal(501), "the worker folded on from the wrong row, and has it in its cache"
+    assert kinds(verify(house, repair=True)[0]) == {"alice": "wrong"}
+    worker.apply(deposit(store, "alice", 1))
+    row = summaries.get("alice")
+    assert row is not None
+    assert (row.version, row.state.balance) == (4, Decimal(4))
+
+
+def test_parts_are_compared_each_at_its_own_version(house: House, store: EventStore, activity: ReadModel[Any]) -> None:
+    days = {}
+    for account_id in ("right", "wrong", "missing", "extra", "crashed"):
+        events = deposit(store, account_id, 2)
+        days[account_id] = events[0].occurred_at[:10]
+        project(house, events)
+    corrupt(house, activity, "wrong", days["wrong"], deposited={"S": "7.00"})
+    delete(house, activity, "missing", days["missing"])
+    bogus = {**activity.key("extra", "1999-12-31"), "version": {"N": "1"}}
+    house.clients.dynamodb.put_item(TableName=activity.table, Item=bogus)
+    # A worker that was killed between a part and its head leaves the part ahead: late, and right.
+    corrupt(house, activity, "crashed", version={"N": "1"})
+
+    findings, _ = verify(house, DAILY_ACTIVITY)
+    assert kinds(findings) == {"wrong": "wrong", "missing": "wrong", "extra": "wrong", "crashed": "behind"}
+    assert findings["wrong"].found.reason == f"day {days['wrong']}: deposited is 7.00, should be 2.00"
+    verify(house, DAILY_ACTIVITY, repair=True)
+    assert verify(house, DAILY_ACTIVITY)[0] == {}
+
+
+def test_a_halted_account_is_compared_at_its_version_and_left_alone(
+    clients: Clients, ledger_tables: Names, house: House, store: EventStore, summaries: ReadModel[Any]
+) -> None:
+    events = deposit(store, "mallory", 2)
+    bad = replace(events[-1], sequence_number=3, payload='{"amount":"ten","currency":"EUR"}')
+    clients.dynamodb.put_item(TableName=ledger_tables.events, Item=bad.to_item())
+    feeder_of(house, summaries, cache_size=10).feed([*events, bad])
+    findings, _ = verify(house, repair=True)
+    found = findings["mallory"].found
+    assert (found.kind, found.version, found.behind, findings["mallory"].done) == ("halted", 2, 1, "")
+    assert "event 3: payload of FundsDeposited" in found.reason
+
+    corrupt(house, summaries, "mallory", balance={"S": "9.00"})
+    findings, _ = verify(house, repair=True)
+    assert (findings["mallory"].found.kind, findings["mallory"].done) == ("wrong", "")
+
+    corrupt(house, summaries, "mallory", balance={"S": "2.00"})
+    house.redrive.skip(f"balance-summary~mallory~3", house.projectors.fed(), by="test", why="test")
+    assert verify(house)[0] == {}, "a skipped event is passed by in the refold too"
+
+
+def test_what_the_event_store_itself_cannot_tell_is_named_and_not_repaired(
+    clients: Clients, ledger_tables: Names, house: House, store: EventStore
+) -> None:
+    project(house, deposit(store, "alice", 5))
+    key = {"aggregateId": {"S": "alice"}, "sequenceNumber": {"N": "3"}}
+    clients.dynamodb.delete_item(TableName=ledger_tables.events, Key=key)
+    findings, tally = verify(house, repair=True)
+    assert tally == {"unreadable": 1}
+    assert "after version 2" in findings["alice"].found.reason
+    assert findings["alice"].done == ""
+
+
+def test_a_sample_checks_about_as_many_accounts_as_asked(
+    house: House, store: EventStore, summaries: ReadModel[Any]
+) -> None:
+    for number in range(40):
+        project(house, deposit(store, f"acc-{number}", 4))
+    findings: list[Finding] = []
+    sampled = verification_of(house, summaries, Patience(threading.Event(), print), findings.append, wait=0)
+    sampled.sample(10)
+    assert (sampled.tally, findings) == ({"agrees": 10}, [])
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(accounts=st.lists(histories(max_size=10), min_size=1, max_size=4))
+def test_nothing_is_called_wrong_while_a_worker_folds_concurrent_appends(
+    accounts: list[Any], house: House, store: EventStore, executor: ThreadPoolExecutor
+) -> None:
+    ids = [f"acc-{id(accounts)}-{index}" for index in range(len(accounts))]
+    appended = threading.Event()
+
+    def write() -> None:
+        try:
+            for account_id, events in zip(ids, accounts, strict=True):
+                version = store.version(account_id)
+                for event in events:
+                    history = store.append(
+                        account_id, [event], version, aggregate_type="account", correlation_id="test"
+                    )
+                    version = history.version
+                    project(house, history.events)
+        finally:
+            appended.set()
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    seen: Counter[str] = Counter()
+    try:
+        while not appended.is_set():
+            for projection in PROJECTIONS:
+                seen += verify(house, projection)[1]
+    finally:
+        writing.join()
+    assert seen.keys() <= {"agrees", "behind", "missing"}
+    for projection in PROJECTIONS:
+        findings, tally = verify(house, projection, wait=5)
+        assert findings == {}
+        assert tally.keys() <= {"agrees"}
