@@ -185,7 +185,7 @@ class Builds:
                     TableName=self._table,
                     Key={"projection": {"S": build.projection}},
                     UpdateExpression=update,
-                    ConditionExpression=f"attribute_exists(projection) AND ({condition})",
+                    ConditionExpression=f"attribute_exists(active) AND ({condition})",
                     ExpressionAttributeValues=values,
                     **request,
                 )

@@ -1,0 +1,299 @@
+"""Rebuild within one process: resumed where it was, fenced, given up; halts and skips kept; unverified never shown."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from ledger.aws import Clients
+from ledger.event_store import EventStore
+from ledger.events import FundsDeposited
+from ledger.stored_event import StoredEvent
+from ledger.tables import Names
+from projector import builders, builds, generation_tables, rebuild, segments
+from projector.builds import BuildLostError, Builds, RebuildRunningError
+from projector.feeding import feeder_of
+from projector.generation_tables import GenerationInUseError, abort, drop
+from projector.generations import ControlView, Generations
+from projector.house import House
+from projector.projections import PROJECTIONS
+from projector.projections.balance_summary import BALANCE_SUMMARY
+from projector.projections.daily_activity import DAILY_ACTIVITY
+from projector.read_model import ReadModel
+from projector.rebuild import Rebuild, UnverifiedError
+
+pytestmark = pytest.mark.integration
+
+
+class Crash(Exception):
+    """Stands for SIGKILL: what was recorded before it is all that is left."""
+
+
+class Reported:
+    """What a rebuild says, and a crash at a chosen step."""
+
+    def __init__(self, crash_at: tuple[str, int] | None = None) -> None:
+        self.phases: list[tuple[str, str, int, int]] = []
+        self.lines: list[str] = []
+        self._crash_at = crash_at
+        self._pages = 0
+
+    def begin(self, projection: str, phase: str, total: int, done: int) -> None:
+        self.phases.append((projection, phase, total, done))
+
+    def advance(self, projection: str, done: int) -> None:
+        self._pages += 1
+        if self._crash_at and (self.phases[-1][1], self._pages) == self._crash_at:
+            raise Crash
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No worker and no reader runs in these tests, so nobody has to be waited for; pages are small."""
+    for module in (rebuild, generation_tables):
+        monkeypatch.setattr(module, "SEEN_BY_ALL", 0.05)
+    monkeypatch.setattr(builds, "STALE", 1.5)
+    monkeypatch.setattr(builds, "_LOOK", 0.1)
+    monkeypatch.setattr(builders, "BEAT", 0.2)
+    monkeypatch.setattr(segments, "PAGE", 10)
+
+
+@pytest.fixture
+def control(house: House) -> Builds:
+    return Builds(house.clients.dynamodb, house.names.projections)
+
+
+def deposit(store: EventStore, account_id: str, count: int) -> list[StoredEvent]:
+    events = [FundsDeposited(amount=Decimal(1), currency="EUR")] * count
+    version = store.version(account_id)
+    return store.append(account_id, events, version, aggregate_type="account", correlation_id="test").events
+
+
+def rows(house: House, model: ReadModel[Any]) -> dict[tuple[str, str], Any]:
+    """Every row of a read model."""
+    found = [model.row(item) for item in house.clients.dynamodb.scan(TableName=model.table)["Items"]]
+    return {(row.account_id, row.part): row for row in found}
+
+
+def active(house: House, projection: Any = BALANCE_SUMMARY) -> int:
+    return house.generations.read(projection.name).active
+
+
+def test_every_projection_gets_a_new_generation_that_agrees(house: House, store: EventStore) -> None:
+    for number in range(12):
+        deposit(store, f"acc-{number}", number + 1)
+    report = Reported()
+    rebuilt = Rebuild(house, report).run(PROJECTIONS, segments=3)
+    assert [(each.projection, each.generation, each.replaced) for each in rebuilt] == [
+        ("balance-summary", 2, 1),
+        ("daily-activity", 2, 1),
+    ]
+    assert {(each.accounts, each.events, each.halted) for each in rebuilt} == {(12, 78, 0)}
+    for projection in PROJECTIONS:
+        held = house.generations.read(projection.name)
+        assert (held.active, held.fed, held.building) == (2, {2}, None)
+    found = rows(house, house.models.model(BALANCE_SUMMARY, 2))
+    assert {row.account_id: row.state.balance for row in found.values()} == {
+        f"acc-{number}": Decimal(number + 1) for number in range(12)
+    }
+    days = rows(house, house.models.model(DAILY_ACTIVITY, 2)).values()
+    assert sum(row.state.count for row in days if row.state) == 78
+
+
+@pytest.mark.parametrize("crash_at", [("scanning", 1), ("scanning", 6), ("verifying", 12)])
+def test_a_rebuild_that_was_killed_goes_on_where_it_was(
+    crash_at: tuple[str, int], house: House, store: EventStore, control: Builds
+) -> None:
+    for number in range(10):
+        deposit(store, f"acc-{number}", 8)
+    with pytest.raises(Crash):
+        Rebuild(house, Reported(crash_at)).run([BALANCE_SUMMARY], segments=2)
+    assert active(house) == 1
+    report = Reported()
+    (rebuilt,) = Rebuild(house, report).run([BALANCE_SUMMARY], segments=7)
+    assert rebuilt.generation == 2
+    assert rebuilt.accounts == 10
+    assert {row.version for row in rows(house, house.models.model(BALANCE_SUMMARY, 2)).values()} == {8}
+    assert any("going on with generation 2" in line for line in report.lines)
+    if crash_at[0] == "verifying":
+        assert [phase for _, phase, _, _ in report.phases] == ["verifying"], "the scan is not done again"
+
+
+def test_what_was_recorded_is_not_scanned_again(house: House, store: EventStore, control: Builds) -> None:
+    for number in range(10):
+        deposit(store, f"acc-{number}", 10)
+
+    class Slow(Reported):
+        def advance(self, projection: str, done: int) -> None:
+            time.sleep(0.15)
+            super().advance(projection, done)
+
+    with pytest.raises(Crash):
+        Rebuild(house, Slow(("scanning", 7))).run([BALANCE_SUMMARY], segments=1)
+    report = Reported()
+    Rebuild(house, report).run([BALANCE_SUMMARY], segments=1)
+    done = report.phases[0][3]
+    assert 30 <= done <= 70, "all pages but those since the last beat"
+
+
+def test_a_second_rebuild_is_refused_while_the_first_one_lives(house: House, store: EventStore) -> None:
+    deposit(store, "alice", 1)
+    refused: list[BaseException] = []
+
+    class Overlapping(Reported):
+        def begin(self, projection: str, phase: str, total: int, done: int) -> None:
+            if phase == "scanning":
+                try:
+                    Rebuild(house, Reported()).run([BALANCE_SUMMARY], segments=2)
+                except RebuildRunningError as error:
+                    refused.append(error)
+
+    Rebuild(house, Overlapping()).run([BALANCE_SUMMARY], segments=2)
+    assert len(refused) == 1
+    assert "is being built by another process" in str(refused[0])
+    assert active(house) == 2
+
+
+def test_a_builder_that_stood_still_and_was_taken_over_cannot_flip(
+    house: House, store: EventStore, control: Builds
+) -> None:
+    deposit(store, "alice", 1)
+
+    class TakenOver(Reported):
+        def begin(self, projection: str, phase: str, total: int, done: int) -> None:
+            if phase == "verifying":
+                found = control.read(projection)
+                while found is not None and found.builder != "somebody-else":
+                    try:
+                        control.take_over(found, "somebody-else")
+                    except RebuildRunningError:
+                        pass  # a beat came in between
+                    found = control.read(projection)
+
+    with pytest.raises(BuildLostError):
+        Rebuild(house, TakenOver()).run([BALANCE_SUMMARY], segments=2)
+    assert active(house) == 1
+
+
+def test_abort_ends_a_running_build_and_deletes_what_it_made(house: House, store: EventStore, clients: Clients) -> None:
+    deposit(store, "alice", 1)
+
+    class Aborted(Reported):
+        def begin(self, projection: str, phase: str, total: int, done: int) -> None:
+            assert abort(house, [BALANCE_SUMMARY], print) == [("balance-summary", 2)]
+
+    with pytest.raises(BuildLostError, match="given up"):
+        Rebuild(house, Aborted()).run([BALANCE_SUMMARY], segments=2)
+    held = house.generations.read(BALANCE_SUMMARY.name)
+    assert (held.active, held.fed, held.building) == (1, {1}, None)
+    table = BALANCE_SUMMARY.table(house.names.profile, 2)
+    assert table not in clients.dynamodb.list_tables()["TableNames"]
+    assert abort(house, PROJECTIONS, print) == []
+    (rebuilt,) = Rebuild(house, Reported()).run([BALANCE_SUMMARY], segments=2)
+    assert rebuilt.generation == 3, "a number is never used again"
+
+
+def test_old_generations_are_listed_and_dropped_and_the_active_one_is_not(house: House, store: EventStore) -> None:
+    deposit(store, "alice", 1)
+    Rebuild(house, Reported()).run([BALANCE_SUMMARY], segments=1)
+    listed = generation_tables.generation_tables(house, PROJECTIONS)
+    assert [(each.projection, each.generation, each.standing) for each in listed] == [
+        ("balance-summary", 1, "old"),
+        ("balance-summary", 2, "active"),
+        ("daily-activity", 1, "active"),
+    ]
+    with pytest.raises(GenerationInUseError):
+        drop(house, BALANCE_SUMMARY, 2, print)
+    drop(house, BALANCE_SUMMARY, 1, print)
+    drop(house, BALANCE_SUMMARY, 1, print)
+    listed = generation_tables.generation_tables(house, [BALANCE_SUMMARY])
+    assert [each.generation for each in listed] == [2]
+
+
+def test_a_generation_that_does_not_agree_is_never_shown_however_often_it_is_tried(
+    house: House, store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deposit(store, "alice", 2)
+    wrong = replace(BALANCE_SUMMARY, fold=lambda state, event: replace(BALANCE_SUMMARY.fold(state, event), currency="USD"))
+    house.models.projections[BALANCE_SUMMARY.name] = wrong
+    for _ in range(2):
+        with pytest.raises(UnverifiedError, match="account alice: currency is USD, should be EUR"):
+            Rebuild(house, Reported()).run([wrong], segments=1)
+    assert active(house) == 1
+
+
+def test_halts_and_skips_are_reproduced_and_are_no_storm(
+    clients: Clients, ledger_tables: Names, house: House, store: EventStore, summaries: ReadModel[Any]
+) -> None:
+    feeder = feeder_of(house, summaries, cache_size=10)
+    for account_id in ("halted", "skipped"):
+        events = deposit(store, account_id, 2)
+        bad = replace(events[-1], sequence_number=3, payload='{"amount":"ten","currency":"EUR"}')
+        clients.dynamodb.put_item(TableName=ledger_tables.events, Item=bad.to_item())
+        feeder.feed([*events, bad])
+    house.redrive.skip("balance-summary~skipped~3", house.projectors.fed(), by="test", why="test")
+    before = house.letters.get("balance-summary~halted~3")
+    house.halting._storm._limit = 0  # not one more account may be halted
+    house.halting._storm._halted.clear()
+    (rebuilt,) = Rebuild(house, Reported()).run([BALANCE_SUMMARY], segments=2)
+    assert (rebuilt.accounts, rebuilt.halted) == (2, 1)
+    found = rows(house, house.models.model(BALANCE_SUMMARY, 2))
+    assert {(row.account_id, row.version, row.halted is not None) for row in found.values()} == {
+        ("halted", 2, True),
+        ("skipped", 3, False),
+    }
+    after = house.letters.get("balance-summary~halted~3")
+    assert before is not None
+    assert after is not None
+    assert (after.letter, after.attempts) == (before.letter, before.attempts + 1)
+
+
+def test_an_account_that_is_halted_for_a_records_sake_stays_halted(house: House, store: EventStore) -> None:
+    from projector.dead_letters import DeadLetter, Origin
+
+    events = deposit(store, "alice", 2)
+    targets = house.projectors.fed()
+    for target in targets:
+        target.apply(events)
+    tampering = DeadLetter("a MODIFY of event 1", Origin("stream", "shard", "7"), b"", None, "alice", 1)
+    house.halting.set_aside(tampering, targets, overtaken=False)
+    (rebuilt,) = Rebuild(house, Reported()).run([BALANCE_SUMMARY], segments=1)
+    head = house.models.model(BALANCE_SUMMARY, 2).get("alice")
+    assert head is not None
+    assert head.version == 2
+    assert head.halted is not None
+    assert head.halted.dead_letter == "record~alice~1"
+    assert rebuilt.halted == 1
+
+
+def test_a_view_of_the_control_rows_never_goes_back(house: House) -> None:
+    """A slow read that began first must not replace what a faster, later one found."""
+    now = [0.0]
+    reads: list[threading.Event] = [threading.Event(), threading.Event()]
+    answers = iter([1, 2])
+
+    class Slow(Generations):
+        def read(self, projection: str) -> Any:
+            number = next(answers)
+            if number == 1:
+                reads[0].set()
+                reads[1].wait(5)
+            return number
+
+    view = ControlView(Slow(house.clients.dynamodb, house.names.projections), ["p"], now=lambda: now[0])
+    slow = threading.Thread(target=view.current)
+    slow.start()
+    reads[0].wait(5)
+    now[0] = 1.0
+    assert view.current() == {"p": 2}
+    reads[1].set()
+    slow.join()
+    assert view.current() == {"p": 2}
