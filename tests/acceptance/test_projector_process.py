@@ -9,15 +9,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kinfold.ports import free_port
 from kinfold.service import Service
 from ledger.aws import Clients
 from ledger.event_store import EventStore
@@ -32,38 +30,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 KILLS = 20
 #: Seconds for which each service is out; half a minute by hand, a few seconds in every run.
 OUTAGE = float(os.environ.get("OUTAGE_SECONDS", "5"))
-
-
-@pytest.fixture
-def bridge(child_env: dict[str, str], clients: Clients) -> None:
-    """Tables, a stream of four shards and the destination, by the command that makes them."""
-    command = [sys.executable, "-m", "kinfold", "bridge", "ensure", "--shards", "4"]
-    subprocess.run(command, env=child_env, check=True, capture_output=True, timeout=120)
-
-
-@pytest.fixture
-def start_projector(bridge: None, child_env: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Service]]:
-    """Start a projector process, ready or not; all are stopped in the end."""
-    started: list[Service] = []
-
-    def start(worker_id: str = "worker-1", *, ready: bool = True) -> Service:
-        port = free_port()
-        env = child_env | {"KINFOLD_WORKER_ID": worker_id, "KINFOLD_FAILOVER_TIME": "3"}
-        service = Service(
-            "projector",
-            ["projector", "run", "--port", str(port)],
-            url=f"http://127.0.0.1:{port}",
-            env=env,
-            log=tmp_path / f"projector-{len(started)}.log",
-        )
-        started.append(service)
-        if ready:
-            service.wait_until_ready(30, print)
-        return service
-
-    yield start
-    for service in started:
-        service.stop()
 
 
 def get(service: Service, path: str) -> Any:

@@ -1,0 +1,246 @@
+"""Rebuild, verify and replay as an operator runs them: processes, beside running workers, writers and readers."""
+
+import json
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from kinfold.scrape import counter
+from kinfold.service import Service
+from ledger.aws import Clients
+from ledger.event_store import EventStore
+from ledger.events import FundsDeposited
+from ledger.tables import Names
+from projector.builds import Builds
+from projector.generations import Control, Generations
+from tests.balance_readers import BalanceReaders
+from tests.ledger_load import LedgerLoad
+
+pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
+
+REPLAYED = 2000
+
+
+@pytest.fixture
+def start_command(child_env: dict[str, str]) -> Callable[..., subprocess.Popen[str]]:
+    """Start ``kinfold projector ...`` without waiting for it."""
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "kinfold", "projector", *arguments],
+            env=child_env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+@pytest.fixture
+def command(start_command: Callable[..., subprocess.Popen[str]]) -> Callable[..., tuple[int, str, str]]:
+    """Run ``kinfold projector ...``; gives exit code, standard output and standard error."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        process = start_command(*arguments)
+        out, err = process.communicate(timeout=120)
+        return process.returncode, out, err
+
+    return run
+
+
+def control(clients: Clients, names: Names) -> Control:
+    return Generations(clients.dynamodb, names.projections).read("balance-summary")
+
+
+def builder(clients: Clients, names: Names) -> str | None:
+    """The token of the process that builds a generation, dead or alive."""
+    build = Builds(clients.dynamodb, names.projections).read("balance-summary")
+    return build.builder if build else None
+
+
+def table(clients: Clients, name: str) -> dict[tuple[str, ...], Any]:
+    """Every item of a table."""
+    pages = clients.dynamodb.get_paginator("scan").paginate(TableName=name, ConsistentRead=True)
+    items = [item for page in pages for item in page["Items"]]
+    return {(item["aggregateId"]["S"], item.get("day", {}).get("S", "")): item for item in items}
+
+
+def append(store: EventStore, accounts: int, each: int, prefix: str = "acc") -> list[str]:
+    """Append ``each`` deposits of 1.00 to so many new accounts; gives the accounts."""
+    ids = [f"{prefix}-{number}" for number in range(accounts)]
+    events = [FundsDeposited(amount=Decimal(1), currency="EUR")] * each
+
+    def write(account_id: str) -> None:
+        store.append(account_id, events, 0, aggregate_type="account", correlation_id="test")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, ids))
+    return ids
+
+
+def wait_until(condition: Callable[[], bool], timeout: float = 60) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.1)
+
+
+@pytest.mark.timeout(240)
+def test_rebuild_beside_writes_workers_and_readers(
+    start_projector: Callable[..., Service],
+    command: Callable[..., tuple[int, str, str]],
+    start_command: Callable[..., subprocess.Popen[str]],
+    clients: Clients,
+    names: Names,
+) -> None:
+    store = EventStore(clients.dynamodb, names.events)
+    first = start_projector("worker-1")
+    start_projector("worker-2")
+    quiet = append(store, 30, 10, "quiet")
+    old = "balance-summary-{}-{}"
+    with LedgerLoad(clients, names, per_second=40) as load:
+        everyone = [*quiet, *load.account_ids]
+        wait_until(lambda: len(table(clients, old.format(names.profile, 1))) == len(everyone))
+
+        # A live generation is replaced: no reader sees an account missing, wrong, or going back.
+        with BalanceReaders(first.url, everyone) as readers:
+            code, out, err = command("rebuild", "--json")
+            assert code == 0, err
+        assert {(each["generation"], each["replaced"]) for each in map(json.loads, out.splitlines())} == {(2, 1)}
+        assert readers.wrong(store) == []
+        assert readers.missing() == []
+        assert readers.gone_back() == []
+        assert readers.errors == []
+
+        # The live one is emptied by hand: what comes back before the flip is right, and all is there after it.
+        emptied = old.format(names.profile, 2)
+        for account_id, _ in table(clients, emptied):
+            clients.dynamodb.delete_item(TableName=emptied, Key={"aggregateId": {"S": account_id}})
+        assert command("verify", "--projection", "balance-summary")[0] == 5
+        with BalanceReaders(first.url, everyone) as readers:
+            rebuilding = start_command("rebuild", "--projection", "balance-summary")
+            wait_until(lambda: control(clients, names).active == 3)
+            # A reader's view is at most two seconds old.
+            flipped_at = time.monotonic() + 2.1
+            out, err = rebuilding.communicate(timeout=60)
+            assert rebuilding.returncode == 0, err
+            time.sleep(2)
+        assert readers.missing(), "they looked while it was empty"
+        assert readers.wrong(store) == []
+        assert readers.missing(since=flipped_at) == []
+        assert readers.gone_back() == []
+        assert readers.errors == []
+    assert load.differences(within=30) == {}
+    code, out, _ = command("verify", "--json")
+    assert (code, out.count('"accountId"')) == (0, 0), out
+
+
+@pytest.mark.timeout(240)
+def test_rebuild_killed_at_three_random_points_and_started_again_ends_right(
+    start_projector: Callable[..., Service],
+    command: Callable[..., tuple[int, str, str]],
+    start_command: Callable[..., subprocess.Popen[str]],
+    clients: Clients,
+    names: Names,
+) -> None:
+    store = EventStore(clients.dynamodb, names.events)
+    append(store, 120, 40)
+    start_projector()
+    choose = random.Random()
+    with LedgerLoad(clients, names, per_second=20) as load:
+        builders: set[str | None] = {builder(clients, names)}
+        for _ in range(3):
+            killed = start_command("rebuild", "--projection", "balance-summary")
+            # A later one first watches whether the one before is dead: the kill is to hit the work.
+            wait_until(lambda: builder(clients, names) not in builders, 30)
+            builders.add(builder(clients, names))
+            time.sleep(choose.uniform(0, 5))
+            killed.kill()
+            killed.communicate()
+        code, out, err = command("rebuild", "--projection", "balance-summary", "--json")
+        assert code == 0, err
+        generation = json.loads(out)["generation"]
+    assert load.differences(within=30) == {}
+    held = control(clients, names)
+    assert held == Control(generation, frozenset({generation}))
+    code, out, _ = command("verify", "--projection", "balance-summary", "--json")
+    assert code == 0, out
+    assert json.loads(out.splitlines()[-1])["tally"] == {"agrees": 126}
+
+
+def test_the_second_of_two_rebuilds_is_refused_and_an_aborted_one_leaves_nothing(
+    start_projector: Callable[..., Service],
+    command: Callable[..., tuple[int, str, str]],
+    start_command: Callable[..., subprocess.Popen[str]],
+    clients: Clients,
+    names: Names,
+) -> None:
+    store = EventStore(clients.dynamodb, names.events)
+    append(store, 3, 5)
+    worker = start_projector()
+    first = start_command("rebuild")
+    wait_until(lambda: control(clients, names).building is not None)
+    code, _, err = command("rebuild")
+    assert code == 6, err
+    assert "is being built by another process" in err
+    _, err = first.communicate(timeout=60)
+    assert first.returncode == 0, err
+    assert control(clients, names).active == 2
+
+    given_up = start_command("rebuild")
+    wait_until(lambda: control(clients, names).building is not None)
+    assert command("rebuild", "--abort")[0] == 0
+    assert given_up.wait(30) == 1
+    assert "given up" in given_up.communicate()[1]
+    held = control(clients, names)
+    assert held == Control(2, frozenset({2}))
+    assert f"balance-summary-{names.profile}-3" not in clients.dynamodb.list_tables()["TableNames"]
+    worker.check()
+
+
+@pytest.mark.timeout(180)
+def test_replay_from_trim_horizon_changes_no_row_and_counts_every_record_as_a_duplicate(
+    start_projector: Callable[..., Service],
+    command: Callable[..., tuple[int, str, str]],
+    clients: Clients,
+    names: Names,
+) -> None:
+    store = EventStore(clients.dynamodb, names.events)
+    first = start_projector()
+    append(store, 40, REPLAYED // 40)
+    tables = [f"balance-summary-{names.profile}-1", f"daily-activity-{names.profile}-1"]
+    wait_until(lambda: sum(int(row["version"]["N"]) for row in table(clients, tables[0]).values()) == REPLAYED)
+    wait_until(lambda: counter(first.url, "kinfold_projector_records") >= REPLAYED)
+    code, _, err = command("replay", "--from", "trim-horizon")
+    assert code == 6, err
+    assert "stop the workers first: worker-1 has" in err
+    assert first.stop() == 0
+    before = [table(clients, name) for name in tables]
+
+    code, out, err = command("replay", "--from", "trim-horizon")
+    assert code == 0, err
+    assert "4 shards: the next start of a projector reads everything that the stream still holds" in out
+    second = start_projector("worker-2")
+    wait_until(lambda: counter(second.url, "kinfold_projector_records") >= REPLAYED)
+    for name in tables:
+        wait_until(lambda: counter(second.url, "kinfold_projector_duplicates", table=name) >= REPLAYED)  # noqa: B023
+    time.sleep(1)
+    assert counter(second.url, "kinfold_projector_records") == REPLAYED
+    for name in tables:
+        assert counter(second.url, "kinfold_projector_duplicates", table=name) == REPLAYED
+        assert counter(second.url, "kinfold_projector_applied", table=name) == 0
+    assert [table(clients, name) for name in tables] == before
+    second.stop()
+
+    assert command("replay", "--from", "2026-01-31T06:00Z")[0] == 0
+    assert command("replay", "--from", "yesterday")[0] == 2
+    code, out, _ = command("replay", "--from", "latest", "--json")
+    assert (code, json.loads(out)["from"]) == (0, "latest")
