@@ -13,6 +13,7 @@ from faust_kinesis.records import RecordBatch
 from faust_kinesis.transport import configure
 from ledger.aws import Clients
 from ledger.tables import Names
+from projector.gauges import Gauges
 from projector.guard import MAX_BODY, guard
 from projector.handler import BatchHandler
 from projector.house import House, build_house
@@ -56,7 +57,7 @@ def build_app(settings: ProjectorSettings, clients: Clients, *, host: str, port:
         web_application_options={"middlewares": [guard(access)], "client_max_size": MAX_BODY},
     )
     transport = configure(app, _options(settings, names), kinesis=clients.kinesis, dynamodb=clients.dynamodb)
-    mount_views(app, handler, house.metrics, transport.status)
+    mount_views(app, handler, house.metrics, Gauges(house), transport.status)
     mount_queries(app, house.models)
     mount_operations(app, house, access)
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from projector.commands import dead_letters, generations, rebuild, replay, verify
+from projector.commands import dead_letters, generations, rebuild, replay, status, verify
 
 app = typer.Typer(no_args_is_help=True, help="Fold the stream of events into balance summaries.")
 
@@ -14,6 +14,7 @@ app.add_typer(generations.app, name="generations")
 app.command(epilog=rebuild.EPILOG)(rebuild.rebuild)
 app.command(epilog=verify.EPILOG)(verify.verify)
 app.command(epilog=replay.EPILOG)(replay.replay)
+app.command(epilog=status.EPILOG)(status.status)
 
 
 @app.command()

@@ -24,6 +24,7 @@ class Metrics:
         self.halted = counter("halted", "accounts halted by this worker")
         self.records = counter("records", "records received from the stream")
         self.transient_faults = counter("transient_faults", "batches tried again because of a passing fault")
+        self.gauge_failures = counter("gauge_failures", "readings of the slow gauges that failed for a passing reason")
         self.batch_seconds = Histogram(
             "kinfold_projector_batch_seconds",
             "time to apply one batch, reads and writes included",

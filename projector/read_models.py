@@ -1,12 +1,12 @@
 """The read models in use: every registered projection, in the generations that its control row names."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
 from ledger.event_store import EventStore
 from projector.dead_letters import Skips
-from projector.generations import ControlView
+from projector.generations import Control, ControlView
 from projector.metrics import Metrics
 from projector.projection import Projection
 from projector.projector import Projector
@@ -45,6 +45,10 @@ class ReadModels:
     def active(self, projection: Projection[Any]) -> ReadModel[Any]:
         """What readers see, at most two seconds behind a flip. Raises as ``ControlView.current`` does."""
         return self.model(projection, self._view.current()[projection.name].active)
+
+    def controls(self) -> Mapping[str, Control]:
+        """Each projection's control row, at most two seconds old. Raises as ``ControlView.current`` does."""
+        return self._view.current()
 
     def fed(self) -> list[ReadModel[Any]]:
         """What workers write to now, of every projection. Raises as ``ControlView.current`` does.

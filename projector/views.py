@@ -1,5 +1,6 @@
 """How the projector stands, over HTTP: health, readiness, metrics. Served by Faust's own web server."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -10,6 +11,7 @@ from faust.web import View
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from faust_kinesis.source import ShardStatus
+from projector.gauges import Gauges
 from projector.handler import BatchHandler
 from projector.metrics import Metrics
 from projector.responses import answer, problem
@@ -22,7 +24,7 @@ STALE_AFTER: Final = timedelta(seconds=10)
 Status = Callable[[], Sequence[ShardStatus]]
 
 
-def mount_views(app: faust.App, handler: BatchHandler, metrics: Metrics, status: Status) -> None:
+def mount_views(app: faust.App, handler: BatchHandler, metrics: Metrics, gauges: Gauges, status: Status) -> None:
     """Add the routes to the app's web server. ``status`` tells how the shards stand, at once."""
 
     @app.page("/health")
@@ -51,7 +53,9 @@ def mount_views(app: faust.App, handler: BatchHandler, metrics: Metrics, status:
         """The counters in Prometheus' text format."""
 
         async def get(self, _request: Request) -> Response:
-            for shard in status():
+            shards = status()
+            await asyncio.to_thread(gauges.refresh, shards)
+            for shard in shards:
                 if shard.millis_behind_latest is not None:
                     metrics.millis_behind_latest.labels(shard.shard_id).set(shard.millis_behind_latest)
             return Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -205,6 +205,20 @@ def test_the_second_of_two_rebuilds_is_refused_and_an_aborted_one_leaves_nothing
     assert f"balance-summary-{names.profile}-3" not in clients.dynamodb.list_tables()["TableNames"]
     worker.check()
 
+    code, out, err = command("status", "--json")
+    assert code == 0, out + err
+    shown = json.loads(out)
+    assert {shard["owner"] for shard in shown["shards"]} == {"worker-1"}
+    assert [(each["name"], each["active"]) for each in shown["projections"]] == [
+        ("balance-summary", 2),
+        ("daily-activity", 2),
+    ]
+    assert counter(worker.url, "kinfold_projector_active_generation", projection="balance-summary") == 2
+    worker.stop()
+    code, out, _ = command("status")
+    assert code == 5
+    assert "is read by nobody" in " ".join(out.split())
+
 
 @pytest.mark.timeout(180)
 def test_replay_from_trim_horizon_changes_no_row_and_counts_every_record_as_a_duplicate(

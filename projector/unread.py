@@ -1,0 +1,74 @@
+"""The oldest record of a shard that no worker has completed, looked up without a worker."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import ClientError
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from faust_kinesis.leases import Lease
+from faust_kinesis.shard_reader import iterator_request
+from faust_kinesis.shards import is_missing
+from ledger.aws import aws_errors, error_code
+from ledger.errors import ThrottledError
+
+if TYPE_CHECKING:
+    from mypy_boto3_kinesis import KinesisClient
+    from mypy_boto3_kinesis.type_defs import GetRecordsOutputTypeDef
+
+#: GetRecords may answer with no record although there are some further on; so many looks are enough for a status.
+_LOOKS: Final = 5
+#: Seconds to wait for a shard that its workers read with all of the five reads a second that it allows.
+_PATIENCE: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """What waits in a shard after its checkpoint.
+
+    ``arrived_at``: when the oldest record came, None when nothing waits. ``lost``: the stream no longer holds what
+    follows the checkpoint. ``millis_behind_latest`` as Kinesis says it.
+    """
+
+    arrived_at: datetime | None = None
+    millis_behind_latest: int = 0
+    lost: bool = False
+
+
+def oldest_unread(kinesis: "KinesisClient", stream: str, lease: Lease) -> Unread:
+    """Read one record after the lease's checkpoint. Raises ThrottledError, EndpointError or ResourceError."""
+    request = iterator_request(lease, None, at_first_start=False)
+    with aws_errors(f"looking at shard {lease.key} of {stream}"):
+        try:
+            answer = kinesis.get_shard_iterator(StreamName=stream, ShardId=lease.key, **request)
+        except ClientError as error:
+            if is_missing(error) or error_code(error) == "InvalidArgumentException":
+                return Unread(lost=True)
+            raise
+    iterator: str | None = answer["ShardIterator"]
+    page: GetRecordsOutputTypeDef | None = None
+    for _ in range(_LOOKS):
+        if iterator is None:
+            break
+        page = _page(kinesis, stream, lease, iterator)
+        if page["Records"]:
+            return Unread(page["Records"][0]["ApproximateArrivalTimestamp"], page.get("MillisBehindLatest") or 0)
+        if not page.get("MillisBehindLatest"):
+            return Unread()
+        iterator = page.get("NextShardIterator")
+    behind = (page.get("MillisBehindLatest") or 0) if page else 0
+    return Unread(datetime.now(UTC) - timedelta(milliseconds=behind), behind) if behind else Unread()
+
+
+def _page(kinesis: "KinesisClient", stream: str, lease: Lease, iterator: str) -> "GetRecordsOutputTypeDef":
+    retrying = Retrying(
+        retry=retry_if_exception_type(ThrottledError),
+        stop=stop_after_delay(_PATIENCE),
+        wait=wait_random_exponential(0.2, max=1),
+        reraise=True,
+    )
+    for attempt in retrying:
+        with attempt, aws_errors(f"looking at shard {lease.key} of {stream}"):
+            return kinesis.get_records(ShardIterator=iterator, Limit=1)
+    raise AssertionError("retrying ended without an answer")
