@@ -10,6 +10,8 @@ FaustKinesisError
 |   +-- CheckpointRefusedError  the stored checkpoint does not belong to this stream
 |   +-- RequestRefusedError     the service says that the request itself is wrong
 |   +-- LeasesHeldError         leases cannot be reset while workers have them
+|   +-- DaemonError             Amazon's KCL ended, hangs, or broke its protocol
+|   +-- AgentHungError          no batch was completed for longer than allowed
 |   +-- RecordRefusedError      one record cannot be put: too large, bad key, headers
 +-- LeaseLostError              another worker has the shard: it stops here, the others go on
 """
@@ -59,6 +61,14 @@ class RecordRefusedError(PermanentError):
 
 class LeasesHeldError(PermanentError):
     """Workers still have leases which were to be reset."""
+
+
+class DaemonError(PermanentError):
+    """KCL's daemon, or the way to it, is broken. A new start of the worker goes on from the checkpoints."""
+
+
+class AgentHungError(PermanentError):
+    """Batches are with the agent, and none was completed for longer than allowed."""
 
 
 class LeaseLostError(FaustKinesisError):

@@ -191,6 +191,23 @@ class LeaseTable:
         update = "SET leaseCounter = :next REMOVE leaseOwner, checkpointOwner"
         return replace(self._write_held(replace(lease, counter=lease.counter + 1), "released", update, {}), owner=None)
 
+    def pin_latest(self, lease: Lease) -> None:
+        """Let an unread lease at LATEST start at the moment that it has meant all along, which KCL would not know.
+
+        Leaves owner and counter as they are. No error when the lease has moved on, or tells no moment.
+        """
+        try:
+            self._dynamodb.update_item(
+                TableName=self.name,
+                Key={"leaseKey": {"S": lease.key}},
+                UpdateExpression="SET checkpoint = :moment",
+                ConditionExpression="checkpoint = :latest AND attribute_exists(startTimestamp)",
+                ExpressionAttributeValues={":moment": {"S": AT_TIMESTAMP}, ":latest": {"S": LATEST}},
+            )
+        except ClientError as error:
+            if code_of(error) != "ConditionalCheckFailedException":
+                raise
+
     def forget(self, lease: Lease) -> None:
         """Delete the lease of an ended shard. No error when it is gone; untouched when it is not ended any more."""
         try:

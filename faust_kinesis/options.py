@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -14,6 +15,36 @@ from faust_kinesis.errors import ConfigurationError
 
 StartingPosition = Literal["trim-horizon", "latest"] | AwareDatetime
 """Where a shard without a checkpoint starts: its oldest record, its end, or a moment."""
+
+OWN_PROPERTIES: Mapping[str, str] = {
+    "applicationName": "the option application",
+    "tableName": "the option application",
+    "streamName": "the app's topic",
+    "streamArn": "the app's topic",
+    "executableName": "this package's own pipe",
+    "workerId": "the option worker_id",
+    "workerIdentifier": "the option worker_id",
+    "initialPositionInStream": "the option start",
+    "initialPositionInStreamExtended": "the option start",
+    "callProcessRecordsEvenForEmptyRecordList": "always on: it is when idle shards are checkpointed",
+}
+"""KCL properties that cannot be passed through, and what decides them."""
+
+
+def parse_properties(text: str) -> dict[str, str]:
+    """Read `name=value,name=value`, or a JSON object for values with commas.
+
+    Raises ValueError: it is neither; the message says what is wrong.
+    """
+    if text.lstrip().startswith("{"):
+        return {str(name): str(value) for name, value in json.loads(text).items()}
+    found = {}
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise ValueError(f"{pair[:60]!r} is not name=value")
+        found[name.strip()] = value.strip()
+    return found
 
 
 class KinesisOptions(BaseModel):
@@ -48,6 +79,29 @@ class KinesisOptions(BaseModel):
     """Threads for reading; a read is a blocking call of some 10 to 100 ms."""
     lease_table_create: bool = True
     """Create the lease table when it is missing; False where only infrastructure code may create tables."""
+    consumer: Literal["polling", "kcl"] = "polling"
+    """Which source reads: this process alone, or Amazon's KCL with any number of workers. The leases are the same."""
+    batch_timeout: float = Field(default=300.0, gt=0)
+    """kcl: how long agents may have batches and complete none; then the worker ends."""
+    daemon_timeout: float = Field(default=60.0, gt=0)
+    """kcl: how long the Java process may show no sign of life; then the worker ends."""
+    java_heap_mb: int = Field(default=256, ge=64)
+    """kcl: the cap on the Java process's heap. KCL holds up to 8 MB read ahead a shard, and copies of it."""
+    kcl_properties: Mapping[str, str] = Field(default_factory=dict)
+    """kcl: properties of the MultiLangDaemon, over `faust_kinesis.kcl_properties`. As text: JSON, or k=v,k=v."""
+
+    @field_validator("kcl_properties", mode="before")
+    @classmethod
+    def _parsed(cls, given: object) -> object:
+        return parse_properties(given) if isinstance(given, str) else given
+
+    @field_validator("kcl_properties")
+    @classmethod
+    def _not_ours(cls, given: Mapping[str, str]) -> Mapping[str, str]:
+        taken = sorted(OWN_PROPERTIES.keys() & given.keys())
+        if taken:
+            raise ValueError("; ".join(f"{name} is {OWN_PROPERTIES[name]}" for name in taken))
+        return given
 
     @field_validator("start")
     @classmethod

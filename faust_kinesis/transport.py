@@ -24,6 +24,7 @@ from faust.types.transports import ConsumerT, ProducerT
 from faust_kinesis.agents import StopWorkerSupervisor
 from faust_kinesis.consumer import Consumer
 from faust_kinesis.errors import ConfigurationError, FaustKinesisError
+from faust_kinesis.kcl import KclSource
 from faust_kinesis.options import KinesisOptions, options_from_url
 from faust_kinesis.polling import PollingSource
 from faust_kinesis.producer import Producer
@@ -87,8 +88,9 @@ class Transport(base.Transport):
         return self._dynamodb
 
     def open_source(self, stream: str) -> ShardSource:
-        """Make the source of the stream that the app reads."""
-        self.source = PollingSource(stream, self.options, kinesis=self.kinesis, dynamodb=self.dynamodb)
+        """Make the source of the stream that the app reads, of the kind that `KinesisOptions.consumer` says."""
+        kind = KclSource if self.options.consumer == "kcl" else PollingSource
+        self.source = kind(stream, self.options, kinesis=self.kinesis, dynamodb=self.dynamodb)
         return self.source
 
     def status(self) -> list[ShardStatus]:

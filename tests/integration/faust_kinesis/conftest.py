@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
+from faust_kinesis.kcl import KclSource
 from faust_kinesis.leases import Lease, LeaseTable
 from faust_kinesis.options import KinesisOptions
 from faust_kinesis.polling import PollingSource
@@ -88,7 +89,7 @@ class MakeSource(Protocol):
     async def __call__(self, worker_id: str = "w1", **options: Any) -> ShardSource: ...
 
 
-@pytest.fixture(params=["polling"])
+@pytest.fixture(params=["polling", "kcl"])
 async def make_source(
     request: pytest.FixtureRequest,
     kinesis: "KinesisClient",
@@ -97,13 +98,13 @@ async def make_source(
     application: str,
 ) -> AsyncIterator[MakeSource]:
     """Makes and starts a source of the kind under test; all are aborted after the test."""
-    assert request.param == "polling"
     made: list[ShardSource] = []
 
     async def make(worker_id: str = "w1", **options: Any) -> ShardSource:
         quick = {"poll_interval": 0.2, "checkpoint_interval": 0.0, "failover_time": 2.0, "shard_sync_interval": 2.0}
         every = KinesisOptions(application=application, worker_id=worker_id, **{**quick, **options})
-        source = PollingSource(stream.name, every, kinesis=kinesis, dynamodb=dynamodb)
+        kind = KclSource if request.param == "kcl" else PollingSource
+        source = kind(stream.name, every, kinesis=kinesis, dynamodb=dynamodb)
         made.append(source)
         await source.start()
         return source

@@ -1,0 +1,351 @@
+"""The source on Amazon's KCL: any number of workers share a stream, and KCL says who reads which shard.
+
+KCL runs as its MultiLangDaemon, a Java process that this worker starts and watches (`kcl_daemon`). The daemon starts a
+byte pipe for each shard, which connects to a Unix socket here; each connection is a `Session`. So one event loop serves
+all shards, and leases, balancing, resharding and reading are KCL's alone.
+
+    _run -- prepare        waits for the stream, makes tables and first leases
+         +- Daemon         Java; its end is the source's end
+         +- _look_around   leases as the table shows them, signs of life, agents that hang
+    _serve ...             one a shard
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import logging
+import sys
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from faust_kinesis.calls import Calls
+from faust_kinesis.errors import DaemonError, FaustKinesisError, LeaseLostError, StreamGoneError
+from faust_kinesis.kcl_daemon import Daemon
+from faust_kinesis.kcl_launch import prepare
+from faust_kinesis.kcl_log import DaemonLog
+from faust_kinesis.kcl_properties import Place, daemon_properties
+from faust_kinesis.kcl_session import Session
+from faust_kinesis.kcl_tables import CoordinationTables
+from faust_kinesis.kcl_vigil import Vigil
+from faust_kinesis.lease_keeper import LeaseKeeper
+from faust_kinesis.leases import Lease, LeaseTable
+from faust_kinesis.options import KinesisOptions
+from faust_kinesis.records import RecordBatch
+from faust_kinesis.retries import typed
+from faust_kinesis.shards import is_missing
+from faust_kinesis.source import ShardStatus
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kinesis import KinesisClient
+
+log = logging.getLogger(__name__)
+
+_LONGEST_MESSAGE = 1 << 26
+"""GetRecords gives at most 10 MiB, which base64 and JSON make half as much again; KPL's small records more."""
+_THREADS = 4
+_TICK = 1.0
+
+
+class KclSource:
+    """A `ShardSource` over the MultiLangDaemon. Construct it anywhere; it begins with `start`.
+
+    The worker ends when Java, a child or the way to one breaks, when Java shows no sign of life for `daemon_timeout`,
+    and when agents hold batches and complete none for `batch_timeout`; what was completed may then still be
+    checkpointed, and nothing else is. No process of the daemon outlives the worker.
+    """
+
+    def __init__(
+        self,
+        stream: str,
+        options: KinesisOptions,
+        *,
+        kinesis: KinesisClient,
+        dynamodb: DynamoDBClient,
+        child: Sequence[str] | None = None,
+    ) -> None:
+        """`child` is run in place of the byte pipe."""
+        self._stream = stream
+        self._options = options
+        self._kinesis = kinesis
+        self._dynamodb = dynamodb
+        self._table = LeaseTable(dynamodb, options.application)
+        self._coordination = CoordinationTables(dynamodb, options.application)
+        self._child = child
+        self._leases: Mapping[str, Lease] = {}
+        self._sessions: dict[Session, asyncio.Task[None]] = {}
+        self._ready: deque[tuple[Session, RecordBatch]] = deque()
+        self._wake_reader = asyncio.Event()
+        self._vigil = Vigil(options)
+        self._answered_at = float("-inf")
+        self._failure: FaustKinesisError | None = None
+        self._fetching = True
+        self._stopping = False
+        self._daemon: Daemon | None = None
+        self._main: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """See `ShardSource.start`."""
+        self._calls = Calls(_THREADS, "kcl", stream=self._stream)
+        self._main = asyncio.create_task(self._run(), name=f"faust-kinesis-kcl-{self._stream}")
+
+    async def next_batch(self, timeout: float) -> RecordBatch | None:  # noqa: ASYNC109 - see the protocol
+        """See `ShardSource.next_batch`."""
+        if not self._ready and self._failure is None:
+            self._wake_reader.clear()
+            try:
+                await asyncio.wait_for(self._wake_reader.wait(), timeout)
+            except TimeoutError:
+                return None
+        if self._failure is not None:
+            raise self._failure
+        return self._ready.popleft()[1] if self._ready and self._fetching else None
+
+    def stop_fetching(self) -> None:
+        """See `ShardSource.stop_fetching`."""
+        self._fetching = False
+        for session in self._sessions:
+            session.stop_handing_out()
+
+    async def stop(self) -> None:
+        """See `ShardSource.stop`. Java makes the last checkpoints; what leases it leaves are then released here."""
+        self.stop_fetching()
+        main, self._main, self._stopping = self._main, None, True
+        if main is None:
+            return
+        try:
+            async with asyncio.timeout(self._options.stop_timeout):
+                if self._daemon is not None:
+                    self._daemon.terminate()
+                    for session in self._sessions:
+                        session.close()
+                    await asyncio.wait({main})
+                    await self._give_back()
+        except TimeoutError:
+            log.error(  # noqa: TRY400 - the timeout's traceback tells nothing
+                "Stream %s: KCL did not end within %.0f s; leases it still has expire after %.0f s",
+                self._stream,
+                self._options.stop_timeout,
+                self._options.failover_time,
+                extra={"action": "leases_not_released", "stream": self._stream},
+            )
+        finally:
+            await self._end(main)
+
+    async def abort(self) -> None:
+        """See `ShardSource.abort`."""
+        self.stop_fetching()
+        main, self._main, self._stopping = self._main, None, True
+        if main is not None:
+            await self._end(main)
+
+    def status(self) -> list[ShardStatus]:
+        """See `ShardSource.status`. Shards of other workers are as the lease table last showed them."""
+        mine = {session.shard_id: session.status() for session in list(self._sessions) if not session.over}
+        others = [
+            ShardStatus(lease.key, lease.owner, lease.checkpoint, None, None, 0, lease.ended)
+            for lease in self._leases.values()
+            if lease.key not in mine
+        ]
+        return sorted([*mine.values(), *others], key=lambda shard: shard.shard_id)
+
+    @property
+    def failure(self) -> FaustKinesisError | None:
+        """See `ShardSource.failure`."""
+        return self._failure
+
+    def opened(self, session: Session) -> None:
+        """See `kcl_session.Worker.opened`."""
+        log.info(
+            "Reading shard %s of stream %s from %s",
+            session.shard_id,
+            self._stream,
+            session.status().checkpoint,
+            extra={
+                "action": "shard_started",
+                "stream": self._stream,
+                "shard": session.shard_id,
+                "checkpoint": session.status().checkpoint,
+            },
+        )
+
+    def offer(self, session: Session, batch: RecordBatch) -> None:
+        """See `kcl_session.Worker.offer`."""
+        self._ready.append((session, batch))
+        self._wake_reader.set()
+
+    def moved(self) -> None:
+        """See `kcl_session.Worker.moved`."""
+        self._vigil.agent_moved(time.monotonic())
+
+    def withdraw(self, session: Session) -> None:
+        """See `kcl_session.Worker.withdraw`."""
+        self._ready = deque(entry for entry in self._ready if entry[0] is not session)
+
+    async def _run(self) -> None:
+        try:
+            await self._run_daemon()
+        except Exception as error:  # noqa: BLE001 - whatever ends the source must end the worker
+            self._fail(error, f"read stream {self._stream} with KCL")
+
+    async def _run_daemon(self) -> None:
+        words = DaemonLog(self._stream, self._options.worker_id)
+        daemon = Daemon(words, self._options.java_heap_mb, self._child)
+        server: asyncio.Server | None = None
+        try:
+            moment = await self._prepare()
+            server = await asyncio.start_unix_server(self._serve, daemon.socket, limit=_LONGEST_MESSAGE)
+            daemon.start(self._properties(daemon, moment))
+            self._daemon = daemon
+            self._vigil.daemon_started(time.monotonic())
+            await self._watch(daemon, words)
+        finally:
+            await asyncio.shield(self._clean_up(daemon, server))
+
+    async def _prepare(self) -> datetime | None:
+        keeper = LeaseKeeper(
+            self._stream,
+            self._options,
+            kinesis=self._kinesis,
+            table=self._table,
+            reads=self._calls,
+            writes=self._calls,
+        )
+        moment = await prepare(keeper, self._table, self._coordination, self._options, self._calls)
+        self._leases = dict(keeper.leases)
+        return moment
+
+    def _properties(self, daemon: Daemon, moment: datetime | None) -> dict[str, str]:
+        place = Place(
+            region=self._kinesis.meta.region_name,
+            kinesis_endpoint=self._kinesis.meta.endpoint_url,
+            dynamodb_endpoint=self._dynamodb.meta.endpoint_url,
+        )
+        return daemon_properties(
+            self._options, stream=self._stream, place=place, started_at=moment, executable=daemon.executable
+        )
+
+    async def _watch(self, daemon: Daemon, words: DaemonLog) -> None:
+        """Wait for the daemon's end. Raises DaemonError, AgentHungError, StreamGoneError unless it was asked to end."""
+        looking = asyncio.create_task(self._look_around())
+        watching = asyncio.create_task(self._check_signs())
+        try:
+            awaited: list[asyncio.Future[Any]] = [looking, watching, daemon.ended]
+            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+            for task in (looking, watching):
+                if task.done():
+                    task.result()
+            if not self._stopping:
+                said = f"; it said: {words.complaints}" if words.complaints else ""
+                raise DaemonError(f"KCL's daemon ended with exit code {daemon.ended.result()}{said}")
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+            looking.cancel()
+            watching.cancel()
+            await asyncio.gather(looking, watching, return_exceptions=True)
+
+    async def _clean_up(self, daemon: Daemon, server: asyncio.Server | None) -> None:
+        if server is not None:
+            server.close()
+        daemon.kill()
+        tasks = list(self._sessions.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await daemon.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        session = Session(reader, writer, stream=self._stream, options=self._options, worker=self)
+        task = asyncio.current_task()
+        assert task is not None
+        self._sessions[session] = task
+        if not self._fetching:
+            session.stop_handing_out()
+        if self._stopping:
+            session.close()
+        try:
+            await session.run()
+        except asyncio.CancelledError:
+            return  # nobody awaits a connection's task but the one who cancels it
+        except Exception as error:  # noqa: BLE001 - whatever breaks a shard must end the worker
+            self._fail(error, f"read shard {session.shard_id} of stream {self._stream} with KCL")
+        finally:
+            self.withdraw(session)
+            del self._sessions[session]
+            writer.close()
+
+    def _fail(self, error: Exception, action: str) -> None:
+        if self._stopping:
+            return  # a daemon that is being ended breaks what it has
+        self._failure = self._failure or typed(error, action)
+        self.stop_fetching()
+        self._wake_reader.set()
+        if self._daemon is not None:
+            self._daemon.kill()
+
+    async def _look_around(self) -> None:
+        """Keep what `status` shows, and listen for Java. Raises StreamGoneError, and what DynamoDB says for good."""
+        next_listing = 0.0
+        while True:
+            began = time.monotonic()
+            self._leases = await self._calls.until_answered("look at the leases", self._table.scan)
+            sign = await self._calls.until_answered(
+                "look for KCL", self._coordination.last_sign_of, self._options.worker_id
+            )
+            if began >= next_listing:
+                await self._find_stream()
+                next_listing = began + self._options.shard_sync_interval
+            now = time.monotonic()
+            if now - began > self._options.renew_interval:
+                self._vigil.nobody_can_tell(now)
+            self._vigil.daemon_signed(sign, now)
+            self._answered_at = now
+            await asyncio.sleep(self._options.renew_interval)
+
+    async def _find_stream(self) -> None:
+        try:
+            await self._calls.until_answered(
+                f"find stream {self._stream}", self._kinesis.describe_stream_summary, StreamName=self._stream
+            )
+        except ClientError as error:
+            if is_missing(error):
+                raise StreamGoneError(f"stream {self._stream} was deleted while it was read") from error
+            raise
+
+    async def _check_signs(self) -> None:
+        """Raises DaemonError, AgentHungError. Ends the process when the event loop itself is blocked for as long."""
+        while True:
+            if sys.__stderr__ is not None:
+                faulthandler.dump_traceback_later(self._options.batch_timeout, exit=True, file=sys.__stderr__)
+            now = time.monotonic()
+            for session in self._sessions:
+                self._vigil.daemon_spoke(session.heard_at)
+            self._vigil.check_agent(sum(session.progress.pending for session in self._sessions), now)
+            if now - self._answered_at < 2 * self._options.renew_interval:
+                self._vigil.check_daemon(now)
+            await asyncio.sleep(_TICK)
+
+    async def _end(self, main: asyncio.Task[None]) -> None:
+        main.cancel()
+        await asyncio.gather(main, return_exceptions=True)
+        self._calls.close()
+
+    async def _give_back(self) -> None:
+        """Release what KCL left under this worker's name. Only after the daemon's end."""
+        await self._calls.until_answered(
+            "release the leader's lock", self._coordination.release_leadership, self._options.worker_id
+        )
+        leases = await self._calls.until_answered("look at the leases", self._table.scan)
+        for lease in leases.values():
+            if lease.owner != self._options.worker_id or lease.ended:
+                continue
+            try:
+                await self._calls.until_answered(f"release the lease of {lease.key}", self._table.release, lease)
+            except LeaseLostError as lost:
+                log.info("Stream %s: %s", self._stream, lost, extra={"action": "lease_taken", "shard": lease.key})

@@ -1,0 +1,75 @@
+"""What must be there before the daemon starts, so that it starts fast and from the right place.
+
+KCL alone would wait for its tables ten seconds at a time, and 1 to 30 s at random before it lists the shards of an
+empty lease table. And it keeps no moment for a start at LATEST: what arrives before the first checkpoint would be lost
+at a restart. So the first leases are made here, by the rules of the polling source, with their moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from faust_kinesis.calls import Calls
+from faust_kinesis.errors import ConfigurationError
+from faust_kinesis.kcl_tables import CoordinationTables
+from faust_kinesis.lease_keeper import LeaseKeeper
+from faust_kinesis.leases import AT_TIMESTAMP, LATEST, Lease, LeaseTable
+from faust_kinesis.options import KinesisOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+log = logging.getLogger(__name__)
+
+_LONG_AGO = datetime.fromtimestamp(1, UTC)
+
+
+async def prepare(
+    keeper: LeaseKeeper, table: LeaseTable, coordination: CoordinationTables, options: KinesisOptions, calls: Calls
+) -> datetime | None:
+    """Wait for the stream, make tables and first leases, drop this worker's own leader lock.
+
+    Returns the moment that leases at AT_TIMESTAMP mean. Only while no daemon of this worker runs. Transient failures
+    are retried for as long as they last.
+
+    Raises ConfigurationError: a table is missing and none may be created.
+    Raises StreamGoneError: the stream was deleted meanwhile.
+    """
+    await keeper.prepare()
+    await _wait_for_tables(coordination, options, calls)
+    await keeper.sync()
+    for lease in keeper.leases.values():
+        if lease.checkpoint == LATEST:
+            await calls.until_answered(f"pin the lease of {lease.key}", table.pin_latest, lease)
+    if await calls.until_answered("release the leader's lock", coordination.release_leadership, options.worker_id):
+        log.info(
+            "Released the leader's lock that an earlier run of worker %s left behind",
+            options.worker_id,
+            extra={"action": "leader_lock_released", "worker_id": options.worker_id},
+        )
+    return moment_of(keeper.leases.values(), options)
+
+
+def moment_of(leases: Iterable[Lease], options: KinesisOptions) -> datetime | None:
+    """The one moment that KCL is told for all leases at AT_TIMESTAMP: the earliest, so that none starts too late.
+
+    None when nothing starts at a moment. A lease that tells none, made elsewhere, starts with the oldest record.
+    """
+    waiting = [lease for lease in leases if lease.checkpoint in {AT_TIMESTAMP, LATEST}]
+    if waiting:
+        return min(lease.start_at or _LONG_AGO for lease in waiting)
+    return options.start if isinstance(options.start, datetime) else None
+
+
+async def _wait_for_tables(coordination: CoordinationTables, options: KinesisOptions, calls: Calls) -> None:
+    for name, key in await calls.until_answered("find KCL's tables", coordination.missing):
+        if not options.lease_table_create:
+            raise ConfigurationError(f"table {name} of KCL does not exist, and lease_table_create is off")
+        await calls.until_answered(f"create table {name}", coordination.create, name, key)
+    while True:
+        if await calls.until_answered("find KCL's tables", coordination.are_active):
+            return
+        await asyncio.sleep(0.2)

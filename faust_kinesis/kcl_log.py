@@ -1,0 +1,71 @@
+"""KCL's log, as lines of ours.
+
+KCL's INFO is about every message and every look at a table, so it is our DEBUG, and is written only when that is on.
+WARN and ERROR keep their level, and lose it while the daemon is being stopped: it then complains of what it was told.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import deque
+
+log = logging.getLogger(__name__)
+
+_LONGEST = 600
+_LEVELS = {"ERROR": logging.ERROR, "WARN": logging.WARNING, "INFO": logging.DEBUG}
+_PAYLOAD = re.compile(r"(Cannot write message |unexpected line on STDOUT for shard [^:]*: ).*")
+"""What KCL says with a whole message or a child's line in it, which may hold records."""
+
+
+def logback_configuration() -> str:
+    """What makes KCL write one line a message: level, logger, shard and text, parted by tabs."""
+    text = f"%replace(%.-{_LONGEST}(%msg)){{'[\\r\\n\\t]+', ' '}}"
+    error = f"%replace(%.-{_LONGEST}(%ex{{3}})){{'[\\r\\n\\t]+', ' '}}"
+    return f"""<configuration>
+  <appender name="OUT" class="ch.qos.logback.core.ConsoleAppender">
+    <encoder><pattern>%level\\t%logger{{0}}\\t%X{{ShardId:--}}\\t{text} {error}%nopex%n</pattern></encoder>
+  </appender>
+  <logger name="software.amazon.kinesis.multilang.GetNextMessageTask" level="INFO"/>
+  <logger name="software.amazon.kinesis.multilang.LineReaderTask" level="WARN"/>
+  <root level="{"INFO" if log.isEnabledFor(logging.DEBUG) else "WARN"}"><appender-ref ref="OUT"/></root>
+</configuration>
+"""
+
+
+class DaemonLog:
+    """Passes the daemon's lines on, and remembers the last complaints, for the error that may follow."""
+
+    def __init__(self, stream: str, worker_id: str) -> None:
+        self._fields = {"stream": stream, "worker_id": worker_id}
+        self._complaints: deque[str] = deque(maxlen=3)
+        self.stopping = False
+
+    @property
+    def complaints(self) -> str:
+        """The last errors, newest last; "" when there were none."""
+        return " | ".join(self._complaints)
+
+    def hear(self, line: str) -> None:
+        """Take one line. A line in no form that is known (the JVM itself writes such) is a warning."""
+        level, _, rest = line.partition("\t")
+        parts = rest.split("\t", 2)
+        if level not in _LEVELS or len(parts) != 3:
+            logger, shard, text, number = "java", "-", line, logging.WARNING
+        else:
+            logger, shard, text = parts
+            number = _LEVELS[level]
+        text = _PAYLOAD.sub(r"\1(left out)", text.strip())[:_LONGEST]
+        if "unexpected line on STDOUT" in text:
+            number = logging.ERROR
+        if number >= logging.ERROR or logger == "java":
+            self._complaints.append(f"{logger}: {text}")
+        if self.stopping:
+            number = min(number, logging.INFO)
+        log.log(
+            number,
+            "KCL %s: %s",
+            logger,
+            text,
+            extra={"action": "kcl_said", "logger_of_kcl": logger, "shard": shard, **self._fields},
+        )

@@ -1,0 +1,45 @@
+"""What the MultiLangDaemon starts for each shard: a pipe of bytes to the worker's Unix socket.
+
+    python -I -S kcl_pipe.py SOCKET
+
+Standard library only and run by its path, so that it is up in some 20 ms. It ends when either side ends: the daemon
+takes the end of this process for a broken shard and ends too, and the worker hears the end of the connection.
+"""
+
+import os
+import signal
+import socket
+import sys
+import threading
+
+_CHUNK = 1 << 18
+
+
+def _to_daemon(connection: socket.socket) -> None:
+    try:
+        while chunk := connection.recv(_CHUNK):
+            view = memoryview(chunk)
+            while view:
+                view = view[os.write(1, view) :]
+    finally:
+        # The worker is gone, or is done with the shard: closing standard output tells the daemon.
+        os._exit(0)
+
+
+def main() -> None:
+    """Pump until an end. Raises OSError, into the daemon's log, when the worker does not listen."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # A signal to the whole process group must not take a shard away from a worker that is stopping in order.
+        signal.signal(number, signal.SIG_IGN)
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(sys.argv[1])
+    reader = threading.Thread(target=_to_daemon, args=(connection,))
+    reader.start()
+    while chunk := os.read(0, _CHUNK):
+        connection.sendall(chunk)
+    connection.shutdown(socket.SHUT_WR)
+    reader.join()
+
+
+if __name__ == "__main__":
+    main()
