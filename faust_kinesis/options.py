@@ -17,25 +17,37 @@ StartingPosition = Literal["trim-horizon", "latest"] | AwareDatetime
 """Where a shard without a checkpoint starts: its oldest record, its end, or a moment."""
 
 OWN_PROPERTIES: Mapping[str, str] = {
-    "applicationName": "the option application",
-    "tableName": "the option application",
-    "streamName": "the app's topic",
-    "streamArn": "the app's topic",
-    "executableName": "this package's own pipe",
-    "workerId": "the option worker_id",
-    "workerIdentifier": "the option worker_id",
-    "initialPositionInStream": "the option start",
-    "initialPositionInStreamExtended": "the option start",
-    "callProcessRecordsEvenForEmptyRecordList": "always on: it is when idle shards are checkpointed",
+    "applicationName": "the option application says it",
+    "tableName": "the option application says it",
+    "streamName": "the app's topic says it",
+    "streamArn": "the app's topic says it",
+    "executableName": "it is this package's own pipe",
+    "workerId": "the option worker_id says it",
+    "workerIdentifier": "the option worker_id says it",
+    "initialPositionInStream": "the option start says it",
+    "initialPositionInStreamExtended": "the option start says it",
+    "callProcessRecordsEvenForEmptyRecordList": "it is always true, since idle shards are checkpointed then",
 }
 """KCL properties that cannot be passed through, and what decides them."""
 
 
 def parse_properties(text: str) -> dict[str, str]:
-    """Read `name=value,name=value`, or a JSON object for values with commas.
+    """Read KCL properties from `name=value,name=value`, or from a JSON object for values with commas.
 
-    Raises ValueError: it is neither; the message says what is wrong.
+    Raises ValueError: it is neither, or a property is not to be passed through; the message says what is wrong.
     """
+    return refuse_own(_pairs(text))
+
+
+def refuse_own(properties: Mapping[str, str]) -> dict[str, str]:
+    """The properties. Raises ValueError: one is in OWN_PROPERTIES."""
+    taken = sorted(OWN_PROPERTIES.keys() & properties.keys())
+    if taken:
+        raise ValueError("; ".join(f"{name} cannot be passed to KCL: {OWN_PROPERTIES[name]}" for name in taken))
+    return dict(properties)
+
+
+def _pairs(text: str) -> dict[str, str]:
     if text.lstrip().startswith("{"):
         return {str(name): str(value) for name, value in json.loads(text).items()}
     found = {}
@@ -98,10 +110,7 @@ class KinesisOptions(BaseModel):
     @field_validator("kcl_properties")
     @classmethod
     def _not_ours(cls, given: Mapping[str, str]) -> Mapping[str, str]:
-        taken = sorted(OWN_PROPERTIES.keys() & given.keys())
-        if taken:
-            raise ValueError("; ".join(f"{name} is {OWN_PROPERTIES[name]}" for name in taken))
-        return given
+        return refuse_own(given)
 
     @field_validator("start")
     @classmethod

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from kinfold.audit import Finding, audit, disagreements
+from kinfold.consumer import Consumer
 from kinfold.disposable import delete_profile, disposable_profile
 from kinfold.environment import service_clients
 from kinfold.load import LoadPlan, run_load
@@ -51,6 +52,9 @@ def demo(
     events: Annotated[int, typer.Option(min=1, help="How many events to append.")] = 2000,
     writers: Annotated[int, typer.Option(min=1, max=64, help="How many clients race on the accounts.")] = 8,
     shards: Annotated[int, typer.Option(min=1, max=64, help="Shards of the stream.")] = 2,
+    consumer: Annotated[
+        Consumer, typer.Option(help="How the projector reads: by itself, or by Amazon's KCL (needs the kcl extra).")
+    ] = Consumer.polling,
     seed: Annotated[int, typer.Option(help="The same seed makes the same commands.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as one line of JSON, last.")] = False,
 ) -> None:
@@ -71,7 +75,9 @@ def demo(
         endpoint = endpoint_url.rstrip("/")
         profile = disposable_profile("demo-")
         clients = cleanup.enter_context(_disposable(endpoint, profile))
-        stack = cleanup.enter_context(Stack(endpoint, profile=profile, shards=shards, tell=_tell))
+        stack = cleanup.enter_context(
+            Stack(endpoint, profile=profile, shards=shards, env=consumer.environment, tell=_tell)
+        )
         store = EventStore(clients.dynamodb, Names(profile).events)
         outcome, findings = _run(stack, plan, store, BALANCE_SUMMARY.table(profile, 1))
     _print(outcome, findings)

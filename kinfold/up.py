@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Final, Self
 
 import typer
 
+from kinfold.consumer import Consumer
+
 if TYPE_CHECKING:
     from kinfold.stack import Stack
 
@@ -35,6 +37,9 @@ def up(
     ] = None,
     profile: Annotated[str, typer.Option(envvar="KINFOLD_PROFILE", help="Names the tables and the stream.")] = "local",
     shards: Annotated[int, typer.Option(min=1, max=10_000, help="Shards of a new stream.")] = 2,
+    consumer: Annotated[
+        Consumer, typer.Option(help="How the projector reads: by itself, or by Amazon's KCL (needs the kcl extra).")
+    ] = Consumer.polling,
     writer_port: Annotated[int, typer.Option(min=0, max=65535, help="The writer's port, 0 for a free one.")] = 8080,
     projector_port: Annotated[
         int, typer.Option(min=0, max=65535, help="The projector's port, 0 for a free one.")
@@ -73,6 +78,7 @@ def up(
             profile=profile,
             shards=shards,
             log_dir=log_dir,
+            env=consumer.environment,
             writer_port=writer_port,
             projector_port=projector_port,
             tell=_tell,

@@ -49,18 +49,40 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class TableSpec:
-    """A table on demand: its keys (name to wire type, partition key first) and whether it has a stream."""
+    """A table on demand: its keys (name to wire type, partition key first) and whether it has a stream.
+
+    ``index``: the name and the keys of a global index over these keys alone.
+    """
 
     name: str
     keys: tuple[tuple[str, str], ...]
     stream: bool = False
+    index: tuple[str, tuple[tuple[str, str], ...]] | None = None
 
     def key_schema(self) -> list[dict[str, str]]:
         """The key schema in DynamoDB's words."""
-        return [
-            {"AttributeName": name, "KeyType": kind}
-            for (name, _), kind in zip(self.keys, ("HASH", "RANGE"), strict=False)
-        ]
+        return _key_schema(self.keys)
+
+    def request(self) -> dict[str, Any]:
+        """What CreateTable is asked for."""
+        attributes = dict(self.keys) | dict(self.index[1] if self.index else ())
+        request: dict[str, Any] = {
+            "TableName": self.name,
+            "KeySchema": self.key_schema(),
+            "AttributeDefinitions": [
+                {"AttributeName": name, "AttributeType": kind} for name, kind in attributes.items()
+            ],
+            "BillingMode": "PAY_PER_REQUEST",
+        }
+        if self.stream:
+            request["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}
+        if self.index:
+            name, keys = self.index
+            projection = {"ProjectionType": "KEYS_ONLY"}
+            request["GlobalSecondaryIndexes"] = [
+                {"IndexName": name, "KeySchema": _key_schema(keys), "Projection": projection}
+            ]
+        return request
 
 
 def specs(names: Names) -> tuple[TableSpec, ...]:
@@ -72,24 +94,32 @@ def specs(names: Names) -> tuple[TableSpec, ...]:
     )
 
 
+def lease_specs(names: Names) -> tuple[TableSpec, ...]:
+    """The projector's leases, and what Amazon's KCL keeps beside them, in the shape that KCL 3 gives them.
+
+    Each of them is created at its first use if it is missing; made beforehand, they save KCL's waits.
+    """
+    return (
+        TableSpec(
+            names.leases,
+            (("leaseKey", "S"),),
+            index=("LeaseOwnerToLeaseKeyIndex", (("leaseOwner", "S"), ("leaseKey", "S"))),
+        ),
+        TableSpec(f"{names.leases}-CoordinatorState", (("key", "S"),)),
+        TableSpec(f"{names.leases}-WorkerMetricStats", (("wid", "S"),)),
+    )
+
+
 def ensure_table(dynamodb: "DynamoDBClient", spec: TableSpec) -> bool:
     """Create the table unless it is there, and wait until it is ACTIVE. Safe to repeat and to race.
 
     Returns whether it was created. Raises ResourceError when a table of that name has other keys, or no NEW_IMAGE
     stream where one is needed, or does not become ACTIVE.
     """
-    request: dict[str, Any] = {
-        "TableName": spec.name,
-        "KeySchema": spec.key_schema(),
-        "AttributeDefinitions": [{"AttributeName": name, "AttributeType": kind} for name, kind in spec.keys],
-        "BillingMode": "PAY_PER_REQUEST",
-    }
-    if spec.stream:
-        request["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}
     created = True
     with aws_errors(f"creating table {spec.name}"):
         try:
-            dynamodb.create_table(**request)
+            dynamodb.create_table(**spec.request())
         except ClientError as error:
             if error_code(error) != "ResourceInUseException":
                 raise
@@ -102,6 +132,10 @@ def ensure_table(dynamodb: "DynamoDBClient", spec: TableSpec) -> bool:
         raise ResourceError(f"table {spec.name} did not become ACTIVE in {TABLE_TIMEOUT} s: {error}") from error
     _check_shape(dynamodb, spec)
     return created
+
+
+def _key_schema(keys: tuple[tuple[str, str], ...]) -> list[dict[str, str]]:
+    return [{"AttributeName": name, "KeyType": kind} for (name, _), kind in zip(keys, ("HASH", "RANGE"), strict=False)]
 
 
 def _check_shape(dynamodb: "DynamoDBClient", spec: TableSpec) -> None:

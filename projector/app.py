@@ -8,7 +8,7 @@ from typing import Any
 import faust
 
 from faust_kinesis.agents import batch_topic
-from faust_kinesis.options import KinesisOptions
+from faust_kinesis.options import KinesisOptions, parse_properties
 from faust_kinesis.records import RecordBatch
 from faust_kinesis.transport import configure
 from ledger.aws import Clients
@@ -82,4 +82,9 @@ def _options(settings: ProjectorSettings, names: Names) -> KinesisOptions:
         batch_size=settings.batch_size,
         poll_interval=settings.poll_interval,
         failover_time=settings.failover_time,
+        consumer=settings.consumer,
+        batch_timeout=settings.batch_timeout,
+        daemon_timeout=settings.daemon_timeout,
+        java_heap_mb=settings.java_heap_mb,
+        kcl_properties=parse_properties(settings.kcl_properties),
     )

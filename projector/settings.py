@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, field_validator
 
+from faust_kinesis.options import parse_properties
 from ledger.settings import GuardedSettings
 
 
@@ -28,4 +29,23 @@ class ProjectorSettings(GuardedSettings):
     storm_limit: int = Field(
         100, ge=1, description="accounts halted in a minute above which the worker stops: a bad deploy, not bad events"
     )
+    consumer: Literal["polling", "kcl"] = Field(
+        "polling", description="polling: one process reads every shard; kcl: Amazon's KCL shares them among workers"
+    )
+    batch_timeout: float = Field(
+        300, ge=1, description="kcl: seconds for which batches may wait with none done, then the worker ends"
+    )
+    daemon_timeout: float = Field(
+        60, ge=10, description="kcl: seconds without a sign of life of the Java process, then the worker ends"
+    )
+    java_heap_mb: int = Field(256, ge=64, description="kcl: the cap on the Java process's heap, in MB")
+    kcl_properties: str = Field(
+        "", description="kcl: properties of Amazon's MultiLangDaemon: name=value,name=value or a JSON object"
+    )
     write_concurrency: int = Field(4, ge=1, le=64, description="bulk writes under way at once")
+
+    @field_validator("kcl_properties")
+    @classmethod
+    def _are_properties(cls, value: str) -> str:
+        parse_properties(value)
+        return value

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from ledger.aws import Clients, aws_errors, error_code
-from ledger.tables import Names, ensure_table, specs
+from ledger.tables import Names, TableSpec, ensure_table, lease_specs, specs
 from stream_bridge.destination import DestinationState, NativeDestination, describe_destinations
 from stream_bridge.patience import Patience
 from stream_bridge.stream import Capacity, StreamState, check_place, describe_stream, ensure_stream
@@ -62,7 +62,7 @@ def ensure(
             account = clients.sts.get_caller_identity()["Account"]
         check_place(stream_arn, name=names.stream, account=account, region=region)
     created = []
-    for spec in specs(names):
+    for spec in _all_specs(names):
         patience.tell(f"table {spec.name} ...")
         if ensure_table(clients.dynamodb, spec):
             created.append(f"table {spec.name}")
@@ -110,8 +110,12 @@ def status(clients: Clients, names: Names) -> BridgeReport:
     )
 
 
+def _all_specs(names: Names) -> tuple[TableSpec, ...]:
+    return specs(names) + lease_specs(names)
+
+
 def _table_statuses(dynamodb: "DynamoDBClient", names: Names) -> dict[str, str]:
-    return {spec.name: _table_status(dynamodb, spec.name) for spec in specs(names)}
+    return {spec.name: _table_status(dynamodb, spec.name) for spec in _all_specs(names)}
 
 
 def _table_status(dynamodb: "DynamoDBClient", table: str) -> str:
