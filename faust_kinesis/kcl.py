@@ -29,7 +29,7 @@ from faust_kinesis.errors import DaemonError, FaustKinesisError, LeaseLostError,
 from faust_kinesis.kcl_daemon import Daemon
 from faust_kinesis.kcl_launch import prepare
 from faust_kinesis.kcl_log import DaemonLog
-from faust_kinesis.kcl_properties import Place, daemon_properties
+from faust_kinesis.kcl_properties import Place, daemon_properties, jvm_options
 from faust_kinesis.kcl_session import Session
 from faust_kinesis.kcl_tables import CoordinationTables
 from faust_kinesis.kcl_vigil import Vigil
@@ -51,6 +51,7 @@ _LONGEST_MESSAGE = 1 << 26
 """GetRecords gives at most 10 MiB, which base64 and JSON make half as much again; KPL's small records more."""
 _THREADS = 4
 _TICK = 1.0
+_HANDED_OVER_POLL = 0.05
 
 
 class KclSource:
@@ -74,7 +75,7 @@ class KclSource:
         self._stream = stream
         self._options = options
         self._kinesis = kinesis
-        self._dynamodb = dynamodb
+        self._place = Place(kinesis.meta.region_name, kinesis.meta.endpoint_url, dynamodb.meta.endpoint_url)
         self._table = LeaseTable(dynamodb, options.application)
         self._coordination = CoordinationTables(dynamodb, options.application)
         self._child = child
@@ -114,7 +115,11 @@ class KclSource:
             session.stop_handing_out()
 
     async def stop(self) -> None:
-        """See `ShardSource.stop`. Java makes the last checkpoints; what leases it leaves are then released here."""
+        """See `ShardSource.stop`.
+
+        Java makes the last checkpoints, shard by shard. Then it is killed and its leases are released here: by itself
+        it would end only when they have expired, and leave its name on them.
+        """
         self.stop_fetching()
         main, self._main, self._stopping = self._main, None, True
         if main is None:
@@ -125,6 +130,8 @@ class KclSource:
                     self._daemon.terminate()
                     for session in self._sessions:
                         session.close()
+                    await self._handed_over(main)
+                    self._daemon.kill()
                     await asyncio.wait({main})
                     await self._give_back()
         except TimeoutError:
@@ -196,7 +203,7 @@ class KclSource:
 
     async def _run_daemon(self) -> None:
         words = DaemonLog(self._stream, self._options.worker_id)
-        daemon = Daemon(words, self._options.java_heap_mb, self._child)
+        daemon = Daemon(words, self._options.java_heap_mb, jvm=jvm_options(self._place), child=self._child)
         server: asyncio.Server | None = None
         try:
             moment = await self._prepare()
@@ -222,13 +229,8 @@ class KclSource:
         return moment
 
     def _properties(self, daemon: Daemon, moment: datetime | None) -> dict[str, str]:
-        place = Place(
-            region=self._kinesis.meta.region_name,
-            kinesis_endpoint=self._kinesis.meta.endpoint_url,
-            dynamodb_endpoint=self._dynamodb.meta.endpoint_url,
-        )
         return daemon_properties(
-            self._options, stream=self._stream, place=place, started_at=moment, executable=daemon.executable
+            self._options, stream=self._stream, place=self._place, started_at=moment, executable=daemon.executable
         )
 
     async def _watch(self, daemon: Daemon, words: DaemonLog) -> None:
@@ -335,6 +337,13 @@ class KclSource:
         main.cancel()
         await asyncio.gather(main, return_exceptions=True)
         self._calls.close()
+
+    async def _handed_over(self, main: asyncio.Task[None]) -> None:
+        """Wait until every shard has had its last checkpoint, or the daemon has ended."""
+        while True:
+            if main.done() or not any(session.shard_id and not session.over for session in self._sessions):
+                return
+            await asyncio.sleep(_HANDED_OVER_POLL)
 
     async def _give_back(self) -> None:
         """Release what KCL left under this worker's name. Only after the daemon's end."""

@@ -61,11 +61,14 @@ class Daemon:
     Raises ConfigurationError at construction when Java or the jars are missing.
     """
 
-    def __init__(self, log: DaemonLog, heap_mb: int, child: Sequence[str] | None = None) -> None:
-        """`child` is run in place of the pipe, with the socket's path as its last argument."""
+    def __init__(
+        self, log: DaemonLog, heap_mb: int, *, jvm: Sequence[str] = (), child: Sequence[str] | None = None
+    ) -> None:
+        """`jvm`: more of Java's own options. `child` is run in place of the pipe, with the socket's path after it."""
         self._java, self._jars = find_java(), find_jars()
         self._log = log
         self._heap_mb = heap_mb
+        self._jvm = jvm
         self._child = child or (sys.executable, "-I", "-S", kcl_pipe.__file__)
         self._home = _make_home()
         self._process: subprocess.Popen[str] | None = None
@@ -133,6 +136,7 @@ class Daemon:
             "-XX:-UsePerfData",
             "-Dfile.encoding=UTF-8",
             f"-Djava.io.tmpdir={self._home}",
+            *self._jvm,
             "-cp",
             f"{self._jars}{os.sep}*",
             _MAIN,

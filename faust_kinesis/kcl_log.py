@@ -1,18 +1,24 @@
 """KCL's log, as lines of ours.
 
 KCL's INFO is about every message and every look at a table, so it is our DEBUG, and is written only when that is on.
-WARN and ERROR keep their level, and lose it while the daemon is being stopped: it then complains of what it was told.
+WARN and ERROR keep their level, but not while the daemon is being stopped: it then complains of what it was told. Of one
+that comes again and again, the 1st, 4th, 8th, 16th ... are written at that level, and all at DEBUG.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections import deque
+from collections import Counter, deque
+
+from faust_kinesis.retries import should_log
 
 log = logging.getLogger(__name__)
 
 _LONGEST = 600
+_ENOUGH = 40
+"""Letters of a message that make it the same as an earlier one."""
+_MOST_KINDS = 1000
 _LEVELS = {"ERROR": logging.ERROR, "WARN": logging.WARNING, "INFO": logging.DEBUG}
 _PAYLOAD = re.compile(r"(Cannot write message |unexpected line on STDOUT for shard [^:]*: ).*")
 """What KCL says with a whole message or a child's line in it, which may hold records."""
@@ -39,6 +45,7 @@ class DaemonLog:
     def __init__(self, stream: str, worker_id: str) -> None:
         self._fields = {"stream": stream, "worker_id": worker_id}
         self._complaints: deque[str] = deque(maxlen=3)
+        self._said: Counter[str] = Counter()
         self.stopping = False
 
     @property
@@ -62,6 +69,8 @@ class DaemonLog:
             self._complaints.append(f"{logger}: {text}")
         if self.stopping:
             number = min(number, logging.INFO)
+        elif number >= logging.WARNING and not self._is_news(f"{logger} {text[:_ENOUGH]}"):
+            number = logging.DEBUG
         log.log(
             number,
             "KCL %s: %s",
@@ -69,3 +78,9 @@ class DaemonLog:
             text,
             extra={"action": "kcl_said", "logger_of_kcl": logger, "shard": shard, **self._fields},
         )
+
+    def _is_news(self, kind: str) -> bool:
+        if len(self._said) > _MOST_KINDS:
+            self._said.clear()
+        self._said[kind] += 1
+        return should_log(self._said[kind])

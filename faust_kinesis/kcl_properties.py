@@ -87,6 +87,11 @@ def daemon_properties(
     return {**properties, **options.kcl_properties}
 
 
+def jvm_options(place: Place) -> tuple[str, ...]:
+    """Options of Java itself. Emulators read plain JSON best: MiniStack knows no moment that is written in CBOR."""
+    return () if place.is_aws else ("-Daws.cborEnabled=false",)
+
+
 def render(properties: Mapping[str, str]) -> str:
     """The text of a Java properties file, in ASCII."""
     return "".join(f"{_escape(name, key=True)}={_escape(value)}\n" for name, value in properties.items())

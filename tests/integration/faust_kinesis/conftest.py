@@ -90,8 +90,21 @@ class MakeSource(Protocol):
 
 
 @pytest.fixture(params=["polling", "kcl"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """The source under test."""
+    return str(request.param)
+
+
+@pytest.fixture
+def only_polling(kind: str) -> None:
+    """For what the polling source promises of its own, and KCL does not."""
+    if kind != "polling":
+        pytest.skip("about the polling source's own leases")
+
+
+@pytest.fixture
 async def make_source(
-    request: pytest.FixtureRequest,
+    kind: str,
     kinesis: "KinesisClient",
     dynamodb: "DynamoDBClient",
     stream: Stream,
@@ -103,8 +116,8 @@ async def make_source(
     async def make(worker_id: str = "w1", **options: Any) -> ShardSource:
         quick = {"poll_interval": 0.2, "checkpoint_interval": 0.0, "failover_time": 2.0, "shard_sync_interval": 2.0}
         every = KinesisOptions(application=application, worker_id=worker_id, **{**quick, **options})
-        kind = KclSource if request.param == "kcl" else PollingSource
-        source = kind(stream.name, every, kinesis=kinesis, dynamodb=dynamodb)
+        source_type = KclSource if kind == "kcl" else PollingSource
+        source = source_type(stream.name, every, kinesis=kinesis, dynamodb=dynamodb)
         made.append(source)
         await source.start()
         return source

@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from faust_kinesis.errors import LeasesHeldError
+from faust_kinesis.kcl_tables import CoordinationTables
 from faust_kinesis.leases import AT_TIMESTAMP, LATEST, TRIM_HORIZON, Lease, LeaseTable
 from faust_kinesis.options import StartingPosition
 from faust_kinesis.progress import SHARD_END
@@ -32,7 +33,7 @@ def texts(*batches: RecordBatch) -> list[str]:
     return [record.data.decode() for batch in batches for record in batch.records]
 
 
-async def take(source: ShardSource, records: int, *, complete: bool = True, within: float = 20.0) -> list[RecordBatch]:
+async def take(source: ShardSource, records: int, *, complete: bool = True, within: float = 45.0) -> list[RecordBatch]:
     """Batches until there are that many records."""
     batches: list[RecordBatch] = []
     deadline = time.monotonic() + within
@@ -52,7 +53,7 @@ async def nothing(source: ShardSource, seconds: float = 1.0) -> None:
         assert await source.next_batch(0.2) is None
 
 
-async def until(true: Callable[[], bool], within: float = 15.0) -> None:
+async def until(true: Callable[[], bool], within: float = 45.0) -> None:
     deadline = time.monotonic() + within
     while not await asyncio.to_thread(true):
         assert time.monotonic() < deadline
@@ -120,7 +121,9 @@ async def test_a_stop_checkpoints_and_releases_and_the_next_goes_on(
     assert texts(*await take(again, 1)) == ["3"]
 
 
-async def test_an_abort_leaves_everything_as_it_is(stream: Stream, make_source: MakeSource, lease: GetLease) -> None:
+async def test_an_abort_leaves_everything_as_it_is(
+    stream: Stream, make_source: MakeSource, lease: GetLease, kind: str
+) -> None:
     stream.create(1)
     stream.put("1", key="k")
     source = await make_source(checkpoint_interval=60.0)
@@ -132,7 +135,7 @@ async def test_an_abort_leaves_everything_as_it_is(stream: Stream, make_source: 
     again = await make_source()  # its own lease: at once
     started = time.monotonic()
     assert texts(*await take(again, 1)) == ["1"]
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < (15.0 if kind == "kcl" else 2.0)
 
 
 async def test_stop_fetching_hands_out_nothing_more_and_still_checkpoints(
@@ -158,7 +161,8 @@ async def test_latest_starts_at_the_end_and_restarts_without_a_gap(
     source = await make_source(start="latest")
     await until(lambda: bool(source.status()) and source.status()[0].last_polled_at is not None)
     await source.stop()
-    assert lease(stream.shard_ids()[0]).checkpoint == LATEST
+    # KCL would start anew at LATEST, so it is given the moment instead.
+    assert lease(stream.shard_ids()[0]).checkpoint in {LATEST, AT_TIMESTAMP}
     stream.put("meanwhile", key="k")
     again = await make_source(start="latest")
     stream.put("after", key="k")
@@ -230,7 +234,12 @@ async def test_the_child_of_a_merge_waits_for_both_parents(
 
 
 async def test_another_worker_takes_over_what_a_dead_one_left(
-    stream: Stream, make_source: MakeSource, lease: GetLease
+    stream: Stream,
+    make_source: MakeSource,
+    lease: GetLease,
+    kind: str,
+    dynamodb: "DynamoDBClient",
+    application: str,
 ) -> None:
     stream.create(1)
     stream.put("1", "2", key="k")
@@ -240,6 +249,8 @@ async def test_another_worker_takes_over_what_a_dead_one_left(
     standby = await make_source(worker_id="w2")
     await nothing(standby, 4.0)  # longer than the failover time: renewals keep it away
     await dead.abort()
+    if kind == "kcl":  # the dead leader's lock would last two minutes
+        assert await asyncio.to_thread(CoordinationTables(dynamodb, application).release_leadership, "w1")
     assert texts(*await take(standby, 1)) == ["2"]
     assert lease(first.shard_id).owner == "w2"
 
@@ -265,6 +276,7 @@ async def test_a_lost_lease_is_not_checkpointed_and_its_shard_stops(
     assert source.failure is None
 
 
+@pytest.mark.usefixtures("only_polling")
 async def test_of_two_processes_with_one_worker_id_the_newer_reads(
     stream: Stream, make_source: MakeSource, lease: GetLease, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -280,6 +292,7 @@ async def test_of_two_processes_with_one_worker_id_the_newer_reads(
     assert len(lost) == 1
 
 
+@pytest.mark.usefixtures("only_polling")
 async def test_a_lease_write_whose_answer_was_lost_is_not_taken_for_a_lost_lease(
     stream: Stream, make_source: MakeSource, lease: GetLease, dynamodb: "DynamoDBClient"
 ) -> None:
@@ -302,6 +315,7 @@ async def test_a_lease_write_whose_answer_was_lost_is_not_taken_for_a_lost_lease
     assert next(lose, None) is None
 
 
+@pytest.mark.usefixtures("only_polling")
 async def test_what_others_keep_in_a_lease_stays(
     stream: Stream, make_source: MakeSource, lease: GetLease, dynamodb: "DynamoDBClient", application: str
 ) -> None:
@@ -337,6 +351,7 @@ async def test_a_stream_that_is_not_there_yet_is_waited_for(
     assert texts(*await take(source, 1)) == ["1"]
 
 
+@pytest.mark.usefixtures("only_polling")
 async def test_leases_are_reset_only_when_nobody_has_them(
     stream: Stream, make_source: MakeSource, kinesis: "KinesisClient", dynamodb: "DynamoDBClient", application: str
 ) -> None:
