@@ -79,6 +79,7 @@ class KclSource:
         self._table = LeaseTable(dynamodb, options.application)
         self._coordination = CoordinationTables(dynamodb, options.application)
         self._child = child
+        self._words = DaemonLog(stream, options.worker_id)
         self._leases: Mapping[str, Lease] = {}
         self._sessions: dict[Session, asyncio.Task[None]] = {}
         self._ready: deque[tuple[Session, RecordBatch]] = deque()
@@ -202,8 +203,7 @@ class KclSource:
             self._fail(error, f"read stream {self._stream} with KCL")
 
     async def _run_daemon(self) -> None:
-        words = DaemonLog(self._stream, self._options.worker_id)
-        daemon = Daemon(words, self._options.java_heap_mb, jvm=jvm_options(self._place), child=self._child)
+        daemon = Daemon(self._words, self._options.java_heap_mb, jvm=jvm_options(self._place), child=self._child)
         server: asyncio.Server | None = None
         try:
             moment = await self._prepare()
@@ -211,7 +211,7 @@ class KclSource:
             daemon.start(self._properties(daemon, moment))
             self._daemon = daemon
             self._vigil.daemon_started(time.monotonic())
-            await self._watch(daemon, words)
+            await self._watch(daemon)
         finally:
             await asyncio.shield(self._clean_up(daemon, server))
 
@@ -233,7 +233,7 @@ class KclSource:
             self._options, stream=self._stream, place=self._place, started_at=moment, executable=daemon.executable
         )
 
-    async def _watch(self, daemon: Daemon, words: DaemonLog) -> None:
+    async def _watch(self, daemon: Daemon) -> None:
         """Wait for the daemon's end. Raises DaemonError, AgentHungError, StreamGoneError unless it was asked to end."""
         looking = asyncio.create_task(self._look_around())
         watching = asyncio.create_task(self._check_signs())
@@ -244,8 +244,7 @@ class KclSource:
                 if task.done():
                     task.result()
             if not self._stopping:
-                said = f"; it said: {words.complaints}" if words.complaints else ""
-                raise DaemonError(f"KCL's daemon ended with exit code {daemon.ended.result()}{said}")
+                raise DaemonError(f"KCL's daemon ended with exit code {daemon.ended.result()}")
         finally:
             faulthandler.cancel_dump_traceback_later()
             looking.cancel()
@@ -285,6 +284,8 @@ class KclSource:
     def _fail(self, error: Exception, action: str) -> None:
         if self._stopping:
             return  # a daemon that is being ended breaks what it has
+        if isinstance(error, DaemonError) and self._words.complaints:
+            error = DaemonError(f"{error}; KCL said: {self._words.complaints}")
         self._failure = self._failure or typed(error, action)
         self.stop_fetching()
         self._wake_reader.set()

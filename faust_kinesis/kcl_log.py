@@ -1,8 +1,8 @@
 """KCL's log, as lines of ours.
 
 KCL's INFO is about every message and every look at a table, so it is our DEBUG, and is written only when that is on.
-WARN and ERROR keep their level, but not while the daemon is being stopped: it then complains of what it was told. Of one
-that comes again and again, the 1st, 4th, 8th, 16th ... are written at that level, and all at DEBUG.
+WARN and ERROR keep their level, but not while the daemon is being stopped: it then complains of what it was told. Of
+one that comes again and again, the 1st, 4th, 8th, 16th ... keep it, and the others are DEBUG.
 """
 
 from __future__ import annotations

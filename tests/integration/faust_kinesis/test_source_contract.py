@@ -60,6 +60,11 @@ async def until(true: Callable[[], bool], within: float = 45.0) -> None:
         await asyncio.sleep(0.1)
 
 
+def skip_where_kcl_learns_of_no_children(kind: str, *, keeps_parents: bool) -> None:
+    if kind == "kcl" and not keeps_parents:
+        pytest.skip("the endpoint drops a split shard at once, and with it the end that tells KCL of its children")
+
+
 async def test_every_record_comes_and_in_its_shards_order(stream: Stream, make_source: MakeSource) -> None:
     stream.create(2)
     sent = stream.put_many(1500)
@@ -186,8 +191,9 @@ async def test_a_time_starts_there(stream: Stream, make_source: MakeSource, leas
 
 
 async def test_children_of_a_split_come_after_their_parent(
-    stream: Stream, make_source: MakeSource, keeps_parents: bool
+    stream: Stream, make_source: MakeSource, keeps_parents: bool, kind: str
 ) -> None:
+    skip_where_kcl_learns_of_no_children(kind, keeps_parents=keeps_parents)
     stream.create(1)
     (parent,) = stream.shard_ids()
     source = await make_source(start="latest")
@@ -209,8 +215,9 @@ async def test_children_of_a_split_come_after_their_parent(
 
 
 async def test_the_child_of_a_merge_waits_for_both_parents(
-    stream: Stream, make_source: MakeSource, lease: GetLease, keeps_parents: bool
+    stream: Stream, make_source: MakeSource, lease: GetLease, keeps_parents: bool, kind: str
 ) -> None:
+    skip_where_kcl_learns_of_no_children(kind, keeps_parents=keeps_parents)
     stream.create(2)
     left, right = sorted(stream.shard_ids())
     source = await make_source()
