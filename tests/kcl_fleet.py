@@ -1,0 +1,85 @@
+"""Projectors on KCL, several at once: for the acceptance tests and for `bench/kcl_takeover.py`."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from faust_kinesis.leases import LeaseTable
+from kinfold.child import spawn, stop
+from kinfold.environment import service_environment
+from kinfold.ports import free_port
+from kinfold.service import Service
+from ledger.aws import Clients
+from ledger.tables import Names
+
+
+class Fleet:
+    """Projectors by worker id on one endpoint and profile. All are stopped in the end.
+
+    KCL spreads shards by what they carry, so let something flow before a second worker is to get its share.
+    """
+
+    def __init__(
+        self, clients: Clients, profile: str, logs: Path, *, shards: int, env: Mapping[str, str] | None = None
+    ) -> None:
+        self.names = Names(profile)
+        self.workers: dict[str, Service] = {}
+        self._clients = clients
+        self._env = service_environment(clients.endpoint, profile, {"KINFOLD_CONSUMER": "kcl", **(env or {})})
+        self._logs = logs
+        self._shards = shards
+        self._leases = LeaseTable(clients.dynamodb, self.names.leases)
+        self._started: list[Service] = []
+
+    def __enter__(self) -> Self:
+        log = self._logs / "bridge.log"
+        ensure = spawn("kinfold", ["bridge", "ensure", "--shards", str(self._shards)], env=self._env, log=log)
+        ensure.wait(120)
+        assert stop(ensure, 1) == 0, log.read_text()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for service in reversed(self._started):
+            service.stop()
+
+    def start(self, worker_id: str) -> Service:
+        """Start a projector, and do not wait for it."""
+        port = free_port()
+        service = Service(
+            f"projector {worker_id}",
+            ["projector", "run", "--port", str(port)],
+            url=f"http://127.0.0.1:{port}",
+            env={**self._env, "KINFOLD_WORKER_ID": worker_id},
+            log=self._logs / f"projector-{worker_id}-{len(self._started)}.log",
+        )
+        self._started.append(service)
+        self.workers[worker_id] = service
+        return service
+
+    def owners(self) -> Counter[str]:
+        """How many shards each worker has."""
+        return Counter(lease.owner for lease in self._leases.scan().values() if lease.owner and not lease.ended)
+
+    def leader(self) -> str:
+        """The worker whose KCL assigns the leases."""
+        row = self._clients.dynamodb.get_item(
+            TableName=f"{self.names.leases}-CoordinatorState", Key={"key": {"S": "Leader"}}, ConsistentRead=True
+        )
+        return row["Item"]["ownerName"]["S"]
+
+    def wait_for(self, owners: Mapping[str, int], within: float) -> float:
+        """Wait until the leases are spread so; how many seconds it took."""
+        return self.wait_until(lambda: self.owners() == Counter(owners), within, f"{owners}")
+
+    def wait_until(self, true: Callable[[], bool], within: float, what: str) -> float:
+        """Wait for anything; how many seconds it took."""
+        started = time.monotonic()
+        while not true():
+            assert time.monotonic() - started < within, f"not {what} within {within} s, but {dict(self.owners())}"
+            time.sleep(0.2)
+        return time.monotonic() - started
