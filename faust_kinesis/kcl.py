@@ -19,6 +19,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -155,9 +156,14 @@ class KclSource:
 
     def status(self) -> list[ShardStatus]:
         """See `ShardSource.status`. Shards of other workers are as the lease table last showed them."""
-        mine = {session.shard_id: session.status() for session in list(self._sessions) if not session.over}
+        counters = {lease.key: lease.counter for lease in self._leases.values()}
+        mine = {
+            session.shard_id: replace(session.status(), lease_counter=counters.get(session.shard_id, 0))
+            for session in list(self._sessions)
+            if session.shard_id and not session.over
+        }
         others = [
-            ShardStatus(lease.key, lease.owner, lease.checkpoint, None, None, 0, lease.ended)
+            ShardStatus(lease.key, lease.owner, lease.checkpoint, None, None, 0, lease.ended, lease.counter)
             for lease in self._leases.values()
             if lease.key not in mine
         ]

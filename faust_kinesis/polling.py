@@ -124,7 +124,7 @@ class PollingSource:
         runners = dict(self._runners)
         leases = list(self._keeper.leases.values()) if self._keeper else []
         others = [
-            ShardStatus(lease.key, lease.owner, lease.checkpoint, None, None, 0, lease.ended)
+            ShardStatus(lease.key, lease.owner, lease.checkpoint, None, None, 0, lease.ended, lease.counter)
             for lease in leases
             if lease.key not in runners
         ]

@@ -110,6 +110,7 @@ class ShardRunner:
             last_polled_at=self._polled_at,
             pending_batches=self.progress.pending,
             ended=self.lease.ended,
+            lease_counter=self.lease.counter,
         )
 
     async def _read(self) -> None:

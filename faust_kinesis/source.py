@@ -12,7 +12,10 @@ from faust_kinesis.records import RecordBatch
 
 @dataclass(frozen=True, slots=True)
 class ShardStatus:
-    """A shard as this worker last saw it. `last_polled_at` is UTC; None where this worker does not read the shard."""
+    """A shard as this worker last saw it. `last_polled_at` is UTC; None where this worker does not read the shard.
+
+    `lease_counter` rises with every renewal and checkpoint; one that stands still has an owner that is dead.
+    """
 
     shard_id: str
     owner: str | None
@@ -21,6 +24,7 @@ class ShardStatus:
     last_polled_at: datetime | None
     pending_batches: int
     ended: bool
+    lease_counter: int = 0
 
 
 class ShardSource(Protocol):

@@ -1,6 +1,10 @@
 """What the projector counts, for Prometheus."""
 
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from faust_kinesis.source import ShardStatus
 
 
 class Metrics:
@@ -36,6 +40,26 @@ class Metrics:
             ["shard"],
             registry=self.registry,
         )
+        self.leases_held = Gauge(
+            "kinfold_projector_leases_held", "shards that this worker reads", registry=self.registry
+        )
+        self.lease_counter = Gauge(
+            "kinfold_projector_lease_counter",
+            "writes to the lease of a shard that this worker reads: it rises with every renewal and checkpoint",
+            ["shard"],
+            registry=self.registry,
+        )
+
+    def show(self, shards: Iterable[ShardStatus]) -> None:
+        """Take over how the shards stand; those that this worker no longer reads disappear."""
+        held = [shard for shard in shards if shard.last_polled_at is not None and not shard.ended]
+        self.leases_held.set(len(held))
+        self.millis_behind_latest.clear()
+        self.lease_counter.clear()
+        for shard in held:
+            self.lease_counter.labels(shard.shard_id).set(shard.lease_counter)
+            if shard.millis_behind_latest is not None:
+                self.millis_behind_latest.labels(shard.shard_id).set(shard.millis_behind_latest)
 
 
 class Figures:

@@ -54,10 +54,8 @@ def mount_views(app: faust.App, handler: BatchHandler, metrics: Metrics, gauges:
 
         async def get(self, _request: Request) -> Response:
             shards = status()
+            metrics.show(shards)
             await asyncio.to_thread(gauges.refresh, shards)
-            for shard in shards:
-                if shard.millis_behind_latest is not None:
-                    metrics.millis_behind_latest.labels(shard.shard_id).set(shard.millis_behind_latest)
             return Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 

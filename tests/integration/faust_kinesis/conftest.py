@@ -1,7 +1,13 @@
 """A stream and a lease table of each test's own, and sources that are ended after it."""
 
+import queue
+import signal
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
@@ -11,10 +17,14 @@ from faust_kinesis.leases import Lease, LeaseTable
 from faust_kinesis.options import KinesisOptions
 from faust_kinesis.polling import PollingSource
 from faust_kinesis.source import ShardSource
+from kinfold.local_aws import REGION
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kinesis import KinesisClient
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
 
 
 class Stream:
@@ -136,3 +146,60 @@ def keeps_parents(kinesis: "KinesisClient", profile: str) -> Iterator[bool]:
     probe.split(parent)
     yield parent in probe.shard_ids()
     kinesis.delete_stream(StreamName=probe.name)
+
+
+class Worker:
+    """A worker process and what it says."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+        self.said: list[str] = []
+        self._lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def hear(self, start: str, times: int = 1, within: float = 30.0) -> list[str]:
+        """Wait until that many lines with that start were said."""
+        deadline = time.monotonic() + within
+        while len(found := [line for line in self.said if line.startswith(start)]) < times:
+            try:
+                self.said.append(self._lines.get(timeout=max(0.01, deadline - time.monotonic())))
+            except queue.Empty:
+                raise AssertionError(
+                    f"no {times} x {start!r} within {within} s, but:\n" + "\n".join(self.said)
+                ) from None
+        return found
+
+    def stop(self, within: float) -> int:
+        """SIGTERM; the exit code, if it comes in time."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(within)
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line.rstrip())
+
+
+@pytest.fixture
+def run_worker(
+    stream: Stream, application: str, child_env: dict[str, str], tmp_path: Path
+) -> Iterator[Callable[[str], Worker]]:
+    workers: list[Worker] = []
+
+    def run(mode: str) -> Worker:
+        process = subprocess.Popen(
+            [sys.executable, str(HERE / "worker_app.py"), stream.name, application, mode, str(tmp_path)],
+            env=child_env | {"PYTHONPATH": str(ROOT), "AWS_DEFAULT_REGION": REGION},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        workers.append(Worker(process))
+        return workers[-1]
+
+    yield run
+    for worker in workers:
+        worker.process.kill()
+        worker.process.wait()
+        if worker.process.stdout:
+            worker.process.stdout.close()

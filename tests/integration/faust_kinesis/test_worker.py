@@ -1,82 +1,16 @@
 """The transport in real Faust workers: processes, signals, exit codes."""
 
-import queue
-import signal
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from faust_kinesis.leases import TRIM_HORIZON, Lease
-from kinfold.local_aws import REGION
-from tests.integration.faust_kinesis.conftest import Stream
+from tests.integration.faust_kinesis.conftest import Stream, Worker
 
 pytestmark = pytest.mark.integration
 
 GetLease = Callable[[str], Lease]
-HERE = Path(__file__).parent
-ROOT = HERE.parents[2]
-
-
-class Worker:
-    """A worker process and what it says."""
-
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self.process = process
-        self.said: list[str] = []
-        self._lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._listen, daemon=True).start()
-
-    def hear(self, start: str, times: int = 1, within: float = 30.0) -> list[str]:
-        """Wait until that many lines with that start were said."""
-        deadline = time.monotonic() + within
-        while len(found := [line for line in self.said if line.startswith(start)]) < times:
-            try:
-                self.said.append(self._lines.get(timeout=max(0.01, deadline - time.monotonic())))
-            except queue.Empty:
-                raise AssertionError(
-                    f"no {times} x {start!r} within {within} s, but:\n" + "\n".join(self.said)
-                ) from None
-        return found
-
-    def stop(self, within: float) -> int:
-        """SIGTERM; the exit code, if it comes in time."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(within)
-
-    def _listen(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self._lines.put(line.rstrip())
-
-
-@pytest.fixture
-def run_worker(
-    stream: Stream, application: str, child_env: dict[str, str], tmp_path: Path
-) -> Iterator[Callable[[str], Worker]]:
-    workers: list[Worker] = []
-
-    def run(mode: str) -> Worker:
-        process = subprocess.Popen(
-            [sys.executable, str(HERE / "worker_app.py"), stream.name, application, mode, str(tmp_path)],
-            env=child_env | {"PYTHONPATH": str(ROOT), "AWS_DEFAULT_REGION": REGION},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        workers.append(Worker(process))
-        return workers[-1]
-
-    yield run
-    for worker in workers:
-        worker.process.kill()
-        worker.process.wait()
-        if worker.process.stdout:
-            worker.process.stdout.close()
 
 
 def test_sigterm_when_idle_exits_zero_soon_with_everything_checkpointed(

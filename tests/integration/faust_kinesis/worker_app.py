@@ -1,12 +1,13 @@
 """A Faust worker for the tests: it prints what it does, one word and its fields a line.
 
 Usage: worker_app.py STREAM APPLICATION MODE DATADIR, where MODE is ok, crash, slow (two seconds a batch), send,
-or a mistake: raw, restart, two.
+or a mistake: raw, restart, two. `MODE@kcl` reads by Amazon's KCL; it also has block (the agent blocks the event loop).
 """
 
 import asyncio
 import os
 import sys
+import time
 from collections.abc import AsyncIterable
 from pathlib import Path
 
@@ -17,9 +18,11 @@ from faust_kinesis.agents import batch_topic
 from faust_kinesis.records import RecordBatch
 
 stream, application, mode, datadir = sys.argv[1:]
+mode, _, consumer = mode.partition("@")
 app = faust.App(
     "worker-app",
-    broker=f"kinesis://?application={application}&worker_id=w1&poll_interval=0.2&checkpoint_interval=0&failover_time=2",
+    broker=f"kinesis://?application={application}&worker_id=w1&poll_interval=0.2&checkpoint_interval=0&failover_time=2"
+    f"&consumer={consumer or 'polling'}&batch_timeout={4 if mode == 'block' else 300}",
     datadir=Path(datadir),
     web_enabled=False,
 )
@@ -34,6 +37,8 @@ async def project(batches: AsyncIterable[RecordBatch]) -> None:
             out.write(f"record {batch.shard_id} {record.partition_key} {record.data.decode()}\n")
         if mode == "crash":
             raise RuntimeError("this batch cannot be worked")
+        if mode == "block":
+            time.sleep(3600)  # noqa: ASYNC251 - the mistake under test
         if mode == "slow":
             await asyncio.sleep(2)
         batch.complete()
