@@ -68,7 +68,11 @@ class UnverifiedError(PermanentError):
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """One projection's new generation. ``events`` read by the scan, ``accounts`` verified, ``halted`` among them."""
+    """One projection's new generation: ``events`` in the table, ``accounts`` verified, ``halted`` among them.
+
+    ``brought_up``: accounts that neither scan nor workers had brought to the event store's version when they were
+    verified; without writes meanwhile there are none.
+    """
 
     projection: str
     generation: int
@@ -76,6 +80,7 @@ class Rebuilt:
     events: int
     accounts: int
     halted: int
+    brought_up: int
 
 
 class Rebuild:
@@ -181,12 +186,15 @@ class Rebuild:
         cursors = self._begin_phase(name, builder)
         read_segments(scan, cursors, apply, partial(self._moved, builder, name), self._patience)
 
-    def _verify(self, model: ReadModel[Any], builder: Builder) -> tuple[int, int, int]:
-        """Check every account; returns events read, accounts and halted ones. Raises UnverifiedError."""
+    def _verify(self, model: ReadModel[Any], builder: Builder) -> tuple[int, int, int, int]:
+        """Check every account; returns events, accounts, halted and brought up ones. Raises UnverifiedError."""
         name = model.projection.name
         wrong: list[Finding] = []
+        brought_up: list[str] = []
 
         def note(finding: Finding) -> None:
+            if finding.done:
+                brought_up.append(finding.now.account_id)
             if finding.now.kind in {"wrong", "unreadable", "extra"}:
                 wrong.append(finding)
 
@@ -203,7 +211,8 @@ class Rebuild:
                 f"{name}`, mend the cause, and rebuild."
             )
         tally = verification.tally
-        return sum(cursor.items for cursor in builder.build(name).cursors), sum(tally.values()), tally["halted"]
+        read = sum(cursor.items for cursor in builder.build(name).cursors)
+        return read, sum(tally.values()), tally["halted"], len(brought_up)
 
     def _begin_phase(self, name: str, builder: Builder) -> tuple[Cursor, ...]:
         build = builder.build(name)

@@ -57,7 +57,7 @@ def rebuild(
         else:
             typer.echo(
                 f"{each.projection}: generation {each.generation} replaces {each.replaced}; {each.events} events, "
-                f"{each.accounts} accounts verified, {each.halted} of them halted"
+                f"{each.accounts} accounts verified, {each.halted} of them halted, {each.brought_up} brought up"
             )
 
 

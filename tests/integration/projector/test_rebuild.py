@@ -96,6 +96,7 @@ def test_every_projection_gets_a_new_generation_that_agrees(house: House, store:
         ("daily-activity", 2, 1),
     ]
     assert {(each.accounts, each.events, each.halted) for each in rebuilt} == {(12, 78, 0)}
+    assert [each.brought_up for each in rebuilt] == [0, 0], "the scan had left nothing to the verification"
     for projection in PROJECTIONS:
         assert house.generations.read(projection.name) == Control(2, frozenset({2}))
     found = rows(house, house.models.model(BALANCE_SUMMARY, 2))
@@ -177,6 +178,23 @@ def test_a_builder_that_stood_still_and_was_taken_over_cannot_flip(
     with pytest.raises(BuildLostError):
         Rebuild(house, TakenOver()).run([BALANCE_SUMMARY], segments=2)
     assert active(house) == 1
+
+
+def test_only_the_builder_itself_can_record_progress_or_flip(house: House, control: Builds) -> None:
+    build = control.start(BALANCE_SUMMARY.name, 2, "me", active=1, segments=1)
+    assert control.start(BALANCE_SUMMARY.name, 2, "me", active=1, segments=1) == build, "an answer that was lost"
+    with pytest.raises(RebuildRunningError):
+        control.start(BALANCE_SUMMARY.name, 2, "other", active=1, segments=1)
+    taken = control.take_over(build, "other")
+    for forbidden in (control.save, control.flip):
+        with pytest.raises(BuildLostError):
+            forbidden(build)
+    assert active(house) == 1
+    control.flip(taken)
+    control.flip(taken)
+    assert active(house) == 2
+    with pytest.raises(BuildLostError):
+        control.save(taken)
 
 
 def test_abort_ends_a_running_build_and_deletes_what_it_made(house: House, store: EventStore, clients: Clients) -> None:
