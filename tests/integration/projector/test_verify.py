@@ -205,6 +205,25 @@ def test_a_sample_checks_about_as_many_accounts_as_asked(
     assert (sampled.tally, findings) == ({"agrees": 10}, [])
 
 
+def test_an_account_that_moves_between_the_two_reads_is_not_called_wrong(
+    house: House, store: EventStore, clients: Clients
+) -> None:
+    project(house, deposit(store, "alice", 1))
+    moving = threading.local()
+
+    def move(**_: object) -> None:
+        if not getattr(moving, "now", False):
+            moving.now = True
+            project(house, deposit(store, "alice", 1))
+            moving.now = False
+
+    # Whatever is read second, the account has moved since the first.
+    for operation in ("GetItem", "Query"):
+        clients.dynamodb.meta.events.register(f"before-call.dynamodb.{operation}", move)
+    for projection in PROJECTIONS:
+        assert verify(house, projection)[1].keys() <= {"agrees", "behind"}
+
+
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(accounts=st.lists(histories(max_size=10), min_size=1, max_size=4))
 def test_nothing_is_called_wrong_while_a_worker_folds_concurrent_appends(
