@@ -3,6 +3,7 @@
 import contextlib
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -19,12 +20,14 @@ from projector.builds import BuildLostError, Builds, RebuildRunningError
 from projector.feeding import feeder_of
 from projector.generation_tables import GenerationInUseError, abort, drop
 from projector.generations import Control, ControlView, Generations
-from projector.house import House
+from projector.house import House, build_house
 from projector.projections import PROJECTIONS
 from projector.projections.balance_summary import BALANCE_SUMMARY
 from projector.projections.daily_activity import DAILY_ACTIVITY
 from projector.read_model import ReadModel
+from projector.rebuild import SEEN_BY_ALL as _SEEN_BY_ALL
 from projector.rebuild import Rebuild, UnverifiedError
+from projector.settings import ProjectorSettings
 
 pytestmark = pytest.mark.integration
 
@@ -124,6 +127,40 @@ def test_a_rebuild_that_was_killed_goes_on_where_it_was(
     assert any("going on with generation 2" in line for line in report.lines)
     if crash_at[0] == "verifying":
         assert [phase for _, phase, _, _ in report.phases] == ["verifying"], "the scan is not done again"
+
+
+def test_it_waits_until_nobody_can_hold_an_older_control_row(
+    house: House,
+    store: EventStore,
+    projector_settings: ProjectorSettings,
+    clients: Clients,
+    executor: ThreadPoolExecutor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A worker and a reader that have read the control rows just before each change, and trust them for as long."""
+    monkeypatch.setattr(rebuild, "SEEN_BY_ALL", _SEEN_BY_ALL)
+    deposit(store, "alice", 1)
+    worker, reader = (build_house(projector_settings, clients, executor).models for _ in range(2))
+    seen: dict[str, list[str]] = {}
+    retire = Builds.retire
+
+    def retiring(builds: Builds, projection: str, generation: int) -> bool:
+        seen["read"] = [reader.active(BALANCE_SUMMARY).table]
+        return retire(builds, projection, generation)
+
+    class Watched(Reported):
+        def begin(self, projection: str, phase: str, total: int, done: int) -> None:
+            if phase == "scanning":
+                seen["fed"] = [model.table for model in worker.fed() if model.projection is BALANCE_SUMMARY]
+            else:
+                reader.controls()
+
+    monkeypatch.setattr(Builds, "retire", retiring)
+    worker.controls()
+    Rebuild(house, Watched()).run([BALANCE_SUMMARY], segments=1)
+    tables = [BALANCE_SUMMARY.table(house.names.profile, generation) for generation in (2, 1)]
+    assert seen["fed"] == tables, "both are fed when the scan begins, the new one first: no reader sees one go back"
+    assert seen["read"] == tables[:1], "nobody reads the old one when it is no longer fed"
 
 
 def test_what_was_recorded_is_not_scanned_again(house: House, store: EventStore, control: Builds) -> None:
