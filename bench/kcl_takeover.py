@@ -20,9 +20,9 @@ from tests.ledger_load import LedgerLoad
 
 
 def sigterm(fleet: Fleet, steps: dict[str, float]) -> None:
-    leaver, stayer = fleet.leader(), next(worker for worker in fleet.workers if worker != fleet.leader())
-    for who, other in ((leaver, stayer), (stayer, leaver)):
-        role = "leader" if fleet.leader() == who else "follower"
+    for role in ("follower", "leader"):
+        who = next(worker for worker in fleet.workers if (fleet.leader() == worker) == (role == "leader"))
+        other = next(worker for worker in fleet.workers if worker != who)
         began = time.monotonic()
         assert fleet.workers[who].stop() == 0
         steps[f"{role} stopped"] = time.monotonic() - began

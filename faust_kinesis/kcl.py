@@ -53,6 +53,8 @@ _LONGEST_MESSAGE = 1 << 26
 _THREADS = 4
 _TICK = 1.0
 _HANDED_OVER_POLL = 0.05
+_ASSIGNMENT = 0.5
+"""A leader's look at reports and leases takes less, a few thousand shards apart."""
 
 
 class KclSource:
@@ -354,9 +356,12 @@ class KclSource:
 
     async def _give_back(self) -> None:
         """Release what KCL left under this worker's name. Only after the daemon's end."""
+        await self._calls.until_answered("retire this worker", self._coordination.retire, self._options.worker_id)
         await self._calls.until_answered(
             "release the leader's lock", self._coordination.release_leadership, self._options.worker_id
         )
+        # A leader that has read the reports and not yet the leases must not see them free.
+        await asyncio.sleep(_ASSIGNMENT)
         leases = await self._calls.until_answered("look at the leases", self._table.scan)
         for lease in leases.values():
             if lease.owner != self._options.worker_id or lease.ended:

@@ -66,6 +66,13 @@ class CoordinationTables:
             return False
         return True
 
+    def retire(self, worker_id: str) -> None:
+        """Delete what KCL last reported of a worker, after its end.
+
+        A leader takes a worker for alive for two reports, ten seconds, and would give it the very leases it released.
+        """
+        self._dynamodb.delete_item(TableName=self.workers, Key={"wid": {"S": worker_id}})
+
     def last_sign_of(self, worker_id: str) -> str | None:
         """When KCL last reported this worker, as it writes it; None before the first time."""
         row = self._dynamodb.get_item(TableName=self.workers, Key={"wid": {"S": worker_id}}, ConsistentRead=True)
