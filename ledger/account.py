@@ -5,7 +5,7 @@ that happened and never refuses it: a stored event is a fact.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Self, assert_never
 
@@ -44,6 +44,10 @@ class Account:
         for event in events:
             account.apply(event)
         return account
+
+    def copy(self) -> Self:
+        """An account of its own with the same state."""
+        return replace(self, open_bets=dict(self.open_bets), settled_bets=set(self.settled_bets))
 
     def deposit(self, amount: Decimal, currency: Currency) -> list[DomainEvent]:
         """Take money in. The first deposit opens the account in its currency.

@@ -51,19 +51,27 @@ class Clients:
     """One boto3 client for each service in use, made by a composition root and safe to share between threads."""
 
     def __init__(
-        self, settings: Settings, *, connections: int = 32, session: boto3.session.Session | None = None
+        self,
+        settings: Settings,
+        *,
+        connections: int = 32,
+        attempts: int = 4,
+        read_timeout: float = READ_TIMEOUT,
+        session: boto3.session.Session | None = None,
     ) -> None:
         """``connections``: the width of each client's connection pool, as many as there are threads to use it.
 
+        ``attempts``: how often the SDK sends a request, with jitter between, and ``read_timeout``: seconds it waits
+        for each answer; a service whose callers are waiting takes less of both than one whose work waits for it.
         ``session`` brings credentials of its own; by default boto3 finds them as it always does.
         """
         session = session or boto3.session.Session(region_name=settings.region)
         endpoint = str(settings.endpoint_url).rstrip("/") if settings.endpoint_url else None
         config = Config(
             connect_timeout=CONNECT_TIMEOUT,
-            read_timeout=READ_TIMEOUT,
+            read_timeout=read_timeout,
             max_pool_connections=connections,
-            retries={"mode": "standard", "total_max_attempts": 4},
+            retries={"mode": "standard", "total_max_attempts": attempts},
             user_agent_extra="kinfold",
         )
         self.dynamodb: DynamoDBClient = session.client("dynamodb", endpoint_url=endpoint, config=config)

@@ -8,7 +8,9 @@
         ├── ConfigurationError      a setting is missing or wrong
         ├── ResourceError           a table, stream or destination is missing or not as it must be
         ├── VersionConflictError    the aggregate is not at the version the caller expected
+        ├── CommandRecordedError    the command's idempotency key is taken
         ├── AppendTooLargeError     more than one transaction can hold
+        ├── SnapshotError           a snapshot that cannot be used or stored
         ├── RejectedEventError      DynamoDB refuses an event as malformed
         ├── AccessError             the caller may not do this
         │   ├── UnauthenticatedError    no token, or none that we know
@@ -76,12 +78,27 @@ class VersionConflictError(PermanentError):
         )
 
 
+class CommandRecordedError(PermanentError):
+    """The command's idempotency key was recorded by a request that was faster. Nothing was written."""
+
+
 class AppendTooLargeError(PermanentError):
     """The events do not fit one transaction: nothing was written."""
 
 
 class RejectedEventError(PermanentError):
     """DynamoDB refuses an event of the append as malformed: the caller's error. Nothing was written."""
+
+
+class SnapshotError(PermanentError):
+    """A snapshot that this code cannot use, or one that DynamoDB cannot hold. It costs time, never correctness.
+
+    ``reason`` is a stable word for metrics: schema, unreadable or too_large.
+    """
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        self.reason = reason
+        super().__init__(message)
 
 
 class AccessError(PermanentError):

@@ -4,25 +4,17 @@ Two invariants are kept here and nowhere else: the stored sequence numbers of an
 stored whole or not at all.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import structlog
-from botocore.exceptions import ClientError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from ledger.aws import CONTENTION, THROTTLING, aws_errors, error_code, translate
-from ledger.errors import (
-    AppendTooLargeError,
-    CorruptHistoryError,
-    PermanentError,
-    RejectedEventError,
-    ThrottledError,
-    TransientError,
-    VersionConflictError,
-)
+from ledger.aws import aws_errors
+from ledger.errors import CorruptHistoryError, TransientError, VersionConflictError
+from ledger.event_writes import CommandPut, ConditionFailedError, EventWrite
 from ledger.events import DomainEvent, encode_payload
 from ledger.stored_event import StoredEvent, timestamp
 
@@ -30,11 +22,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 log = structlog.get_logger(__name__)
-
-#: AWS, "Amazon DynamoDB quotas": actions in one TransactWriteItems, bytes in it, bytes in one item.
-MAX_TRANSACTION_ITEMS: Final = 100
-MAX_TRANSACTION_BYTES: Final = 4 * 1024 * 1024
-MAX_ITEM_BYTES: Final = 400 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +38,16 @@ class ProvenVersion:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Events of one aggregate in order, and the version they reach."""
+    """Events of one aggregate in order, and the version they reach.
+
+    After an append, ``write_units`` is what DynamoDB charged for it, 0 when the answer to the write was lost, and
+    ``retries`` how often it was tried again.
+    """
 
     events: list[StoredEvent]
     version: ProvenVersion
-
-
-class _ConditionFailedError(PermanentError):
-    """Internal: the write's condition did not hold at this sequence number.
-
-    ``resent``: the request had been sent before, so that the event in the way may be our own.
-    """
-
-    def __init__(self, conflicting: int, *, resent: bool) -> None:
-        super().__init__(conflicting)
-        self.conflicting = conflicting
-        self.resent = resent
+    write_units: float = field(default=0.0, compare=False)
+    retries: int = field(default=0, compare=False)
 
 
 class EventStore:
@@ -86,6 +67,7 @@ class EventStore:
         *,
         aggregate_type: str,
         correlation_id: str,
+        command: Callable[[Sequence[StoredEvent]], CommandPut] | None = None,
         now: datetime | None = None,
     ) -> History:
         """Store ``events`` as versions ``expected + 1`` and on: all of them or none.
@@ -93,12 +75,14 @@ class EventStore:
         One event after a proven version is a conditional PutItem, one write unit a KB. Several events, or a claimed
         version above 0, are one TransactWriteItems, two write units a KB; the claim is proven by a ConditionCheck on
         the event at that version, without which a version ahead of the truth would punch a hole into the history.
+        ``command`` makes, from the events as they will be stored, a record that is stored with them in one transaction.
 
         A write whose answer was lost, and which is tried again by the SDK or here, finds its own events stored and
         succeeds: a conflict is reported only for events that somebody else wrote.
 
-        Returns the stored events and the version they prove. Raises VersionConflictError, AppendTooLargeError (both:
-        nothing was written), ThrottledError or EndpointError. After these two the write may have succeeded.
+        Returns the stored events and the version they prove. Raises VersionConflictError, CommandRecordedError,
+        AppendTooLargeError (nothing was written), ThrottledError or EndpointError. After these two the write may have
+        succeeded.
         """
         number = expected.number if isinstance(expected, ProvenVersion) else expected
         if isinstance(expected, ProvenVersion) and expected.aggregate_id != aggregate_id:
@@ -119,17 +103,20 @@ class EventStore:
             for sequence_number, event in enumerate(events, start=number + 1)
         ]
         proven = isinstance(expected, ProvenVersion) or number == 0
-        self._check_size(stored, actions=len(stored) + (not proven))
+        write = EventWrite(self._table, stored, None if proven else number, command(stored) if command else None)
+        write.check_size()
+        version = ProvenVersion(aggregate_id, stored[-1].sequence_number)
         try:
-            self._write(stored, claimed=None if proven else number)
-        except _ConditionFailedError as failed:
+            units, retries = self._write(write)
+        except ConditionFailedError as failed:
             if not (failed.resent and self._holds(stored)):
                 actual = self.version(aggregate_id).number
                 raise VersionConflictError(
                     aggregate_id, expected=number, actual=actual, conflicting=failed.conflicting
                 ) from None
-            log.info("append_recognised", account=aggregate_id, version=stored[-1].sequence_number)
-        return History(stored, ProvenVersion(aggregate_id, stored[-1].sequence_number))
+            log.info("append_recognised", account=aggregate_id, version=version.number)
+            return History(stored, version)
+        return History(stored, version, units, retries)
 
     def load(self, aggregate_id: str, *, after: int = 0, until: int | None = None) -> History:
         """Read the events ``after < sequence number <= until`` (default: all), strongly consistent, page by page.
@@ -139,9 +126,11 @@ class EventStore:
         Raises CorruptHistoryError when the events that are there do not follow one another without a hole, and
         ThrottledError or EndpointError.
         """
-        events = list(self.read(aggregate_id, after=after, until=until))
+        # The event at ``after`` comes along: it proves the claim in the same request when nothing follows it.
+        events = list(self.read(aggregate_id, after=max(after - 1, 0), until=until))
         if events:
-            return History(events, ProvenVersion(aggregate_id, events[-1].sequence_number))
+            version = ProvenVersion(aggregate_id, events[-1].sequence_number)
+            return History(events[1:] if after else events, version)
         stored = self.version(aggregate_id).number if after else 0
         return History(events, ProvenVersion(aggregate_id, min(stored, after)))
 
@@ -159,13 +148,25 @@ class EventStore:
         expected = after + 1
         for item in self._query(condition, values):
             event = StoredEvent.from_item(item)
-            if event.sequence_number != expected:
-                raise CorruptHistoryError(
-                    f"{aggregate_id}: event {expected} is missing, the next one stored is {event.sequence_number}. "
-                    "Only a write past the event store can do that: restore the table to a moment before it."
-                )
+            _expect(event, expected)
             yield event
             expected += 1
+
+    def newest(self, aggregate_id: str, *, until: int | None = None, limit: int) -> list[StoredEvent]:
+        """Read at most ``limit`` events, the newest first, from sequence number ``until`` down (default: the last).
+
+        Raises CorruptHistoryError, ThrottledError, EndpointError.
+        """
+        condition, values = "aggregateId = :a", {":a": {"S": aggregate_id}}
+        if until is not None:
+            condition, values = condition + " AND sequenceNumber <= :u", values | {":u": _number(until)}
+        events: list[StoredEvent] = []
+        for item in self._query(condition, values, ScanIndexForward=False, PaginationConfig={"MaxItems": limit}):
+            event = StoredEvent.from_item(item)
+            if events:
+                _expect(event, events[-1].sequence_number - 1)
+            events.append(event)
+        return events
 
     def version(self, aggregate_id: str) -> ProvenVersion:
         """Read the aggregate's version, strongly consistent; 0 when it has no events."""
@@ -181,31 +182,20 @@ class EventStore:
             )
         return ProvenVersion(aggregate_id, int(page["Items"][0]["sequenceNumber"]["N"]) if page["Items"] else 0)
 
-    def _query(self, condition: str, values: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def _query(self, condition: str, values: dict[str, Any], **options: Any) -> Iterator[dict[str, Any]]:
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression=condition,
             ExpressionAttributeValues=values,
             ConsistentRead=True,
+            **options,
         )
         with aws_errors(f"loading {values[':a']['S']}"):
             for page in pages:
                 yield from page["Items"]
 
-    def _check_size(self, stored: list[StoredEvent], *, actions: int) -> None:
-        sizes = [event.size() for event in stored]
-        if max(sizes) > MAX_ITEM_BYTES:
-            raise AppendTooLargeError(
-                f"{stored[0].aggregate_id}: an event of {max(sizes)} bytes; DynamoDB stores at most {MAX_ITEM_BYTES}"
-            )
-        if actions > MAX_TRANSACTION_ITEMS or sum(sizes) > MAX_TRANSACTION_BYTES:
-            raise AppendTooLargeError(
-                f"{stored[0].aggregate_id}: {actions} actions of {sum(sizes)} bytes; one transaction holds at most "
-                f"{MAX_TRANSACTION_ITEMS} actions and {MAX_TRANSACTION_BYTES} bytes. Append fewer events at once."
-            )
-
-    def _write(self, stored: list[StoredEvent], *, claimed: int | None) -> None:
-        """Write with the cheapest request that keeps the invariants; try again while it is throttled or contended.
+    def _write(self, write: EventWrite) -> tuple[float, int]:
+        """Send the write, again while it is throttled or contended; returns its write units and the retries.
 
         A retry after an unknown outcome is safe: ``append`` recognises its own events.
         """
@@ -216,51 +206,13 @@ class EventStore:
             reraise=True,
         ):
             with attempt:
+                retries = attempt.retry_state.attempt_number - 1
                 try:
-                    if len(stored) == 1 and claimed is None:
-                        self._put(stored[0])
-                    else:
-                        self._transact(stored, claimed)
-                except _ConditionFailedError as failed:
-                    failed.resent |= attempt.retry_state.attempt_number > 1
+                    return write.send(self._dynamodb), retries
+                except ConditionFailedError as failed:
+                    failed.resent |= retries > 0
                     raise
-
-    def _put(self, event: StoredEvent) -> None:
-        with aws_errors(f"appending event {event.sequence_number} of {event.aggregate_id}"):
-            try:
-                self._dynamodb.put_item(
-                    TableName=self._table,
-                    Item=event.to_item(),
-                    ConditionExpression="attribute_not_exists(sequenceNumber)",
-                )
-            except ClientError as error:
-                if error_code(error) == "ConditionalCheckFailedException":
-                    raise _ConditionFailedError(event.sequence_number, resent=_resent(error)) from None
-                if error_code(error) == "ValidationException":
-                    raise RejectedEventError(f"{event.aggregate_id}: event {event.sequence_number}: {error}") from None
-                raise
-
-    def _transact(self, stored: list[StoredEvent], claimed: int | None) -> None:
-        actions: list[Any] = []
-        numbers = [event.sequence_number for event in stored]
-        if claimed is not None:
-            key = {"aggregateId": {"S": stored[0].aggregate_id}, "sequenceNumber": _number(claimed)}
-            condition = "attribute_exists(sequenceNumber)"
-            actions.append({"ConditionCheck": {"TableName": self._table, "Key": key, "ConditionExpression": condition}})
-            numbers.insert(0, claimed)
-        condition = "attribute_not_exists(sequenceNumber)"
-        actions += [
-            {"Put": {"TableName": self._table, "Item": event.to_item(), "ConditionExpression": condition}}
-            for event in stored
-        ]
-        doing = f"appending events {stored[0].sequence_number} to {numbers[-1]} of {stored[0].aggregate_id}"
-        with aws_errors(doing):
-            try:
-                self._dynamodb.transact_write_items(TransactItems=actions)
-            except ClientError as error:
-                if error_code(error) != "TransactionCanceledException":
-                    raise
-                raise _cancellation(error, numbers, doing) from error
+        raise AssertionError("a retry loop ends with an answer or an error")
 
     def _holds(self, stored: list[StoredEvent]) -> bool:
         """Whether exactly these events are stored: ``occurredAt`` and ``correlationId`` tell ours from another's.
@@ -273,23 +225,12 @@ class EventStore:
         )
 
 
-def _cancellation(error: ClientError, numbers: list[int], doing: str) -> Exception:
-    """Why a transaction was cancelled, from the reason DynamoDB gives for each of its items, in their order."""
-    reasons: list[dict[str, Any]] = error.response.get("CancellationReasons", [])  # type: ignore[assignment]
-    codes = {str(reason.get("Code")) for reason in reasons} - {"None"}
-    for reason, number in zip(reasons, numbers, strict=False):
-        if reason.get("Code") == "ConditionalCheckFailed":
-            return _ConditionFailedError(number, resent=_resent(error))
-        if reason.get("Code") == "ValidationError":
-            return RejectedEventError(f"{doing}: event {number} is malformed: {reason.get('Message')}")
-    if codes and codes <= THROTTLING | CONTENTION:
-        return ThrottledError(f"{doing}: cancelled ({', '.join(sorted(codes))})")
-    return translate(error, doing)
-
-
-def _resent(error: ClientError) -> bool:
-    """Whether the SDK had sent the request before this answer to it."""
-    return error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
+def _expect(event: StoredEvent, number: int) -> None:
+    if event.sequence_number != number:
+        raise CorruptHistoryError(
+            f"{event.aggregate_id}: event {number} is missing, the next one stored is {event.sequence_number}. "
+            "Only a write past the event store can do that: restore the table to a moment before it."
+        )
 
 
 def _number(value: int) -> dict[str, str]:

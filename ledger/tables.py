@@ -32,6 +32,16 @@ class Names:
         return f"domain-events-{self.profile}"
 
     @property
+    def snapshots(self) -> str:
+        """One snapshot an account."""
+        return f"snapshots-{self.profile}"
+
+    @property
+    def commands(self) -> str:
+        """The idempotency keys of commands, and what each was answered with."""
+        return f"commands-{self.profile}"
+
+    @property
     def leases(self) -> str:
         """The projector's lease table, and its application name in KCL's terms."""
         return f"projector-{self.profile}"
@@ -51,13 +61,15 @@ class Names:
 class TableSpec:
     """A table on demand: its keys (name to wire type, partition key first) and whether it has a stream.
 
-    ``index``: the name and the keys of a global index over these keys alone.
+    ``index``: the name and the keys of a global index over these keys alone. ``expiry``: the attribute with the time,
+    in epoch seconds, after which DynamoDB may delete an item.
     """
 
     name: str
     keys: tuple[tuple[str, str], ...]
     stream: bool = False
     index: tuple[str, tuple[tuple[str, str], ...]] | None = None
+    expiry: str | None = None
 
     def key_schema(self) -> list[dict[str, str]]:
         """The key schema in DynamoDB's words."""
@@ -89,6 +101,8 @@ def specs(names: Names) -> tuple[TableSpec, ...]:
     """Every table that exists once; a projector makes those of its projections' generations when it starts."""
     return (
         TableSpec(names.events, (("aggregateId", "S"), ("sequenceNumber", "N")), stream=True),
+        TableSpec(names.snapshots, (("aggregateId", "S"),)),
+        TableSpec(names.commands, (("commandId", "S"),), expiry="expiresAt"),
         TableSpec(names.dead_letters, (("id", "S"),)),
         TableSpec(names.projections, (("projection", "S"),)),
     )
@@ -131,6 +145,8 @@ def ensure_table(dynamodb: "DynamoDBClient", spec: TableSpec) -> bool:
     except WaiterError as error:
         raise ResourceError(f"table {spec.name} did not become ACTIVE in {TABLE_TIMEOUT} s: {error}") from error
     _check_shape(dynamodb, spec)
+    if spec.expiry is not None:
+        _ensure_expiry(dynamodb, spec.name, spec.expiry)
     return created
 
 
@@ -149,3 +165,22 @@ def _check_shape(dynamodb: "DynamoDBClient", spec: TableSpec) -> None:
     view = table.get("StreamSpecification", {}).get("StreamViewType")
     if spec.stream and view not in {"NEW_IMAGE", "NEW_AND_OLD_IMAGES"}:
         raise ResourceError(f"table {spec.name} has no NEW_IMAGE stream (it has {view}); enable one on the table")
+
+
+def _ensure_expiry(dynamodb: "DynamoDBClient", table: str, attribute: str) -> None:
+    with aws_errors(f"enabling the time to live of table {table}"):
+        found = dynamodb.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
+        if found.get("TimeToLiveStatus") in {"ENABLED", "ENABLING"}:
+            if found.get("AttributeName") != attribute:
+                raise ResourceError(
+                    f"table {table} lets items expire by {found.get('AttributeName')}, not by {attribute}"
+                )
+            return
+        try:
+            dynamodb.update_time_to_live(
+                TableName=table, TimeToLiveSpecification={"Enabled": True, "AttributeName": attribute}
+            )
+        except ClientError as error:
+            # Another process that ensures the table at the same moment was faster.
+            if "already enabled" not in str(error):
+                raise

@@ -3,28 +3,38 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from anyio.to_thread import current_default_thread_limiter
+from anyio.to_thread import current_default_thread_limiter, run_sync
 from fastapi import FastAPI
 
+from ledger.access import Access
+from ledger.command_log import CommandLog
 from writer import error_answers, openapi
 from writer.accounts import Accounts
+from writer.admission import Admission
 from writer.boundary import Boundary
-from writer.commands import CommandHandler
-from writer.limits import BodyLimit
+from writer.gate import Gate
+from writer.handler import CommandHandler
+from writer.limits import BodyLimit, HeadLimit
 from writer.metrics import Metrics
 from writer.operations import operation_routes
-from writer.routes import account_routes, command_routes
+from writer.reads import account_routes
+from writer.routes import command_routes, render
 from writer.settings import WriterSettings
 
 
-def build_api(accounts: Accounts, settings: WriterSettings, metrics: Metrics | None = None) -> FastAPI:
-    """Make the ASGI app over ``accounts``. It opens nothing; its thread pool gets its size when the app starts."""
-    metrics = metrics or Metrics()
+def build_api(
+    accounts: Accounts, commands: CommandLog, settings: WriterSettings, access: Access, metrics: Metrics
+) -> FastAPI:
+    """Make the ASGI app over ``accounts`` and ``commands``.
+
+    It opens nothing; its thread pool gets its size when the app starts, and when the app ends, ``accounts`` is closed.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         current_default_thread_limiter().total_tokens = settings.writer_threads
         yield
+        await run_sync(accounts.close, settings.writer_drain_timeout)
 
     app = FastAPI(
         title="Kinfold writer",
@@ -33,13 +43,29 @@ def build_api(accounts: Accounts, settings: WriterSettings, metrics: Metrics | N
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    handler = CommandHandler(accounts, metrics, conflict_retries=settings.writer_conflict_retries)
+    handler = CommandHandler(
+        accounts,
+        commands,
+        metrics,
+        render,
+        conflict_retries=settings.writer_conflict_retries,
+        patience=settings.writer_patience,
+    )
     app.include_router(command_routes(handler))
     app.include_router(account_routes(accounts))
     app.include_router(operation_routes(accounts, metrics))
     error_answers.install(app)
     openapi.describe(app)
     # The last one added is the outermost.
+    app.add_middleware(
+        Admission,
+        threads=settings.writer_threads,
+        queue=settings.writer_queue,
+        longest_wait=settings.writer_queue_wait,
+        metrics=metrics,
+    )
     app.add_middleware(BodyLimit, most=settings.writer_max_body)
+    app.add_middleware(Gate, access=access)
+    app.add_middleware(HeadLimit, most=settings.writer_max_headers)
     app.add_middleware(Boundary, metrics=metrics)
     return app

@@ -1,5 +1,8 @@
-"""The edge of the app: every request gets a correlation id, every response is counted, no failure passes unanswered."""
+"""The edge of the app: every request gets a correlation id, every response is counted and gets its security headers, no
+failure passes unanswered.
+"""
 
+from typing import Final
 from uuid import uuid4
 
 import structlog
@@ -14,6 +17,16 @@ from writer.problems import CORRELATION_SCOPE_KEY, internal_error, problem_respo
 log = structlog.get_logger(__name__)
 
 CORRELATION_HEADER = "X-Correlation-ID"
+#: OWASP, "REST Security Cheat Sheet": answers are data of one caller, never to be kept, framed, run or guessed at.
+SECURITY_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+#: The page that shows the OpenAPI document loads scripts and styles; it shows no data.
+_PAGES: Final = frozenset({"/docs", "/redoc", "/docs/oauth2-redirect"})
 _CORRELATION_ID: TypeAdapter[str] = TypeAdapter(CorrelationId)
 
 
@@ -37,7 +50,10 @@ class Boundary:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                MutableHeaders(scope=message)[CORRELATION_HEADER] = correlation_id
+                headers = MutableHeaders(scope=message)
+                headers[CORRELATION_HEADER] = correlation_id
+                if scope["path"] not in _PAGES:
+                    headers.update(SECURITY_HEADERS)
                 self._metrics.responses.labels(str(message["status"])).inc()
             await send(message)
 

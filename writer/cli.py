@@ -1,20 +1,27 @@
 """``kinfold writer``: the composition root of the writer, the only place that reads its environment."""
 
 import time
-from typing import Annotated
+from typing import Annotated, Final
 
 import structlog
 import typer
 
 from ledger.aws import Clients, wait_for_endpoint, wait_for_tables
+from ledger.command_log import CommandLog
 from ledger.event_store import EventStore
 from ledger.logs import configure_logs
 from ledger.settings import load_settings
+from ledger.snapshots import SnapshotStore
 from ledger.tables import Names
 from writer import server
 from writer.accounts import Accounts
 from writer.api import build_api
+from writer.metrics import Metrics
 from writer.settings import WriterSettings
+from writer.snapshots import Snapshots
+
+#: Beside one for each thread: the probes of /ready and the thread that writes snapshots wait for no command's.
+_OTHER_CONNECTIONS: Final = 5
 
 log = structlog.get_logger(__name__)
 
@@ -36,29 +43,44 @@ def serve(
 ) -> None:
     """Serve the HTTP API until SIGTERM or Ctrl-C, then answer what was accepted and exit 0.
 
-    Waits for the endpoint and the events table first, as long as KINFOLD_ENDPOINT_TIMEOUT says.
+    Waits for the endpoint and the tables first, as long as KINFOLD_ENDPOINT_TIMEOUT says.
     """
     with server.signals_end_the_process():
         settings = load_settings(WriterSettings)
         configure_logs(settings.log_level, settings.log_format)
-        # One more connection than threads for each probe of /ready, lest it wait for a command's.
-        clients = Clients(settings, connections=settings.writer_threads + 4)
-        names = Names(settings.profile)
-        accounts = Accounts(EventStore(clients.dynamodb, names.events))
-        bound = server.bind(
-            settings.writer_host if host is None else host, settings.writer_port if port is None else port
+        host = settings.writer_host if host is None else host
+        access = settings.guard(host)
+        clients = Clients(
+            settings,
+            connections=settings.writer_threads + _OTHER_CONNECTIONS,
+            attempts=2,
+            read_timeout=settings.writer_read_timeout,
         )
+        names, metrics = Names(settings.profile), Metrics()
+        store = EventStore(clients.dynamodb, names.events, patience=settings.writer_patience)
+        snapshots = Snapshots(
+            SnapshotStore(clients.dynamodb, names.snapshots), metrics, interval=settings.snapshot_interval
+        )
+        commands = CommandLog(clients.dynamodb, names.commands, retention=settings.writer_key_retention)
+        bound = server.bind(host, settings.writer_port if port is None else port)
 
         def tell_waiting(reason: str) -> None:
             log.info("waiting", reason=reason)
 
         def tell_serving() -> None:
-            log.info("serving", url=server.address(bound), table=names.events, endpoint=clients.endpoint)
+            log.info(
+                "serving",
+                url=server.address(bound),
+                table=names.events,
+                endpoint=clients.endpoint,
+                access="open" if access.open else "tokens",
+            )
 
         with bound:
             deadline = time.monotonic() + settings.endpoint_timeout
             wait_for_endpoint(clients, settings.endpoint_timeout, tell_waiting)
-            wait_for_tables(clients, [names.events], max(0.0, deadline - time.monotonic()), tell_waiting)
-            api = build_api(accounts, settings)
+            tables = [names.events, names.snapshots, names.commands]
+            wait_for_tables(clients, tables, max(0.0, deadline - time.monotonic()), tell_waiting)
+            api = build_api(Accounts(store, snapshots), commands, settings, access, metrics)
             server.serve(api, bound, drain_timeout=settings.writer_drain_timeout, on_start=tell_serving)
         log.info("stopped")

@@ -11,8 +11,9 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from ledger.errors import RefusedError, TransientError, VersionConflictError
+from ledger.errors import CommandRecordedError, RefusedError, TransientError, VersionConflictError
 from writer import validation
+from writer.idempotency import HEADER, KeyReusedError
 from writer.preconditions import Precondition
 from writer.problems import (
     RETRY_AFTER,
@@ -51,6 +52,26 @@ def install(app: FastAPI) -> None:
         )
         return problem_response(request.scope, found.model_copy(update={"rule": error.rule}))
 
+    @app.exception_handler(KeyReusedError)
+    async def _key_reused(request: Request, _: KeyReusedError) -> Response:
+        found = problem(
+            "idempotency-key-reused",
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "This Idempotency-Key was used for another command; nothing was written. A new command needs a new key.",
+            title="The Idempotency-Key stands for another command",
+        )
+        return problem_response(request.scope, found)
+
+    @app.exception_handler(CommandRecordedError)
+    async def _recorded_meanwhile(request: Request, _: CommandRecordedError) -> Response:
+        found = problem(
+            "unavailable",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "Another request with this Idempotency-Key was under way; nothing was written. Send it again.",
+            title="The command is being carried out",
+        )
+        return problem_response(request.scope, found, {"Retry-After": str(RETRY_AFTER)})
+
     @app.exception_handler(VersionConflictError)
     async def _conflict(request: Request, error: VersionConflictError) -> Response:
         found = _of_conflict(Precondition.parse(request.headers.get("if-match")), error)
@@ -60,10 +81,16 @@ def install(app: FastAPI) -> None:
     async def _unavailable(request: Request, error: TransientError) -> Response:
         log.warning("unavailable", reason=str(error), path=request.url.path)
         # Throttling, too: what was throttled may be the second sending of a write whose answer was lost.
-        if request.method == "POST":
+        if request.method == "POST" and HEADER in request.headers:
+            detail = (
+                "The event store did not answer in time, so the command may have been carried out or not: send it "
+                "again with the same Idempotency-Key, and it counts once."
+            )
+        elif request.method == "POST":
             detail = (
                 "The event store did not answer in time, so the command may have been carried out or not: read the "
-                "account's version before you send it again, and send it with If-Match, so that it cannot count twice."
+                "account's version before you send it again, and send it with If-Match, so that it cannot count twice. "
+                "A command with an Idempotency-Key can simply be sent again."
             )
         else:
             detail = "The event store did not answer in time. Send the request again."

@@ -1,4 +1,6 @@
-"""A bound on request bodies, held while they arrive: neither a lie in Content-Length nor its absence passes it.
+"""Bounds on the head and on the body of a request.
+
+That of the body holds while it arrives: neither a lie in Content-Length nor its absence passes it.
 
 Starlette has a limit of its own, but it answers in plain text and cuts the client off in mid-sentence.
 """
@@ -14,6 +16,33 @@ from writer.problems import problem, problem_response
 #: Bytes of a refused body that are read and dropped before the answer: a client that is still sending when the
 #: connection closes loses the answer. Past this bound, it does.
 DISCARDED: Final = 16 * 1024 * 1024
+
+
+class HeadLimit:
+    """ASGI middleware: a head (target and headers) of more than ``most`` bytes is answered with 431 (RFC 6585)."""
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self._app = app
+        self._most = most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer 431."""
+        if scope["type"] != "http" or _head_size(scope) <= self._most:
+            await self._app(scope, receive, send)
+            return
+        found = problem(
+            "head-too-large",
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+            f"The path, the query and the headers of a request have at most {self._most} bytes together.",
+            title="The request's head is too large",
+        )
+        await problem_response(scope, found)(scope, receive, send)
+
+
+def _head_size(scope: Scope) -> int:
+    # Four bytes a header: the colon, a blank and the line's end.
+    headers = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
+    return headers + len(scope.get("raw_path") or b"") + len(scope.get("query_string", b""))
 
 
 class BodyLimit:

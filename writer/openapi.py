@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI's, with our errors in the place of its own."""
+"""The OpenAPI document: FastAPI's, with our errors in the place of its own, our headers, and who may call what."""
 
 from http import HTTPStatus
 from typing import Any, Final
@@ -6,24 +6,64 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from writer.gate import needed_scope
+from writer.problem_examples import examples
 from writer.problems import MEDIA_TYPE, Problem
 
 _REF: Final = "#/components/schemas/"
 #: FastAPI's schemas of the 422 that we answer with a problem of status 400.
 _FOREIGN: Final = ("HTTPValidationError", "ValidationError")
+_SECURITY: Final = "token"
 
 Responses = dict[int | str, dict[str, Any]]
 
 
+def _header(description: str, example: str, **schema: Any) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": "string"} | schema, "example": example}
+
+
+_ETAG: Final = _header("the account's version, in quotes", '"7"')
+_CORRELATION: Final = _header("names the request in the log; the request's own, or a new one", "order-4711")
+_RETRY_AFTER: Final = _header("seconds after which to send the request again", "1")
+_CHALLENGE: Final = _header("which token is needed (RFC 6750)", 'Bearer realm="kinfold"')
+
+HEADERS_OF_ACCOUNT: Final[dict[str, Any]] = {"headers": {"ETag": _ETAG}}
+HEADERS_OF_PAGE: Final[dict[str, Any]] = {
+    "headers": {"Link": _header("the next page, if there is one (RFC 8288)", '</accounts/alice/events>; rel="next"')}
+}
+
+
+def accepted() -> Responses:
+    """Declare for a command the answer to one that was carried out."""
+    replayed = "true, when an earlier request with this Idempotency-Key carried the command out"
+    headers = {
+        "ETag": _ETAG,
+        "Location": _header("where the events of the command are", "/accounts/alice/events?from=7&limit=1"),
+        "Idempotency-Replayed": _header(replayed, "true", enum=["true"]),
+    }
+    return {201: {"description": "The command was carried out, now or by an earlier request.", "headers": headers}}
+
+
 def problems(*statuses: int) -> Responses:
-    """Declare for a route the problems it answers, by status."""
+    """Declare for a route the problems it answers, by status, each with an example of every kind."""
     return {
         status: {
             "description": HTTPStatus(status).phrase,
-            "content": {MEDIA_TYPE: {"schema": {"$ref": _REF + "Problem"}}},
+            "headers": _headers_of(status),
+            "content": {MEDIA_TYPE: {"schema": {"$ref": _REF + "Problem"}, "examples": examples(status)}},
         }
         for status in statuses
     }
+
+
+def _headers_of(status: int) -> dict[str, Any]:
+    match status:
+        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
+            return {"WWW-Authenticate": _CHALLENGE}
+        case HTTPStatus.SERVICE_UNAVAILABLE:
+            return {"Retry-After": _RETRY_AFTER}
+        case _:
+            return {}
 
 
 def describe(app: FastAPI) -> None:
@@ -44,11 +84,37 @@ def _document(app: FastAPI) -> dict[str, Any]:
     schemas = found["components"]["schemas"]
     problem = Problem.model_json_schema(by_alias=True, ref_template=_REF + "{model}")
     schemas.update(problem.pop("$defs"), Problem=problem)
-    for path in found["paths"].values():
-        for operation in path.values():
-            answer = operation["responses"].get("422", {})
-            if any(name in str(answer) for name in _FOREIGN):
-                del operation["responses"]["422"]
+    for path, operations in found["paths"].items():
+        for method, operation in operations.items():
+            _complete(path, method, operation)
     for name in _FOREIGN:
         schemas.pop(name, None)
+    found["components"]["securitySchemes"] = {
+        _SECURITY: {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A token with the scope that the operation names: read, write or operate.",
+        }
+    }
     return found
+
+
+def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
+    if any(name in str(operation["responses"].get("422", {})) for name in _FOREIGN):
+        del operation["responses"]["422"]
+    for response in operation["responses"].values():
+        response.setdefault("headers", {})["X-Correlation-ID"] = _CORRELATION
+    scope = needed_scope(method.upper(), path)
+    if scope is not None:
+        operation["security"] = [{_SECURITY: []}]
+        operation["description"] = f"{operation.get('description', '')}\n\nNeeds the scope `{scope}`.".strip()
+    operation.setdefault("parameters", []).append(
+        {
+            "name": "X-Correlation-ID",
+            "in": "header",
+            "required": False,
+            "description": "names the request in the log and in its events; one that is no id is replaced",
+            "schema": {"type": "string", "maxLength": 128},
+            "example": "order-4711",
+        }
+    )

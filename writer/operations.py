@@ -33,12 +33,15 @@ def operation_routes(accounts: Accounts, metrics: Metrics) -> APIRouter:
     router = APIRouter(tags=["operations"])
     limiter = anyio.CapacityLimiter(_PROBES)
 
-    @router.get("/health", summary="Is the process alive?", response_model=Health)
+    @router.get("/health", summary="Is the process alive?", response_model=Health, responses=problems(413, 431, 500))
     async def health() -> Health:
         return Health(status="ok")
 
     @router.get(
-        "/ready", summary="Can the writer reach the events table?", response_model=Health, responses=problems(503)
+        "/ready",
+        summary="Can the writer reach the events table?",
+        response_model=Health,
+        responses=problems(401, 403, 413, 431, 500, 503),
     )
     async def ready() -> Health:
         try:
@@ -55,7 +58,12 @@ def operation_routes(accounts: Accounts, metrics: Metrics) -> APIRouter:
             raise ProblemError(found, {"Retry-After": str(RETRY_AFTER)}) from error
         return Health(status="ready")
 
-    @router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
+    @router.get(
+        "/metrics",
+        summary="Prometheus metrics",
+        response_class=PlainTextResponse,
+        responses=problems(401, 403, 413, 431, 500),
+    )
     async def read_metrics() -> Response:
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 

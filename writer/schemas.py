@@ -1,6 +1,7 @@
 """The JSON of the API: request bodies and answers."""
 
 import json
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Self
 
@@ -96,6 +97,17 @@ class CommandAccepted(_Answer):
     currency: str | None = Field(examples=["EUR"])
     events: list[Event]
 
+    @classmethod
+    def of(cls, account: Account, stored: Sequence[StoredEvent]) -> Self:
+        """Show ``account`` as it is after the events that a command stored."""
+        return cls(
+            account_id=account.account_id,
+            version=account.version,
+            balance=account.balance,
+            currency=account.currency,
+            events=[Event.of(event) for event in stored],
+        )
+
 
 class OpenBet(_Answer):
     """A bet that was placed and not settled."""
@@ -105,7 +117,7 @@ class OpenBet(_Answer):
 
 
 class AccountState(_Answer):
-    """An account at its latest version."""
+    """An account at one version, the latest unless another was asked for."""
 
     account_id: str = Field(examples=["alice"])
     version: int = Field(examples=[1])
@@ -126,7 +138,7 @@ class AccountState(_Answer):
 
 
 class EventPage(_Answer):
-    """Some events of an account in order, and where the rest is."""
+    """Some events of an account in the order that was asked for, and where the rest is."""
 
     account_id: str = Field(examples=["alice"])
     events: list[Event]

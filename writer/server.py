@@ -5,12 +5,15 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
 
 from ledger.errors import ConfigurationError
 
+#: Bytes of a request's head after which the connection is cut; the app answers 431 to smaller ones than this.
+_LARGEST_HEAD: Final = 32_768
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -55,6 +58,8 @@ def serve(app: FastAPI, bound: socket.socket, *, drain_timeout: int, on_start: C
     config = uvicorn.Config(
         app,
         lifespan="on",
+        http="h11",
+        h11_max_incomplete_event_size=_LARGEST_HEAD,
         log_config=None,
         log_level="warning",
         access_log=False,

@@ -1,15 +1,20 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
+from ledger.access import Access
 from ledger.aws import Clients
+from ledger.command_log import CommandLog
 from ledger.event_store import EventStore
+from ledger.snapshots import SnapshotStore
 from ledger.tables import Names
 from writer.accounts import Accounts
 from writer.api import build_api
+from writer.metrics import Metrics
 from writer.settings import WriterSettings
+from writer.snapshots import Snapshots
 
 
 @pytest.fixture
@@ -18,10 +23,41 @@ def store(clients: Clients, ledger_tables: Names) -> EventStore:
 
 
 @pytest.fixture
-def api(store: EventStore, profile: str) -> FastAPI:
-    # Retries enough that a race among a test's own requests ends with all of them accepted.
-    settings = WriterSettings.model_validate({"profile": profile, "writer_threads": 8, "writer_conflict_retries": 100})
-    return build_api(Accounts(store), settings)
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+def command_log(clients: Clients, ledger_tables: Names) -> CommandLog:
+    return CommandLog(clients.dynamodb, ledger_tables.commands, retention=3600)
+
+
+@pytest.fixture
+def snapshots(clients: Clients, ledger_tables: Names, metrics: Metrics) -> Iterator[Snapshots]:
+    snapshots = Snapshots(SnapshotStore(clients.dynamodb, ledger_tables.snapshots), metrics, interval=5)
+    yield snapshots
+    snapshots.close(timeout=20)
+
+
+@pytest.fixture
+def accounts(store: EventStore, snapshots: Snapshots) -> Accounts:
+    return Accounts(store, snapshots)
+
+
+@pytest.fixture
+def api(accounts: Accounts, command_log: CommandLog, metrics: Metrics, profile: str) -> FastAPI:
+    # Patience enough that a race among a test's own requests ends with all of them accepted.
+    settings = WriterSettings.model_validate(
+        {
+            "profile": profile,
+            "writer_threads": 8,
+            "writer_queue": 200,
+            "writer_queue_wait": 60,
+            "writer_conflict_retries": 100,
+            "writer_patience": 60,
+        }
+    )
+    return build_api(accounts, command_log, settings, Access(None), metrics)
 
 
 @pytest.fixture

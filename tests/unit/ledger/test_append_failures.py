@@ -36,10 +36,11 @@ class ScriptedClient:
         self._script: Iterator[Exception] = iter(script)
         self.writes = 0
 
-    def put_item(self, **_: Any) -> None:
+    def put_item(self, **_: Any) -> Any:
         self.writes += 1
         for failure in self._script:
             raise failure
+        return {}
 
     transact_write_items = put_item
 

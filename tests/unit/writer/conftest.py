@@ -1,7 +1,7 @@
 from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import pytest
@@ -9,14 +9,39 @@ import structlog
 from fastapi import FastAPI
 from structlog.testing import capture_logs
 
-from ledger.errors import VersionConflictError
+from ledger.access import Access
+from ledger.command_log import CommandLog
+from ledger.errors import CommandRecordedError, VersionConflictError
 from ledger.event_store import EventStore, History, ProvenVersion
+from ledger.event_writes import CommandPut
 from ledger.events import DomainEvent, FundsDeposited, encode_payload
 from ledger.stored_event import StoredEvent, timestamp
 from writer.accounts import Accounts
 from writer.api import build_api
 from writer.metrics import Metrics
 from writer.settings import WriterSettings
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class MemoryCommands:
+    """A commands table in memory."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, Any] = {}
+        self.before_find: Callable[[], None] = lambda: None
+
+    def get_item(self, *, Key: Any, **_: Any) -> Any:  # noqa: N803 - boto3's name
+        self.before_find()
+        item = self.items.get(Key["commandId"]["S"])
+        return {"Item": item} if item else {}
+
+    def put(self, put: CommandPut) -> None:
+        found = self.items.get(put.item["commandId"]["S"])
+        if found and int(found["expiresAt"]["N"]) > int(put.values[":now"]["N"]):
+            raise CommandRecordedError("recorded")
+        self.items[put.item["commandId"]["S"]] = put.item
 
 
 class MemoryStore:
@@ -27,6 +52,7 @@ class MemoryStore:
         self.before_append: Callable[[], None] = lambda: None
         self.before_read: Callable[[], None] = lambda: None
         self.read_after: list[int] = []
+        self.commands = MemoryCommands()
 
     def load(self, aggregate_id: str, *, after: int = 0, until: int | None = None) -> History:
         self.before_read()
@@ -46,6 +72,7 @@ class MemoryStore:
         *,
         aggregate_type: str,
         correlation_id: str,
+        command: Callable[[Sequence[StoredEvent]], CommandPut] | None = None,
     ) -> History:
         self.before_append()
         actual = len(self.stored.get(aggregate_id, []))
@@ -53,11 +80,24 @@ class MemoryStore:
             raise VersionConflictError(
                 aggregate_id, expected=expected.number, actual=actual, conflicting=expected.number + 1
             )
-        return self.add(aggregate_id, *events, correlation_id=correlation_id)
+        stored = self._events(aggregate_id, events, correlation_id)
+        if command is not None:
+            self.commands.put(command(stored))
+        return self._store(aggregate_id, stored)
+
+    def read(self, aggregate_id: str) -> Iterator[StoredEvent]:
+        self.before_read()
+        return iter(self.stored.get(aggregate_id, []))
+
+    def newest(self, aggregate_id: str, *, until: int | None = None, limit: int) -> list[StoredEvent]:
+        self.before_read()
+        return self.stored.get(aggregate_id, [])[:until][::-1][:limit]
 
     def add(self, aggregate_id: str, *events: DomainEvent, correlation_id: str = "another") -> History:
-        history = self.stored.setdefault(aggregate_id, [])
-        added = [
+        return self._store(aggregate_id, self._events(aggregate_id, events, correlation_id))
+
+    def _events(self, aggregate_id: str, events: Sequence[DomainEvent], correlation_id: str) -> list[StoredEvent]:
+        return [
             StoredEvent(
                 aggregate_id,
                 number,
@@ -67,8 +107,11 @@ class MemoryStore:
                 timestamp(datetime.now(UTC)),
                 correlation_id,
             )
-            for number, event in enumerate(events, start=len(history) + 1)
+            for number, event in enumerate(events, start=len(self.stored.get(aggregate_id, [])) + 1)
         ]
+
+    def _store(self, aggregate_id: str, added: list[StoredEvent]) -> History:
+        history = self.stored.setdefault(aggregate_id, [])
         history += added
         return History(added, ProvenVersion(aggregate_id, len(history)))
 
@@ -103,6 +146,11 @@ def accounts(store: MemoryStore) -> Accounts:
 
 
 @pytest.fixture
+def command_log(store: MemoryStore) -> CommandLog:
+    return CommandLog(cast("DynamoDBClient", store.commands), "commands", retention=3600)
+
+
+@pytest.fixture
 def metrics() -> Metrics:
     return Metrics()
 
@@ -113,8 +161,8 @@ def settings() -> WriterSettings:
 
 
 @pytest.fixture
-def api(accounts: Accounts, settings: WriterSettings, metrics: Metrics) -> FastAPI:
-    return build_api(accounts, settings, metrics)
+def api(accounts: Accounts, command_log: CommandLog, settings: WriterSettings, metrics: Metrics) -> FastAPI:
+    return build_api(accounts, command_log, settings, Access(None), metrics)
 
 
 @pytest.fixture

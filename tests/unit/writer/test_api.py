@@ -9,10 +9,13 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from ledger.access import Access
+from ledger.command_log import CommandLog
 from ledger.errors import CorruptHistoryError, EndpointError, ResourceError, ThrottledError
 from tests.unit.writer.conftest import MemoryStore
 from writer.accounts import Accounts
 from writer.api import build_api
+from writer.metrics import Metrics
 from writer.settings import WriterSettings
 
 DEPOSIT = {"amount": "5.00", "currency": "EUR"}
@@ -140,10 +143,10 @@ async def test_a_correlation_id_is_made_when_none_can_be_kept(
 
 
 async def test_apps_do_not_share_their_metrics(
-    http: httpx.AsyncClient, accounts: Accounts, settings: WriterSettings
+    http: httpx.AsyncClient, accounts: Accounts, command_log: CommandLog, settings: WriterSettings
 ) -> None:
     await http.post("/accounts/alice/deposits", json=DEPOSIT)
-    other = build_api(accounts, settings)
+    other = build_api(accounts, command_log, settings, Access(None), Metrics())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(other), base_url="http://other") as client:
         assert 'outcome="accepted"' not in (await client.get("/metrics")).text
 
@@ -151,7 +154,7 @@ async def test_apps_do_not_share_their_metrics(
 def test_the_document_declares_our_problems_and_no_foreign_ones(api: FastAPI) -> None:
     document = api.openapi()
     assert "HTTPValidationError" not in str(document)
-    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    problem = {"$ref": "#/components/schemas/Problem"}
     assert {"Problem", "FieldFault", "CommandAccepted", "AccountState", "EventPage"} <= set(
         document["components"]["schemas"]
     )
@@ -160,9 +163,12 @@ def test_the_document_declares_our_problems_and_no_foreign_ones(api: FastAPI) ->
             assert operation["summary"], path
             declared = {int(status) for status in operation["responses"]}
             if method == "post":
-                assert declared == {201, 400, 409, 412, 413, 415, 422, 500, 503}, path
+                assert declared == {201, 400, 401, 403, 409, 412, 413, 415, 422, 431, 500, 503}, path
             for status in declared - {200, 201, 304}:
-                assert operation["responses"][str(status)]["content"] == problem, (path, status)
+                content = operation["responses"][str(status)]["content"]
+                assert list(content) == ["application/problem+json"], (path, status)
+                assert content["application/problem+json"]["schema"] == problem, (path, status)
+                assert content["application/problem+json"]["examples"], (path, status)
 
 
 def test_every_reference_of_the_document_resolves(api: FastAPI) -> None:

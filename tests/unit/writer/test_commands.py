@@ -1,27 +1,45 @@
-from collections.abc import MutableMapping
+import json
+from collections.abc import Callable, MutableMapping
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from ledger.command_log import CommandLog
 from ledger.errors import EndpointError, InsufficientFundsError, ThrottledError, VersionConflictError
 from ledger.events import FundsDeposited, FundsWithdrawn
 from tests.unit.writer.conftest import MemoryStore
 from writer.accounts import Accounts
-from writer.commands import Accepted, Command, CommandHandler, Deposit, Withdraw
+from writer.commands import Command, Deposit, Withdraw
+from writer.handler import CommandHandler, Order
+from writer.idempotency import command_key
 from writer.metrics import Metrics
 from writer.preconditions import Precondition
+from writer.routes import render
 
 RETRIES = 3
 
 
 @pytest.fixture
-def handler(accounts: Accounts, metrics: Metrics) -> CommandHandler:
-    return CommandHandler(accounts, metrics, conflict_retries=RETRIES)
+def make(accounts: Accounts, command_log: CommandLog) -> Callable[..., CommandHandler]:
+    def make(metrics: Metrics, *, conflict_retries: int = RETRIES, patience: float = 10) -> CommandHandler:
+        return CommandHandler(
+            accounts, command_log, metrics, render, conflict_retries=conflict_retries, patience=patience
+        )
+
+    return make
 
 
-def run(handler: CommandHandler, command: Command, if_match: str | None = None) -> Accepted:
-    return handler.handle("alice", command, precondition=Precondition.parse(if_match), correlation_id="c")
+@pytest.fixture
+def handler(make: Callable[..., CommandHandler], metrics: Metrics) -> CommandHandler:
+    return make(metrics)
+
+
+def run(handler: CommandHandler, command: Command, if_match: str | None = None, key: str | None = None) -> Any:
+    """The answer's body."""
+    recorded = None if key is None else command_key("shop", key, "alice", command)
+    order = Order("alice", command, Precondition.parse(if_match), "c", recorded)
+    return json.loads(handler.handle(order).body)
 
 
 def deposit(amount: int) -> Deposit:
@@ -39,9 +57,9 @@ def counted(metrics: Metrics, name: str, **labels: str) -> float:
 def test_an_accepted_command_answers_with_the_account_after_it(handler: CommandHandler, metrics: Metrics) -> None:
     run(handler, deposit(10))
     accepted = run(handler, withdraw(4))
-    assert (accepted.account.version, accepted.account.balance) == (2, Decimal(6))
-    assert [event.sequence_number for event in accepted.history.events] == [2]
-    assert accepted.history.events[0].correlation_id == "c"
+    assert (accepted["version"], accepted["balance"]) == (2, "6.00")
+    [event] = accepted["events"]
+    assert (event["sequenceNumber"], event["correlationId"]) == (2, "c")
     assert counted(metrics, "commands", command="withdraw", outcome="accepted") == 1
     assert counted(metrics, "conflicts") == 0
 
@@ -51,7 +69,7 @@ def test_a_conflict_is_decided_anew_on_the_new_state(
 ) -> None:
     store.others_are_faster(RETRIES)
     accepted = run(handler, deposit(10))
-    assert (accepted.account.version, accepted.account.balance) == (RETRIES + 1, Decimal(10 + RETRIES))
+    assert (accepted["version"], accepted["balance"]) == (RETRIES + 1, f"{10 + RETRIES}.00")
     assert store.read_after == [0, 0, 1, 2], "a retry reads what is new, not the whole history again"
     assert counted(metrics, "conflicts") == RETRIES
     assert counted(metrics, "conflict_retries") == RETRIES
@@ -94,7 +112,7 @@ def test_a_claimed_version_is_never_retried(
 
 def test_a_star_claims_no_version_and_is_retried(handler: CommandHandler, store: MemoryStore, opened: str) -> None:
     store.others_are_faster(1)
-    assert run(handler, deposit(10), "*").account.version == 3
+    assert run(handler, deposit(10), "*")["version"] == 3
 
 
 def test_a_claim_that_does_not_hold_decides_nothing(handler: CommandHandler, store: MemoryStore, opened: str) -> None:
@@ -135,8 +153,17 @@ def test_a_command_is_one_log_line_without_its_figures(
     assert "4711" not in str(log_lines)
 
 
-def test_each_handler_counts_for_itself(accounts: Accounts, metrics: Metrics) -> None:
-    run(CommandHandler(accounts, Metrics(), conflict_retries=0), deposit(1))
+def test_patience_ends_the_retries_too(
+    make: Callable[..., CommandHandler], metrics: Metrics, store: MemoryStore
+) -> None:
+    store.others_are_faster(1000)
+    with pytest.raises(VersionConflictError):
+        run(make(metrics, conflict_retries=100, patience=0.2), deposit(10))
+    assert 1 <= counted(metrics, "conflict_retries") < 100
+
+
+def test_each_handler_counts_for_itself(make: Callable[..., CommandHandler], metrics: Metrics) -> None:
+    run(make(Metrics()), deposit(1))
     assert counted(metrics, "commands", command="deposit", outcome="accepted") == 0
 
 

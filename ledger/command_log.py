@@ -1,0 +1,72 @@
+"""The commands table: which idempotency keys were used, for what, and what they were answered with.
+
+A record is stored in the transaction that stores the command's events (``EventStore.append``), so that either both
+are there or neither. Only commands that stored events are recorded: a refusal changed nothing and may be asked again.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ledger.aws import aws_errors
+from ledger.event_writes import CommandPut
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+@dataclass(frozen=True, slots=True)
+class CommandKey:
+    """A client's idempotency key, under the name of the client, and a hash of the command that it stands for."""
+
+    command_id: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedCommand:
+    """A command that was carried out: what it was, and its answer."""
+
+    fingerprint: str
+    status: int
+    body: str
+
+
+class CommandLog:
+    """Records in ``commands-{profile}``. Safe to share between threads."""
+
+    def __init__(
+        self, dynamodb: "DynamoDBClient", table: str, *, retention: float, clock: Callable[[], float] = time.time
+    ) -> None:
+        """``retention``: seconds for which a record holds; DynamoDB deletes it some time after."""
+        self._dynamodb = dynamodb
+        self._table = table
+        self._retention = retention
+        self._clock = clock
+
+    def find(self, key: CommandKey) -> RecordedCommand | None:
+        """Read the record of a key, strongly consistent; None when there is none, or only one that has expired.
+
+        Raises ThrottledError, EndpointError, ResourceError.
+        """
+        with aws_errors(f"reading a command of table {self._table}"):
+            item = self._dynamodb.get_item(
+                TableName=self._table, Key={"commandId": {"S": key.command_id}}, ConsistentRead=True
+            ).get("Item")
+        if item is None or int(item["expiresAt"]["N"]) <= self._clock():
+            return None
+        return RecordedCommand(item["requestHash"]["S"], int(item["status"]["N"]), item["body"]["S"])
+
+    def record(self, key: CommandKey, status: int, body: str) -> CommandPut:
+        """The put that records a command and its answer, on the condition that its key is free or has expired."""
+        now = int(self._clock())
+        item = {
+            "commandId": {"S": key.command_id},
+            "requestHash": {"S": key.fingerprint},
+            "status": {"N": str(status)},
+            "body": {"S": body},
+            "expiresAt": {"N": str(now + int(self._retention))},
+        }
+        condition = "attribute_not_exists(commandId) OR expiresAt <= :now"
+        return CommandPut(self._table, item, condition, {":now": {"N": str(now)}})

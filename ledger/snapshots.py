@@ -1,0 +1,135 @@
+"""Snapshots: an account's fold at a version, so that a load need not read the events before it.
+
+A snapshot is a copy that can always be made anew from the events. It is used only when it is of this schema and
+readable, and the events prove its version; otherwise it costs time, never correctness.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from ledger.account import Account
+from ledger.aws import aws_errors, error_code
+from ledger.errors import SnapshotError
+from ledger.event_writes import MAX_ITEM_BYTES
+from ledger.money import Currency
+from ledger.stored_event import timestamp
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+#: Raise it with every change to the fold (``Account.apply``) or to the state below: a snapshot of another schema is
+#: never used, and the next one replaces it.
+SCHEMA_VERSION: Final = 1
+#: Room in an item for everything but the state: keys, numbers, a time.
+_OVERHEAD: Final = 1024
+
+
+class _State(BaseModel):
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True, frozen=True)
+
+    version: int = Field(ge=1)
+    currency: Currency | None
+    balance: Decimal
+    open_bets: dict[str, Decimal]
+    settled_bets: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotStore:
+    """Snapshots in ``snapshots-{profile}``, one an account. Safe to share between threads."""
+
+    dynamodb: "DynamoDBClient"
+    table: str
+
+    def find(self, account_id: str) -> Account | None:
+        """Read the account as its snapshot holds it; None when it has none. Whether its events agree is not known.
+
+        Raises SnapshotError for one of another schema and for an unreadable one, and ThrottledError, EndpointError,
+        ResourceError.
+        """
+        with aws_errors(f"reading the snapshot of {account_id}"):
+            item = self.dynamodb.get_item(
+                TableName=self.table, Key={"aggregateId": {"S": account_id}}, ConsistentRead=True
+            ).get("Item")
+        return None if item is None else decode(account_id, item)
+
+    def save(self, account: Account) -> bool:
+        """Store the account's snapshot; False when one of the same or a later version is there, which stays.
+
+        Raises SnapshotError when it is larger than an item can be, and ThrottledError, EndpointError, ResourceError.
+        """
+        item = encode(account)
+        with aws_errors(f"storing the snapshot of {account.account_id}"):
+            try:
+                self.dynamodb.put_item(
+                    TableName=self.table,
+                    Item=item,
+                    ConditionExpression="attribute_not_exists(aggregateId) OR #version < :version",
+                    ExpressionAttributeNames={"#version": "version"},
+                    ExpressionAttributeValues={":version": item["version"]},
+                )
+            except ClientError as error:
+                if error_code(error) == "ConditionalCheckFailedException":
+                    return False
+                raise
+        return True
+
+
+def crosses(before: int, after: int, interval: int) -> bool:
+    """Whether an append from version ``before`` to ``after`` reaches or passes a multiple of ``interval``.
+
+    0 switches snapshots off. An append of several events may jump over the multiple itself.
+    """
+    return interval > 0 and after // interval > before // interval
+
+
+def encode(account: Account) -> dict[str, dict[str, str]]:
+    """Write the snapshot of an account as a DynamoDB item. Raises SnapshotError when it would be too large."""
+    state = _State.model_construct(
+        version=account.version,
+        currency=account.currency,
+        balance=account.balance,
+        open_bets=account.open_bets,
+        settled_bets=sorted(account.settled_bets),
+    ).model_dump_json(by_alias=True)
+    if len(state.encode()) > MAX_ITEM_BYTES - _OVERHEAD:
+        raise SnapshotError(
+            f"the snapshot of {account.account_id} at version {account.version} has {len(state)} bytes; DynamoDB "
+            f"stores at most {MAX_ITEM_BYTES}. Its loads read all events since its last snapshot.",
+            reason="too_large",
+        )
+    return {
+        "aggregateId": {"S": account.account_id},
+        "version": {"N": str(account.version)},
+        "schemaVersion": {"N": str(SCHEMA_VERSION)},
+        "state": {"S": state},
+        "createdAt": {"S": timestamp(datetime.now(UTC))},
+    }
+
+
+def decode(account_id: str, item: Mapping[str, Any]) -> Account:
+    """Read an account from its snapshot. Raises SnapshotError, which never repeats the state."""
+    try:
+        schema, version = int(item["schemaVersion"]["N"]), int(item["version"]["N"])
+        if schema != SCHEMA_VERSION:
+            raise SnapshotError(
+                f"the snapshot of {account_id} is of schema {schema}, and this code knows {SCHEMA_VERSION}",
+                reason="schema",
+            )
+        state = _State.model_validate_json(item["state"]["S"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unreadable(account_id, type(error).__name__) from None
+    if state.version != version:
+        raise _unreadable(account_id, "it gives two versions")
+    return Account(account_id, version, state.currency, state.balance, dict(state.open_bets), set(state.settled_bets))
+
+
+def _unreadable(account_id: str, reason: str) -> SnapshotError:
+    return SnapshotError(f"the snapshot of {account_id} cannot be read: {reason}", reason="unreadable")

@@ -1,0 +1,62 @@
+"""The bounded queue in front of the threads: load that cannot be carried is refused at once, not piled up."""
+
+import asyncio
+from http import HTTPStatus
+from typing import Final
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from writer.metrics import Metrics
+from writer.problems import RETRY_AFTER, problem, problem_response
+
+_GUARDED: Final = "/accounts/"
+
+
+class Admission:
+    """ASGI middleware: at most ``threads`` requests on accounts at once, ``queue`` more waiting ``longest_wait`` s.
+
+    Others are answered with 503 before any work is done. Operations pass by: they must answer under any load.
+    """
+
+    def __init__(self, app: ASGIApp, *, threads: int, queue: int, longest_wait: float, metrics: Metrics) -> None:
+        self._app = app
+        self._room = threads + queue
+        self._longest_wait = longest_wait
+        self._free = asyncio.Semaphore(threads)
+        self._metrics = metrics
+        self._inside = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on when a thread is free for it, or answer 503."""
+        if scope["type"] != "http" or not scope["path"].startswith(_GUARDED):
+            await self._app(scope, receive, send)
+            return
+        if self._inside >= self._room:
+            await self._turn_away("queue_full", scope, receive, send)
+            return
+        self._inside += 1
+        self._metrics.under_way.inc()
+        try:
+            try:
+                async with asyncio.timeout(self._longest_wait):
+                    await self._free.acquire()
+            except TimeoutError:
+                await self._turn_away("waited_too_long", scope, receive, send)
+                return
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                self._free.release()
+        finally:
+            self._inside -= 1
+            self._metrics.under_way.dec()
+
+    async def _turn_away(self, reason: str, scope: Scope, receive: Receive, send: Send) -> None:
+        self._metrics.turned_away.labels(reason).inc()
+        found = problem(
+            "overloaded",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "The writer has more requests than it can answer in time; nothing was done for this one. Send it again.",
+            title="The writer is overloaded",
+        )
+        await problem_response(scope, found, {"Retry-After": str(RETRY_AFTER)})(scope, receive, send)

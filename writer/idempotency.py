@@ -1,0 +1,52 @@
+"""``Idempotency-Key`` (draft-ietf-httpapi-idempotency-key-header): which command a key stands for."""
+
+import hashlib
+import json
+from dataclasses import fields
+from decimal import Decimal
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from ledger.command_log import CommandKey
+from ledger.identifiers import IdempotencyKey
+from ledger.money import format_amount
+from writer.commands import Command
+
+HEADER: Final = "Idempotency-Key"
+REPLAYED_HEADER: Final = "Idempotency-Replayed"
+_KEY: Final[TypeAdapter[str]] = TypeAdapter(IdempotencyKey)
+
+
+class MalformedKeyError(ValueError):
+    """An ``Idempotency-Key`` that is none."""
+
+
+class KeyReusedError(Exception):
+    """The key was used before, for another command."""
+
+
+def parse_key(header: str) -> str:
+    """Read the header: the key, bare or in the quotes of the draft. Raises MalformedKeyError."""
+    text = header.strip()
+    if len(text) >= 2 and text[0] == text[-1] == '"':
+        text = text[1:-1]
+    try:
+        return _KEY.validate_python(text)
+    except ValidationError:
+        raise MalformedKeyError(
+            f"an {HEADER} has 1 to 128 characters: letters, digits and . _ : - only, a letter or digit first"
+        ) from None
+
+
+def command_key(client: str, key: str, account_id: str, command: Command) -> CommandKey:
+    """Under what the command is recorded: each client has keys of its own, for all accounts together.
+
+    The fingerprint is of the command as it was understood, so that 5 and 5.00, or fields in another order, are the same
+    command. ``If-Match`` is no part of it: it is the condition of the command, which a client may well look up anew.
+    """
+    values = [getattr(command, field.name) for field in fields(command)]
+    texts = [format_amount(value) if isinstance(value, Decimal) else value for value in values]
+    meaning = json.dumps([account_id, command.name, *texts])
+    # Neither a client's name nor a key can hold the mark between them.
+    return CommandKey(f"{client}#{key}", hashlib.sha256(meaning.encode()).hexdigest())

@@ -1,0 +1,90 @@
+"""Snapshots of accounts as the writer uses them: read with doubt, written in the background."""
+
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Final
+
+import structlog
+
+from ledger.account import Account
+from ledger.errors import KinfoldError, SnapshotError
+from ledger.snapshots import SnapshotStore, crosses
+from writer.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+#: Snapshots that may wait to be written. One more is dropped: the account's next crossing makes another.
+_MOST_WAITING: Final = 64
+
+
+class Snapshots:
+    """Reads snapshots and writes new ones without holding anybody up. Safe to share between threads.
+
+    The thread that writes starts with the first snapshot; ``close`` ends it.
+    """
+
+    def __init__(self, store: SnapshotStore, metrics: Metrics, *, interval: int) -> None:
+        """``interval``: events between two snapshots of an account; 0 neither reads nor writes any."""
+        self._store = store
+        self._metrics = metrics
+        self._interval = interval
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="snapshots")
+        self._lock = threading.Lock()
+        self._waiting: set[Future[None]] = set()
+
+    def find(self, account_id: str) -> Account | None:
+        """Read the account as its snapshot holds it; None for none. Whether the events agree is not known.
+
+        Raises SnapshotError for one that this code cannot use, and ThrottledError, EndpointError, ResourceError.
+        """
+        return self._store.find(account_id) if self._interval else None
+
+    def missed(self, account: Account) -> None:
+        """Tell that ``account`` was loaded without any snapshot, although it is old enough to have one."""
+        if 0 < self._interval <= account.version:
+            self.ignore(account.account_id, "missing", version=account.version)
+
+    def ignore(self, account_id: str, reason: str, **fields: object) -> None:
+        """Tell that a snapshot is not used: missing, schema, unreadable or ahead (of the events)."""
+        self._metrics.snapshots_ignored.labels(reason).inc()
+        log.warning("snapshot_ignored", account=account_id, reason=reason, **fields)
+
+    def offer(self, before: int, account: Account) -> None:
+        """Write a snapshot of ``account``, which must not change any more, if its append crossed a multiple."""
+        if not crosses(before, account.version, self._interval):
+            return
+        with self._lock:
+            if len(self._waiting) >= _MOST_WAITING:
+                self._count(account, "dropped")
+                return
+            job = self._pool.submit(self._save, account)
+            self._waiting.add(job)
+        job.add_done_callback(self._done)
+
+    def close(self, timeout: float) -> None:
+        """Wait for at most ``timeout`` seconds until what was offered is written; drop the rest."""
+        with self._lock:
+            waiting = set(self._waiting)
+        wait(waiting, timeout)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _done(self, job: "Future[None]") -> None:
+        with self._lock:
+            self._waiting.discard(job)
+
+    def _save(self, account: Account) -> None:
+        try:
+            self._count(account, "written" if self._store.save(account) else "superseded")
+        except SnapshotError as error:
+            self._count(account, error.reason, reason=str(error))
+        except KinfoldError as error:
+            self._count(account, "failed", reason=str(error))
+        except Exception:
+            # Nobody waits for this thread's result: what is not told here is never told.
+            self._metrics.snapshots.labels("failed").inc()
+            log.exception("snapshot_failed", account=account.account_id)
+
+    def _count(self, account: Account, outcome: str, **fields: object) -> None:
+        self._metrics.snapshots.labels(outcome).inc()
+        tell = log.info if outcome in {"written", "superseded"} else log.warning
+        tell("snapshot", account=account.account_id, version=account.version, outcome=outcome, **fields)
