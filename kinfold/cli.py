@@ -1,6 +1,7 @@
 """The ``kinfold`` command: one front door to every service, and one way in which commands fail."""
 
 import importlib
+import json
 import sys
 import urllib.error
 import urllib.request
@@ -13,6 +14,7 @@ import typer.main
 from kinfold.load_command import load
 from kinfold.ports import is_loopback
 from kinfold.up import up
+from ledger.access import Credential, Scope, digest, new_token
 from ledger.errors import ConfigurationError, KinfoldError, TransientError
 
 #: Command, the module of its Typer app, and its line in ``kinfold --help``. A service is imported when it is used:
@@ -97,6 +99,10 @@ def _front_door(
 def health(
     url: Annotated[str, typer.Argument(help="For example http://127.0.0.1:8080/health")],
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the answer.")] = 3,
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="KINFOLD_TOKEN", help="A token with the scope operate, for /ready of a guarded service."),
+    ] = None,
 ) -> None:
     """Ask a service whether it is well: a health check for a container without a shell.
 
@@ -104,9 +110,10 @@ def health(
     """
     if not url.startswith(("http://", "https://")):
         raise typer.BadParameter("an http:// or https:// URL is needed")
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})  # noqa: S310
     proxies = urllib.request.ProxyHandler({} if is_loopback(url) else None)
     try:
-        with urllib.request.build_opener(proxies).open(url, timeout=timeout) as answer:
+        with urllib.request.build_opener(proxies).open(request, timeout=timeout) as answer:
             typer.echo(answer.read(10_000).decode(errors="replace"))
     except urllib.error.HTTPError as error:
         typer.echo(f"{error.code}: {error.read(10_000).decode(errors='replace')}", err=True)
@@ -114,6 +121,29 @@ def health(
     except OSError as error:
         typer.echo(f"{url} does not answer: {error}", err=True)
         raise typer.Exit(1) from None
+
+
+@app.command()
+def token(
+    name: Annotated[str, typer.Argument(help="Whom the token stands for; it appears in logs.")],
+    scope: Annotated[list[Scope], typer.Option(help="What it allows; repeat the option for several.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
+) -> None:
+    """Make a token for a client of the services, and the line that the services need to know it.
+
+    The token is shown this once and kept nowhere; KINFOLD_TOKENS holds its hash.
+
+    [dim]$[/dim] kinfold token shop --scope read --scope write
+    """
+    made = new_token()
+    try:
+        line = str(Credential.parse(f"{name}:{'+'.join(scope)}:{digest(made).hex()}"))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    if as_json:
+        typer.echo(json.dumps({"token": made, "setting": line}))
+    else:
+        typer.echo(f"token for the client, as Authorization: Bearer TOKEN\n  {made}\nadd to KINFOLD_TOKENS\n  {line}")
 
 
 def main() -> NoReturn:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
 import httpx
 
@@ -35,7 +36,8 @@ class LoadPlan:
     """What to do: append ``events`` events on ``accounts`` accounts from ``writers`` threads.
 
     The same ``seed`` makes the same commands; ``prefix`` begins the account ids and must be new to the ledger.
-    ``patience`` is for how many seconds no event may be confirmed before the load gives up.
+    ``patience`` is for how many seconds no event may be confirmed before the load gives up. ``token``: where the writer
+    asks for one, with the scope write.
     """
 
     accounts: int = 100
@@ -44,6 +46,7 @@ class LoadPlan:
     seed: int = 0
     prefix: str = field(default_factory=_unique_prefix)
     patience: float = 60.0
+    token: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Raises ConfigurationError."""
@@ -54,14 +57,18 @@ class LoadPlan:
 def run_load(url: str, plan: LoadPlan, on_progress: Callable[[LoadResult], None] | None = None) -> LoadResult:
     """Send commands to the writer at ``url`` until exactly ``plan.events`` events are confirmed.
 
-    ``on_progress`` is called from this thread, some ten times a second and at the end. A command whose answer is lost
-    is not sent again, since it may have been carried out; it counts as unknown and the load goes on.
+    ``on_progress`` is called from this thread, some ten times a second and at the end. Each command has a key of its
+    own (Idempotency-Key): when its answer is lost, or the writer is unavailable, it is sent again until it is answered,
+    and counts once.
 
     Raises EndpointError when no event was confirmed for ``plan.patience`` seconds, UnexpectedAnswerError.
     """
     tally = Tally(plan.events)
     limits = httpx.Limits(max_connections=plan.writers, max_keepalive_connections=plan.writers)
-    with httpx.Client(base_url=url, timeout=30, limits=limits, trust_env=not is_loopback(url)) as client:
+    headers = {"Authorization": f"Bearer {plan.token}"} if plan.token else {}
+    with httpx.Client(
+        base_url=url, headers=headers, timeout=30, limits=limits, trust_env=not is_loopback(url)
+    ) as client:
         threads = [
             threading.Thread(target=_write, args=(client, plan, stream, tally), name=f"load-{stream}", daemon=True)
             for stream in range(plan.writers)
@@ -90,44 +97,52 @@ def _write(client: httpx.Client, plan: LoadPlan, stream: int, tally: Tally) -> N
     traffic = Traffic(accounts=plan.accounts, prefix=plan.prefix, seed=plan.seed, stream=stream)
     try:
         while tally.claim():
-            pause = _send(client, traffic.next_command(), tally)
-            if pause:
-                time.sleep(pause)
+            _carry_out(client, traffic.next_command(), tally)
     except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that asked for the load
         tally.stop(error)
 
 
-def _send(client: httpx.Client, command: Command, tally: Tally) -> float:
-    """Send one command and count its outcome; returns for how many seconds to leave the writer in peace."""
+def _carry_out(client: httpx.Client, command: Command, tally: Tally) -> None:
+    """Send one command until it is answered, and count its outcome; unknown when the load ends before that."""
+    key = uuid4().hex
     start = time.perf_counter()
+    while (pause := _send(client, command, key, start, tally)) is not None:
+        if tally.wait(pause):
+            tally.count("unknown")
+            return
+
+
+def _send(client: httpx.Client, command: Command, key: str, start: float, tally: Tally) -> float | None:
+    """Send one command once; returns after how many seconds to send it again, None when it was answered."""
     try:
-        answer = client.post(command.path, json=command.body)
+        answer = client.post(command.path, json=command.body, headers={"Idempotency-Key": key})
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
-        tally.count("unavailable")
+        tally.note("unavailable")
         return _PAUSE
     except httpx.TransportError:
-        tally.count("unknown")
+        tally.note("lost")
         return _PAUSE
-    seconds = time.perf_counter() - start
     match answer.status_code:
         case 201:
-            tally.confirm(command.account_id, _version(answer), seconds)
+            if "Idempotency-Replayed" in answer.headers:
+                tally.note("replayed")
+            tally.confirm(command.account_id, _version(answer), time.perf_counter() - start)
         case 409:
             tally.count("conflicts")
         case 422:
             tally.count("refused")
         case 503:
-            tally.count("unavailable")
+            tally.note("unavailable")
             return _retry_after(answer.headers)
         case 500 | 502 | 504:
-            tally.count("unknown")
+            tally.note("lost")
             return _PAUSE
         case status:
             raise UnexpectedAnswerError(
                 f"POST {answer.request.url} answered {status}, which no command of a load provokes: is it a Kinfold "
                 f"writer of this version? It said: {answer.text[:300]}"
             )
-    return 0.0
+    return None
 
 
 def _version(answer: httpx.Response) -> int:
@@ -147,5 +162,5 @@ def _retry_after(headers: "Mapping[str, str]") -> float:
 def _stall(url: str, plan: LoadPlan, result: LoadResult) -> str:
     return (
         f"the writer at {url} confirmed no event for {plan.patience:.0f} s; {result.appended} of {plan.events} events "
-        f"were appended, {result.unavailable} commands met an unavailable writer, {result.unknown} have an unknown end"
+        f"were appended, {result.unavailable} times it was unavailable, {result.lost} answers were lost"
     )

@@ -17,12 +17,17 @@ def load(
     events: Annotated[int, typer.Option(min=1, help="How many events to append.")] = 2000,
     writers: Annotated[int, typer.Option(min=1, max=256, help="How many clients at once.")] = 8,
     seed: Annotated[int, typer.Option(help="The same seed makes the same commands.")] = 0,
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="KINFOLD_TOKEN", help="A token with the scope write, where one is needed."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
     """Send deposits, withdrawals, bets and settlements to a running writer.
 
     It goes on until the events are appended, on accounts that are new in every run. Some commands are refused on
-    purpose. A command whose answer is lost is counted and not repeated.
+    purpose. A command whose answer is lost is sent again with
+    its Idempotency-Key, and counts once.
 
     [dim]$[/dim] kinfold load --events 10000 --writers 16
     """
@@ -31,7 +36,7 @@ def load(
 
     from kinfold.load import LoadPlan, run_load
 
-    plan = LoadPlan(accounts=accounts, events=events, writers=writers, seed=seed)
+    plan = LoadPlan(accounts=accounts, events=events, writers=writers, seed=seed, token=token)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("events appended", total=events)
@@ -48,5 +53,5 @@ def _print(url: str, prefix: str, result: "LoadResult") -> None:
         f"in {result.seconds:.1f} s: {result.rate:.0f} a second, median {result.latency_p50_ms:.1f} ms, "
         f"99 % under {result.latency_p99_ms:.1f} ms\n"
         f"refused {result.refused}, conflicts {result.conflicts}, unavailable {result.unavailable}, "
-        f"unknown {result.unknown}"
+        f"answers lost {result.lost}, replayed {result.replayed}, unknown {result.unknown}"
     )

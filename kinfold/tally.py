@@ -12,15 +12,18 @@ class LoadResult:
     """Counts of a load, so far or at its end.
 
     ``appended``: events that the writer confirmed. ``refused``: commands that broke a rule (422). ``conflicts``: 409.
-    ``unavailable``: 503 and connections refused. ``unknown``: commands whose answer was lost, and 500s, which may have
-    appended an event or not. ``versions``: the last version that the writer gave for each account; when ``unknown``
-    and ``unavailable`` are 0, they add up to ``appended``. Latencies are those of confirmed commands.
+    ``unavailable``: 503 and connections refused, and ``lost``: lost answers and 500s; the command was sent again each
+    time. ``replayed``: confirmed commands that an earlier sending had carried out. ``unknown``: commands that the load
+    ended before they were answered. ``versions``: the last version that the writer gave for each account; when
+    ``unknown`` is 0, they add up to ``appended``. Latencies are those of confirmed commands, from their first sending.
     """
 
     appended: int
     refused: int
     conflicts: int
     unavailable: int
+    lost: int
+    replayed: int
     unknown: int
     seconds: float
     latency_p50_ms: float
@@ -48,7 +51,9 @@ class Tally:
         self._target = target
         self._changed = threading.Condition()
         self._pending = 0
-        self._counts = {"appended": 0, "refused": 0, "conflicts": 0, "unavailable": 0, "unknown": 0}
+        self._counts = dict.fromkeys(
+            ("appended", "refused", "conflicts", "unavailable", "lost", "replayed", "unknown"), 0
+        )
         self._versions: dict[str, int] = {}
         self._latencies: list[float] = []
         self._start = self._last_append = time.monotonic()
@@ -74,9 +79,19 @@ class Tally:
             self._release("appended")
 
     def count(self, what: str) -> None:
-        """The claimed command ended without a confirmed event: refused, conflicts, unavailable or unknown."""
+        """The claimed command ended without a confirmed event: refused, conflicts or unknown."""
         with self._changed:
             self._release(what)
+
+    def note(self, what: str) -> None:
+        """The claimed command met something and goes on: unavailable, lost or replayed."""
+        with self._changed:
+            self._counts[what] += 1
+
+    def wait(self, seconds: float) -> bool:
+        """Wait before a command is sent again; True when the load was ended meanwhile."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._stopped, seconds)
 
     def stop(self, fault: BaseException | None = None) -> None:
         """Let every thread end; the first ``fault`` is what ``raise_fault`` raises."""

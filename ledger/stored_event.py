@@ -75,7 +75,7 @@ class StoredEvent:
     def decode(self) -> DomainEvent:
         """Read the domain event. Raises UndecodableEventError, which names the event and never shows its payload."""
         try:
-            return decode_payload(self.event_type, self.payload)
+            return decode_payload(self.event_type, self.payload, self.sequence_number)
         except UnreadablePayloadError as error:
             raise UndecodableEventError(self.aggregate_id, self.sequence_number, str(error)) from None
 

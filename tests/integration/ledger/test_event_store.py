@@ -8,7 +8,7 @@ from ledger.account import AGGREGATE_TYPE
 from ledger.errors import AppendTooLargeError, CorruptHistoryError, VersionConflictError
 from ledger.event_store import EventStore, History, ProvenVersion
 from ledger.events import DomainEvent, FundsDeposited
-from ledger.stored_event import StoredEvent
+from ledger.stored_event import StoredEvent, timestamp
 from ledger.tables import Names
 from tests.integration.ledger.conftest import Calls
 
@@ -43,7 +43,7 @@ def numbers(store: EventStore, account: str = "alice") -> list[int]:
 
 
 def put_past_the_store(dynamodb: "DynamoDBClient", table: str, sequence_number: int) -> None:
-    event = StoredEvent("alice", sequence_number, "account", "FundsDeposited", "{}", "2026", "past")
+    event = StoredEvent("alice", sequence_number, "account", "FundsDeposited", "{}", timestamp(NOON), "past")
     dynamodb.put_item(TableName=table, Item=event.to_item())
 
 

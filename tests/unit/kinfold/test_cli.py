@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ from typer.testing import CliRunner
 from faust_kinesis import errors as transport
 from kinfold import cli
 from ledger import errors
+from ledger.access import Access, Credential, Scope
 
 
 def kinfold(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -45,7 +47,7 @@ def test_the_demo_is_reached_through_the_front_door() -> None:
 
 def test_help_names_every_command_and_the_exit_codes() -> None:
     answer = kinfold("--help")
-    for word in (*cli.SERVICES, "demo", "up", "load", "health", "Exit codes", "75"):
+    for word in (*cli.SERVICES, "demo", "up", "load", "health", "token", "Exit codes", "75"):
         assert word in answer.stdout
 
 
@@ -77,3 +79,12 @@ def test_health_of_nobody() -> None:
     assert answer.returncode == 1
     assert "does not answer" in answer.stderr
     assert kinfold("health", "file:///etc/passwd").returncode == 2
+
+
+def test_a_token_is_shown_once_beside_the_line_that_knows_it() -> None:
+    answer = CliRunner().invoke(cli.app, ["token", "shop", "--scope", "read", "--scope", "write", "--json"])
+    made = json.loads(answer.output)
+    known = Access([Credential.parse(made["setting"])]).verify(f"Bearer {made['token']}")
+    assert (known.name, known.scopes) == ("shop", frozenset({Scope.READ, Scope.WRITE}))
+    assert made["token"] not in made["setting"]
+    assert CliRunner().invoke(cli.app, ["token", "a b", "--scope", "read"]).exit_code == 2

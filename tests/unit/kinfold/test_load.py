@@ -17,9 +17,12 @@ Script = Callable[[int], int | None]
 
 
 @contextmanager
-def writer(script: Script) -> Iterator[tuple[str, dict[str, int]]]:
-    """A writer that answers as the script says and keeps each account's version."""
+def writer(
+    script: Script, authorizations: set[str] | None = None, *, carries_out_unanswered: bool = False
+) -> Iterator[tuple[str, dict[str, int]]]:
+    """A writer that answers as the script says, keeps each account's version, and replays what a key was used for."""
     versions: dict[str, int] = defaultdict(int)
+    keys: dict[str, int] = {}
     lock = threading.Lock()
     seen = 0
 
@@ -29,19 +32,26 @@ def writer(script: Script) -> Iterator[tuple[str, dict[str, int]]]:
         def do_POST(self) -> None:
             nonlocal seen
             self.rfile.read(int(self.headers["Content-Length"]))
+            key = self.headers["Idempotency-Key"]
             with lock:
                 status = script(seen)
                 seen += 1
                 account = self.path.split("/")[2]
+                replayed = key in keys
+                if not replayed and (status == 201 or carries_out_unanswered):
+                    versions[account] += 1
+                    keys[key] = versions[account]
+                if authorizations is not None:
+                    authorizations.add(self.headers["Authorization"])
                 if status is None:
                     self.close_connection = True
                     return
-                if status == 201:
-                    versions[account] += 1
-                body = json.dumps({"version": versions[account]}).encode()
+                body = json.dumps({"version": keys.get(key, 0)}).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.send_header("Retry-After", "0")
+            if replayed:
+                self.send_header("Idempotency-Replayed", "true")
             self.end_headers()
             self.wfile.write(body)
 
@@ -71,22 +81,25 @@ def test_every_outcome_is_counted_and_the_load_goes_on() -> None:
     outcomes = [409, 422, 503, 500, None, 201] * 2
     with writer(lambda n: outcomes[n] if n < len(outcomes) else 201) as (url, versions):
         result = run_load(url, LoadPlan(accounts=3, events=40, writers=2))
-    assert (result.conflicts, result.refused, result.unavailable, result.unknown) == (2, 2, 2, 4)
-    assert (result.appended, sum(versions.values())) == (40, 40)
+    assert (result.conflicts, result.refused, result.unavailable, result.lost) == (2, 2, 2, 4)
+    assert (result.appended, sum(versions.values()), result.unknown) == (40, 40, 0)
 
 
-def test_a_lost_answer_is_not_sent_again() -> None:
-    # The server carries the first command out and closes the connection instead of answering.
-    requests = 0
-
-    def script(n: int) -> int | None:
-        nonlocal requests
-        requests = n + 1
-        return None if n == 0 else 201
-
-    with writer(script) as (url, _):
+@pytest.mark.parametrize("lost", [None, 500, 503])
+def test_an_unanswered_command_is_sent_again_with_its_key_and_counts_once(lost: int | None) -> None:
+    # The server carries the first command out and closes the connection, or answers something else.
+    with writer(lambda n: lost if n == 0 else 201, carries_out_unanswered=True) as (url, versions):
         result = run_load(url, LoadPlan(accounts=1, events=5, writers=1))
-    assert (result.unknown, result.appended, requests) == (1, 5, 6)
+    assert (result.appended, sum(versions.values()), sum(result.versions.values())) == (5, 5, 5)
+    assert (result.lost + result.unavailable, result.replayed, result.unknown) == (1, 1, 0)
+
+
+def test_a_token_goes_with_every_command() -> None:
+    seen: set[str] = set()
+    with writer(lambda _: 201, seen) as (url, _):
+        run_load(url, LoadPlan(events=3, token="kf_x"))
+    assert seen == {"Bearer kf_x"}
+    assert "kf_x" not in repr(LoadPlan(token="kf_x"))
 
 
 @pytest.mark.parametrize("status", [404, 400, 200])
