@@ -13,6 +13,7 @@ from ledger.aws import Clients
 from ledger.errors import EndpointError, VersionConflictError
 from ledger.event_store import EventStore, History, ProvenVersion
 from ledger.events import DomainEvent, FundsDeposited
+from ledger.stored_event import StoredEvent
 from ledger.tables import Names
 
 pytestmark = pytest.mark.integration
@@ -52,9 +53,15 @@ def sdk_does_not_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=lambda _: None))
 
 
-def append(store: EventStore, expected: ProvenVersion | int, events: int, correlation_id: str = "ours") -> History:
+def append(
+    store: EventStore,
+    expected: ProvenVersion | int,
+    events: int,
+    correlation_id: str = "ours",
+    account: str = "alice",
+) -> History:
     deposits: list[DomainEvent] = [FundsDeposited(amount=Decimal(1), currency="EUR")] * events
-    return store.append("alice", deposits, expected, aggregate_type=AGGREGATE_TYPE, correlation_id=correlation_id)
+    return store.append(account, deposits, expected, aggregate_type=AGGREGATE_TYPE, correlation_id=correlation_id)
 
 
 @pytest.mark.parametrize("lost", [1, SDK_ATTEMPTS - 1, SDK_ATTEMPTS, SDK_ATTEMPTS + 1])
@@ -99,3 +106,23 @@ def test_an_endpoint_that_never_answers_is_a_transient_error(clients: Clients, l
         with pytest.raises(EndpointError):
             append(store, 0, 1)
     assert [event.correlation_id for event in store.load("alice").events] == ["ours"]
+
+
+@pytest.mark.parametrize(("operation", "events"), [("PutItem", 1), ("TransactWriteItems", 2)])
+def test_five_hundred_lost_answers_surface_no_conflict_and_double_nothing(
+    clients: Clients, store: EventStore, operation: str, events: int
+) -> None:
+    """With the other operation, a thousand. Every append loses its first answer; every third, one more."""
+    accounts = {f"account-{n}": store.version(f"account-{n}") for n in range(20)}
+    appended: dict[str, list[StoredEvent]] = {account: [] for account in accounts}
+    with LostAnswers(clients, operation) as answers:
+        for n in range(500):
+            account = f"account-{n % 20}"
+            answers.left = 2 if n % 3 == 0 else 1
+            history = append(store, accounts[account], events, f"ours-{n}", account)
+            assert answers.left == 0
+            accounts[account] = history.version
+            appended[account] += history.events
+    for account, stored in appended.items():
+        assert store.load(account).events == stored
+        assert len(stored) == 25 * events

@@ -1,0 +1,113 @@
+"""What commands and loads cost: requests, and write units as the endpoint reports them."""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+
+import httpx
+import pytest
+
+from ledger.account import AGGREGATE_TYPE, Account
+from ledger.aws import Clients
+from ledger.command_log import CommandKey, CommandLog
+from ledger.event_store import EventStore
+from ledger.events import DomainEvent, FundsDeposited
+from ledger.snapshots import SnapshotStore
+from ledger.tables import Names
+from tests.consumption import consumption
+from writer.accounts import Accounts
+from writer.metrics import Metrics
+from writer.snapshots import Snapshots
+
+pytestmark = pytest.mark.integration
+
+DEPOSIT = FundsDeposited(amount=Decimal(1), currency="EUR")
+
+
+def append_1_kb(store: EventStore, log: CommandLog | None, events: int) -> float:
+    """Append ``events`` events of just under 1 KB after a load; with ``log``, and a record of their command."""
+    long = "c" * 800
+    key = CommandKey("shop#" + "k" * 32, "f" * 64)
+    return store.append(
+        "alice",
+        [DEPOSIT] * events,
+        store.load("alice").version,
+        aggregate_type=AGGREGATE_TYPE,
+        correlation_id=long,
+        command=None if log is None else lambda stored: log.record(key, 201, stored[0].payload),
+    ).write_units
+
+
+@pytest.mark.parametrize(
+    ("events", "keyed", "units"),
+    [
+        (1, False, 1),  # a conditional PutItem
+        (3, False, 6),  # a transaction: two a KB
+        (3, True, 8),  # the key's record: two more
+        (1, True, 4),  # a transaction of one event, two, and the record, two
+    ],
+)
+def test_write_units_of_an_append_of_1_kb_events(
+    clients: Clients, store: EventStore, command_log: CommandLog, events: int, keyed: bool, units: float
+) -> None:
+    store.append("alice", [DEPOSIT], 0, aggregate_type=AGGREGATE_TYPE, correlation_id="c")
+    with consumption(clients) as counts:
+        told = append_1_kb(store, command_log if keyed else None, events)
+    assert (counts.write_units, told) == (units, units)
+    assert all(900 < event.size() <= 1024 for event in store.load("alice", after=1).events)
+
+
+async def test_the_metrics_count_the_write_units(http: httpx.AsyncClient) -> None:
+    body = {"amount": "1", "currency": "EUR"}
+    await http.post("/accounts/alice/deposits", json=body)
+    await http.post("/accounts/alice/deposits", json=body, headers={"Idempotency-Key": "k"})
+    metrics = (await http.get("/metrics")).text
+    assert 'kinfold_writer_write_units_total{command="deposit"} 5.0' in metrics
+
+
+def test_an_account_of_10_000_events_is_loaded_by_at_most_3_requests(
+    clients: Clients, store: EventStore, ledger_tables: Names, metrics: Metrics
+) -> None:
+    version = store.version("alice")
+    for start in range(0, 10_000, 100):
+        events: list[DomainEvent] = [FundsDeposited(amount=Decimal(start + n), currency="EUR") for n in range(1, 101)]
+        version = store.append("alice", events, version, aggregate_type=AGGREGATE_TYPE, correlation_id="c").version
+    history = [event.decode() for event in store.read("alice")]
+    full = Account.reconstitute("alice", history)
+    snapshots = SnapshotStore(clients.dynamodb, ledger_tables.snapshots)
+    accounts = Accounts(store, Snapshots(snapshots, metrics, interval=100))
+    for snapshot in (10_000, 9_950, 9_901):
+        clients.dynamodb.delete_item(TableName=ledger_tables.snapshots, Key={"aggregateId": {"S": "alice"}})
+        snapshots.save(Account.reconstitute("alice", history[:snapshot]))
+        with consumption(clients) as counts:
+            loaded = accounts.load("alice")
+        assert (loaded.account, loaded.proof.number) == (full, 10_000)
+        assert counts.requests == {"GetItem": 1, "Query": 1}, "at most 3"
+    # And it may be appended to at once, without another look.
+    with consumption(clients) as counts:
+        accounts.save(loaded, [DEPOSIT], correlation_id="c")
+    assert counts.requests == {"PutItem": 1}
+    accounts.close(10)
+
+
+async def test_a_snapshot_is_written_behind_the_answer_and_used_by_the_next_load(
+    http: httpx.AsyncClient, clients: Clients, ledger_tables: Names
+) -> None:
+    for _ in range(7):
+        await http.post("/accounts/alice/deposits", json={"amount": "1", "currency": "EUR"})
+    store, deadline = SnapshotStore(clients.dynamodb, ledger_tables.snapshots), time.monotonic() + 10
+    while (found := store.find("alice")) is None:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+    assert (found.version, found.balance) == (5, Decimal(5))
+    assert (await http.get("/accounts/alice")).json()["balance"] == "7.00"
+
+
+def test_of_many_snapshots_at_once_the_newest_stays(clients: Clients, ledger_tables: Names) -> None:
+    store = SnapshotStore(clients.dynamodb, ledger_tables.snapshots)
+    accounts = [Account.reconstitute("alice", [DEPOSIT] * version) for version in range(1, 31)]
+    with ThreadPoolExecutor(8) as pool:
+        saved = sum(pool.map(store.save, reversed(accounts + accounts)))
+    assert 1 <= saved < len(accounts) * 2
+    assert store.find("alice") == accounts[-1]

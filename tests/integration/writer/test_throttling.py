@@ -1,0 +1,141 @@
+"""DynamoDB throttles for ten seconds: the writer says so quickly, stays well, and goes on by itself."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+import httpx
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+from fastapi import FastAPI
+
+from ledger.access import Access
+from ledger.aws import Clients
+from ledger.command_log import CommandLog
+from ledger.event_store import EventStore
+from ledger.settings import Settings
+from ledger.snapshots import SnapshotStore
+from ledger.tables import Names
+from writer.accounts import Accounts
+from writer.api import build_api
+from writer.metrics import Metrics
+from writer.settings import WriterSettings
+from writer.snapshots import Snapshots
+
+pytestmark = pytest.mark.integration
+
+SECONDS = 10.0
+REFUSAL = b'{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"Rate exceeded"}'
+
+
+class Throttle:
+    """Answers every DynamoDB request of a client with a throttling error while it is on."""
+
+    def __init__(self, clients: Clients) -> None:
+        self.on = False
+        self.refused = 0
+        clients.dynamodb.meta.events.register("before-send.dynamodb", self._answer)
+
+    def _answer(self, request: Any, **_: Any) -> Any:
+        if not self.on:
+            return None
+        self.refused += 1
+        return AWSResponse(request.url, 400, HTTPHeaders(), BytesIO(REFUSAL))
+
+
+@pytest.fixture
+def settings(profile: str) -> WriterSettings:
+    return WriterSettings.model_validate({"profile": profile})
+
+
+@pytest.fixture
+def clients(aws_endpoint: str, profile: str, clients: Clients, settings: WriterSettings) -> Clients:
+    """As the writer's composition root makes them."""
+    shared = Settings.model_validate({"profile": profile, "endpoint_url": aws_endpoint, "region": "us-east-1"})
+    return Clients(shared, connections=40, attempts=2, read_timeout=settings.writer_read_timeout)
+
+
+@pytest.fixture
+def throttle(clients: Clients) -> Throttle:
+    return Throttle(clients)
+
+
+@pytest.fixture
+def store(clients: Clients, ledger_tables: Names, settings: WriterSettings) -> EventStore:
+    return EventStore(clients.dynamodb, ledger_tables.events, patience=settings.writer_patience)
+
+
+@pytest.fixture
+def api(clients: Clients, store: EventStore, ledger_tables: Names, settings: WriterSettings) -> Iterator[FastAPI]:
+    metrics = Metrics()
+    snapshots = Snapshots(SnapshotStore(clients.dynamodb, ledger_tables.snapshots), metrics, interval=10)
+    commands = CommandLog(clients.dynamodb, ledger_tables.commands, retention=3600)
+    yield build_api(Accounts(store, snapshots), commands, settings, Access(None), metrics)
+    snapshots.close(10)
+
+
+async def test_ten_seconds_of_throttling(
+    http: httpx.AsyncClient, store: EventStore, throttle: Throttle, clients: Clients, ledger_tables: Names
+) -> None:
+    statuses: Counter[int] = Counter()
+    slowest = 0.0
+    confirmed: set[str] = set()
+    asked: set[str] = set()
+    ended = False
+
+    async def client(number: int) -> None:
+        nonlocal slowest
+        command = 0
+        while not ended:
+            command += 1
+            key = f"c{number}-{command}"
+            asked.add(key)
+            headers = {"Idempotency-Key": key, "X-Correlation-ID": key} if number % 2 else {"X-Correlation-ID": key}
+            start = time.monotonic()
+            answer = await http.post(
+                f"/accounts/a{number}/deposits", json={"amount": "1", "currency": "EUR"}, headers=headers
+            )
+            slowest = max(slowest, time.monotonic() - start)
+            statuses[answer.status_code] += 1
+            if answer.status_code == 201:
+                confirmed.add(key)
+            else:
+                assert answer.status_code == 503, answer.text
+                assert answer.headers["retry-after"]
+                await asyncio.sleep(0.1)
+
+    tasks = [asyncio.create_task(client(number)) for number in range(40)]
+    await asyncio.sleep(1)
+    before = len(confirmed)
+    assert before > 0
+    throttle.on = True
+    until = time.monotonic() + SECONDS
+    while time.monotonic() < until:
+        assert (await asyncio.wait_for(http.get("/health"), 2)).status_code == 200
+        await asyncio.sleep(0.5)
+    assert (await http.get("/ready")).status_code == 503
+    throttle.on = False
+    during = len(confirmed)
+    await asyncio.sleep(3)
+    assert (await http.get("/ready")).status_code == 200
+    ended = True
+    await asyncio.gather(*tasks)
+
+    assert throttle.refused > 100
+    assert statuses[503] > 40
+    assert slowest < 6, f"an answer took {slowest:.1f} s"
+    assert len(confirmed) > during, "it did not recover"
+    stored = [event for n in range(40) for event in store.load(f"a{n}").events]
+    by_command = Counter(event.correlation_id for event in stored)
+    assert max(by_command.values()) == 1
+    assert set(by_command) == confirmed
+    recorded = {
+        item["commandId"]["S"].removeprefix("anybody#")
+        for page in clients.dynamodb.get_paginator("scan").paginate(TableName=ledger_tables.commands)
+        for item in page["Items"]
+    }
+    assert recorded == {key for key in confirmed if int(key[1:].split("-")[0]) % 2}, "half of a command was written"

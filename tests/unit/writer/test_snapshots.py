@@ -1,0 +1,285 @@
+"""Snapshots with a store in memory: what is used, what is ignored, what is written, and that the state is the fold."""
+
+import threading
+import time
+from collections.abc import Callable, MutableMapping
+from decimal import Decimal
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ledger.account import Account
+from ledger.errors import SnapshotError, ThrottledError
+from ledger.event_store import EventStore
+from ledger.events import BetSettled, DomainEvent, FundsDeposited
+from ledger.snapshots import SCHEMA_VERSION, SnapshotStore, crosses, decode, encode
+from tests.histories import histories
+from tests.unit.writer.conftest import MemoryStore
+from writer.accounts import Accounts
+from writer.metrics import Metrics
+from writer.snapshots import Snapshots
+
+INTERVAL = 10
+
+
+class MemorySnapshots:
+    """A snapshots table in memory."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, Any] = {}
+        self.before_put: Callable[[], None] = lambda: None
+
+    def get_item(self, *, Key: Any, **_: Any) -> Any:  # noqa: N803 - boto3's name
+        item = self.items.get(Key["aggregateId"]["S"])
+        return {"Item": item} if item else {}
+
+    def put_item(self, *, Item: Any, ConditionExpression: str, **_: Any) -> None:  # noqa: N803
+        assert ConditionExpression == "attribute_not_exists(aggregateId) OR #version < :version"
+        self.before_put()
+        found = self.items.get(Item["aggregateId"]["S"])
+        if found and int(found["version"]["N"]) >= int(Item["version"]["N"]):
+            raise ClientError({"Error": {"Code": "ConditionalCheckFailedException"}}, "PutItem")
+        self.items[Item["aggregateId"]["S"]] = Item
+
+
+class Rig:
+    """Accounts over memory, with snapshots every ``interval`` events."""
+
+    def __init__(self, interval: int = INTERVAL) -> None:
+        self.store = MemoryStore()
+        self.table = MemorySnapshots()
+        self.metrics = Metrics()
+        self.snapshots = Snapshots(SnapshotStore(cast("Any", self.table), "s"), self.metrics, interval=interval)
+        self.accounts = Accounts(cast("EventStore", self.store), self.snapshots)
+
+    def append(self, *events: DomainEvent) -> None:
+        self.accounts.save(self.accounts.load("alice"), events, correlation_id="c")
+
+    def close(self) -> None:
+        self.snapshots.close(timeout=10)
+
+    def counted(self, name: str, **labels: str) -> float:
+        return self.metrics.registry.get_sample_value(f"kinfold_writer_{name}_total", labels) or 0
+
+
+@pytest.fixture
+def rig() -> Any:
+    rig = Rig()
+    yield rig
+    rig.close()
+
+
+def deposit(amount: int = 1) -> FundsDeposited:
+    return FundsDeposited(amount=Decimal(amount), currency="EUR")
+
+
+def blocked_until(release: threading.Event) -> Callable[[], None]:
+    def block() -> None:
+        release.wait(20)
+
+    return block
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "interval", "expected"),
+    [
+        (98, 99, 100, False),
+        (99, 100, 100, True),
+        (100, 101, 100, False),
+        (98, 101, 100, True),
+        (100, 200, 100, True),
+        (150, 350, 100, True),
+        (0, 1, 1, True),
+        (99, 100, 0, False),
+    ],
+)
+def test_an_append_that_reaches_or_jumps_over_a_multiple_crosses_it(
+    before: int, after: int, interval: int, expected: bool
+) -> None:
+    assert crosses(before, after, interval) is expected
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    history=histories(max_size=40),
+    interval=st.integers(1, 12),
+    sizes=st.lists(st.integers(1, 7), min_size=1, max_size=8),
+)
+def test_the_state_equals_the_full_replay_at_every_version(
+    history: list[DomainEvent], interval: int, sizes: list[int]
+) -> None:
+    rig, plain = Rig(interval), Account("alice")
+    replays = [plain.copy()]
+    for event in history:
+        plain.apply(event)
+        replays.append(plain.copy())
+    left, append = list(history), 0
+    while left:
+        size = sizes[append % len(sizes)]
+        rig.append(*left[:size])
+        left, append = left[size:], append + 1
+        reached = len(history) - len(left)
+        loaded = rig.accounts.load("alice")
+        assert (loaded.account, loaded.proof.number) == (replays[reached], reached)
+    rig.close()
+    for version in range(1, len(history) + 1):
+        assert rig.accounts.load("alice", until=version).account == replays[version]
+    assert ("alice" in rig.table.items) is (len(history) >= interval)
+
+
+def test_a_load_reads_only_what_follows_the_snapshot(rig: Rig) -> None:
+    for _ in range(25):
+        rig.append(deposit())
+    until(lambda: rig.table.items["alice"]["version"] == {"N": "20"})
+    rig.store.read_after.clear()
+    assert rig.accounts.load("alice").account.version == 25
+    assert rig.accounts.load("alice", until=22).account.version == 22
+    assert rig.accounts.load("alice", until=20).account.version == 20
+    assert rig.accounts.load("alice", until=19).account.version == 19
+    assert rig.store.read_after == [20, 20, 20, 0]
+
+
+def test_0_neither_reads_nor_writes_snapshots() -> None:
+    rig = Rig(interval=0)
+    for _ in range(30):
+        rig.append(deposit())
+    rig.close()
+    assert rig.table.items == {}
+    assert rig.store.read_after == [0] * 30
+    assert rig.counted("snapshots_ignored", reason="missing") == 0
+
+
+def broken(**changes: Any) -> Any:
+    account = Account.reconstitute("alice", [deposit(1000)] * 20)
+    return encode(account) | changes
+
+
+IGNORED = {
+    "schema": broken(schemaVersion={"N": str(SCHEMA_VERSION + 1)}),
+    "no JSON": broken(state={"S": "{"}),
+    "no state": {name: value for name, value in broken().items() if name != "state"},
+    "another type": broken(state={"N": "1"}),
+    "foreign field": broken(state={"S": '{"version":20,"money":"1"}'}),
+    "two versions": broken(version={"N": "19"}),
+    "no version": broken(version={"S": "x"}),
+    "ahead": encode(Account.reconstitute("alice", [deposit(1000)] * 99)),
+}
+
+
+@pytest.mark.parametrize("item", IGNORED.values(), ids=IGNORED.keys())
+def test_a_snapshot_that_cannot_be_used_is_ignored_with_a_warning_and_counted(
+    rig: Rig, item: Any, log_lines: list[MutableMapping[str, Any]]
+) -> None:
+    reason = "unreadable"
+    if item is IGNORED["schema"]:
+        reason = "schema"
+    if item is IGNORED["ahead"]:
+        reason = "ahead"
+    rig.store.add("alice", *[deposit()] * 25)
+    rig.table.items["alice"] = item
+    loaded = rig.accounts.load("alice")
+    assert (loaded.account.balance, loaded.account.version, loaded.proof.number) == (Decimal(25), 25, 25)
+    assert rig.counted("snapshots_ignored", reason=reason) == 1
+    [warning] = [line for line in log_lines if line["event"] == "snapshot_ignored"]
+    assert (warning["log_level"], warning["reason"], warning["account"]) == ("warning", reason, "alice")
+    assert "1000" not in str(warning)
+
+
+def test_a_missing_snapshot_is_told_only_of_an_account_that_should_have_one(rig: Rig) -> None:
+    rig.store.add("alice", *[deposit()] * (INTERVAL - 1))
+    rig.accounts.load("alice")
+    assert rig.counted("snapshots_ignored", reason="missing") == 0
+    rig.store.add("alice", deposit())
+    assert rig.accounts.load("alice").account.version == INTERVAL
+    assert rig.counted("snapshots_ignored", reason="missing") == 1
+
+
+def test_an_older_snapshot_never_replaces_a_newer_one(rig: Rig) -> None:
+    newer, older = (Account.reconstitute("alice", [deposit()] * version) for version in (20, 10))
+    store = SnapshotStore(cast("Any", rig.table), "s")
+    assert store.save(newer)
+    assert not store.save(older)
+    assert not store.save(newer)
+    assert store.find("alice") == newer
+    rig.snapshots.offer(9, older)
+    until(lambda: rig.counted("snapshots", outcome="superseded") == 1)
+
+
+def test_writing_holds_nobody_up_is_bounded_and_drained_at_the_end() -> None:
+    rig, release = Rig(interval=1), threading.Event()
+    rig.table.before_put = blocked_until(release)
+    started = time.monotonic()
+    for n in range(100):
+        rig.snapshots.offer(0, Account.reconstitute(f"a{n}", [deposit()]))
+    assert time.monotonic() - started < 5
+    assert rig.counted("snapshots", outcome="dropped") == 100 - 64
+    release.set()
+    rig.close()
+    assert len(rig.table.items) == 64
+    assert rig.counted("snapshots", outcome="written") == 64
+
+
+def test_the_end_waits_only_so_long() -> None:
+    rig, release = Rig(interval=1), threading.Event()
+    rig.table.before_put = blocked_until(release)
+    for n in range(3):
+        rig.snapshots.offer(0, Account.reconstitute(f"a{n}", [deposit()]))
+    started = time.monotonic()
+    rig.snapshots.close(timeout=0.2)
+    assert time.monotonic() - started < 5
+    release.set()
+
+
+@pytest.mark.parametrize("failure", [ThrottledError("busy"), RuntimeError("bug")])
+def test_a_snapshot_that_fails_fails_alone(rig: Rig, failure: Exception) -> None:
+    def fail() -> None:
+        raise failure
+
+    rig.table.before_put = fail
+    for _ in range(INTERVAL):
+        rig.append(deposit())
+    until(lambda: rig.counted("snapshots", outcome="failed") == 1)
+    rig.table.before_put = lambda: None
+    for _ in range(INTERVAL):
+        rig.append(deposit())
+    until(lambda: rig.counted("snapshots", outcome="written") == 1)
+
+
+def test_a_state_that_no_item_can_hold_is_told_and_the_account_goes_on(rig: Rig) -> None:
+    account = Account.reconstitute("alice", [deposit()])
+    account.settled_bets.update(f"{n:064d}" for n in range(6000))
+    assert len(encode(account)["state"]["S"]) < 400 * 1024
+    account.settled_bets.update(f"{n:064d}" for n in range(6200))
+    with pytest.raises(SnapshotError, match=r"41\d{4} bytes; DynamoDB stores at most 409600"):
+        encode(account)
+    rig.snapshots.offer(INTERVAL - 1, Account("alice", INTERVAL, "EUR", Decimal(1), {}, account.settled_bets))
+    until(lambda: rig.counted("snapshots", outcome="too_large") == 1)
+    rig.append(deposit())
+    assert rig.accounts.load("alice").account.version == 1
+
+
+@given(histories(max_size=30))
+def test_an_account_survives_its_snapshot(history: list[DomainEvent]) -> None:
+    account = Account.reconstitute("alice", history)
+    assert decode("alice", encode(account)) == account
+
+
+def test_an_offered_account_does_not_change_under_the_writer(rig: Rig) -> None:
+    rig.append(deposit())
+    loaded = rig.accounts.load("alice")
+    saved = rig.accounts.save(loaded, [deposit()], correlation_id="c")
+    assert saved.account is not loaded.account
+    assert (loaded.account.version, saved.account.version) == (1, 2)
+    copy = saved.account.copy()
+    copy.apply(BetSettled(bet_id="b", payout=Decimal(1), currency="EUR"))
+    assert saved.account.settled_bets == set()
