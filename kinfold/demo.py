@@ -49,7 +49,7 @@ def demo(
         typer.Option("--endpoint-url", help="Use this endpoint; without it the embedded AWS is started."),
     ] = None,
     accounts: Annotated[int, typer.Option(min=1, max=10_000, help="How many accounts; a few get most events.")] = 40,
-    events: Annotated[int, typer.Option(min=1, help="How many events to append.")] = 2000,
+    events: Annotated[int, typer.Option(min=1, help="How many events to append.")] = 1000,
     writers: Annotated[int, typer.Option(min=1, max=64, help="How many clients race on the accounts.")] = 8,
     shards: Annotated[int, typer.Option(min=1, max=64, help="Shards of the stream.")] = 2,
     consumer: Annotated[
