@@ -15,6 +15,16 @@ _REF: Final = "#/components/schemas/"
 _FOREIGN: Final = ("HTTPValidationError", "ValidationError")
 _SECURITY: Final = "token"
 
+#: What a header may be, where FastAPI sees only a string or null: there is no null in HTTP.
+_HEADER_SCHEMAS: Final = {
+    "if-match": {"type": "string", "pattern": r'^(\*|"(0|[1-9][0-9]{0,14})")$'},
+    "idempotency-key": {
+        "type": "string",
+        "pattern": r'^([A-Za-z0-9][A-Za-z0-9._:-]{0,127}|"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")$',
+    },
+    "if-none-match": {"type": "string"},
+}
+
 Responses = dict[int | str, dict[str, Any]]
 
 
@@ -108,13 +118,24 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     if scope is not None:
         operation["security"] = [{_SECURITY: []}]
         operation["description"] = f"{operation.get('description', '')}\n\nNeeds the scope `{scope}`.".strip()
-    operation.setdefault("parameters", []).append(
+    parameters = operation.setdefault("parameters", [])
+    for parameter in parameters:
+        parameter["schema"] = _HEADER_SCHEMAS.get(parameter["name"], _without_null(parameter["schema"]))
+    parameters.append(
         {
             "name": "X-Correlation-ID",
             "in": "header",
             "required": False,
             "description": "names the request in the log and in its events; one that is no id is replaced",
-            "schema": {"type": "string", "maxLength": 128},
+            "schema": {"type": "string"},
             "example": "order-4711",
         }
     )
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of an optional parameter: absent, and never null."""
+    kinds: list[dict[str, Any]] = [kind for kind in schema.get("anyOf", []) if kind != {"type": "null"}]
+    if len(kinds) != 1:
+        return schema
+    return kinds[0] | {name: value for name, value in schema.items() if name != "anyOf"}

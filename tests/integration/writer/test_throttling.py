@@ -12,6 +12,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from fastapi import FastAPI
+from urllib3 import HTTPResponse
 
 from ledger.access import Access
 from ledger.aws import Clients
@@ -44,7 +45,7 @@ class Throttle:
         if not self.on:
             return None
         self.refused += 1
-        return AWSResponse(request.url, 400, HTTPHeaders(), BytesIO(REFUSAL))
+        return AWSResponse(request.url, 400, HTTPHeaders(), HTTPResponse(BytesIO(REFUSAL), preload_content=False))
 
 
 @pytest.fixture
