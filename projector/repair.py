@@ -40,7 +40,7 @@ class BringingUp:
 class Repair:
     """Mends wrong, missing and extra rows of one read model, then folds the account on. Safe to share between threads.
 
-    A halted account's rows are left as they are: redrive it, or skip its event, first. Raises ThrottledError,
+    A halted account keeps its halt and its version; a redrive, or a skip, takes it further. Raises ThrottledError,
     EndpointError, ResourceError or StormError.
     """
 
@@ -51,12 +51,10 @@ class Repair:
 
     def mend(self, compared: Compared[Any]) -> str:
         """Mend one account; a row that somebody else has written since it was compared is left for another look."""
-        if compared.halted is not None:
-            return ""
         if compared.kind not in {"wrong", "extra"}:
             return self._bringing_up.mend(compared)
         mended = [self._write(compared.account_id, fault) for fault in _heads_last(compared.faults)]
-        if compared.kind == "wrong" and compared.stored:
+        if compared.kind == "wrong" and compared.stored and compared.halted is None:
             self._bringing_up.mend(replace(compared, kind="behind"))
         if not all(mended):
             return "somebody else wrote to it meanwhile"
@@ -64,8 +62,6 @@ class Repair:
 
     def _write(self, account_id: str, fault: Fault[Any]) -> bool:
         """Put what is expected in the place of what was read. Returns False when it is no longer what was read."""
-        if fault.found is not None and "halted" in fault.found.item and fault.found.row is not None:
-            return False
         condition, names, values = _as_read(fault.found.item if fault.found else None)
         request: dict[str, Any] = {
             "TableName": self._model.table,
@@ -79,7 +75,8 @@ class Repair:
                     self._dynamodb.delete_item(Key=self._model.key(account_id, fault.part), **request)
                 else:
                     row = replace(fault.expected, revision=_revision(fault) + 1)
-                    self._dynamodb.put_item(Item=self._model.image(row), **request)
+                    item = self._model.image(row) | _halt(fault)
+                    self._dynamodb.put_item(Item=item, **request)
             except ClientError as error:
                 if error_code(error) == "ConditionalCheckFailedException":
                     return False
@@ -99,6 +96,12 @@ def _as_read(item: Item | None) -> tuple[str, dict[str, str], dict[str, Any]]:
             names[f"#{name}"] = name
             conditions.append(f"attribute_not_exists(#{name})")
     return " AND ".join(conditions), names, values
+
+
+def _halt(fault: Fault[Any]) -> dict[str, Any]:
+    """The halt that the row has, as it stands there; none that cannot be read."""
+    found = fault.found
+    return {"halted": found.item["halted"]} if found and found.row and found.row.halted else {}
 
 
 def _revision(fault: Fault[Any]) -> int:

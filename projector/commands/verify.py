@@ -43,7 +43,7 @@ def verify(
     """Refold each account from the event store and compare it with what readers see.
 
     An account is compared at its own version: one that is right and behind is told from one that is wrong. It changes
-    nothing unless told to repair, and runs beside workers and writers. A halted account is left as it is: redrive it.
+    nothing unless told to repair, and runs beside workers and writers. A halted account stays halted: redrive it.
 
     [dim]$[/dim] kinfold projector verify --sample 1000
     [dim]$[/dim] kinfold projector verify --repair --json | jq 'select(.found == "wrong")'
