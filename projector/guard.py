@@ -9,6 +9,7 @@ from aiohttp.web import HTTPException, Request, StreamResponse, middleware
 
 from ledger.access import Access, Principal, Scope
 from ledger.errors import MissingScopeError, TransientError, UnauthenticatedError
+from projector.projections import PROJECTIONS
 from projector.responses import problem
 
 log = structlog.get_logger(__name__)
@@ -18,8 +19,8 @@ MAX_BODY: Final = 16 * 1024
 
 #: The one route that tells nothing and asks for nothing: a health check has no token.
 OPEN: Final = frozenset({"/health"})
-#: Routes under these change how the projector works; all others only read.
-OPERATED: Final = ("/dead-letters",)
+#: What shows an account, or a day of one, is read; everything else is the operator's.
+READ: Final = tuple(f"/{projection.path}/" for projection in PROJECTIONS)
 
 
 def caller(access: Access, request: Request) -> Principal:
@@ -54,4 +55,4 @@ def guard(access: Access) -> Middleware:
 
 
 def _scope(path: str) -> Scope:
-    return Scope.OPERATE if path.startswith(OPERATED) else Scope.READ
+    return Scope.READ if path.startswith(READ) else Scope.OPERATE
