@@ -273,12 +273,21 @@ async def test_a_lost_lease_is_not_checkpointed_and_its_shard_stops(
         second.complete()
         first.complete()
         first, second = await take(source, 2, complete=False)
-    await asyncio.to_thread(lambda: lease_table.take(lease(first.shard_id), "thief"))
+    stolen = await asyncio.to_thread(lambda: lease_table.take(lease(first.shard_id), "thief"))
+
+    async def hold(held: Lease) -> None:
+        """Renew, as a living thief does: a silent one's lease is taken back."""
+        while True:
+            await asyncio.sleep(0.5)
+            held = await asyncio.to_thread(lease_table.renew, held)
+
+    holding = asyncio.create_task(hold(stolen))
     first.complete()
     second.complete()
     await until(lambda: lease(second.shard_id).checkpoint == second.records[-1].sequence_number)
     await asyncio.sleep(0.5)
     assert lease(first.shard_id).owner == "thief"
+    holding.cancel()
     assert lease(first.shard_id).checkpoint != first.records[-1].sequence_number
     assert source.failure is None
 
