@@ -33,7 +33,7 @@ def texts(*batches: RecordBatch) -> list[str]:
     return [record.data.decode() for batch in batches for record in batch.records]
 
 
-async def take(source: ShardSource, records: int, *, complete: bool = True, within: float = 45.0) -> list[RecordBatch]:
+async def take(source: ShardSource, records: int, *, complete: bool = True, within: float = 120.0) -> list[RecordBatch]:
     """Batches until there are that many records."""
     batches: list[RecordBatch] = []
     deadline = time.monotonic() + within
@@ -53,7 +53,7 @@ async def nothing(source: ShardSource, seconds: float = 1.0) -> None:
         assert await source.next_batch(0.2) is None
 
 
-async def until(true: Callable[[], bool], within: float = 45.0) -> None:
+async def until(true: Callable[[], bool], within: float = 120.0) -> None:
     deadline = time.monotonic() + within
     while not await asyncio.to_thread(true):
         assert time.monotonic() < deadline

@@ -28,7 +28,7 @@ from tests.change_records import change_record
 pytestmark = pytest.mark.integration
 
 RECORDS = 20_000
-MUTATED = 1500
+MUTATED = 800
 ACCOUNTS = 200
 EVENTS = 10
 BATCH = 500
@@ -100,6 +100,7 @@ def histories(store: EventStore) -> list[list[StoredEvent]]:
     return made
 
 
+@pytest.mark.timeout(900)
 def test_every_record_is_applied_a_duplicate_or_a_dead_letter(
     house: House, projector_settings: ProjectorSettings, executor: Any
 ) -> None:
