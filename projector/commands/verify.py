@@ -110,9 +110,9 @@ def _verify(
     segments: int,
 ) -> Counter[Any]:
     from ledger.errors import ResourceError
+    from ledger.segments import Cursor, Patience, approximate_size
     from projector.feeding import feeder_of
     from projector.repair import Repair
-    from projector.segments import Cursor, Patience, approximate_size
     from projector.verify import verification_of
 
     dynamodb = house.clients.dynamodb
