@@ -11,7 +11,7 @@ from ledger.tables import Names, ensure_table, lease_specs, specs
 from stream_bridge import bridge
 from stream_bridge.bridge import BridgeReport
 from stream_bridge.patience import Patience
-from stream_bridge.stream import Capacity
+from stream_bridge.stream import StreamPlan
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
@@ -23,7 +23,7 @@ def ensure(clients: Clients, names: Names, shards: int | None = None, stream_arn
     return bridge.ensure(
         clients,
         names,
-        Capacity(shards),
+        StreamPlan(shards),
         Patience(60, lambda line: None),
         stream_arn=stream_arn,
         region="us-east-1",
