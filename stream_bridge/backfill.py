@@ -162,8 +162,8 @@ class Backfill:
             fresh = cursor.items - read[segment]
             read[segment] = cursor.items
             self._add(read=fresh)
-            self._report.advance(_WORK, self._outcome.read)
             done(segment, cursor)
+            self._report.advance(_WORK, self._outcome.read)
             self._read_pace.take(fresh)
 
         scan = SegmentedScan(self._dynamodb, self._table, **selection.scan_filter())

@@ -100,7 +100,7 @@ def test_another_shard_count_is_said_and_not_changed(clients: Clients, names: Na
     report = ensure(clients, names, shards=3)
     assert report.stream is not None
     assert report.stream.shards == 1
-    assert "update-shard-count" in report.warnings[0]
+    assert "bridge scale --shards 3" in report.warnings[0]
 
 
 def test_a_stream_elsewhere_is_refused_before_anything_is_made(clients: Clients, names: Names) -> None:
