@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream_bridge.commands import backfill, scale
+from stream_bridge.commands import backfill, hold, scale
 
 if TYPE_CHECKING:
     from stream_bridge.bridge import BridgeReport
@@ -17,6 +17,7 @@ app = typer.Typer(
 )
 
 app.command("backfill", epilog=backfill.EPILOG)(backfill.backfill)
+app.command("hold", epilog=hold.EPILOG)(hold.hold)
 app.command("scale", epilog=scale.EPILOG)(scale.scale)
 
 EXIT_CODES = (
