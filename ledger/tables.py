@@ -156,6 +156,17 @@ def ensure_table(dynamodb: "DynamoDBClient", spec: TableSpec) -> bool:
     return created
 
 
+def table_status(dynamodb: "DynamoDBClient", name: str) -> str | None:
+    """The table's status, such as ACTIVE; None when there is no such table. Raises TransientError, ResourceError."""
+    with aws_errors(f"describing table {name}"):
+        try:
+            return dynamodb.describe_table(TableName=name)["Table"]["TableStatus"]
+        except ClientError as error:
+            if error_code(error) == "ResourceNotFoundException":
+                return None
+            raise
+
+
 def _key_schema(keys: tuple[tuple[str, str], ...]) -> list[dict[str, str]]:
     return [{"AttributeName": name, "KeyType": kind} for (name, _), kind in zip(keys, ("HASH", "RANGE"), strict=False)]
 

@@ -3,10 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
-from ledger.aws import Clients, aws_errors, error_code
-from ledger.tables import Names, TableSpec, ensure_table, lease_specs, specs
+from ledger.aws import Clients, aws_errors
+from ledger.tables import Names, TableSpec, ensure_table, lease_specs, specs, table_status
 from stream_bridge.destination import DestinationState, NativeDestination, describe_destinations
 from stream_bridge.patience import Patience
 from stream_bridge.scaling import settle_new_stream
@@ -123,15 +121,4 @@ def _all_specs(names: Names) -> tuple[TableSpec, ...]:
 
 
 def _table_statuses(dynamodb: "DynamoDBClient", names: Names) -> dict[str, str]:
-    return {spec.name: _table_status(dynamodb, spec.name) for spec in _all_specs(names)}
-
-
-def _table_status(dynamodb: "DynamoDBClient", table: str) -> str:
-    with aws_errors(f"describing table {table}"):
-        try:
-            found: str = dynamodb.describe_table(TableName=table)["Table"]["TableStatus"]
-        except ClientError as error:
-            if error_code(error) == "ResourceNotFoundException":
-                return MISSING
-            raise
-    return found
+    return {spec.name: table_status(dynamodb, spec.name) or MISSING for spec in _all_specs(names)}

@@ -1,0 +1,103 @@
+"""What the stream lost, put on it from the events table."""
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from ledger.errors import CorruptHistoryError
+from ledger.event_store import EventStore
+from stream_bridge.backfill import Backfill, Outcome
+from stream_bridge.backfill_state import BackfillStates
+from stream_bridge.publisher import Publisher
+from stream_bridge.selection import Selection
+from stream_bridge.witness import Key
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+log = structlog.get_logger(__name__)
+
+#: Events of a gap that are put a second, so that it does not crowd out what is appended meanwhile.
+_GAP_RATE: Final = 500
+
+
+class Healer:
+    """Puts single events and whole spells on the stream. Its calls block."""
+
+    def __init__(
+        self,
+        dynamodb: "DynamoDBClient",
+        table: str,
+        publisher: Publisher,
+        states: BackfillStates,
+        stop: threading.Event,
+    ) -> None:
+        """``table``: the events table. ``stop`` ends a backfill; it goes on when the same gap is healed again."""
+        self._dynamodb = dynamodb
+        self._table = table
+        self._store = EventStore(dynamodb, table)
+        self._publisher = publisher
+        self._states = states
+        self._stop = stop
+
+    def put(self, keys: Sequence[Key]) -> list[Key]:
+        """Put these events on the stream; gives those that no record can carry or that the table does not hold.
+
+        An account's run of numbers costs one query. Raises TransientError or ResourceError; some are put then.
+        """
+        lost: list[Key] = []
+        events = []
+        for account_id, first, last in runs(keys):
+            try:
+                events += list(self._store.read(account_id, after=first - 1, until=last))
+            except CorruptHistoryError as error:
+                log.warning("history_corrupt", account=account_id, reason=str(error), action="kinfold projector verify")
+                lost += [(account_id, number) for number in range(first, last + 1)]
+        found = {(event.aggregate_id, event.sequence_number) for event in events}
+        too_large = self._publisher.put(events)
+        lost += [(event.aggregate_id, event.sequence_number) for event in too_large]
+        return lost + [key for key in keys if key not in found and key not in lost]
+
+    def fill(self, gap: tuple[datetime, datetime]) -> Outcome:
+        """Put on the stream what occurred in this spell. Raises TransientError or ResourceError."""
+        since, until = gap
+        work = Backfill(
+            self._dynamodb,
+            self._table,
+            self._publisher,
+            self._states,
+            _Logged(),
+            self._stop,
+            rate=_GAP_RATE,
+        )
+        return work.run(Selection(since=since, until=until))
+
+
+def runs(keys: Iterable[Key]) -> Iterator[tuple[str, int, int]]:
+    """The keys as runs of consecutive numbers: account, first and last. Pure."""
+    run: tuple[str, int, int] | None = None
+    for account_id, number in sorted(set(keys)):
+        if run is not None and (account_id, number) == (run[0], run[2] + 1):
+            run = (run[0], run[1], number)
+            continue
+        if run is not None:
+            yield run
+        run = (account_id, number, number)
+    if run is not None:
+        yield run
+
+
+class _Logged:
+    """A backfill's report, in the log."""
+
+    def begin(self, work: str, phase: str, total: int, done: int) -> None:
+        log.info("gap_filling", work=work, phase=phase, total=total, done=done)
+
+    def advance(self, work: str, done: int) -> None:
+        log.debug("gap_progress", work=work, done=done)
+
+    def say(self, text: str) -> None:
+        log.info("gap_says", text=text)

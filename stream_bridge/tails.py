@@ -1,0 +1,202 @@
+"""The two streams that the watch compares, each followed at its end: the table's own, and Kinesis'."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from faust_kinesis.calls import Calls
+from faust_kinesis.leases import AT_TIMESTAMP, LATEST, TRIM_HORIZON, Lease
+from faust_kinesis.records import Record
+from faust_kinesis.shard_reader import ShardReader
+from faust_kinesis.shards import is_missing, list_shards
+from ledger.aws import translate
+from ledger.change_record import decode
+from ledger.errors import UnusableRecordError
+from stream_bridge.marks import Mark
+from stream_bridge.table_stream import StreamDescription, TableStream
+from stream_bridge.witness import Key
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodbstreams.type_defs import RecordTypeDef
+    from mypy_boto3_kinesis import KinesisClient
+
+Sink = Callable[[list[Key]], None]
+
+#: Seconds between two listings of shards.
+_SYNC: Final = 5.0
+#: How much earlier than the mark both streams are read: their times have whole seconds and come from other clocks.
+MARGIN: Final = timedelta(seconds=60)
+#: How much earlier than that an event may be on Kinesis before the table's stream tells it.
+_LEAD: Final = timedelta(seconds=60)
+
+
+class TableTail:
+    """Tells ``sink`` which events the table took, from ``mark`` on; without one, from now on.
+
+    ``lost``: called with the moment since which events may have been taken that nobody tells any more. ``full``: while
+    it is true, nothing is read.
+    """
+
+    def __init__(
+        self,
+        stream: TableStream,
+        sink: Sink,
+        lost: Callable[[datetime], None],
+        full: Callable[[], bool],
+        mark: Mark | None,
+        interval: float,
+    ) -> None:
+        self._stream = stream
+        self._sink = sink
+        self._lost = lost
+        self._full = full
+        self._interval = interval
+        self._begin = mark.moment - MARGIN if mark else None
+        self._positions: dict[str, str | None] = dict(mark.positions or {}) if mark else {}
+        self._read_until: dict[str, datetime] = {}
+        self._arn = mark.stream_arn if mark else ""
+        self._first_listing = mark is None
+        self.read_at: float | None = None
+
+    def mark(self) -> Mark | None:
+        """How far it has read; None before it has read anything."""
+        if not self._read_until:
+            return None
+        return Mark(min(self._read_until.values()), self._arn, dict(self._positions))
+
+    async def run(self) -> None:
+        """Follow the stream for ever. Raises ResourceError when the table's stream is gone or replaced."""
+        description = await self._stream.describe()
+        if self._arn not in {"", description.arn}:
+            # Another stream than the one of the mark: what the old one told last is not known any more.
+            self._lost(self._begin or datetime.now(UTC))
+            self._positions = {}
+        self._arn = description.arn
+
+        async def listed() -> Iterable[str]:
+            nonlocal description
+            description = await self._stream.describe()
+            if self._first_listing:
+                self._first_listing = False
+                self._positions = {shard.shard_id: LATEST for shard in description.shards.values() if shard.is_open}
+                return list(self._positions)
+            return description.shards
+
+        await _follow_shards(listed, lambda shard_id: self._follow(description, shard_id))
+
+    async def _follow(self, description: StreamDescription, shard_id: str) -> None:
+        position = self._positions.get(shard_id) or TRIM_HORIZON
+        reader = self._stream.reader(description, shard_id, position)
+        self._positions[shard_id] = None if position in {LATEST, TRIM_HORIZON} else position
+        self._read_until[shard_id] = self._begin or datetime.now(UTC) - MARGIN
+        last = False
+        while not last:
+            if self._full():
+                await asyncio.sleep(self._interval)
+                continue
+            page = await reader.next_page()
+            last = page.last
+            if page.lost:
+                self._lost(self._read_until.get(shard_id) or self._begin or datetime.now(UTC))
+            self._take(shard_id, page.records)
+            if not page.records and not last:
+                await asyncio.sleep(self._interval)
+        # All of it is told: what is left to read is in its children.
+        self._read_until.pop(shard_id, None)
+
+    def _take(self, shard_id: str, records: "Iterable[RecordTypeDef]") -> None:
+        now, keys = datetime.now(UTC), []
+        self._read_until[shard_id] = now - MARGIN
+        for record in records:
+            change = record["dynamodb"]
+            self._positions[shard_id] = change["SequenceNumber"]
+            created = change.get("ApproximateCreationDateTime", now)
+            self._read_until[shard_id] = created
+            if record["eventName"] == "INSERT" and (self._begin is None or created >= self._begin):
+                keys.append((change["Keys"]["aggregateId"]["S"], int(change["Keys"]["sequenceNumber"]["N"])))
+        self.read_at = asyncio.get_running_loop().time()
+        self._sink(keys)
+
+
+class StreamTail:
+    """Tells ``sink`` which events Kinesis shows, from some time before ``since`` on."""
+
+    def __init__(
+        self,
+        kinesis: "KinesisClient",
+        calls: Calls,
+        stream: str,
+        table: str,
+        sink: Sink,
+        since: datetime,
+        interval: float,
+    ) -> None:
+        self._kinesis = kinesis
+        self._calls = calls
+        self._stream = stream
+        self._table = table
+        self._sink = sink
+        self._since = since - MARGIN - _LEAD
+        self._interval = interval
+        self.read_at: float | None = None
+
+    async def run(self) -> None:
+        """Follow the stream for ever. Raises ResourceError when there is no such stream."""
+
+        async def listed() -> Iterable[str]:
+            try:
+                topology = await self._calls.until_answered(
+                    f"list the shards of {self._stream}", list_shards, self._kinesis, self._stream
+                )
+            except (ClientError, BotoCoreError) as error:
+                raise translate(error, f"listing the shards of stream {self._stream}") from error
+            return topology.shards
+
+        await _follow_shards(listed, self._follow)
+
+    async def _follow(self, shard_id: str) -> None:
+        lease = Lease(shard_id, AT_TIMESTAMP, start_at=self._since)
+        reader = ShardReader(self._kinesis, self._calls, self._stream, lease, 10_000, at_first_start=False)
+        last = False
+        while not last:
+            try:
+                page = await reader.next_page()
+            except ClientError as error:
+                if is_missing(error):
+                    return  # the shard is gone; if the stream is too, its listing says so
+                raise translate(error, f"reading shard {shard_id} of stream {self._stream}") from error
+            last = page.last
+            self.read_at = asyncio.get_running_loop().time()
+            self._sink([key for key in map(self._key, page.records) if key is not None])
+            if not page.millis_behind_latest and not last:
+                await asyncio.sleep(self._interval)
+
+    def _key(self, record: Record) -> Key | None:
+        try:
+            event = decode(record.data, self._table)
+        except UnusableRecordError as error:
+            # The projector makes it a dead letter; here it counts as shown.
+            if error.account_id is None or error.sequence_number is None:
+                return None
+            return error.account_id, error.sequence_number
+        return event.aggregate_id, event.sequence_number
+
+
+async def _follow_shards(
+    listed: Callable[[], Awaitable[Iterable[str]]], follow: Callable[[str], Coroutine[Any, Any, None]]
+) -> None:
+    """Follow each shard that is ever listed, in a task of its own. The first error ends all and is raised."""
+    followed: set[str] = set()
+    try:
+        async with asyncio.TaskGroup() as group:
+            while True:
+                for shard_id in await listed():
+                    if shard_id not in followed:
+                        followed.add(shard_id)
+                        group.create_task(follow(shard_id), name=f"follow-{shard_id}")
+                await asyncio.sleep(_SYNC)
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from errors
