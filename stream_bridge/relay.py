@@ -81,16 +81,15 @@ class Relay:
     async def _wait_for_lease(self) -> Term | None:
         told = None
         while not self._stopping.is_set():
-            term = await self._or_stop(self._parts.lease.take())
+            term: Term | None = await self._or_stop(self._parts.lease.take())
             if term is not None:
                 self._view.holder = self._parts.worker_id
                 return term
             self._view.role, self._view.holder = Role.STANDBY, self._parts.lease.holder
             if told != self._view.holder:
                 told = self._view.holder
-                log.info(
-                    "relay_waits", holder=told, action=f"takes over {self._parts.failover_time:g} s after it falls silent"
-                )
+                takes_over = f"takes over {self._parts.failover_time:g} s after that one falls silent"
+                log.info("relay_waits", holder=told, action=takes_over)
             await self._or_stop(asyncio.sleep(self._parts.failover_time / 10))
         return None
 
@@ -184,8 +183,8 @@ class _Work:
             stream = await self._parts.stream.describe()
         if self._arn not in {None, stream.arn}:
             raise ResourceError(
-                f"the stream of table {self._parts.stream.table} was replaced by another while it was relayed; start the "
-                f"relay again, and `kinfold bridge backfill` what the old one still held"
+                f"the stream of table {self._parts.stream.table} was replaced by another while it was relayed; start "
+                f"the relay again, and `kinfold bridge backfill` what the old one still held"
             )
         self._arn = stream.arn
         return stream

@@ -30,7 +30,7 @@ _ANSWER: Final = 0.3
 
 
 class LeaseNotHeldError(FaustKinesisError):
-    """This relay may put no more: its lease is another's, or could not be renewed in time. Another may go on."""
+    """The relay may put no more: its lease is another's, or could not be renewed in time. Another may go on."""
 
 
 def put_timeouts(failover_time: float) -> tuple[float, float]:

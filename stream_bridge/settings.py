@@ -29,6 +29,7 @@ class BridgeSettings(Settings):
     active_timeout: float = Field(
         300, ge=0, description="seconds to wait for a stream or destination to become ACTIVE; AWS takes about a minute"
     )
+    failover_time: float = Field(10, ge=1, le=300, description="seconds after which a silent relay's lease is taken")
 
 
 class BridgeDaemonSettings(BridgeSettings, GuardedSettings):
@@ -44,4 +45,3 @@ class RelaySettings(BridgeDaemonSettings):
     worker_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,128}$")] | None = Field(
         None, description="stable and unique per replica: a restarted relay takes its own lease back at once"
     )
-    failover_time: float = Field(10, ge=1, le=300, description="seconds after which a silent relay's lease is taken")

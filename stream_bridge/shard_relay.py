@@ -28,7 +28,14 @@ class ShardRelay:
     """Carries one shard until its end is checkpointed. A checkpoint is written only **after** the put."""
 
     def __init__(
-        self, row: Lease, *, table: LeaseTable, calls: Calls, reader: TableShardReader, carrier: Carrier, view: RelayView
+        self,
+        row: Lease,
+        *,
+        table: LeaseTable,
+        calls: Calls,
+        reader: TableShardReader,
+        carrier: Carrier,
+        view: RelayView,
     ) -> None:
         self.row = row
         self._table = table
@@ -116,7 +123,7 @@ class ShardRelay:
             if not is_passed_by(change, error):
                 raise
             self._view.passed_by.inc()
-            log.error(
+            log.warning(
                 "record_passed_by",
                 account=change.partition_key,
                 sequence_number=change.event.sequence_number if change.event else None,

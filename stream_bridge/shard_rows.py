@@ -56,9 +56,8 @@ def rows_to_forget(stream: StreamDescription, rows: Mapping[str, Lease]) -> list
     """The rows of ended shards that have left the stream, and those of the table's earlier streams. Pure."""
     listed = {row_key(stream.label, shard_id) for shard_id in stream.shards}
     prefix = row_key(stream.label, "")
-    return [
-        row for key, row in rows.items() if key != RELAY and key not in listed and (row.ended or not key.startswith(prefix))
-    ]
+    gone = (row for key, row in rows.items() if key != RELAY and key not in listed)
+    return [row for row in gone if row.ended or not row.key.startswith(prefix)]
 
 
 class ShardRows:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 if TYPE_CHECKING:
+    from faust_kinesis.calls import Calls
     from stream_bridge.relay import Relay
     from stream_bridge.relay_view import RelayView
     from stream_bridge.settings import RelaySettings
 
 EPILOG: Final = (
-    "Exit codes: 0 stopped by SIGTERM or Ctrl-C, 1 failed for good (the message says why), 2 bad settings, 75 the endpoint "
-    "does not answer (try again)."
+    "Exit codes: 0 stopped by SIGTERM or Ctrl-C, 1 failed for good (the message says why), 2 bad settings, 75 the "
+    "endpoint does not answer (try again)."
 )
 
 
@@ -83,7 +84,7 @@ async def _run(settings: "RelaySettings", view: "RelayView") -> None:
             calls.close()
 
 
-def _build(settings: "RelaySettings", view: "RelayView", pools: dict[str, Calls]) -> "Relay":
+def _build(settings: "RelaySettings", view: "RelayView", pools: "dict[str, Calls]") -> "Relay":
     from faust_kinesis.leases import LeaseTable
     from ledger.aws import Clients
     from ledger.event_store import EventStore
