@@ -7,7 +7,7 @@ import logging
 import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
@@ -17,11 +17,32 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+class Witness(Protocol):
+    """Is told which calls are being repeated, on the event loop's thread."""
+
+    def failed(self, action: str, error: BaseException) -> None:
+        """An attempt failed transiently; it is made again."""
+
+    def over(self, action: str) -> None:
+        """It is repeated no more: answered, refused for good, or given up by the caller."""
+
+
 class Calls:
     """A bounded pool of threads for one kind of call, so that slow reads never delay the renewal of a lease."""
 
-    def __init__(self, threads: int, name: str, **fields: str) -> None:
+    def __init__(
+        self,
+        threads: int,
+        name: str,
+        *,
+        transient: Callable[[BaseException], bool] = is_transient,
+        witness: Witness | None = None,
+        **fields: str,
+    ) -> None:
+        """`transient` tells which failures of these calls pass by themselves; `fields` go into every log line."""
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=f"faust-kinesis-{name}")
+        self._transient = transient
+        self._witness = witness
         self._fields = fields
         self._rng = random.Random()  # noqa: S311 - jitter, no secret
 
@@ -38,16 +59,31 @@ class Calls:
         def wait(state: RetryCallState) -> float:
             return delay(state.attempt_number, self._rng.random())
 
-        def say(state: RetryCallState) -> None:
-            if should_log(state.attempt_number) and state.outcome is not None:
-                self._say_failed(action, state.attempt_number, state.outcome.exception())
+        failed = False
 
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception(is_transient), wait=wait, before_sleep=say, sleep=asyncio.sleep, reraise=True
-        ):
-            with attempt:
-                return await self.once(call, *args, **kwargs)
-        raise AssertionError("retrying ended without an answer")
+        def say(state: RetryCallState) -> None:
+            nonlocal failed
+            error = state.outcome.exception() if state.outcome is not None else None
+            if self._witness and error:
+                failed = True
+                self._witness.failed(action, error)
+            if should_log(state.attempt_number):
+                self._say_failed(action, state.attempt_number, error)
+
+        try:
+            async for attempt in AsyncRetrying(
+                retry=retry_if_exception(self._transient),
+                wait=wait,
+                before_sleep=say,
+                sleep=asyncio.sleep,
+                reraise=True,
+            ):
+                with attempt:
+                    return await self.once(call, *args, **kwargs)
+            raise AssertionError("retrying ended without an answer")
+        finally:
+            if self._witness and failed:
+                self._witness.over(action)
 
     def close(self) -> None:
         """Take no more calls. Running ones are left to end by themselves."""

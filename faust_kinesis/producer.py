@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
@@ -28,7 +29,7 @@ class Producer(FaustProducer):
 
     def __post_init__(self) -> None:
         """Faust calls it at the end of the construction."""
-        self._writers: dict[str, StreamWriter] = {}
+        self._writers: dict[str, StreamWriter[RecordMetadata]] = {}
         self._calls: Calls | None = None
 
     @override
@@ -113,13 +114,21 @@ class Producer(FaustProducer):
     def _transport(self) -> Transport:
         return cast("Transport", self.transport)
 
-    def _writer(self, stream: str) -> StreamWriter:
+    def _writer(self, stream: str) -> StreamWriter[RecordMetadata]:
         if self._calls is None:
             self._calls = Calls(_PUT_THREADS, "put")
         if stream not in self._writers:
             linger = self.linger_ms / 1000
-            self._writers[stream] = StreamWriter(stream, self._transport.kinesis, self._calls, linger)
+            self._writers[stream] = StreamWriter(
+                stream, self._transport.kinesis, self._calls, linger, answer=partial(_metadata, stream)
+            )
         return self._writers[stream]
+
+
+def _metadata(stream: str, shard_id: str, sequence_number: str) -> RecordMetadata:
+    # The shard's number stands for Kafka's partition, the sequence number for its offset.
+    shard = int(shard_id.rpartition("-")[2])
+    return RecordMetadata(stream, shard, TP(stream, shard), int(sequence_number))
 
 
 def _partition_key(key: bytes | None) -> str:

@@ -5,43 +5,73 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
-from faust.types import TP, RecordMetadata
 
 from faust_kinesis.calls import Calls
-from faust_kinesis.errors import NotSentError
+from faust_kinesis.errors import FaustKinesisError, NotSentError
 from faust_kinesis.outbox import Outbox, Waiting
 from faust_kinesis.retries import delay, should_log, typed
 
 if TYPE_CHECKING:
-    from mypy_boto3_kinesis import KinesisClient
-    from mypy_boto3_kinesis.type_defs import PutRecordsResultEntryTypeDef
+    from mypy_boto3_kinesis.type_defs import (
+        PutRecordsOutputTypeDef,
+        PutRecordsRequestEntryTypeDef,
+        PutRecordsResultEntryTypeDef,
+    )
 
 log = logging.getLogger(__name__)
 
-Sent = asyncio.Future[RecordMetadata]
+T = TypeVar("T")
 
 MOST_WAITING = 10_000
 """Records a stream may have waiting; beyond that, sending waits."""
 
 
-class StreamWriter:
+class PutsRecords(Protocol):
+    """The one call that a writer makes: a Kinesis client, or what stands before one."""
+
+    def put_records(
+        self,
+        *,
+        StreamName: str,  # noqa: N803 - the API's name
+        Records: Sequence[PutRecordsRequestEntryTypeDef],  # noqa: N803
+    ) -> PutRecordsOutputTypeDef:
+        """PutRecords."""
+
+
+class StreamWriter(Generic[T]):
     """One task, one PutRecords call in flight."""
 
-    def __init__(self, stream: str, kinesis: KinesisClient, calls: Calls, linger: float) -> None:
+    def __init__(
+        self,
+        stream: str,
+        kinesis: PutsRecords,
+        calls: Calls,
+        linger: float,
+        *,
+        answer: Callable[[str, str], T],
+        on_refused: Callable[[int, str | None], None] | None = None,
+    ) -> None:
+        """`answer` makes, of a record's shard id and sequence number, what its sender is told.
+
+        `on_refused` is told of each call how many of its records were refused, and the code of the first.
+        """
         self._stream = stream
         self._kinesis = kinesis
         self._calls = calls
         self._linger = linger
+        self._answer = answer
+        self._on_refused = on_refused
         self._rng = random.Random()  # noqa: S311 - jitter, no secret
-        self._outbox: Outbox[Sent] = Outbox()
+        self._outbox: Outbox[asyncio.Future[T]] = Outbox()
         self._changed = asyncio.Condition()
         self._refused_rounds = 0
         self._task = asyncio.create_task(self._put_for_ever(), name=f"faust-kinesis-put-{stream}")
 
-    async def add(self, partition_key: str, data: bytes) -> Sent:
+    async def add(self, partition_key: str, data: bytes) -> asyncio.Future[T]:
         """Take a record to put; waits while too many are waiting.
 
         The future resolves when Kinesis has the record, which is put **at least once**: an answer that is lost on the
@@ -49,7 +79,7 @@ class StreamWriter:
         """
         async with self._changed:
             await self._changed.wait_for(lambda: len(self._outbox) < MOST_WAITING)
-            sent: Sent = asyncio.get_running_loop().create_future()
+            sent: asyncio.Future[T] = asyncio.get_running_loop().create_future()
             self._outbox.add(Waiting(partition_key, data, sent))
             self._changed.notify_all()
             return sent
@@ -82,7 +112,7 @@ class StreamWriter:
                 await asyncio.sleep(self._linger)
             await self._put(self._outbox.next_call())
 
-    async def _put(self, records: list[Waiting[Sent]]) -> None:
+    async def _put(self, records: list[Waiting[asyncio.Future[T]]]) -> None:
         try:
             answer = await self._calls.until_answered(
                 f"put {len(records)} records to {self._stream}",
@@ -90,7 +120,7 @@ class StreamWriter:
                 StreamName=self._stream,
                 Records=[{"PartitionKey": record.partition_key, "Data": record.data} for record in records],
             )
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, FaustKinesisError) as error:
             failure = typed(error, f"put to stream {self._stream}")
             for record in records:
                 if not record.told.done():
@@ -98,6 +128,8 @@ class StreamWriter:
             await self._settle(records)
             return
         refused = [result for result in answer["Records"] if result.get("ErrorCode")]
+        if self._on_refused:
+            self._on_refused(len(refused), refused[0]["ErrorCode"] if refused else None)
         await self._settle(
             [
                 self._tell(record, result)
@@ -107,16 +139,14 @@ class StreamWriter:
         )
         await self._wait_after_refusal(refused)
 
-    def _tell(self, record: Waiting[Sent], result: PutRecordsResultEntryTypeDef) -> Waiting[Sent]:
-        # The shard's number stands for Kafka's partition, the sequence number for its offset.
-        shard = int(result["ShardId"].rpartition("-")[2])
+    def _tell(
+        self, record: Waiting[asyncio.Future[T]], result: PutRecordsResultEntryTypeDef
+    ) -> Waiting[asyncio.Future[T]]:
         if not record.told.done():
-            record.told.set_result(
-                RecordMetadata(self._stream, shard, TP(self._stream, shard), int(result["SequenceNumber"]))
-            )
+            record.told.set_result(self._answer(result["ShardId"], result["SequenceNumber"]))
         return record
 
-    async def _settle(self, records: list[Waiting[Sent]]) -> None:
+    async def _settle(self, records: list[Waiting[asyncio.Future[T]]]) -> None:
         async with self._changed:
             self._outbox.settle(records)
             self._changed.notify_all()

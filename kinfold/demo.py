@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from kinfold.audit import Finding, audit, disagreements
+from kinfold.carrier import Carrier
 from kinfold.consumer import Consumer
 from kinfold.disposable import delete_profile, disposable_profile
 from kinfold.environment import service_clients
@@ -55,6 +56,9 @@ def demo(
     consumer: Annotated[
         Consumer, typer.Option(help="How the projector reads: by itself, or by Amazon's KCL (needs the kcl extra).")
     ] = Consumer.polling,
+    bridge: Annotated[
+        Carrier, typer.Option(help="What carries the table to the stream: DynamoDB itself, or the relay daemon.")
+    ] = Carrier.native,
     seed: Annotated[int, typer.Option(help="The same seed makes the same commands.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as one line of JSON, last.")] = False,
 ) -> None:
@@ -76,7 +80,14 @@ def demo(
         profile = disposable_profile("demo-")
         clients = cleanup.enter_context(_disposable(endpoint, profile))
         stack = cleanup.enter_context(
-            Stack(endpoint, profile=profile, shards=shards, env=consumer.environment, tell=_tell)
+            Stack(
+                endpoint,
+                profile=profile,
+                shards=shards,
+                env=consumer.environment,
+                bridge=bridge.value,
+                tell=_tell,
+            )
         )
         store = EventStore(clients.dynamodb, Names(profile).events)
         outcome, findings = _run(stack, plan, store, BALANCE_SUMMARY.table(profile, 1))

@@ -1,4 +1,4 @@
-"""Bridge, writer and projector together, as the processes that they are in production."""
+"""Bridge, writer and projector together, as the processes that they are in production, and the relay if it carries."""
 
 import shutil
 import tempfile
@@ -13,6 +13,7 @@ from kinfold.environment import service_environment
 from kinfold.ports import LOOPBACK, free_port
 from kinfold.service import Service, ServiceDiedError
 from ledger.errors import ConfigurationError, EndpointError, KinfoldError
+from ledger.settings import Bridge
 
 #: Seconds for a service to become ready; the KCL needs over a minute on its first start.
 READY_TIMEOUT: Final = 180.0
@@ -25,7 +26,7 @@ def _silent(_line: str) -> None:
 
 
 class Stack:
-    """The three services on one endpoint and profile; everything is stopped when the block ends.
+    """The services on one endpoint and profile; everything is stopped when the block ends.
 
     ``bridge ensure`` runs to its end first. Logs go to ``log_dir``, one file a service; without one, to a temporary
     directory that stays only when the block fails. Port 0 takes a free one.
@@ -39,18 +40,24 @@ class Stack:
         shards: int = 1,
         env: Mapping[str, str] | None = None,
         log_dir: Path | None = None,
+        bridge: Bridge = "native",
         writer_port: int = 0,
         projector_port: int = 0,
+        relay_port: int = 0,
         tell: Callable[[str], None] = _silent,
     ) -> None:
-        """``env`` goes on top of the services' environment; ``tell`` gets a line for each step."""
+        """``env`` goes on top of the services' environment; ``tell`` gets a line for each step.
+
+        ``bridge``: what carries the table to the stream. For ``relay``, a relay runs beside the others.
+        """
         self._keep_logs = log_dir is not None
         self.log_dir = log_dir or Path(tempfile.mkdtemp(prefix="kinfold-logs-"))
-        self._env = service_environment(endpoint, profile, env)
+        self._env = service_environment(endpoint, profile, {"KINFOLD_BRIDGE": bridge, **(env or {})})
         self._shards = shards
         self._tell = tell
         self._writer_port = writer_port or free_port()
         self._projector_port = projector_port or free_port()
+        self._relay_port = (relay_port or free_port()) if bridge == "relay" else None
         self._services: dict[str, Service] = {}
 
     @property
@@ -74,9 +81,20 @@ class Stack:
         return self._services["projector"]
 
     @property
+    def relay_url(self) -> str | None:
+        """Where the relay serves; None when the native destination carries."""
+        return f"http://{LOOPBACK}:{self._relay_port}" if self._relay_port is not None else None
+
+    @property
+    def relay(self) -> Service | None:
+        """The relay's process; None when the native destination carries."""
+        return self._services.get("relay")
+
+    @property
     def logs(self) -> dict[str, Path]:
         """The log file of each service, which may not exist yet."""
-        return {name: self.log_dir / f"{name}.log" for name in ("bridge", "writer", "projector")}
+        names = ["bridge", *(["relay"] if self.relay_url else []), "writer", "projector"]
+        return {name: self.log_dir / f"{name}.log" for name in names}
 
     def __enter__(self) -> Self:
         """Start everything and wait until it is ready.
@@ -86,6 +104,7 @@ class Stack:
         """
         try:
             self._ensure_bridge()
+            self._start_relay()
             self._start_writer()
             self._start_projector()
             for service in list(self._services.values()):
@@ -136,6 +155,10 @@ class Stack:
         if code != 0:
             kind = _BRIDGE_FAULTS.get(code, ServiceDiedError)
             raise kind(f"the bridge ended with exit code {code}; the end of its log {log}:\n{tail(log)}")
+
+    def _start_relay(self) -> None:
+        if self.relay_url is not None and self._relay_port is not None:
+            self._start("relay", ["bridge", "relay"], self._relay_port, self.relay_url)
 
     def _start_writer(self) -> None:
         self._start("writer", ["writer", "serve"], self._writer_port, self.writer_url)

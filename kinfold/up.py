@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Self
 
 import typer
 
+from kinfold.carrier import Carrier
 from kinfold.consumer import Consumer
 
 if TYPE_CHECKING:
@@ -40,10 +41,19 @@ def up(
     consumer: Annotated[
         Consumer, typer.Option(help="How the projector reads: by itself, or by Amazon's KCL (needs the kcl extra).")
     ] = Consumer.polling,
+    bridge: Annotated[
+        Carrier,
+        typer.Option(
+            envvar="KINFOLD_BRIDGE", help="What carries the table to the stream: DynamoDB itself, or the relay daemon."
+        ),
+    ] = Carrier.native,
     writer_port: Annotated[int, typer.Option(min=0, max=65535, help="The writer's port, 0 for a free one.")] = 8080,
     projector_port: Annotated[
         int, typer.Option(min=0, max=65535, help="The projector's port, 0 for a free one.")
     ] = 6066,
+    relay_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The relay's port, 0 for a free one; only with --bridge relay.")
+    ] = 6067,
     aws_port: Annotated[int, typer.Option(min=0, max=65535, help="The embedded AWS's port, 0 for a free one.")] = 0,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the URLs as one JSON object on standard output once all is ready.")
@@ -64,6 +74,8 @@ def up(
     with contextlib.ExitStack() as cleanup, _Signals() as signals:
         writer_port = claim_port(writer_port, "the writer", "--writer-port")
         projector_port = claim_port(projector_port, "the projector", "--projector-port")
+        if bridge is Carrier.relay:
+            relay_port = claim_port(relay_port, "the relay", "--relay-port")
         aws = None
         if endpoint_url is None:
             _tell("the embedded AWS starts")
@@ -79,8 +91,10 @@ def up(
             shards=shards,
             log_dir=log_dir,
             env=consumer.environment,
+            bridge=bridge.value,
             writer_port=writer_port,
             projector_port=projector_port,
+            relay_port=relay_port,
             tell=_tell,
         )
         signals.stack = stack
@@ -160,13 +174,18 @@ def _show_lines(prefix: str, log: Path, offset: int) -> int:
 def _announce(stack: "Stack", endpoint: str, profile: str, *, as_json: bool) -> None:
     if as_json:
         running = {"writer": stack.writer_url, "projector": stack.projector_url, "aws": endpoint, "profile": profile}
-        pids = {service.name: service.pid for service in (stack.writer, stack.projector)}
+        services = [stack.writer, stack.projector]
+        if stack.relay is not None:
+            running["relay"] = stack.relay.url
+            services.append(stack.relay)
+        pids = {service.name: service.pid for service in services}
         typer.echo(json.dumps(running | {"pids": pids, "logs": str(stack.log_dir)}))
         return
+    relay = f"\n  relay      {stack.relay_url}/ready" if stack.relay_url else ""
     typer.echo(
         f"""
   writer     {stack.writer_url}/docs
-  projector  {stack.projector_url}/ready
+  projector  {stack.projector_url}/ready{relay}
   AWS        {endpoint} (profile {profile})
   logs       {stack.log_dir}
 

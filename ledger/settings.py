@@ -24,6 +24,7 @@ from ledger.access import Access, Credential, build_access
 from ledger.errors import ConfigurationError
 
 Profile = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+Bridge = Literal["native", "relay"]
 
 
 class Settings(BaseSettings):
@@ -46,6 +47,9 @@ class Settings(BaseSettings):
     )
     endpoint_timeout: float = Field(
         120, ge=0, description="seconds to wait at start for an endpoint, table or stream that is not there yet"
+    )
+    bridge: Bridge = Field(
+        "native", description="what carries the table to the stream: DynamoDB's own destination, or `bridge relay`"
     )
     log_level: Annotated[str, StringConstraints(to_upper=True, pattern="^(?i:debug|info|warning|error)$")] = Field(
         "INFO", description="debug, info, warning or error"

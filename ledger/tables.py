@@ -47,6 +47,11 @@ class Names:
         return f"projector-{self.profile}"
 
     @property
+    def relay(self) -> str:
+        """The relay's lease, and how far it has carried each shard of the events table's own stream."""
+        return f"relay-{self.profile}"
+
+    @property
     def dead_letters(self) -> str:
         """What could never be projected, until an operator decides."""
         return f"dead-letters-{self.profile}"
@@ -128,6 +133,11 @@ def lease_specs(names: Names) -> tuple[TableSpec, ...]:
         TableSpec(f"{names.leases}-CoordinatorState", (("key", "S"),)),
         TableSpec(f"{names.leases}-WorkerMetricStats", (("wid", "S"),)),
     )
+
+
+def relay_spec(names: Names) -> TableSpec:
+    """What the relay keeps, in the shape of KCL's leases without their index."""
+    return TableSpec(names.relay, (("leaseKey", "S"),))
 
 
 def ensure_table(dynamodb: "DynamoDBClient", spec: TableSpec) -> bool:

@@ -4,9 +4,11 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ledger.aws import Clients, aws_errors
-from ledger.tables import Names, TableSpec, ensure_table, lease_specs, specs, table_status
+from ledger.settings import Bridge
+from ledger.tables import Names, TableSpec, ensure_table, lease_specs, relay_spec, specs, table_status
 from stream_bridge.destination import DestinationState, NativeDestination, describe_destinations
 from stream_bridge.patience import Patience
+from stream_bridge.relay_standing import RelayStanding, await_table_stream, look
 from stream_bridge.scaling import settle_new_stream
 from stream_bridge.stream import StreamPlan, StreamState, check_place, describe_stream, ensure_stream
 from stream_bridge.usage import ShardUse, hot_shards, measure_use
@@ -22,7 +24,8 @@ class BridgeReport:
     """What stands between writer and projector.
 
     ``tables`` maps a name to its status, MISSING when it is not there; ``created`` holds what this run made, such as
-    "stream domain-events-local". ``use`` is what the shards took, where that was measured.
+    "stream domain-events-local". ``use`` is what the shards took, where that was measured. ``carrier`` says what must
+    carry the records; ``relay`` is None where it was not looked at.
     """
 
     profile: str
@@ -33,6 +36,8 @@ class BridgeReport:
     created: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     use: list[ShardUse] = field(default_factory=list)
+    carrier: Bridge = "native"
+    relay: RelayStanding | None = None
 
     @property
     def healthy(self) -> bool:
@@ -41,9 +46,14 @@ class BridgeReport:
             all(status in {"ACTIVE", "UPDATING"} for status in self.tables.values())
             and self.stream is not None
             and self.stream.healthy
-            and self.destination is not None
-            and self.destination.healthy
+            and self._carried
         )
+
+    @property
+    def _carried(self) -> bool:
+        if self.carrier == "relay":
+            return self.relay is None or self.relay.healthy
+        return self.destination is not None and self.destination.healthy
 
     def to_json(self) -> dict[str, Any]:
         """The report as ``--json`` prints it."""
@@ -51,9 +61,18 @@ class BridgeReport:
 
 
 def ensure(
-    clients: Clients, names: Names, plan: StreamPlan, patience: Patience, *, stream_arn: str | None, region: str
+    clients: Clients,
+    names: Names,
+    plan: StreamPlan,
+    patience: Patience,
+    *,
+    stream_arn: str | None,
+    region: str,
+    carrier: Bridge = "native",
 ) -> BridgeReport:
     """Create every table and the stream, join them, and wait until all is ACTIVE. Safe to repeat and to race.
+
+    For the relay as ``carrier`` no destination is enabled, and one that is there is left as it is.
 
     Raises ConfigurationError when ``stream_arn`` names a stream that DynamoDB cannot write to (nothing is created
     then), ResourceError when something exists in another shape or does not become ACTIVE, TransientError.
@@ -75,9 +94,18 @@ def ensure(
     warnings = plan.mismatch(stream)
     for mismatch in warnings:
         patience.tell(f"warning: {mismatch}")
-    patience.tell(f"streaming destination of {names.events} ...")
-    destination = NativeDestination(clients.dynamodb, names.events, stream.arn, patience)
-    state = destination.ensure()
+    if carrier == "relay":
+        patience.tell(f"stream of table {names.events} ...")
+        await_table_stream(clients, names.events, patience)
+        state, others = _destination(clients.dynamodb, names)
+        for warning in others + _both(state, names):
+            warnings.append(warning)
+            patience.tell(f"warning: {warning}")
+    else:
+        patience.tell(f"streaming destination of {names.events} ...")
+        destination = NativeDestination(clients.dynamodb, names.events, stream.arn, patience)
+        state = destination.ensure()
+        warnings += destination.warnings
     return BridgeReport(
         profile=names.profile,
         endpoint=clients.endpoint,
@@ -85,25 +113,29 @@ def ensure(
         stream=stream,
         destination=state,
         created=created,
-        warnings=warnings + destination.warnings,
+        warnings=warnings,
+        carrier=carrier,
     )
 
 
-def status(clients: Clients, names: Names, *, sample: float = 0) -> BridgeReport:
+def status(
+    clients: Clients, names: Names, *, sample: float = 0, carrier: Bridge = "native", failover_time: float = 10
+) -> BridgeReport:
     """Look at everything once, change nothing. ``sample``: over how many seconds the shards' use is measured, 0: not.
+
+    With the relay as ``carrier``, its lease is watched until it moves, for at most ``failover_time`` seconds.
 
     Raises TransientError, ResourceError.
     """
     tables = _table_statuses(clients.dynamodb, names)
     stream = describe_stream(clients.kinesis, names.stream)
-    destination = None
-    warnings = []
+    destination, warnings = None, list[str]()
+    relay = RelayStanding(None, alive=False, lag_seconds=0.0) if carrier == "relay" else None
     if tables[names.events] != MISSING:
-        for found in describe_destinations(clients.dynamodb, names.events):
-            if found.stream_arn.endswith(f":stream/{names.stream}"):
-                destination = found
-            else:
-                warnings.append(f"table {names.events} also has a destination {found.stream_arn}: {found.status}")
+        destination, warnings = _destination(clients.dynamodb, names)
+        if carrier == "relay" and tables[names.relay] != MISSING:
+            relay = look(clients, names, failover_time)
+            warnings += _both(destination, names)
     use = measure_use(clients.kinesis, names.stream, sample) if stream is not None and sample else []
     return BridgeReport(
         profile=names.profile,
@@ -113,11 +145,35 @@ def status(clients: Clients, names: Names, *, sample: float = 0) -> BridgeReport
         destination=destination,
         warnings=warnings + (hot_shards(use, stream.mode) if stream is not None else []),
         use=use,
+        carrier=carrier,
+        relay=relay,
     )
 
 
+def _destination(dynamodb: "DynamoDBClient", names: Names) -> tuple[DestinationState | None, list[str]]:
+    """The destination to our stream, and a warning for each other one."""
+    ours, warnings = None, []
+    for found in describe_destinations(dynamodb, names.events):
+        if found.stream_arn.endswith(f":stream/{names.stream}"):
+            ours = found
+        else:
+            warnings.append(f"table {names.events} also has a destination {found.stream_arn}: {found.status}")
+    return ours, warnings
+
+
+def _both(destination: DestinationState | None, names: Names) -> list[str]:
+    if destination is None or not destination.healthy:
+        return []
+    return [
+        f"the streaming destination of {names.events} is {destination.status} although the relay is to carry "
+        f"(KINFOLD_BRIDGE=relay): every record comes twice and in no order, which is harmless to the projector; end it "
+        f"with `aws dynamodb disable-kinesis-streaming-destination --table-name {names.events} --stream-arn "
+        f"{destination.stream_arn}`"
+    ]
+
+
 def _all_specs(names: Names) -> tuple[TableSpec, ...]:
-    return specs(names) + lease_specs(names)
+    return (*specs(names), *lease_specs(names), relay_spec(names))
 
 
 def _table_statuses(dynamodb: "DynamoDBClient", names: Names) -> dict[str, str]:

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream_bridge.commands import backfill, hold, scale
+from stream_bridge.commands import backfill, hold, relay, scale
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from stream_bridge.bridge import BridgeReport
 
 app = typer.Typer(
@@ -18,6 +20,7 @@ app = typer.Typer(
 
 app.command("backfill", epilog=backfill.EPILOG)(backfill.backfill)
 app.command("hold", epilog=hold.EPILOG)(hold.hold)
+app.command("relay", epilog=relay.EPILOG)(relay.relay)
 app.command("scale", epilog=scale.EPILOG)(scale.scale)
 
 EXIT_CODES = (
@@ -44,6 +47,8 @@ def ensure(
     as_json: JSON = False,
 ) -> None:
     """Create tables and stream, enable the streaming destination, wait until all is ACTIVE.
+
+    With KINFOLD_BRIDGE=relay no destination is enabled: `kinfold bridge relay` carries the records.
 
     Safe to repeat and to run twice at once: it creates what is missing, repairs a destination that was disabled or
     had failed, and leaves the rest as it is. It waits for an endpoint that is not up yet.
@@ -72,6 +77,7 @@ def ensure(
         Patience(settings.active_timeout, tell),
         stream_arn=settings.stream_arn,
         region=settings.region,
+        carrier=settings.bridge,
     )
     _show(report, as_json=as_json)
 
@@ -85,13 +91,16 @@ def status(
 ) -> None:
     """Show tables, stream, its shards' use and the streaming destination; exit 0 only when events reach the stream.
 
+    With KINFOLD_BRIDGE=relay it shows the relay that has the lease, and the age of the oldest event not relayed.
+
     [dim]$[/dim] kinfold bridge status --json | jq .stream.shards
     """
     from stream_bridge import bridge
     from stream_bridge.composition import compose
 
-    _, clients, names = compose()
-    _show(bridge.status(clients, names, sample=sample), as_json=as_json)
+    settings, clients, names = compose()
+    report = bridge.status(clients, names, sample=sample, carrier=settings.bridge, failover_time=settings.failover_time)
+    _show(report, as_json=as_json)
 
 
 def _show(report: "BridgeReport", *, as_json: bool) -> None:
@@ -121,7 +130,9 @@ def _print(report: "BridgeReport") -> None:
     for use in report.use:
         taken = f"{use.records_per_second:,.0f} records, {use.bytes_per_second / 1024:,.0f} KB a second"
         table.add_row("shard", use.shard_id, f"{use.share:.0%}", taken)
-    if destination is None:
+    if report.carrier == "relay":
+        _add_relay(table, report)
+    elif destination is None:
         table.add_row("destination", "", "MISSING", "`kinfold bridge ensure` enables it")
     else:
         precision = destination.precision or "precision not reported"
@@ -133,3 +144,12 @@ def _print(report: "BridgeReport") -> None:
     for warning in report.warnings:
         console.print(f"warning: {warning}", style="yellow", markup=False)
     console.print("healthy" if report.healthy else "not healthy", style="green" if report.healthy else "red")
+
+
+def _add_relay(table: "Table", report: "BridgeReport") -> None:
+    if report.relay is None:
+        table.add_row("relay", "", "", "`kinfold bridge relay` carries the records")
+        return
+    lag = f"oldest event not relayed: {report.relay.lag_seconds:.0f} s old" if report.relay.lag_seconds else "caught up"
+    alive = "ACTIVE" if report.relay.alive else "SILENT" if report.relay.holder else "MISSING"
+    table.add_row("relay", report.relay.holder or "", alive, lag)

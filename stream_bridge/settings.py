@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from ledger.settings import Settings
+from ledger.settings import GuardedSettings, Settings
 
 StreamArn = Annotated[
     str, StringConstraints(pattern=r"^arn:aws[a-z-]*:kinesis:[a-z0-9-]+:[0-9]{12}:stream/[a-zA-Z0-9_.-]+$")
@@ -28,4 +28,20 @@ class BridgeSettings(Settings):
     )
     active_timeout: float = Field(
         300, ge=0, description="seconds to wait for a stream or destination to become ACTIVE; AWS takes about a minute"
+    )
+    failover_time: float = Field(10, ge=1, le=300, description="seconds after which a silent relay's lease is taken")
+
+
+class BridgeDaemonSettings(BridgeSettings, GuardedSettings):
+    """What a daemon of the bridge adds: where its web listens."""
+
+    bridge_host: str = Field("127.0.0.1", min_length=1, description="address of the daemon's web server")
+    bridge_port: int = Field(6067, ge=0, le=65535, description="port of the daemon's web server; 0 takes a free one")
+
+
+class RelaySettings(BridgeDaemonSettings):
+    """What ``kinfold bridge relay`` reads from the environment."""
+
+    worker_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,128}$")] | None = Field(
+        None, description="stable and unique per replica: a restarted relay takes its own lease back at once"
     )

@@ -7,7 +7,7 @@ import pytest
 
 from ledger.aws import Clients
 from ledger.errors import ConfigurationError
-from ledger.tables import Names, ensure_table, lease_specs, specs
+from ledger.tables import Names, ensure_table, lease_specs, relay_spec, specs
 from stream_bridge import bridge
 from stream_bridge.bridge import BridgeReport
 from stream_bridge.patience import Patience
@@ -57,9 +57,9 @@ def wait_for_records(clients: Clients, names: Names, count: int) -> list[dict[st
 def test_everything_is_made_and_an_event_reaches_the_stream(clients: Clients, names: Names) -> None:
     report = ensure(clients, names, shards=2)
     assert report.healthy
-    assert set(report.created) == {f"table {spec.name}" for spec in specs(names) + lease_specs(names)} | {
-        f"stream {names.stream}"
-    }
+    assert set(report.created) == {
+        f"table {spec.name}" for spec in (*specs(names), *lease_specs(names), relay_spec(names))
+    } | {f"stream {names.stream}"}
     assert report.stream is not None
     assert report.stream.shards == 2
     append(clients, names, 1)

@@ -10,6 +10,8 @@ from faust_kinesis.calls import Calls
 from faust_kinesis.errors import NotSentError, RequestRefusedError
 from faust_kinesis.stream_writer import StreamWriter
 
+Placed = tuple[str, str]
+"""Shard id and sequence number."""
 Verdict = Callable[[int, dict[str, Any]], str | None]
 """From the call's number and a record to the code it is refused with, or None."""
 
@@ -40,12 +42,12 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def writers() -> AsyncIterator[Callable[[Kinesis], StreamWriter]]:
+async def writers() -> AsyncIterator[Callable[[Kinesis], StreamWriter[Placed]]]:
     calls = Calls(1, "test")
-    made: list[StreamWriter] = []
+    made: list[StreamWriter[Placed]] = []
 
-    def make(kinesis: Kinesis) -> StreamWriter:
-        made.append(StreamWriter("s", cast("Any", kinesis), calls, linger=0.0))
+    def make(kinesis: Kinesis) -> StreamWriter[Placed]:
+        made.append(StreamWriter("s", cast("Any", kinesis), calls, linger=0.0, answer=lambda *placed: placed))
         return made[-1]
 
     yield make
@@ -55,7 +57,7 @@ async def writers() -> AsyncIterator[Callable[[Kinesis], StreamWriter]]:
 
 
 async def test_only_what_was_refused_goes_again_and_no_key_is_reordered(
-    writers: Callable[[Kinesis], StreamWriter],
+    writers: Callable[[Kinesis], StreamWriter[Placed]],
 ) -> None:
     kinesis = Kinesis(
         lambda call, record: "ProvisionedThroughputExceededException" if record["Data"] == b"a1" and call < 4 else None
@@ -66,11 +68,11 @@ async def test_only_what_was_refused_goes_again_and_no_key_is_reordered(
     assert [data for key, data in kinesis.put if key == "a"] == [b"a1", b"a2", b"a3"]
     assert [data for key, data in kinesis.put if key == "b"] == [b"b1", b"b2", b"b3"]
     assert len(kinesis.put) == 6
-    assert {answer.partition for answer in answers} == {3}
+    assert {shard for shard, _ in answers} == {"shardId-000000000003"}
 
 
 async def test_a_permanent_refusal_is_told_and_the_next_records_go_on(
-    writers: Callable[[Kinesis], StreamWriter],
+    writers: Callable[[Kinesis], StreamWriter[Placed]],
 ) -> None:
     def verdict(call: int, record: dict[str, Any]) -> str | None:
         if record["Data"] == b"bad":
@@ -84,10 +86,10 @@ async def test_a_permanent_refusal_is_told_and_the_next_records_go_on(
     good = await writer.add("k", b"good")
     with pytest.raises(RequestRefusedError, match="stream s"):
         await bad
-    assert (await good).topic == "s"
+    assert (await good)[1] == "1"
 
 
-async def test_flush_waits_for_all(writers: Callable[[Kinesis], StreamWriter]) -> None:
+async def test_flush_waits_for_all(writers: Callable[[Kinesis], StreamWriter[Placed]]) -> None:
     kinesis = Kinesis(lambda call, record: None)
     writer = writers(kinesis)
     sent = [await writer.add("k", str(number).encode()) for number in range(20)]
@@ -96,7 +98,7 @@ async def test_flush_waits_for_all(writers: Callable[[Kinesis], StreamWriter]) -
     assert len(kinesis.calls) == 20  # one record of a key in a call
 
 
-async def test_what_was_not_put_at_a_stop_says_so(writers: Callable[[Kinesis], StreamWriter]) -> None:
+async def test_what_was_not_put_at_a_stop_says_so(writers: Callable[[Kinesis], StreamWriter[Placed]]) -> None:
     writer = writers(Kinesis(lambda call, record: "InternalFailure"))
     sent = await writer.add("k", b"x")
     await asyncio.sleep(0.05)

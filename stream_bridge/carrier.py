@@ -1,0 +1,162 @@
+"""Puts what the table's stream shows, so that no account's events are put out of order."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from faust_kinesis.calls import Calls
+from faust_kinesis.errors import AccessRefusedError
+from faust_kinesis.outbox import COMMON_RECORD
+from faust_kinesis.retries import is_transient, typed
+from faust_kinesis.stream_writer import PutsRecords, StreamWriter
+from ledger.stored_event import StoredEvent
+from stream_bridge.account_order import Marks, Missing, missing
+from stream_bridge.changes import Change, change_of, inserted
+from stream_bridge.relay_lease import LeaseNotHeldError, Term
+from stream_bridge.relay_view import RelayView
+from stream_bridge.stored_events import StoredEvents
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodbstreams.type_defs import RecordTypeDef
+    from mypy_boto3_kinesis.type_defs import PutRecordsOutputTypeDef, PutRecordsRequestEntryTypeDef
+
+log = structlog.get_logger(__name__)
+
+Sent = asyncio.Future[str]
+_REFUSING: Final = "put records"
+
+
+class FencedStream:
+    """PutRecords, as long as the term lasts.
+
+    A record that can never be put ends the term too: its account's next one must not be put before it. Only one over
+    the size that every stream takes is passed by, as the native destination does.
+    """
+
+    def __init__(self, kinesis: PutsRecords, term: Term) -> None:
+        self._kinesis = kinesis
+        self._term = term
+
+    def put_records(
+        self,
+        *,
+        StreamName: str,  # noqa: N803 - the API's name
+        Records: Sequence["PutRecordsRequestEntryTypeDef"],  # noqa: N803
+    ) -> "PutRecordsOutputTypeDef":
+        """PutRecords. Raises LeaseNotHeldError when nothing may be put any more."""
+        self._term.check()
+        try:
+            return self._kinesis.put_records(StreamName=StreamName, Records=Records)
+        except Exception as error:
+            failure = typed(error, f"put to stream {StreamName}")
+            too_large = len(Records) == 1 and _size(Records[0]) > COMMON_RECORD
+            if not is_transient(error) and (not too_large or isinstance(failure, AccessRefusedError)):
+                self._term.end("a record cannot be put", failure)
+            raise
+
+
+class Carrier:
+    """Carries pages of change records to the stream, for one term."""
+
+    def __init__(
+        self,
+        *,
+        stream: str,
+        table: str,
+        region: str,
+        term: Term,
+        kinesis: PutsRecords,
+        puts: Calls,
+        stored: StoredEvents,
+        view: RelayView,
+    ) -> None:
+        self._table = table
+        self._region = region
+        self._stored = stored
+        self._view = view
+        self._marks = Marks()
+        self._one_page = asyncio.Lock()
+        self._writer: StreamWriter[str] = StreamWriter(
+            stream,
+            FencedStream(kinesis, term),
+            puts,
+            linger=0.0,
+            answer=lambda _, sequence_number: sequence_number,
+            on_refused=self._refused,
+        )
+
+    async def carry(self, records: Sequence["RecordTypeDef"]) -> list[tuple[Change, Sent]]:
+        """Line records up to be put, and before them what their accounts lack; waits while too many wait.
+
+        Each future resolves when Kinesis has the record: **at least once**, and after every earlier event of its
+        account. It raises a FaustKinesisError when that will never be.
+
+        Raises ResourceError when the event store cannot be read.
+        """
+        async with self._one_page:
+            changes = await self._in_order([change_of(record, self._table, self._region) for record in records])
+            return [(change, await self._writer.add(change.partition_key, change.data)) for change in changes]
+
+    async def stop(self) -> None:
+        """End. What still waits is not put: its futures raise NotSentError."""
+        await self._writer.stop()
+
+    async def _in_order(self, changes: Sequence[Change]) -> list[Change]:
+        shown: defaultdict[str, list[Change]] = defaultdict(list)
+        others = [change for change in changes if change.event is None]
+        for change in changes:
+            if change.event is not None:
+                shown[change.event.aggregate_id].append(change)
+        for account in shown.values():
+            account.sort(key=_number)
+        fetched = await asyncio.gather(*(self._missing(account_id, account) for account_id, account in shown.items()))
+        ordered: list[Change] = []
+        for (account_id, account), lacking in zip(shown.items(), fetched, strict=True):
+            ordered += sorted([*account, *lacking], key=_number)
+            self._marks.reach(account_id, map(_number, account))
+        # What is no event comes after its account's: it has no place among them.
+        return ordered + others
+
+    async def _missing(self, account_id: str, shown: Sequence[Change]) -> list[Change]:
+        events = {_number(change): _event(change) for change in shown}
+        found: list[Change] = []
+        for lacking in missing(sorted(events), self._marks.get(account_id)):
+            read = await self._stored.read(account_id, lacking, events[lacking.until + 1])
+            found += [inserted(event, self._table, self._region) for event in read]
+            self._tell_missing(account_id, lacking, len(read))
+        return found
+
+    def _tell_missing(self, account_id: str, lacking: Missing, count: int) -> None:
+        self._view.read_from_store(count, gap=lacking.after is not None)
+        if lacking.after is not None:
+            log.info("gap_filled", account=account_id, first=lacking.after + 1, last=lacking.until, events=count)
+
+    def _refused(self, count: int, code: str | None) -> None:
+        self._view.refused(count)
+        if count:
+            self._view.failed(_REFUSING, f"the stream refuses records ({code})")
+        else:
+            self._view.over(_REFUSING)
+
+
+def is_passed_by(change: Change, error: BaseException) -> bool:
+    """Whether a record that was refused for good is one that no stream takes, and that the relay goes on without."""
+    size = len(change.data) + len(change.partition_key)
+    return size > COMMON_RECORD and not isinstance(error, LeaseNotHeldError | AccessRefusedError)
+
+
+def _size(record: "PutRecordsRequestEntryTypeDef") -> int:
+    data = record["Data"]
+    return len(data if isinstance(data, bytes | bytearray) else bytes(str(data), "utf-8")) + len(record["PartitionKey"])
+
+
+def _event(change: Change) -> StoredEvent:
+    assert change.event is not None
+    return change.event
+
+
+def _number(change: Change) -> int:
+    return _event(change).sequence_number

@@ -1,0 +1,214 @@
+"""The relay: the table's DynamoDB Stream to the Kinesis stream, in order per account, one relay a table at a time.
+
+Delivery: at least once, and the first occurrences of an account's events on the stream are 1, 2, 3, ... in order,
+whatever is killed, refused or repeated on the way. docs/design.md, "Relay", says why.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from faust_kinesis.calls import Calls
+from faust_kinesis.errors import LeaseLostError
+from faust_kinesis.leases import LeaseTable
+from ledger.errors import ResourceError
+from stream_bridge.carrier import Carrier
+from stream_bridge.relay_lease import LeaseNotHeldError, RelayLease, Term
+from stream_bridge.relay_view import RelayView, Role
+from stream_bridge.shard_relay import ShardRelay
+from stream_bridge.shard_rows import ShardRows, shard_of
+from stream_bridge.table_stream import StreamDescription, TableStream
+
+log = structlog.get_logger(__name__)
+
+#: Seconds between two looks at the shards, at a stream that is still being made, and at one without a shard to read.
+SYNC_INTERVAL: Final = 10.0
+_MAKING: Final = 0.2
+_NOTHING_TO_READ: Final = 1.0
+#: Seconds between two lines that tell the progress, and for which a stopping relay puts what it has read.
+_TELL: Final = 10.0
+DRAIN_TIMEOUT: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a relay is made of. ``carrier`` makes one for a term."""
+
+    stream: TableStream
+    table: LeaseTable
+    lease: RelayLease
+    leases: Calls
+    view: RelayView
+    worker_id: str
+    failover_time: float
+    carrier: Callable[[Term], Carrier]
+
+
+class Relay:
+    """Waits for the lease, relays while it has it, and begins again when it is lost."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._view = parts.view
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Read no more; ``run`` returns when what was read is put and checkpointed, and the lease given back."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Run until ``stop``. Raises ResourceError or a FaustKinesisError that no retry mends."""
+        while not self._stopping.is_set():
+            term = await self._wait_for_lease()
+            if term is None:
+                continue
+            self._view.role = Role.ACTIVE
+            log.info("relay_active", worker=self._parts.worker_id, table=self._parts.stream.table)
+            try:
+                await self._serve(term)
+            except (LeaseLostError, LeaseNotHeldError) as error:
+                if term.failure is not None:
+                    raise term.failure from error
+                self._view.role = Role.STANDBY
+                log.warning("relay_stepped_down", reason=str(error), action="waits to take over again")
+            finally:
+                await self._parts.lease.give_back(term)
+        log.info("relay_stopped", records=self._view.relayed)
+
+    async def _wait_for_lease(self) -> Term | None:
+        told = None
+        while not self._stopping.is_set():
+            term: Term | None = await self._or_stop(self._parts.lease.take())
+            if term is not None:
+                self._view.holder = self._parts.worker_id
+                return term
+            self._view.role, self._view.holder = Role.STANDBY, self._parts.lease.holder
+            if told != self._view.holder:
+                told = self._view.holder
+                takes_over = f"takes over {self._parts.failover_time:g} s after that one falls silent"
+                log.info("relay_waits", holder=told, action=takes_over)
+            await self._or_stop(asyncio.sleep(self._parts.failover_time / 10))
+        return None
+
+    async def _or_stop(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """The work's result, or None when the relay is stopped before."""
+        tasks = [asyncio.ensure_future(work), asyncio.ensure_future(self._stopping.wait())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            return tasks[0].result() if tasks[0].done() else None
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _serve(self, term: Term) -> None:
+        carrier = self._parts.carrier(term)
+        work = _Work(self._parts, term, carrier)
+        tasks = {
+            asyncio.create_task(work.run(), name="relay-shards"),
+            asyncio.create_task(self._parts.lease.keep(term), name="relay-lease"),
+            asyncio.create_task(self._tell_progress(), name="relay-progress"),
+        }
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            done, _ = await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stopping}:
+                await task
+            self._view.role = Role.STOPPING
+            log.info("relay_stopping", action="puts and checkpoints what was read")
+            try:
+                async with asyncio.timeout(DRAIN_TIMEOUT):
+                    await work.drain()
+            except TimeoutError:
+                log.warning("relay_not_drained", action="none: the next relay reads it again from the checkpoint")
+        finally:
+            for task in (*tasks, stopping):
+                task.cancel()
+            await asyncio.gather(*tasks, stopping, return_exceptions=True)
+            await work.abort()
+            await carrier.stop()
+
+    async def _tell_progress(self) -> None:
+        told = 0
+        while True:
+            await asyncio.sleep(_TELL)
+            count = self._view.relayed
+            if count != told:
+                log.info("relaying", records=count, lag_seconds=round(self._view.lag, 1))
+                told = count
+
+
+class _Work:
+    """The shards of one term: each is read once its parent is relayed to its end."""
+
+    def __init__(self, parts: Parts, term: Term, carrier: Carrier) -> None:
+        self._parts = parts
+        self._term = term
+        self._carrier = carrier
+        self._rows = ShardRows(parts.table, parts.leases, parts.worker_id)
+        self._running: dict[str, tuple[ShardRelay, asyncio.Task[None]]] = {}
+        self._arn: str | None = None
+        self._draining = False
+
+    async def run(self) -> None:
+        """Follow the stream's shards for ever. Raises what a shard raises, and ResourceError: the stream is gone."""
+        while not self._draining:
+            self._term.check()
+            await self._start_shards(await self._describe())
+            for key in await self._wait_for_an_end():
+                _, task = self._running.pop(key)
+                await task
+
+    async def drain(self) -> None:
+        """Read no more, and put and checkpoint what was read."""
+        self._draining = True
+        for shard, _ in self._running.values():
+            shard.stop_reading()
+        await asyncio.gather(*(task for _, task in self._running.values()))
+
+    async def abort(self) -> None:
+        """End whatever still runs. What was read and not put is read again from the checkpoint."""
+        tasks = [task for _, task in self._running.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _describe(self) -> StreamDescription:
+        stream = await self._parts.stream.describe()
+        while stream.status == "ENABLING":
+            await asyncio.sleep(_MAKING)
+            stream = await self._parts.stream.describe()
+        if self._arn not in {None, stream.arn}:
+            raise ResourceError(
+                f"the stream of table {self._parts.stream.table} was replaced by another while it was relayed; start "
+                f"the relay again, and `kinfold bridge backfill` what the old one still held"
+            )
+        self._arn = stream.arn
+        return stream
+
+    async def _start_shards(self, stream: StreamDescription) -> None:
+        for row in await self._rows.sync(stream):
+            if row.key in self._running:
+                continue
+            shard = ShardRelay(
+                row,
+                table=self._parts.table,
+                calls=self._parts.leases,
+                reader=self._parts.stream.reader(stream, shard_of(row), row.checkpoint),
+                carrier=self._carrier,
+                view=self._parts.view,
+            )
+            log.info("shard_started", shard=shard_of(row), checkpoint=row.checkpoint)
+            self._running[row.key] = (shard, asyncio.create_task(shard.run(), name=f"relay-{row.key}"))
+
+    async def _wait_for_an_end(self) -> list[str]:
+        """The keys of the shards that ended, at the latest after ``SYNC_INTERVAL``."""
+        tasks = [task for _, task in self._running.values()]
+        if not tasks:
+            await asyncio.sleep(_NOTHING_TO_READ)
+            return []
+        await asyncio.wait(tasks, timeout=SYNC_INTERVAL, return_when=asyncio.FIRST_COMPLETED)
+        return [key for key, (_, task) in self._running.items() if task.done()]

@@ -1,0 +1,149 @@
+"""Which relay of a table is the active one: a lease, taken and renewed by conditional writes.
+
+No two machines' clocks are compared. A lease has expired when it was *watched* standing still for ``failover_time``,
+by the watcher's own clock; its holder stops putting when it could not renew for half of that, by its own. The other
+half is for a put that is under way: its timeouts (``put_timeouts``) are within it.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from faust_kinesis.calls import Calls
+from faust_kinesis.errors import FaustKinesisError, LeaseLostError
+from faust_kinesis.lease_planner import LeaseSights, leases_to_take
+from faust_kinesis.leases import TRIM_HORIZON, Lease, LeaseTable
+
+log = structlog.get_logger(__name__)
+
+#: The lease of the relay as a whole, beside the rows of the shards.
+RELAY: Final = "relay"
+#: Parts of the failover time: between two renewals, and after the last one that succeeded until the holder stops.
+_RENEW: Final = 0.2
+_HOLD: Final = 0.5
+#: And of a put under way: for its connection and for its answer.
+_CONNECT: Final = 0.15
+_ANSWER: Final = 0.3
+
+
+class LeaseNotHeldError(FaustKinesisError):
+    """The relay may put no more: its lease is another's, or could not be renewed in time. Another may go on."""
+
+
+def put_timeouts(failover_time: float) -> tuple[float, float]:
+    """Seconds that a put may wait for its connection and for its answer, so that it ends while the lease holds."""
+    return min(2.0, failover_time * _CONNECT), min(15.0, failover_time * _ANSWER)
+
+
+def now() -> float:
+    """Seconds of a clock that goes on while the machine sleeps, where there is one."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+@dataclass(slots=True)
+class Term:
+    """The time for which one relay is the active one. Once over, it never begins again: another Term may.
+
+    ``check`` is called from threads that put, the rest from the event loop.
+    """
+
+    lease: Lease
+    until: float
+    over: str | None = None
+    failure: Exception | None = None
+
+    def check(self) -> None:
+        """Raises LeaseNotHeldError when the term is over, or was not prolonged in time, which ends it."""
+        if self.over is None and now() >= self.until:
+            self.over = "the lease could not be renewed in time"
+        if self.over is not None:
+            raise LeaseNotHeldError(self.over)
+
+    def end(self, reason: str, failure: Exception | None = None) -> None:
+        """Let nothing more be put. ``failure``: what no later term could mend either."""
+        self.over, self.failure = self.over or reason, self.failure or failure
+
+
+class RelayLease:
+    """One relay's view of the lease. ``calls`` repeat what fails transiently."""
+
+    def __init__(self, table: LeaseTable, calls: Calls, worker_id: str, failover_time: float) -> None:
+        self._table = table
+        self._calls = calls
+        self._worker_id = worker_id
+        self._failover_time = failover_time
+        self._sights = LeaseSights.none()
+        self._looked = False
+        self._mine: Lease | None = None
+        self.holder: str | None = None
+
+    async def take(self) -> Term | None:
+        """Look at the lease once, and take it if nobody has it, if it has expired, or if it is this very worker's.
+
+        A worker id is stable: what an earlier process under it left behind is taken back at once. None while another
+        relay holds the lease.
+        """
+        rows = await self._calls.until_answered("look at the relay's lease", self._table.scan)
+        if RELAY not in rows:
+            new = Lease(RELAY, TRIM_HORIZON)
+            await self._calls.until_answered("make the relay's lease", self._table.add, new)
+            rows = {RELAY: new}
+        lease = rows[RELAY]
+        seen_at = now()
+        self._sights = self._sights.after({RELAY: lease}, seen_at)
+        own = not self._looked or (self._mine is not None and lease.holder == self._mine.holder)
+        self._looked, self.holder = True, lease.owner
+        if not leases_to_take(
+            {RELAY: lease},
+            self._sights,
+            worker_id=self._worker_id,
+            held=(),
+            left_behind={RELAY} if own else (),
+            now=seen_at,
+            failover_time=self._failover_time,
+        ):
+            return None
+        asked = now()
+        try:
+            taken = await self._calls.until_answered("take the relay's lease", self._table.take, lease, self._worker_id)
+        except LeaseLostError:
+            return None
+        self._mine, self.holder = taken, self._worker_id
+        return Term(taken, asked + self._failover_time * _HOLD)
+
+    async def keep(self, term: Term) -> None:
+        """Renew the lease for as long as it is held. Never returns.
+
+        Raises LeaseNotHeldError, after which nothing more is put.
+        """
+        while True:
+            await asyncio.sleep(self._failover_time * _RENEW)
+            term.check()
+            asked = now()
+            try:
+                async with asyncio.timeout(term.until - asked):
+                    term.lease = await self._calls.until_answered(
+                        "renew the relay's lease", self._table.renew, term.lease
+                    )
+            except TimeoutError as error:
+                term.end("the lease could not be renewed in time")
+                raise LeaseNotHeldError(str(term.over)) from error
+            except LeaseLostError as error:
+                term.end("another relay has taken the lease")
+                raise LeaseNotHeldError(str(term.over)) from error
+            term.until = asked + self._failover_time * _HOLD
+            term.check()
+
+    async def give_back(self, term: Term) -> None:
+        """Leave the lease without a holder, so that a waiting relay takes it at once. No error when it is lost."""
+        term.end("the relay stops")
+        try:
+            async with asyncio.timeout(self._failover_time):
+                await self._calls.until_answered("give the relay's lease back", self._table.release, term.lease)
+        except LeaseLostError:
+            pass  # it is another relay's: nothing to give back
+        except TimeoutError:
+            log.warning("lease_not_given_back", action="none: it expires")

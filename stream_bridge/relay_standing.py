@@ -1,0 +1,125 @@
+"""The relay as it is seen from outside: what it needs, and how it stands."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import ClientError
+
+from faust_kinesis.leases import Lease, LeaseTable
+from ledger.aws import Clients, aws_errors, error_code
+from ledger.errors import ResourceError
+from ledger.tables import Names
+from stream_bridge.changes import created_at
+from stream_bridge.patience import Patience
+from stream_bridge.relay_lease import RELAY
+from stream_bridge.shard_rows import row_key
+from stream_bridge.table_stream import iterator_request
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodbstreams.type_defs import StreamDescriptionTypeDef
+
+#: Seconds that a change may wait before somebody should look why.
+LATE: Final = 60.0
+_LOOK: Final = 0.5
+#: Pages without a record that are read to find the oldest one after a checkpoint.
+_PAGES: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class RelayStanding:
+    """``holder`` has the lease, None: nobody; ``alive``: it was seen to renew it. ``lag_seconds``: age of the oldest
+    change that no checkpoint covers, 0 when there is none.
+    """
+
+    holder: str | None
+    alive: bool
+    lag_seconds: float
+
+    @property
+    def healthy(self) -> bool:
+        """Whether an event that is appended now reaches the stream soon."""
+        return self.alive and self.lag_seconds < LATE
+
+
+def await_table_stream(clients: Clients, table: str, patience: Patience) -> None:
+    """Wait until every change of the table reaches its stream: some endpoints lose those that come before.
+
+    Raises ResourceError when it does not come to that in time, TransientError.
+    """
+    while (stream := _describe(clients, table))["StreamStatus"] != "ENABLED":
+        patience.wait(f"the stream of table {table} is {stream['StreamStatus']}")
+
+
+def look(
+    clients: Clients, names: Names, failover_time: float, sleep: Callable[[float], None] = time.sleep
+) -> RelayStanding:
+    """Look at the lease until it moves, for ``failover_time`` at most, and at each shard's oldest change not covered.
+
+    Raises ResourceError when a table is not there, TransientError.
+    """
+    table = LeaseTable(clients.dynamodb, names.relay)
+    with aws_errors(f"reading {names.relay}"):
+        rows = table.scan()
+        lease = rows.get(RELAY)
+        alive = lease is not None and lease.owner is not None and _moves(table, lease, failover_time, sleep)
+    return RelayStanding(lease.owner if lease else None, alive, _lag(clients, names.events, rows))
+
+
+def _moves(table: LeaseTable, lease: Lease, within: float, sleep: Callable[[float], None]) -> bool:
+    waited = 0.0
+    while waited < within:
+        sleep(_LOOK)
+        waited += _LOOK
+        now = table.scan().get(RELAY)
+        if now is not None and now.owner is not None and now.counter != lease.counter:
+            return True
+    return False
+
+
+def _lag(clients: Clients, table: str, rows: dict[str, Lease]) -> float:
+    stream = _describe(clients, table)
+    oldest = []
+    for shard in stream["Shards"]:
+        row = rows.get(row_key(stream["StreamLabel"], shard["ShardId"]))
+        if row is None or not row.ended:
+            oldest.append(_oldest(clients, stream["StreamArn"], shard["ShardId"], row.checkpoint if row else None))
+    found = [moment for moment in oldest if moment is not None]
+    return max(0.0, (datetime.now(UTC) - min(found)).total_seconds()) if found else 0.0
+
+
+def _oldest(clients: Clients, arn: str, shard_id: str, checkpoint: str | None) -> datetime | None:
+    """When the first change after the checkpoint was made; None when there is none, or it has left the stream."""
+    streams = clients.dynamodbstreams
+    with aws_errors(f"reading shard {shard_id} of a table's stream"):
+        try:
+            iterator: str | None = streams.get_shard_iterator(
+                StreamArn=arn, ShardId=shard_id, **iterator_request(checkpoint or "TRIM_HORIZON")
+            )["ShardIterator"]
+            for _ in range(_PAGES):
+                if iterator is None:
+                    return None
+                page = streams.get_records(ShardIterator=iterator, Limit=1)
+                if page["Records"]:
+                    return created_at(page["Records"][0])
+                iterator = page.get("NextShardIterator")
+        except ClientError as error:
+            if error_code(error) not in {"TrimmedDataAccessException", "ResourceNotFoundException"}:
+                raise
+    return None
+
+
+def _describe(clients: Clients, table: str) -> "StreamDescriptionTypeDef":
+    with aws_errors(f"describing the stream of table {table}"):
+        arn = clients.dynamodb.describe_table(TableName=table)["Table"].get("LatestStreamArn")
+        if arn is None:
+            raise ResourceError(f"table {table} has no stream")
+        description = clients.dynamodbstreams.describe_stream(StreamArn=arn)["StreamDescription"]
+        after = description.get("LastEvaluatedShardId")
+        while after:
+            page = clients.dynamodbstreams.describe_stream(StreamArn=arn, ExclusiveStartShardId=after)
+            description["Shards"] += page["StreamDescription"]["Shards"]
+            after = page["StreamDescription"].get("LastEvaluatedShardId")
+    return description

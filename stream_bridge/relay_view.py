@@ -1,0 +1,134 @@
+"""How a relay stands: what its web answers and what it counts. Written by the event loop, read by the web's thread."""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from stream_bridge.web import Standing
+
+#: Seconds after which a passing fault makes the relay unhealthy, and not only not ready.
+UNHEALTHY_AFTER: Final = 30.0
+#: Seconds after which a shard that was not read is not being followed.
+STALE_AFTER: Final = 10.0
+
+
+class Role(StrEnum):
+    """What the relay does. ``standby``: another one is the active one, and this one waits to take over."""
+
+    STARTING = "starting"
+    STANDBY = "standby"
+    ACTIVE = "active"
+    STOPPING = "stopping"
+
+
+@dataclass(slots=True)
+class ShardView:
+    """One shard: ``oldest`` is when the table was changed by the oldest record that is read and not put."""
+
+    polled_at: float
+    oldest: datetime | None = None
+    behind: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    since: float
+    reason: str
+
+
+class RelayView:
+    """The standing of one relay process, a ``web.Daemon`` and a ``calls.Witness``."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.role = Role.STARTING
+        self.holder: str | None = None
+        self.shards: dict[str, ShardView] = {}
+        self.relayed = 0
+        self._faults: dict[str, _Fault] = {}
+
+        def counter(name: str, text: str) -> Counter:
+            return Counter(f"kinfold_relay_{name}", text, registry=self.registry)
+
+        self._records = counter("records", "records of the table's stream that are on the Kinesis stream")
+        self._refusals = counter("put_refusals", "records that PutRecords refused for the moment, put again")
+        self._gaps = counter("gaps_filled", "spells of events read from the event store: the stream had not shown them")
+        self._from_store = counter("events_from_store", "events read from the event store and put before later ones")
+        self.passed_by = counter("records_passed_by", "records over the size that the stream takes, not put")
+        self.losses = counter("losses", "times that records had left the table's stream before they were read")
+        self._active = Gauge("kinfold_relay_active", "1 while this is the active relay", registry=self.registry)
+        self._lag = Gauge(
+            "kinfold_relay_lag_seconds",
+            "age of the oldest change that is read and not yet on the stream; 0 when there is none",
+            registry=self.registry,
+        )
+
+    def failed(self, action: str, error: BaseException | str) -> None:
+        """Note that an action fails for a passing reason."""
+        before = self._faults.get(action)
+        self._faults[action] = _Fault(before.since if before else time.monotonic(), f"cannot {action}: {error}")
+
+    def over(self, action: str) -> None:
+        """Note that it fails no more."""
+        self._faults.pop(action, None)
+
+    def put(self, count: int) -> None:
+        """Count records that are on the stream, or passed by."""
+        self.relayed += count
+        self._records.inc(count)
+
+    def refused(self, count: int) -> None:
+        """Count records that a call refused."""
+        self._refusals.inc(count)
+
+    def read_from_store(self, count: int, *, gap: bool) -> None:
+        """Count what was read from the event store; ``gap``: the stream had skipped it."""
+        self._from_store.inc(count)
+        self._gaps.inc(gap)
+
+    @property
+    def lag(self) -> float:
+        """Seconds since the oldest change that is read and not put; 0 when all is put."""
+        waiting = [shard.oldest for shard in list(self.shards.values()) if shard.oldest]
+        return max(0.0, (datetime.now(UTC) - min(waiting)).total_seconds()) if waiting else 0.0
+
+    def health(self) -> Standing:
+        """Unwell once a passing fault has lasted for half a minute."""
+        for fault in list(self._faults.values()):
+            lasted = time.monotonic() - fault.since
+            if lasted > UNHEALTHY_AFTER:
+                return Standing(f"for {lasted:.0f} s: {fault.reason}")
+        return Standing()
+
+    def ready(self) -> Standing:
+        """Ready while it carries, and while it waits beside a relay that does."""
+        return Standing(self._why_not_ready(), self._details())
+
+    def show(self) -> None:
+        """Bring the gauges up to date."""
+        self._active.set(self.role is Role.ACTIVE)
+        self._lag.set(self.lag)
+
+    def _why_not_ready(self) -> str | None:
+        if faults := list(self._faults.values()):
+            return faults[0].reason
+        if self.role not in {Role.ACTIVE, Role.STANDBY}:
+            return f"the relay is {self.role}"
+        for shard_id, shard in list(self.shards.items()):
+            age = time.monotonic() - shard.polled_at
+            if age > STALE_AFTER:
+                return f"shard {shard_id} of the table's stream was last read {age:.0f} s ago"
+        return None
+
+    def _details(self) -> dict[str, Any]:
+        return {
+            "role": self.role.value,
+            "holder": self.holder,
+            "lagSeconds": round(self.lag, 3),
+            "caughtUp": not any(shard.behind for shard in list(self.shards.values())),
+            "shards": sorted(self.shards),
+        }

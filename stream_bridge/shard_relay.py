@@ -1,0 +1,157 @@
+"""One shard of the table's stream while this relay is the active one: read, carry, checkpoint."""
+
+import asyncio
+import time
+from typing import Final
+
+import structlog
+
+from faust_kinesis.calls import Calls
+from faust_kinesis.errors import FaustKinesisError
+from faust_kinesis.leases import Lease, LeaseTable
+from faust_kinesis.progress import SHARD_END, ShardProgress
+from stream_bridge.carrier import Carrier, Sent, is_passed_by
+from stream_bridge.changes import Change, created_at
+from stream_bridge.relay_view import RelayView, ShardView
+from stream_bridge.table_stream import TablePage, TableShardReader
+
+log = structlog.get_logger(__name__)
+
+#: Pages of a shard (at most 1 MB each) that are read and not put: what bounds the memory.
+MOST_PAGES: Final = 8
+#: Seconds between two reads of a shard that showed nothing, and between two checkpoints.
+POLL_INTERVAL: Final = 0.25
+CHECKPOINT_INTERVAL: Final = 0.5
+
+
+class ShardRelay:
+    """Carries one shard until its end is checkpointed. A checkpoint is written only **after** the put."""
+
+    def __init__(
+        self,
+        row: Lease,
+        *,
+        table: LeaseTable,
+        calls: Calls,
+        reader: TableShardReader,
+        carrier: Carrier,
+        view: RelayView,
+    ) -> None:
+        self.row = row
+        self._table = table
+        self._calls = calls
+        self._reader = reader
+        self._carrier = carrier
+        self._view = view
+        self._standing = ShardView(time.monotonic())
+        self._progress = ShardProgress(MOST_PAGES)
+        self._reading = True
+        self._changed = asyncio.Event()
+        self._room = asyncio.Event()
+        self._writing = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Run until the shard's end is checkpointed; with ``stop_reading``, until what was read is put.
+
+        Raises LeaseLostError when another relay has taken the row, LeaseNotHeldError when the term is over,
+        ResourceError or another FaustKinesisError when no retry can help. Nothing is checkpointed after that.
+        """
+        self._view.shards[self._reader.shard_id] = self._standing
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._read(group))
+                group.create_task(self._checkpoint())
+        except ExceptionGroup as errors:
+            raise _first(errors) from None
+        finally:
+            self._view.shards.pop(self._reader.shard_id, None)
+
+    def stop_reading(self) -> None:
+        """Read no more pages; what was read is still put and checkpointed, and then ``run`` returns."""
+        self._reading = False
+        self._room.set()
+        self._changed.set()
+
+    async def _read(self, group: asyncio.TaskGroup) -> None:
+        while await self._has_room():
+            page = await self._reader.next_page()
+            self._standing.polled_at = time.monotonic()
+            self._standing.behind = bool(page.records)
+            if page.lost:
+                self._view.losses.inc()
+            if not self._reading:
+                break
+            if page.records:
+                await self._carry(page, group)
+            if page.last:
+                self._progress.close()
+                break
+            if not page.records:
+                await asyncio.sleep(POLL_INTERVAL)
+        self._reading = False
+        self._changed.set()
+
+    async def _has_room(self) -> bool:
+        while self._reading and not self._progress.has_room:
+            # Waiting for room is following the shard, too.
+            self._standing.polled_at = time.monotonic()
+            self._room.clear()
+            await self._room.wait()
+        return self._reading
+
+    async def _carry(self, page: TablePage, group: asyncio.TaskGroup) -> None:
+        ticket = self._progress.add(page.records[-1]["dynamodb"]["SequenceNumber"])
+        if self._standing.oldest is None:
+            self._standing.oldest = created_at(page.records[0])
+        sent = await self._carrier.carry(page.records)
+
+        async def complete() -> None:
+            for change, put in sent:
+                await self._put(change, put)
+            self._view.put(len(page.records))
+            self._progress.complete(ticket)
+            self._standing.oldest = created_at(page.records[-1]) if self._progress.pending else None
+            self._room.set()
+            self._changed.set()
+
+        group.create_task(complete())
+
+    async def _put(self, change: Change, put: Sent) -> None:
+        try:
+            await put
+        except FaustKinesisError as error:
+            if not is_passed_by(change, error):
+                raise
+            self._view.passed_by.inc()
+            log.warning(
+                "record_passed_by",
+                account=change.partition_key,
+                sequence_number=change.event.sequence_number if change.event else None,
+                reason=str(error),
+                action="none: the projector reads it from the event store at the account's next event",
+            )
+
+    async def _checkpoint(self) -> None:
+        while not self.row.ended and (self._reading or self._progress.pending or self._unwritten):
+            await self._changed.wait()
+            self._changed.clear()
+            reached = self._progress.checkpoint
+            if reached is not None and reached != self.row.checkpoint:
+                self.row = await self._calls.until_answered(
+                    f"checkpoint {self._reader.shard_id}", self._table.checkpoint, self.row, reached
+                )
+                if self._reading and reached != SHARD_END:
+                    await asyncio.sleep(CHECKPOINT_INTERVAL)
+
+    @property
+    def _unwritten(self) -> bool:
+        return self._progress.checkpoint not in {None, self.row.checkpoint}
+
+
+def _first(errors: BaseExceptionGroup[Exception]) -> Exception:
+    """The failure that came first: what follows it is its consequence."""
+    first: BaseException = errors
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    assert isinstance(first, Exception)
+    return first

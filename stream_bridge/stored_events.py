@@ -1,0 +1,69 @@
+"""Reading from the event store what the table's stream has not shown yet."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import structlog
+
+from faust_kinesis.calls import Calls
+from ledger.errors import CorruptHistoryError
+from ledger.event_store import EventStore
+from ledger.stored_event import StoredEvent
+from stream_bridge.account_order import Missing
+
+log = structlog.get_logger(__name__)
+
+#: How far the table's stream may show events of one account out of order. AWS's records of one transaction come within
+#: a second; LocalStack's ten threads pass each other by less.
+SHORTLY: Final = timedelta(seconds=10)
+#: Events read backwards at most; a transaction holds 100.
+MOST_BEFORE: Final = 300
+
+
+class StoredEvents:
+    """Reads events in order; a passing fault is sat out. ``calls`` must take TransientError for transient."""
+
+    def __init__(self, store: EventStore, calls: Calls) -> None:
+        self._store = store
+        self._calls = calls
+
+    async def read(self, account_id: str, missing: Missing, before: StoredEvent) -> list[StoredEvent]:
+        """The ``missing`` ones that the store holds, ascending; ``before`` is the event that they must come before.
+
+        Strongly consistent: an event that the stream shows is stored, and so are all before it. A hole ends the answer:
+        only a write past the event store makes one, and the stream shows what follows it in its own time.
+
+        Raises ResourceError.
+        """
+        return await self._calls.until_answered(f"read events of {account_id}", self._read, account_id, missing, before)
+
+    def _read(self, account_id: str, missing: Missing, before: StoredEvent) -> list[StoredEvent]:
+        if missing.after is None:
+            return self._shortly_before(account_id, missing.until, before)
+        return list(self._until_a_hole(account_id, missing.after, missing.until))
+
+    def _until_a_hole(self, account_id: str, after: int, until: int) -> Iterator[StoredEvent]:
+        try:
+            yield from self._store.read(account_id, after=after, until=until)
+        except CorruptHistoryError as error:
+            _say_corrupt(account_id, error)
+
+    def _shortly_before(self, account_id: str, until: int, before: StoredEvent) -> list[StoredEvent]:
+        since = _moment(before) - SHORTLY
+        try:
+            newest = self._store.newest(account_id, until=until, limit=MOST_BEFORE)
+        except CorruptHistoryError as error:
+            _say_corrupt(account_id, error)
+            return []
+        found = [event for event in newest if _moment(event) >= since]
+        return sorted(found, key=lambda event: event.sequence_number)
+
+
+def _moment(event: StoredEvent) -> datetime:
+    moment = datetime.fromisoformat(event.occurred_at)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _say_corrupt(account_id: str, error: CorruptHistoryError) -> None:
+    log.error("history_corrupt", account=account_id, reason=str(error), action="the relay goes on without what lacks")
