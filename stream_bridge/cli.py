@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream_bridge.commands import backfill, hold, relay, scale
+from stream_bridge.commands import backfill, hold, relay, scale, watch
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,6 +22,7 @@ app.command("backfill", epilog=backfill.EPILOG)(backfill.backfill)
 app.command("hold", epilog=hold.EPILOG)(hold.hold)
 app.command("relay", epilog=relay.EPILOG)(relay.relay)
 app.command("scale", epilog=scale.EPILOG)(scale.scale)
+app.command("watch", epilog=watch.EPILOG)(watch.watch)
 
 EXIT_CODES = (
     "Exit codes: 0 healthy, 1 not healthy or refused, 2 bad settings, 75 the endpoint does not answer (try again)."

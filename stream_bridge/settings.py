@@ -45,3 +45,18 @@ class RelaySettings(BridgeDaemonSettings):
     worker_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,128}$")] | None = Field(
         None, description="stable and unique per replica: a restarted relay takes its own lease back at once"
     )
+
+
+class WatchSettings(BridgeDaemonSettings):
+    """What ``kinfold bridge watch`` reads from the environment."""
+
+    watch_interval: float = Field(5, ge=0.1, le=60, description="seconds between two looks at the destination")
+    watch_grace: float = Field(
+        20, ge=1, le=3600, description="seconds that an event may take to the stream before it counts as lost"
+    )
+    watch_poll: float = Field(
+        1,
+        ge=0.1,
+        le=10,
+        description="seconds between two reads of a shard; Kinesis allows five a second to all readers",
+    )

@@ -36,7 +36,7 @@ from stream_bridge.witness import Witness
 log = structlog.get_logger(__name__)
 
 #: Seconds between two marks, and between two looks at what is missing.
-_MARK: Final = 5.0
+MARK: Final = 5.0
 _HEAL: Final = 1.0
 #: Events put on the stream in one go.
 _PUT: Final = 5000
@@ -82,7 +82,7 @@ class Watch:
         self._new_table_tail = table_tail
         self._new_stream_tail = stream_tail
         self._calls = calls
-        self._witness = Witness(grace=options.grace)
+        self.witness = Witness(grace=options.grace)
         self._pending = Pending()
         self._mark: Mark | None = None
         self._table: TableTail | None = None
@@ -94,6 +94,8 @@ class Watch:
         self._well_at: dict[str, float] = {}
         self._faults: dict[str, str] = {}
         self._missing = 0
+        #: Whether a watch that is started after this one goes on from a mark.
+        self.marked = False
         self.metrics = WatchMetrics()
         self.registry = self.metrics.registry
 
@@ -120,6 +122,15 @@ class Watch:
         for result in results:
             if isinstance(result, Exception):
                 raise result
+        try:
+            await self._keep_mark()
+        except KinfoldError as error:
+            log.warning("mark_not_saved", reason=str(error), action="none: the next watch compares some events again")
+
+    @property
+    def following(self) -> bool:
+        """Whether both streams are being read."""
+        return all(tail is not None and tail.read_at is not None for tail in (self._table, self._stream))
 
     def health(self) -> Standing:
         """Unwell when a part has failed for half a minute."""
@@ -146,15 +157,15 @@ class Watch:
         """Bring the gauges up to date."""
         self.metrics.sound.set(self._judgement.sound)
         self.metrics.missing.set(self._missing)
-        self.metrics.waiting.set(self._witness.waiting)
+        self.metrics.waiting.set(self.witness.waiting)
         self.metrics.held.set(self._held is not None)
 
     def _details(self) -> dict[str, Any]:
         return {
             "sound": self._judgement.sound,
             "held": self._held,
-            "taken": self._witness.taken,
-            "waiting": self._witness.waiting,
+            "taken": self.witness.taken,
+            "waiting": self.witness.waiting,
             "missing": self._missing,
         }
 
@@ -205,7 +216,7 @@ class Watch:
 
     def _end_spell(self, now: float) -> None:
         if self._spell_began is not None:
-            log.info("sound_again", seconds=round(now - self._spell_began, 1), waiting=self._witness.waiting)
+            log.info("sound_again", seconds=round(now - self._spell_began, 1), waiting=self.witness.waiting)
             self._spell_began = None
 
     async def _enable(self) -> None:
@@ -218,9 +229,9 @@ class Watch:
     async def _follow_table(self) -> None:
         known = self._table.mark() if self._table is not None else None
         self._table = self._new_table_tail(
-            sink=lambda keys: self._take("table", partial(self._witness.took, keys)),
+            sink=lambda keys: self._take("table", partial(self.witness.took, keys)),
             lost=self._note_gap,
-            full=lambda: self._witness.full,
+            full=lambda: self.witness.full,
             mark=known or self._mark,
             interval=self._options.poll,
         )
@@ -229,7 +240,7 @@ class Watch:
     async def _follow_stream(self) -> None:
         since = self._mark.moment if self._mark is not None else datetime.now(UTC)
         self._stream = self._new_stream_tail(
-            sink=lambda keys: self._take("stream", partial(self._witness.shown, keys)),
+            sink=lambda keys: self._take("stream", partial(self.witness.shown, keys)),
             since=since,
             interval=self._options.poll,
         )
@@ -248,7 +259,7 @@ class Watch:
 
     async def _heal(self) -> None:
         now = time.monotonic()
-        missing = self._witness.missing(now)
+        missing = self.witness.missing(now)
         if len(missing) > self._missing:
             account_id, number = missing[-1]
             log.error(
@@ -275,11 +286,11 @@ class Watch:
 
     async def _put(self, keys: list[tuple[str, int]]) -> None:
         lost = await self._calls.once(self._healer.put, keys)
-        self._witness.look_again(keys, time.monotonic())
-        self._witness.forget(lost)
+        self.witness.look_again(keys, time.monotonic())
+        self.witness.forget(lost)
         self.metrics.lost.inc(len(keys))
         self.metrics.republished.inc(len(keys) - len(lost))
-        self._missing = len(self._witness.missing(time.monotonic()))
+        self._missing = len(self.witness.missing(time.monotonic()))
         log.info("events_put", count=len(keys) - len(lost), without_record=len(lost))
 
     async def _fill(self, gap: tuple[datetime, datetime]) -> None:
@@ -291,15 +302,16 @@ class Watch:
         log.info("gap_filled", since=gap[0].isoformat(), until=gap[1].isoformat(), events=outcome.published)
 
     async def _save_mark(self) -> None:
-        await asyncio.sleep(_MARK)
+        await asyncio.sleep(MARK)
+        await self._keep_mark()
+
+    async def _keep_mark(self) -> None:
         mark = self._table.mark() if self._table is not None else None
         if mark is not None:
-            self._pending.add(self._witness.taken, mark)
-        reached = self._pending.reached(self._witness.settled)
-        if reached is None and self._mark is not None and self._mark.gap is None:
-            return
-        gap = self._mark.gap if self._mark is not None else None
+            self._pending.add(self.witness.taken, mark)
+        reached = self._pending.reached(self.witness.settled)
         if reached is not None:
-            self._mark = replace(reached, gap=gap)
+            self._mark = replace(reached, gap=self._mark.gap if self._mark is not None else None)
         if self._mark is not None:
             await self._calls.once(self._marks.save, self._mark)
+            self.marked = True

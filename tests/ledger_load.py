@@ -60,13 +60,13 @@ class LedgerLoad:
         except BaseException as error:
             self.error = error
 
-    def differences(self, *, within: float) -> dict[str, tuple[Account, Row[BalanceSummary] | None]]:
+    def differences(self, *, within: float, heal: bool = True) -> dict[str, tuple[Account, Row[BalanceSummary] | None]]:
         """Accounts whose summary does not agree with the account's own fold after ``within`` seconds.
 
-        What the stream itself lost last is healed as a later event heals it.
+        ``heal``: what the stream itself lost last is healed as a later event heals it.
         """
-        wrong = self._wait_for_agreement(within / 2)
-        while wrong and self.heal_losses():
+        wrong = self._wait_for_agreement(within / 2 if heal else within)
+        while wrong and heal and self.heal_losses():
             wrong = self._wait_for_agreement(within / 2)
         return wrong
 

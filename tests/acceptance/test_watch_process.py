@@ -1,0 +1,80 @@
+"""The watch as a process, beside a projector and a load: the destination falls off, and nobody helps."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from kinfold.ports import free_port
+from kinfold.scrape import counter
+from kinfold.service import Service
+from ledger.aws import Clients
+from ledger.tables import Names
+from tests.ledger_load import LedgerLoad
+
+pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
+
+#: Seconds for which the destination is disabled under load; 30 by hand, fewer in every run.
+DISABLED = float(os.environ.get("DISABLED_SECONDS", "4"))
+QUICK = {"KINFOLD_WATCH_INTERVAL": "0.5", "KINFOLD_WATCH_GRACE": "4", "KINFOLD_WATCH_POLL": "0.3"}
+
+
+def disable(clients: Clients, names: Names) -> None:
+    arn = clients.kinesis.describe_stream_summary(StreamName=names.stream)["StreamDescriptionSummary"]["StreamARN"]
+    clients.dynamodb.disable_kinesis_streaming_destination(TableName=names.events, StreamArn=arn)
+
+
+def wait_until(condition: Callable[[], bool], within: float = 60) -> None:
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.2)
+
+
+def ready(service: Service) -> httpx.Response:
+    return httpx.get(f"{service.url}/ready", trust_env=False)
+
+
+@pytest.mark.timeout(400)
+def test_a_destination_disabled_under_load_comes_back_with_all_that_it_missed(
+    start_projector: Callable[..., Service],
+    kinfold: Callable[..., tuple[int, str, str]],
+    child_env: dict[str, str],
+    clients: Clients,
+    names: Names,
+    tmp_path: Path,
+) -> None:
+    start_projector()
+    port = free_port()
+    watch = Service(
+        "watch",
+        ["bridge", "watch", "--port", str(port)],
+        url=f"http://127.0.0.1:{port}",
+        env=child_env | QUICK,
+        log=tmp_path / "watch.log",
+    )
+    try:
+        watch.wait_until_ready(60, print)
+        with LedgerLoad(clients, names) as load:
+            time.sleep(2)
+            # Held, so that the spell lasts.
+            assert kinfold("bridge", "hold", "--reason", "test")[0] == 0
+            disable(clients, names)
+            wait_until(lambda: ready(watch).status_code == 503)
+            assert "held by" in ready(watch).json()["detail"]
+            time.sleep(DISABLED)
+            assert counter(watch.url, "kinfold_watch_repairs") == 0
+            code, out, _ = kinfold("bridge", "hold", "--lift")
+            assert (code, out) == (0, "nobody holds the watch\n")
+            wait_until(lambda: counter(watch.url, "kinfold_watch_repairs") == 1)
+            time.sleep(2)
+        assert load.differences(within=60, heal=False) == {}
+        wait_until(lambda: ready(watch).status_code == 200)
+        assert counter(watch.url, "kinfold_watch_republished") > 0
+        assert kinfold("bridge", "status", "--sample", "0")[0] == 0
+        assert watch.stop() == 0
+    finally:
+        watch.stop()

@@ -1,0 +1,192 @@
+"""The watch on a table and a stream that nothing joins: what is missing is just what a test leaves out."""
+
+import asyncio
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import pytest
+
+from faust_kinesis.calls import Calls
+from ledger.aws import Clients
+from ledger.stored_event import StoredEvent
+from ledger.tables import Names
+from stream_bridge import watch as watch_module
+from stream_bridge.backfill_state import BackfillStates
+from stream_bridge.destination import DestinationState
+from stream_bridge.healing import Healer
+from stream_bridge.inspection import Inspector
+from stream_bridge.marks import Marks
+from stream_bridge.publisher import Publisher
+from stream_bridge.soundness import Sight
+from stream_bridge.table_stream import TableStream
+from stream_bridge.tails import StreamTail, TableTail
+from stream_bridge.watch import Watch, WatchOptions
+
+pytestmark = pytest.mark.integration
+
+Append = Callable[..., list[StoredEvent]]
+OnStream = Callable[[], list[StoredEvent]]
+Key = tuple[str, int]
+
+OPTIONS = WatchOptions(interval=0.2, grace=2, poll=0.2)
+ACTIVE = DestinationState("arn:aws:kinesis:us-east-1:000000000000:stream/s", "ACTIVE")
+SOUND = Sight("ACTIVE", "ACTIVE", ACTIVE)
+
+
+class Told(Inspector):
+    """Sees what the test says, and enables what the test says is disabled."""
+
+    def __init__(self, sight: Sight = SOUND) -> None:
+        self.sight = sight
+        self.enabled = 0
+
+    def look(self) -> Sight:
+        return self.sight
+
+    def enable(self) -> list[str]:
+        self.enabled += 1
+        self.sight = SOUND
+        return []
+
+
+@pytest.fixture
+def watching(
+    monkeypatch: pytest.MonkeyPatch, clients: Clients, ledger_tables: Names, stream: str, publisher: Publisher
+) -> Callable[..., Any]:
+    """Run a watch while the block runs; ``told`` is what it sees of the destination."""
+    monkeypatch.setattr(watch_module, "MARK", 0.5)
+
+    @asynccontextmanager
+    async def run(told: Inspector, options: WatchOptions = OPTIONS) -> AsyncIterator[Watch]:
+        calls, stop = Calls(8, "watch"), asyncio.Event()
+        states = BackfillStates(clients.dynamodb, ledger_tables.bridge)
+        watch = Watch(
+            options,
+            told,
+            Healer(clients.dynamodb, ledger_tables.events, publisher, states, threading.Event()),
+            Marks(clients.dynamodb, ledger_tables.bridge),
+            partial(TableTail, TableStream(clients.dynamodb, clients.dynamodbstreams, ledger_tables.events, calls)),
+            partial(StreamTail, clients.kinesis, calls, stream, ledger_tables.events),
+            calls,
+        )
+        running = asyncio.create_task(watch.run(stop))
+        try:
+            # It begins with what is taken from now on.
+            await until(lambda: watch.following)
+            yield watch
+        finally:
+            stop.set()
+            await running
+            calls.close()
+
+    return run
+
+
+async def until(condition: Callable[[], bool], within: float = 30) -> None:
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, "it took too long"
+        await asyncio.sleep(0.05)
+
+
+def keys(events: list[StoredEvent]) -> Counter[Key]:
+    return Counter((event.aggregate_id, event.sequence_number) for event in events)
+
+
+async def test_just_what_the_endpoint_dropped_is_put_on_the_stream(
+    watching: Callable[..., Any], append: Append, on_stream: OnStream, publisher: Publisher
+) -> None:
+    async with watching(Told()) as watch:
+        stored = [event for number in range(8) for event in await asyncio.to_thread(append, f"acc-{number}", 25)]
+        random.Random(3).shuffle(stored)
+        await asyncio.to_thread(publisher.put, stored[:150] + stored[:20])
+        await until(lambda: watch.witness.taken >= 200)
+        dropped = keys(stored[150:])
+        await until(lambda: dropped.keys() <= keys(on_stream()).keys())
+        await until(lambda: watch.ready().reason is None)
+        assert keys(on_stream()) == keys(stored) + keys(stored[:20]), "each event that was dropped, once"
+        assert watch.metrics.registry.get_sample_value("kinfold_watch_lost_total") == 50
+    # The mark is after all of it: another watch has nothing to do with what was compared.
+    async with watching(Told()) as watch:
+        await asyncio.sleep(OPTIONS.grace + 1)
+        assert watch.ready().reason is None
+    assert keys(on_stream()) == keys(stored) + keys(stored[:20])
+
+
+async def test_what_was_taken_while_no_watch_ran_is_compared_by_the_next(
+    watching: Callable[..., Any], append: Append, on_stream: OnStream, publisher: Publisher
+) -> None:
+    async with watching(Told()) as watch:
+        shown = await asyncio.to_thread(append, "alice", 5)
+        await asyncio.to_thread(publisher.put, shown)
+        await until(lambda: watch.witness.taken >= 5 and watch.witness.waiting == 0)
+        await until(lambda: watch.marked)
+    lost = await asyncio.to_thread(append, "alice", 5) + await asyncio.to_thread(append, "bob", 3)
+    async with watching(Told()):
+        await until(lambda: keys(lost).keys() <= keys(on_stream()).keys())
+    assert keys(on_stream()) == keys(shown) + keys(lost)
+
+
+async def test_a_destination_that_fell_off_is_enabled_and_its_spell_put_on_the_stream(
+    watching: Callable[..., Any], append: Append, on_stream: OnStream
+) -> None:
+    told = Told()
+    async with watching(told) as watch:
+        told.sight = Sight("ACTIVE", "ACTIVE", DestinationState(ACTIVE.stream_arn, "DISABLED"), "held by eve: upkeep")
+        stored = await asyncio.to_thread(append, "alice", 12)
+        await until(lambda: watch.ready().details["missing"] == 12)
+        assert "held by eve: upkeep" in str(watch.ready().reason)
+        assert (told.enabled, on_stream()) == (0, []), "nothing is changed while a person holds it"
+        told.sight = Sight("ACTIVE", "ACTIVE", DestinationState(ACTIVE.stream_arn, "DISABLED"))
+        await until(lambda: keys(on_stream()) == keys(stored))
+        assert told.enabled == 1
+        # Disabled again at once: somebody means it.
+        told.sight = Sight("ACTIVE", "ACTIVE", DestinationState(ACTIVE.stream_arn, "DISABLED"))
+        await until(lambda: "somebody means it" in str(watch.ready().reason))
+        await asyncio.sleep(1)
+        assert told.enabled == 1
+
+
+async def test_without_repair_and_beside_a_relay_it_only_tells(
+    watching: Callable[..., Any], append: Append, on_stream: OnStream
+) -> None:
+    for options in (
+        WatchOptions(interval=0.2, grace=1, poll=0.2, repair=False),
+        WatchOptions(interval=0.2, grace=1, poll=0.2, native=False),
+    ):
+        async with watching(Told(), options) as watch:
+            await asyncio.to_thread(append, "alice", 3)
+            await until(lambda watch=watch: "events are not on the stream" in str(watch.ready().reason))  # type: ignore[misc]
+            await asyncio.sleep(1.5)
+            assert on_stream() == []
+
+
+async def test_a_spell_that_the_tables_stream_no_longer_tells_is_backfilled(
+    watching: Callable[..., Any], append: Append, on_stream: OnStream, clients: Clients, ledger_tables: Names
+) -> None:
+    async with watching(Told()) as watch:
+        await until(lambda: watch.marked)
+    lost = await asyncio.to_thread(append, "alice", 40)
+    marks = Marks(clients.dynamodb, ledger_tables.bridge)
+    mark = marks.find()
+    assert mark is not None
+    # As after more than 24 hours: the table's stream is another one by now.
+    clients.dynamodb.update_table(TableName=ledger_tables.events, StreamSpecification={"StreamEnabled": False})
+    clients.dynamodb.get_waiter("table_exists").wait(TableName=ledger_tables.events)
+    await asyncio.sleep(1)
+    clients.dynamodb.update_table(
+        TableName=ledger_tables.events,
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
+    )
+    async with watching(Told()) as watch:
+        await until(lambda: keys(lost).keys() <= keys(on_stream()).keys())
+        await until(lambda: watch.ready().reason is None)
+    mark = marks.find()
+    assert mark is not None
+    assert mark.gap is None
