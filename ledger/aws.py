@@ -23,6 +23,7 @@ from ledger.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
     from mypy_boto3_kinesis import KinesisClient
     from mypy_boto3_sts import STSClient
 
@@ -56,25 +57,30 @@ class Clients:
         *,
         connections: int = 32,
         attempts: int = 4,
+        connect_timeout: float = CONNECT_TIMEOUT,
         read_timeout: float = READ_TIMEOUT,
         session: boto3.session.Session | None = None,
     ) -> None:
         """``connections``: the width of each client's connection pool, as many as there are threads to use it.
 
-        ``attempts``: how often the SDK sends a request, with jitter between, and ``read_timeout``: seconds it waits
-        for each answer; a service whose callers are waiting takes less of both than one whose work waits for it.
+        ``attempts``: how often the SDK sends a request, with jitter between; ``connect_timeout`` and ``read_timeout``:
+        seconds it waits for a connection and for each answer. A service whose callers are waiting takes less of these
+        than one whose work waits for it.
         ``session`` brings credentials of its own; by default boto3 finds them as it always does.
         """
         session = session or boto3.session.Session(region_name=settings.region)
         endpoint = str(settings.endpoint_url).rstrip("/") if settings.endpoint_url else None
         config = Config(
-            connect_timeout=CONNECT_TIMEOUT,
+            connect_timeout=connect_timeout,
             read_timeout=read_timeout,
             max_pool_connections=connections,
             retries={"mode": "standard", "total_max_attempts": attempts},
             user_agent_extra="kinfold",
         )
         self.dynamodb: DynamoDBClient = session.client("dynamodb", endpoint_url=endpoint, config=config)
+        self.dynamodbstreams: DynamoDBStreamsClient = session.client(
+            "dynamodbstreams", endpoint_url=endpoint, config=config
+        )
         self.kinesis: KinesisClient = session.client("kinesis", endpoint_url=endpoint, config=config)
         self.sts: STSClient = session.client("sts", endpoint_url=endpoint, config=config)
         self.endpoint = endpoint or f"AWS in {settings.region}"

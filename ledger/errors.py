@@ -17,6 +17,7 @@
         │   └── MissingScopeError       a token without the scope that is needed
         ├── CorruptHistoryError     stored events that break an invariant: a hole, a foreign attribute, a bad payload
         │   └── UndecodableEventError   one event that this code cannot read
+        ├── UnusableRecordError     a record of the stream that is no INSERT of an event into our table
         └── RefusedError            a command that breaks a rule of the domain
             ├── InvalidAmountError, CurrencyMismatchError, InsufficientFundsError
             └── BetAlreadyPlacedError, UnknownBetError, BetAlreadySettledError
@@ -129,6 +130,20 @@ class UndecodableEventError(CorruptHistoryError):
         self.sequence_number = sequence_number
         self.reason = reason
         super().__init__(f"{aggregate_id}: event {sequence_number} cannot be read: {reason}")
+
+
+class UnusableRecordError(PermanentError):
+    """A record of the stream that is not the insertion of an event into the events table.
+
+    ``reason`` never repeats the record's data. ``account_id`` and ``sequence_number`` are those of the record's keys,
+    None where it has none that an event can have.
+    """
+
+    def __init__(self, reason: str, account_id: str | None = None, sequence_number: int | None = None) -> None:
+        self.reason = reason
+        self.account_id = account_id
+        self.sequence_number = sequence_number
+        super().__init__(reason if account_id is None else f"account {account_id}, event {sequence_number}: {reason}")
 
 
 class RefusedError(PermanentError):

@@ -56,6 +56,11 @@ class Names:
         """One control row a projection: which generation of its table readers see."""
         return f"projections-{self.profile}"
 
+    @property
+    def bridge(self) -> str:
+        """The bridge's control rows: a person's hold, what the watch has seen, how far a backfill is."""
+        return f"bridge-{self.profile}"
+
 
 @dataclass(frozen=True, slots=True)
 class TableSpec:
@@ -105,6 +110,7 @@ def specs(names: Names) -> tuple[TableSpec, ...]:
         TableSpec(names.commands, (("commandId", "S"),), expiry="expiresAt"),
         TableSpec(names.dead_letters, (("id", "S"),)),
         TableSpec(names.projections, (("projection", "S"),)),
+        TableSpec(names.bridge, (("id", "S"),)),
     )
 
 

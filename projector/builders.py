@@ -9,8 +9,8 @@ from typing import Self
 import structlog
 
 from ledger.errors import TransientError
+from ledger.segments import Cursor
 from projector.builds import BEAT, Build, Builds, Phase
-from projector.segments import Cursor
 
 log = structlog.get_logger(__name__)
 

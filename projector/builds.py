@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from ledger.aws import aws_errors, error_code
 from ledger.errors import PermanentError
-from projector.segments import Cursor
+from ledger.segments import Cursor
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

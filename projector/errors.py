@@ -1,27 +1,12 @@
 """What a projection cannot apply: the part of the error tree (``ledger.errors``) that only the projector knows.
 
 PermanentError
-├── UnusableRecordError         a record of the stream that is no INSERT of an event into our table
 └── UnprojectableEventError     an event that the projection cannot fold
 """
 
 from ledger.errors import PermanentError, UndecodableEventError
 from ledger.events import DomainEvent
 from ledger.stored_event import StoredEvent
-
-
-class UnusableRecordError(PermanentError):
-    """A record of the stream that is not the insertion of an event into the events table.
-
-    ``reason`` never repeats the record's data. ``account_id`` and ``sequence_number`` are those of the record's keys,
-    None where it has none that an event can have.
-    """
-
-    def __init__(self, reason: str, account_id: str | None = None, sequence_number: int | None = None) -> None:
-        self.reason = reason
-        self.account_id = account_id
-        self.sequence_number = sequence_number
-        super().__init__(reason if account_id is None else f"account {account_id}, event {sequence_number}: {reason}")
 
 
 class UnprojectableEventError(PermanentError):

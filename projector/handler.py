@@ -11,11 +11,10 @@ import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from faust_kinesis.records import RecordBatch
-from ledger.errors import ResourceError, TransientError
+from ledger.change_record import decode
+from ledger.errors import ResourceError, TransientError, UnusableRecordError
 from ledger.stored_event import StoredEvent
-from projector.change_record import decode
 from projector.dead_letters import DeadLetter, Origin
-from projector.errors import UnusableRecordError
 from projector.folding import Poison
 from projector.halting import Halting
 from projector.metrics import Metrics

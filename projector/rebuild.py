@@ -22,6 +22,7 @@ from typing import Any, Final, Protocol
 import structlog
 
 from ledger.errors import CorruptHistoryError, PermanentError, ResourceError
+from ledger.segments import Cursor, Item, Patience, SegmentedScan, approximate_size, read_segments
 from ledger.stored_event import StoredEvent
 from ledger.tables import ensure_table
 from projector.builders import Builder
@@ -34,7 +35,6 @@ from projector.preparation import prepare
 from projector.projection import Projection
 from projector.read_model import ReadModel, table_spec
 from projector.repair import BringingUp
-from projector.segments import Cursor, Item, Patience, SegmentedScan, approximate_size, read_segments
 from projector.verify import Finding, verification_of
 
 log = structlog.get_logger(__name__)

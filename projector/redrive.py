@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import orjson
 import structlog
 
-from ledger.errors import PermanentError
+from ledger.change_record import decode
+from ledger.errors import PermanentError, UnusableRecordError
 from ledger.event_store import EventStore
-from projector.change_record import decode
 from projector.dead_letters import DeadLetter, DeadLetters, Origin, Skips, StoredLetter
-from projector.errors import UnusableRecordError
 from projector.folding import Poison
 from projector.halting import Halting
 from projector.halts import Halts

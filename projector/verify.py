@@ -14,12 +14,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from ledger.aws import aws_errors
+from ledger.segments import Cursor, Patience, SegmentedScan, approximate_size, read_segments
 from projector.checking import Checker
 from projector.comparing import Compared, Item, Kind
 from projector.house import House
 from projector.projection import HEAD
 from projector.read_model import MAX_KEYS, ReadModel, chunks
-from projector.segments import Cursor, Patience, SegmentedScan, approximate_size, read_segments
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -9,7 +9,9 @@ from ledger.aws import Clients, aws_errors, error_code
 from ledger.tables import Names, TableSpec, ensure_table, lease_specs, specs
 from stream_bridge.destination import DestinationState, NativeDestination, describe_destinations
 from stream_bridge.patience import Patience
-from stream_bridge.stream import Capacity, StreamState, check_place, describe_stream, ensure_stream
+from stream_bridge.scaling import settle_new_stream
+from stream_bridge.stream import StreamPlan, StreamState, check_place, describe_stream, ensure_stream
+from stream_bridge.usage import ShardUse, hot_shards, measure_use
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -22,7 +24,7 @@ class BridgeReport:
     """What stands between writer and projector.
 
     ``tables`` maps a name to its status, MISSING when it is not there; ``created`` holds what this run made, such as
-    "stream domain-events-local".
+    "stream domain-events-local". ``use`` is what the shards took, where that was measured.
     """
 
     profile: str
@@ -32,6 +34,7 @@ class BridgeReport:
     destination: DestinationState | None
     created: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    use: list[ShardUse] = field(default_factory=list)
 
     @property
     def healthy(self) -> bool:
@@ -46,11 +49,11 @@ class BridgeReport:
 
     def to_json(self) -> dict[str, Any]:
         """The report as ``--json`` prints it."""
-        return {"healthy": self.healthy, **asdict(self)}
+        return {"healthy": self.healthy, **asdict(self), "use": [each.to_json() for each in self.use]}
 
 
 def ensure(
-    clients: Clients, names: Names, capacity: Capacity, patience: Patience, *, stream_arn: str | None, region: str
+    clients: Clients, names: Names, plan: StreamPlan, patience: Patience, *, stream_arn: str | None, region: str
 ) -> BridgeReport:
     """Create every table and the stream, join them, and wait until all is ACTIVE. Safe to repeat and to race.
 
@@ -67,12 +70,12 @@ def ensure(
         if ensure_table(clients.dynamodb, spec):
             created.append(f"table {spec.name}")
     patience.tell(f"stream {names.stream} ...")
-    stream, is_new = ensure_stream(clients.kinesis, names.stream, capacity, patience)
+    stream, is_new = ensure_stream(clients.kinesis, names.stream, plan, patience)
     if is_new:
         created.append(f"stream {names.stream}")
-    warnings = []
-    if (mismatch := capacity.mismatch(stream)) is not None:
-        warnings.append(mismatch)
+        stream = settle_new_stream(clients.kinesis, names.stream, plan, patience)
+    warnings = plan.mismatch(stream)
+    for mismatch in warnings:
         patience.tell(f"warning: {mismatch}")
     patience.tell(f"streaming destination of {names.events} ...")
     destination = NativeDestination(clients.dynamodb, names.events, stream.arn, patience)
@@ -88,8 +91,11 @@ def ensure(
     )
 
 
-def status(clients: Clients, names: Names) -> BridgeReport:
-    """Look at everything once, change nothing. Raises TransientError, ResourceError."""
+def status(clients: Clients, names: Names, *, sample: float = 0) -> BridgeReport:
+    """Look at everything once, change nothing. ``sample``: over how many seconds the shards' use is measured, 0: not.
+
+    Raises TransientError, ResourceError.
+    """
     tables = _table_statuses(clients.dynamodb, names)
     stream = describe_stream(clients.kinesis, names.stream)
     destination = None
@@ -100,13 +106,15 @@ def status(clients: Clients, names: Names) -> BridgeReport:
                 destination = found
             else:
                 warnings.append(f"table {names.events} also has a destination {found.stream_arn}: {found.status}")
+    use = measure_use(clients.kinesis, names.stream, sample) if stream is not None and sample else []
     return BridgeReport(
         profile=names.profile,
         endpoint=clients.endpoint,
         tables=tables,
         stream=stream,
         destination=destination,
-        warnings=warnings,
+        warnings=warnings + (hot_shards(use, stream.mode) if stream is not None else []),
+        use=use,
     )
 
 

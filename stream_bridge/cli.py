@@ -1,21 +1,24 @@
-"""``kinfold bridge``: the composition root of the bridge."""
+"""``kinfold bridge``."""
 
 import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stream_bridge.commands import backfill, hold, scale
+
 if TYPE_CHECKING:
-    from ledger.aws import Clients
-    from ledger.tables import Names
     from stream_bridge.bridge import BridgeReport
-    from stream_bridge.settings import BridgeSettings
 
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     help="Join the events table to the Kinesis stream.",
 )
+
+app.command("backfill", epilog=backfill.EPILOG)(backfill.backfill)
+app.command("hold", epilog=hold.EPILOG)(hold.hold)
+app.command("scale", epilog=scale.EPILOG)(scale.scale)
 
 EXIT_CODES = (
     "Exit codes: 0 healthy, 1 not healthy or refused, 2 bad settings, 75 the endpoint does not answer (try again)."
@@ -47,19 +50,26 @@ def ensure(
 
     [dim]$[/dim] kinfold bridge ensure --shards 4
     """
+    from ledger.aws import wait_for_endpoint
     from stream_bridge import bridge
+    from stream_bridge.composition import compose, tell
     from stream_bridge.patience import Patience
-    from stream_bridge.stream import Capacity
+    from stream_bridge.stream import StreamPlan
 
     if on_demand and shards is not None:
         raise typer.BadParameter("give --shards or --on-demand, not both")
-    settings, clients, names = _compose()
-    _wait_for_endpoint(clients, settings)
+    settings, clients, names = compose()
+    wait_for_endpoint(clients, settings.endpoint_timeout, tell)
     report = bridge.ensure(
         clients,
         names,
-        Capacity(on_demand=True) if on_demand else Capacity(shards if shards is not None else settings.shards),
-        Patience(settings.active_timeout, _tell),
+        StreamPlan(
+            shards=None if on_demand else shards if shards is not None else settings.shards,
+            on_demand=on_demand,
+            retention_hours=settings.retention_hours,
+            key=settings.stream_key,
+        ),
+        Patience(settings.active_timeout, tell),
         stream_arn=settings.stream_arn,
         region=settings.region,
     )
@@ -67,37 +77,21 @@ def ensure(
 
 
 @app.command(epilog=EXIT_CODES)
-def status(as_json: JSON = False) -> None:
-    """Show tables, stream and streaming destination; exit 0 only when events reach the stream.
+def status(
+    sample: Annotated[
+        float, typer.Option(min=0, max=60, help="Seconds over which each shard's use is measured; 0: not at all.")
+    ] = 10,
+    as_json: JSON = False,
+) -> None:
+    """Show tables, stream, its shards' use and the streaming destination; exit 0 only when events reach the stream.
 
     [dim]$[/dim] kinfold bridge status --json | jq .stream.shards
     """
     from stream_bridge import bridge
+    from stream_bridge.composition import compose
 
-    _, clients, names = _compose()
-    _show(bridge.status(clients, names), as_json=as_json)
-
-
-def _compose() -> "tuple[BridgeSettings, Clients, Names]":
-    from ledger.aws import Clients
-    from ledger.logs import configure_logs
-    from ledger.settings import load_settings
-    from ledger.tables import Names
-    from stream_bridge.settings import BridgeSettings
-
-    settings = load_settings(BridgeSettings)
-    configure_logs(settings.log_level, settings.log_format)
-    return settings, Clients(settings), Names(settings.profile)
-
-
-def _wait_for_endpoint(clients: "Clients", settings: "BridgeSettings") -> None:
-    from ledger.aws import wait_for_endpoint
-
-    wait_for_endpoint(clients, settings.endpoint_timeout, _tell)
-
-
-def _tell(line: str) -> None:
-    typer.echo(line, err=True)
+    _, clients, names = compose()
+    _show(bridge.status(clients, names, sample=sample), as_json=as_json)
 
 
 def _show(report: "BridgeReport", *, as_json: bool) -> None:
@@ -124,6 +118,9 @@ def _print(report: "BridgeReport") -> None:
             f"{stream.shards} shards, {stream.mode}, keeps {stream.retention_hours} h, encryption {stream.encryption}"
         )
         table.add_row("stream", stream.name, stream.status, details)
+    for use in report.use:
+        taken = f"{use.records_per_second:,.0f} records, {use.bytes_per_second / 1024:,.0f} KB a second"
+        table.add_row("shard", use.shard_id, f"{use.share:.0%}", taken)
     if destination is None:
         table.add_row("destination", "", "MISSING", "`kinfold bridge ensure` enables it")
     else:

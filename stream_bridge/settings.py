@@ -17,6 +17,12 @@ class BridgeSettings(Settings):
     shards: int | None = Field(
         None, ge=1, le=10_000, description="shards of a new stream; unset: 1, which carries 1,000 events a second"
     )
+    retention_hours: int | None = Field(
+        None, ge=24, le=8760, description="hours for which a new stream keeps records; unset: 24, as AWS does"
+    )
+    stream_key: Annotated[str, StringConstraints(min_length=1, max_length=2048)] | None = Field(
+        None, description="KMS key that encrypts a new stream, such as alias/aws/kinesis; unset: none"
+    )
     stream_arn: StreamArn | None = Field(
         None, description="where the stream must be; it is compared with the account and region in use"
     )

@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import ClientError
 
 from ledger.aws import aws_errors, error_code
-from ledger.errors import ConfigurationError, ThrottledError
+from ledger.errors import ConfigurationError, ResourceError, ThrottledError
 from stream_bridge.patience import Patience
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
 
 DEFAULT_SHARDS: Final = 1
+#: What a shard takes a second. AWS, "Kinesis Data Streams quotas and limits".
+SHARD_RECORDS: Final = 1000
+SHARD_BYTES: Final = 1024 * 1024
+#: In place of a key: no encryption.
+NO_KEY: Final = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,37 +31,61 @@ class StreamState:
     shards: int
     retention_hours: int
     encryption: str
+    key: str | None = None
 
     @property
     def healthy(self) -> bool:
         """Whether it takes and gives records; one that is being resharded (UPDATING) does."""
         return self.status in {"ACTIVE", "UPDATING"}
 
+    @property
+    def spare_rate(self) -> int:
+        """Records a second that work of ours may put: half of what the shards take, the rest is the table's."""
+        return SHARD_RECORDS // 2 * max(self.shards, 1)
+
+    def encrypted_by(self, key: str) -> bool:
+        """Whether this key encrypts it; "none": whether nothing does. Kinesis may name a key by its ARN."""
+        if key == NO_KEY:
+            return self.encryption == "NONE"
+        return self.encryption != "NONE" and self.key is not None and (self.key == key or self.key.endswith(f"/{key}"))
+
 
 @dataclass(frozen=True, slots=True)
-class Capacity:
-    """What is asked of a new stream: a number of shards, or on demand. Neither: one shard."""
+class StreamPlan:
+    """What is asked of a stream. None: nothing is asked, a new stream gets Kinesis' default and one shard.
+
+    ``retention_hours``: 24 to 8,760. ``key``: the KMS key that encrypts it at rest (id, ARN or alias), "none" for no
+    encryption.
+    """
 
     shards: int | None = None
     on_demand: bool = False
+    retention_hours: int | None = None
+    key: str | None = None
 
-    def mismatch(self, stream: StreamState) -> str | None:
-        """Say how an existing stream differs from what was asked, and what changes it. None when it does not."""
+    def mismatch(self, stream: StreamState) -> list[str]:
+        """Say how an existing stream differs from what was asked, and what changes it."""
+        found, change = [], []
         if self.on_demand and stream.mode != "ON_DEMAND":
-            return (
-                f"stream {stream.name} has {stream.shards} provisioned shards, on demand was asked: it stays as it "
-                f"is; `aws kinesis update-stream-mode --stream-arn {stream.arn} "
-                f"--stream-mode-details StreamMode=ON_DEMAND` changes it"
-            )
-        if self.shards is None or (stream.mode != "ON_DEMAND" and stream.shards == self.shards):
-            return None
-        if stream.mode == "ON_DEMAND":
-            return f"stream {stream.name} is on demand, {self.shards} shards were asked: it stays as it is"
-        return (
-            f"stream {stream.name} has {stream.shards} shards, {self.shards} were asked: it stays as it is; "
-            f"`aws kinesis update-shard-count --stream-name {stream.name} --scaling-type UNIFORM_SCALING "
-            f"--target-shard-count {self.shards}` changes it while everything runs"
-        )
+            found.append(f"has {stream.shards} provisioned shards, on demand was asked")
+            change.append("--on-demand")
+        elif self.shards is not None and stream.mode == "ON_DEMAND":
+            found.append(f"is on demand, {self.shards} shards were asked")
+            change.append(f"--shards {self.shards}")
+        elif self.shards is not None and stream.shards != self.shards:
+            found.append(f"has {stream.shards} shards, {self.shards} were asked")
+            change.append(f"--shards {self.shards}")
+        if self.retention_hours is not None and stream.retention_hours != self.retention_hours:
+            found.append(f"keeps records for {stream.retention_hours} h, {self.retention_hours} h were asked")
+            change.append(f"--retention {self.retention_hours}")
+        if self.key is not None and not stream.encrypted_by(self.key):
+            found.append(f"has {stream.key or 'no encryption'}, the key {self.key} was asked")
+            change.append(f"--key {self.key}")
+        return [
+            f"stream {stream.name} {what}: it stays as it is; `kinfold bridge scale {how}` changes it while "
+            f"everything runs"
+            for what, how in zip(found, change, strict=True)
+        ]
 
 
 def describe_stream(kinesis: "KinesisClient", name: str) -> StreamState | None:
@@ -75,12 +104,28 @@ def describe_stream(kinesis: "KinesisClient", name: str) -> StreamState | None:
         mode=summary.get("StreamModeDetails", {}).get("StreamMode", "PROVISIONED"),
         shards=summary["OpenShardCount"],
         retention_hours=summary["RetentionPeriodHours"],
-        encryption=summary.get("EncryptionType", "NONE"),
+        encryption=summary.get("EncryptionType") or "NONE",
+        key=summary.get("KeyId") or None,
     )
 
 
+def need_stream(kinesis: "KinesisClient", name: str) -> StreamState:
+    """Ask for the stream's state. Raises TransientError, and ResourceError when there is no such stream."""
+    stream = describe_stream(kinesis, name)
+    if stream is None:
+        raise ResourceError(f"there is no stream {name}: `kinfold bridge ensure` creates it")
+    return stream
+
+
+def wait_until_active(kinesis: "KinesisClient", name: str, patience: Patience) -> StreamState:
+    """Wait until an existing stream is ACTIVE. Raises TransientError, and ResourceError when it is not in time."""
+    while (stream := need_stream(kinesis, name)).status != "ACTIVE":
+        patience.wait(f"stream {name} is {stream.status}")
+    return stream
+
+
 def ensure_stream(
-    kinesis: "KinesisClient", name: str, capacity: Capacity, patience: Patience
+    kinesis: "KinesisClient", name: str, plan: StreamPlan, patience: Patience
 ) -> tuple[StreamState, bool]:
     """Create the stream unless it is there, and wait until it is ACTIVE. Safe to repeat and to race.
 
@@ -96,7 +141,7 @@ def ensure_stream(
             patience.wait(f"stream {name} is {stream.status}")
             continue
         try:
-            created = _create(kinesis, name, capacity) or created
+            created = _create(kinesis, name, plan) or created
         except ThrottledError as error:
             patience.wait(str(error))
 
@@ -118,13 +163,13 @@ def check_place(stream_arn: str, *, name: str, account: str, region: str) -> Non
         raise ConfigurationError("\n  ".join([f"KINFOLD_STREAM_ARN={stream_arn} cannot be used:", *faults]))
 
 
-def _create(kinesis: "KinesisClient", name: str, capacity: Capacity) -> bool:
+def _create(kinesis: "KinesisClient", name: str, plan: StreamPlan) -> bool:
     with aws_errors(f"creating stream {name}"):
         try:
-            if capacity.on_demand:
+            if plan.on_demand:
                 kinesis.create_stream(StreamName=name, StreamModeDetails={"StreamMode": "ON_DEMAND"})
             else:
-                kinesis.create_stream(StreamName=name, ShardCount=capacity.shards or DEFAULT_SHARDS)
+                kinesis.create_stream(StreamName=name, ShardCount=plan.shards or DEFAULT_SHARDS)
         except ClientError as error:
             if error_code(error) == "ResourceInUseException":
                 return False

@@ -11,10 +11,10 @@ from typing import Self
 
 from ledger.account import Account
 from ledger.aws import Clients
+from ledger.change_record import decode
 from ledger.event_store import EventStore
 from ledger.events import DomainEvent, FundsDeposited, FundsWithdrawn
 from ledger.tables import Names
-from projector.change_record import decode
 from projector.generations import Generations
 from projector.projection import HEAD, Row
 from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary

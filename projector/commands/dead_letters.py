@@ -68,7 +68,8 @@ def redrive(
     [dim]$[/dim] kinfold projector dead-letters redrive balance-summary~alice~17
     [dim]$[/dim] kinfold projector dead-letters redrive --all --dry-run
     """
-    from projector.commands.operator import operator, who
+    from ledger.operators import who
+    from projector.commands.operator import operator
 
     if sum((letter_id is not None, account is not None, every)) != 1:
         raise typer.BadParameter("name one letter's ID, or --account, or --all")
@@ -98,7 +99,8 @@ def skip(
 
     [dim]$[/dim] kinfold projector dead-letters skip balance-summary~alice~17 --reason "ticket 4711: test deposit"
     """
-    from projector.commands.operator import operator, who
+    from ledger.operators import who
+    from projector.commands.operator import operator
 
     with operator() as house:
         if dry_run:

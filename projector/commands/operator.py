@@ -1,9 +1,6 @@
-"""What every operator's command starts with: settings, clients, a projector's parts, a name for the record."""
+"""What every operator's command starts with: settings, clients, a projector's parts."""
 
 import contextlib
-import getpass
-import os
-import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -24,12 +21,3 @@ def operator() -> Iterator[House]:
     configure_logs("WARNING" if settings.log_level == "INFO" else settings.log_level, settings.log_format)
     with ThreadPoolExecutor(settings.write_concurrency, thread_name_prefix="row-write") as executor:
         yield build_house(settings, Clients(settings, connections=settings.write_concurrency + 8), executor)
-
-
-def who() -> str:
-    """Who runs the command, for the record: ``user@host``."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user id without a name
-        user = f"uid-{os.getuid()}"
-    return f"{user}@{socket.gethostname()}"

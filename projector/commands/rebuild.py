@@ -38,10 +38,10 @@ def rebuild(
     if give_up:
         _abort(chosen_ones, as_json=as_json)
         return
+    from ledger.progress import ProgressReport
     from projector.builds import RebuildRunningError
     from projector.commands.operator import operator
     from projector.commands.outcomes import BUSY, WRONG, refuse
-    from projector.commands.progress import ProgressReport
     from projector.rebuild import Rebuild, UnverifiedError
 
     try:

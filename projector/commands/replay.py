@@ -1,12 +1,12 @@
 """``kinfold projector replay``: have the stream delivered again from where it is told."""
 
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from botocore.exceptions import ClientError
 
+from ledger.moments import parse_moment
 from projector.commands.choices import Json
 
 if TYPE_CHECKING:
@@ -85,12 +85,9 @@ def _position(text: str) -> "StartingPosition":
         named: Literal["trim-horizon", "latest"] = "latest" if text == "latest" else "trim-horizon"
         return named
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"--from is trim-horizon, latest or an ISO 8601 time, not {text!r}") from None
-    if moment.tzinfo is None:
-        raise typer.BadParameter(f"say the zone of {text}: {text}Z for UTC, or {text}+02:00")
-    return moment.astimezone(UTC)
+        return parse_moment(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"--from is trim-horizon, latest or a time: {error}") from None
 
 
 def _meaning(where: "StartingPosition", hours: int) -> str:

@@ -11,7 +11,7 @@ import typer
 from projector.commands.choices import Json, Names, Segments, chosen
 
 if TYPE_CHECKING:
-    from projector.commands.progress import ProgressReport
+    from ledger.progress import ProgressReport
     from projector.house import House
     from projector.projection import Projection
     from projector.verify import Finding
@@ -48,9 +48,9 @@ def verify(
     [dim]$[/dim] kinfold projector verify --sample 1000
     [dim]$[/dim] kinfold projector verify --repair --json | jq 'select(.found == "wrong")'
     """
+    from ledger.progress import ProgressReport
     from projector.commands.operator import operator
     from projector.commands.outcomes import WAITING, WRONG
-    from projector.commands.progress import ProgressReport
 
     tally: Counter[str] = Counter()
     with operator() as house, ProgressReport() as report:
@@ -110,9 +110,9 @@ def _verify(
     segments: int,
 ) -> Counter[Any]:
     from ledger.errors import ResourceError
+    from ledger.segments import Cursor, Patience, approximate_size
     from projector.feeding import feeder_of
     from projector.repair import Repair
-    from projector.segments import Cursor, Patience, approximate_size
     from projector.verify import verification_of
 
     dynamodb = house.clients.dynamodb

@@ -20,6 +20,34 @@ def bridge(child_env: dict[str, str], clients: Clients) -> None:
 
 
 @pytest.fixture
+def start_kinfold(child_env: dict[str, str]) -> Callable[..., subprocess.Popen[str]]:
+    """Start ``kinfold ...`` without waiting for it."""
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "kinfold", *arguments],
+            env=child_env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+@pytest.fixture
+def kinfold(start_kinfold: Callable[..., subprocess.Popen[str]]) -> Callable[..., tuple[int, str, str]]:
+    """Run ``kinfold ...``; gives exit code, standard output and standard error."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        process = start_kinfold(*arguments)
+        out, err = process.communicate(timeout=120)
+        return process.returncode, out, err
+
+    return run
+
+
+@pytest.fixture
 def start_projector(bridge: None, child_env: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """Start a projector process, ready or not; all are stopped in the end."""
     started: list[Service] = []

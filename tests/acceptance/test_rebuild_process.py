@@ -4,12 +4,10 @@ import json
 import os
 import random
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
@@ -23,6 +21,7 @@ from projector.builds import Builds
 from projector.generations import Control, Generations
 from tests.balance_readers import BalanceReaders
 from tests.ledger_load import LedgerLoad
+from tests.tables import rows
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
@@ -31,31 +30,15 @@ REPLAYED = int(os.environ.get("REPLAYED_RECORDS", "2000"))
 
 
 @pytest.fixture
-def start_command(child_env: dict[str, str]) -> Callable[..., subprocess.Popen[str]]:
+def start_command(start_kinfold: Callable[..., subprocess.Popen[str]]) -> Callable[..., subprocess.Popen[str]]:
     """Start ``kinfold projector ...`` without waiting for it."""
-
-    def start(*arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "kinfold", "projector", *arguments],
-            env=child_env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    return start
+    return lambda *arguments: start_kinfold("projector", *arguments)
 
 
 @pytest.fixture
-def command(start_command: Callable[..., subprocess.Popen[str]]) -> Callable[..., tuple[int, str, str]]:
+def command(kinfold: Callable[..., tuple[int, str, str]]) -> Callable[..., tuple[int, str, str]]:
     """Run ``kinfold projector ...``; gives exit code, standard output and standard error."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        process = start_command(*arguments)
-        out, err = process.communicate(timeout=120)
-        return process.returncode, out, err
-
-    return run
+    return lambda *arguments: kinfold("projector", *arguments)
 
 
 def control(clients: Clients, names: Names) -> Control:
@@ -66,13 +49,6 @@ def builder(clients: Clients, names: Names) -> str | None:
     """The token of the process that builds a generation, dead or alive."""
     build = Builds(clients.dynamodb, names.projections).read("balance-summary")
     return build.builder if build else None
-
-
-def table(clients: Clients, name: str) -> dict[tuple[str, ...], Any]:
-    """Every item of a table."""
-    pages = clients.dynamodb.get_paginator("scan").paginate(TableName=name, ConsistentRead=True)
-    items = [item for page in pages for item in page["Items"]]
-    return {(item["aggregateId"]["S"], item.get("day", {}).get("S", "")): item for item in items}
 
 
 def append(store: EventStore, accounts: int, each: int, prefix: str = "acc") -> list[str]:
@@ -114,7 +90,7 @@ def test_rebuild_beside_writes_workers_and_readers(
     old = "balance-summary-{}-{}"
     with LedgerLoad(clients, names, per_second=40) as load:
         everyone = [*quiet, *load.account_ids]
-        wait_until(lambda: len(table(clients, old.format(names.profile, 1))) == len(everyone))
+        wait_until(lambda: len(rows(clients, old.format(names.profile, 1))) == len(everyone))
 
         # A live generation is replaced: no reader sees an account missing, wrong, or going back.
         with BalanceReaders(first.url, everyone) as readers:
@@ -128,7 +104,7 @@ def test_rebuild_beside_writes_workers_and_readers(
 
         # The live one is emptied by hand: what comes back before the flip is right, and all is there after it.
         emptied = old.format(names.profile, 2)
-        for account_id, _ in table(clients, emptied):
+        for account_id, _ in rows(clients, emptied):
             clients.dynamodb.delete_item(TableName=emptied, Key={"aggregateId": {"S": account_id}})
         assert command("verify", "--projection", "balance-summary")[0] == 5
         with BalanceReaders(first.url, everyone) as readers:
@@ -243,13 +219,13 @@ def test_replay_from_trim_horizon_changes_no_row_and_counts_every_record_as_a_du
     first = start_projector()
     append(store, 40, REPLAYED // 40)
     tables = [f"balance-summary-{names.profile}-1", f"daily-activity-{names.profile}-1"]
-    wait_until(lambda: sum(int(row["version"]["N"]) for row in table(clients, tables[0]).values()) == REPLAYED)
+    wait_until(lambda: sum(int(row["version"]["N"]) for row in rows(clients, tables[0]).values()) == REPLAYED)
     wait_until(lambda: counter(first.url, "kinfold_projector_records") >= REPLAYED)
     code, _, err = command("replay", "--from", "trim-horizon")
     assert code == 6, err
     assert "stop the workers first: worker-1 has" in err
     assert first.stop() == 0
-    before = [table(clients, name) for name in tables]
+    before = [rows(clients, name) for name in tables]
 
     code, out, err = command("replay", "--from", "trim-horizon")
     assert code == 0, err
@@ -263,7 +239,7 @@ def test_replay_from_trim_horizon_changes_no_row_and_counts_every_record_as_a_du
     for name in tables:
         assert counter(second.url, "kinfold_projector_duplicates", table=name) == REPLAYED
         assert counter(second.url, "kinfold_projector_applied", table=name) == 0
-    assert [table(clients, name) for name in tables] == before
+    assert [rows(clients, name) for name in tables] == before
     second.stop()
 
     assert command("replay", "--from", "2026-01-31T06:00Z")[0] == 0

@@ -15,7 +15,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "ledger": frozenset(),
     "faust_kinesis": frozenset(),
     "writer": frozenset({"ledger"}),
-    "stream_bridge": frozenset({"ledger"}),
+    "stream_bridge": frozenset({"ledger", "faust_kinesis"}),
     "projector": frozenset({"ledger", "faust_kinesis"}),
     "kinfold": frozenset({"ledger", "faust_kinesis", "writer", "stream_bridge", "projector"}),
 }

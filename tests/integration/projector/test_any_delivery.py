@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ledger.aws import Clients
+from ledger.change_record import decode
 from ledger.event_store import EventStore, ProvenVersion
 from ledger.events import DomainEvent
 from ledger.stored_event import StoredEvent
 from ledger.tables import Names
-from projector.change_record import decode
 from projector.metrics import Metrics
 from projector.preparation import prepare
 from projector.projection import HEAD, Projection, Row

@@ -13,11 +13,11 @@ import pytest
 
 from faust_kinesis.records import Record, RecordBatch
 from ledger.account import Account
+from ledger.change_record import decode
+from ledger.errors import UnusableRecordError
 from ledger.event_store import EventStore
 from ledger.events import FundsDeposited, FundsWithdrawn
 from ledger.stored_event import StoredEvent
-from projector.change_record import decode
-from projector.errors import UnusableRecordError
 from projector.handler import BatchHandler
 from projector.house import House, build_house
 from projector.projection import HEAD

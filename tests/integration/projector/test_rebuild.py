@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from ledger import segments
 from ledger.aws import Clients
 from ledger.event_store import EventStore
 from ledger.events import FundsDeposited
 from ledger.stored_event import StoredEvent
 from ledger.tables import Names
-from projector import builders, builds, generation_tables, rebuild, segments
+from projector import builders, builds, generation_tables, rebuild
 from projector.builds import BuildLostError, Builds, RebuildRunningError
 from projector.feeding import feeder_of
 from projector.generation_tables import GenerationInUseError, abort, drop

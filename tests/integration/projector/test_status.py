@@ -19,7 +19,7 @@ from projector.projections import PROJECTIONS
 from projector.status import look
 from stream_bridge import bridge
 from stream_bridge.patience import Patience
-from stream_bridge.stream import Capacity
+from stream_bridge.stream import StreamPlan
 
 pytestmark = pytest.mark.integration
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.integration
 @pytest.fixture
 def streaming(clients: Clients, house: House) -> None:
     """A stream of two shards, joined to the events table."""
-    bridge.ensure(clients, house.names, Capacity(2), Patience(60, print), stream_arn=None, region="us-east-1")
+    bridge.ensure(clients, house.names, StreamPlan(2), Patience(60, print), stream_arn=None, region="us-east-1")
 
 
 @pytest.fixture

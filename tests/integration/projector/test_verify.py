@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ledger.aws import Clients
 from ledger.event_store import EventStore
 from ledger.events import FundsDeposited
+from ledger.segments import Cursor, Patience
 from ledger.stored_event import StoredEvent
 from ledger.tables import Names
 from projector.feeding import feeder_of
@@ -25,7 +26,6 @@ from projector.projections.daily_activity import DAILY_ACTIVITY
 from projector.projector import Projector
 from projector.read_model import ReadModel
 from projector.repair import Repair
-from projector.segments import Cursor, Patience
 from projector.verify import Finding, verification_of
 from tests.histories import histories
 

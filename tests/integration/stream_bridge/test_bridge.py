@@ -11,7 +11,7 @@ from ledger.tables import Names, ensure_table, lease_specs, specs
 from stream_bridge import bridge
 from stream_bridge.bridge import BridgeReport
 from stream_bridge.patience import Patience
-from stream_bridge.stream import Capacity
+from stream_bridge.stream import StreamPlan
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
@@ -23,7 +23,7 @@ def ensure(clients: Clients, names: Names, shards: int | None = None, stream_arn
     return bridge.ensure(
         clients,
         names,
-        Capacity(shards),
+        StreamPlan(shards),
         Patience(60, lambda line: None),
         stream_arn=stream_arn,
         region="us-east-1",
@@ -100,7 +100,7 @@ def test_another_shard_count_is_said_and_not_changed(clients: Clients, names: Na
     report = ensure(clients, names, shards=3)
     assert report.stream is not None
     assert report.stream.shards == 1
-    assert "update-shard-count" in report.warnings[0]
+    assert "bridge scale --shards 3" in report.warnings[0]
 
 
 def test_a_stream_elsewhere_is_refused_before_anything_is_made(clients: Clients, names: Names) -> None:

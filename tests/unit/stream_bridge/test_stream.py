@@ -6,7 +6,7 @@ from mypy_boto3_kinesis import KinesisClient
 
 from ledger.errors import ConfigurationError
 from stream_bridge.patience import Patience
-from stream_bridge.stream import Capacity, StreamState, check_place, ensure_stream
+from stream_bridge.stream import StreamPlan, StreamState, check_place, ensure_stream
 
 NAME = "domain-events-t"
 ARN = f"arn:aws:kinesis:eu-central-1:111111111111:stream/{NAME}"
@@ -37,16 +37,16 @@ class ScriptedKinesis:
             raise ClientError({"Error": {"Code": self.refuse.pop(0), "Message": "no"}}, "Op")
 
 
-def ensure(kinesis: ScriptedKinesis, capacity: Capacity) -> tuple[StreamState, bool]:
+def ensure(kinesis: ScriptedKinesis, capacity: StreamPlan) -> tuple[StreamState, bool]:
     patience = Patience(30, lambda line: None, sleep=lambda seconds: None)
     return ensure_stream(cast(KinesisClient, kinesis), NAME, capacity, patience)
 
 
 def test_creates_with_one_shard_unless_told_otherwise() -> None:
     for capacity, request in (
-        (Capacity(), {"StreamName": NAME, "ShardCount": 1}),
-        (Capacity(3), {"StreamName": NAME, "ShardCount": 3}),
-        (Capacity(on_demand=True), {"StreamName": NAME, "StreamModeDetails": {"StreamMode": "ON_DEMAND"}}),
+        (StreamPlan(), {"StreamName": NAME, "ShardCount": 1}),
+        (StreamPlan(3), {"StreamName": NAME, "ShardCount": 3}),
+        (StreamPlan(on_demand=True), {"StreamName": NAME, "StreamModeDetails": {"StreamMode": "ON_DEMAND"}}),
     ):
         kinesis = ScriptedKinesis(None, "CREATING", "ACTIVE")
         state, created = ensure(kinesis, capacity)
@@ -55,27 +55,44 @@ def test_creates_with_one_shard_unless_told_otherwise() -> None:
 
 def test_one_that_is_being_deleted_is_created_again() -> None:
     kinesis = ScriptedKinesis("DELETING", "DELETING", None, "ACTIVE")
-    assert ensure(kinesis, Capacity())[1]
+    assert ensure(kinesis, StreamPlan())[1]
 
 
 def test_losing_the_race_to_create_is_no_error() -> None:
     kinesis = ScriptedKinesis(None, "CREATING", "ACTIVE", refuse=("ResourceInUseException",))
-    assert not ensure(kinesis, Capacity())[1]
+    assert not ensure(kinesis, StreamPlan())[1]
 
 
 def test_a_limit_on_the_rate_of_creations_is_waited_for() -> None:
     kinesis = ScriptedKinesis(None, None, "ACTIVE", refuse=("LimitExceededException",))
-    assert ensure(kinesis, Capacity())[1]
+    assert ensure(kinesis, StreamPlan())[1]
     assert len(kinesis.created) == 2
 
 
-def test_another_capacity_is_said_and_how_to_change_it() -> None:
-    assert Capacity(2).mismatch(stream(2)) is None
-    assert Capacity().mismatch(stream(7)) is None
-    assert Capacity(on_demand=True).mismatch(stream(4, "ON_DEMAND")) is None
-    assert "update-shard-count --stream-name domain-events-t" in str(Capacity(4).mismatch(stream(2)))
-    assert "is on demand" in str(Capacity(4).mismatch(stream(4, "ON_DEMAND")))
-    assert "update-stream-mode" in str(Capacity(on_demand=True).mismatch(stream(2)))
+def test_another_shape_is_said_and_how_to_change_it() -> None:
+    assert StreamPlan(2).mismatch(stream(2)) == []
+    assert StreamPlan().mismatch(stream(7)) == []
+    assert StreamPlan(on_demand=True, retention_hours=24, key="none").mismatch(stream(4, "ON_DEMAND")) == []
+    for plan, found, change in (
+        (StreamPlan(4), stream(2), "scale --shards 4`"),
+        (StreamPlan(4), stream(4, "ON_DEMAND"), "scale --shards 4`"),
+        (StreamPlan(on_demand=True), stream(2), "scale --on-demand`"),
+        (StreamPlan(retention_hours=48), stream(2), "scale --retention 48`"),
+        (StreamPlan(key="alias/mine"), stream(2), "scale --key alias/mine`"),
+    ):
+        (told,) = plan.mismatch(found)
+        assert change in told
+    assert len(StreamPlan(4, retention_hours=48, key="k").mismatch(stream(2))) == 3
+
+
+def test_a_key_is_known_by_its_name_and_by_its_arn() -> None:
+    arn = "arn:aws:kms:eu-central-1:111111111111:key/1234"
+    encrypted = StreamState(NAME, ARN, "ACTIVE", "PROVISIONED", 2, 24, "KMS", arn)
+    assert encrypted.encrypted_by(arn)
+    assert encrypted.encrypted_by("1234")
+    assert not encrypted.encrypted_by("234")
+    assert not encrypted.encrypted_by("none")
+    assert stream().encrypted_by("none")
 
 
 def test_a_stream_of_another_account_region_or_name_is_refused_with_every_fault() -> None:

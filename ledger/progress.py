@@ -1,4 +1,4 @@
-"""A rebuild's and a verification's progress, on standard error."""
+"""The progress of long work over the events table, on standard error."""
 
 from types import TracebackType
 from typing import Self
@@ -53,15 +53,13 @@ class ProgressReport:
     ) -> None:
         self._progress.stop()
 
-    def begin(self, projection: str, phase: str, total: int, done: int) -> None:
+    def begin(self, work: str, phase: str, total: int, done: int) -> None:
         """A phase begins; ``total``: events to read, about; ``done``: those that an earlier run read."""
-        self._tasks[projection] = self._progress.add_task(
-            f"{projection} {phase}", total=max(total, done, 1), completed=done
-        )
+        self._tasks[work] = self._progress.add_task(f"{work} {phase}", total=max(total, done, 1), completed=done)
 
-    def advance(self, projection: str, done: int) -> None:
+    def advance(self, work: str, done: int) -> None:
         """So many events of the phase have been read in all."""
-        task = self._tasks[projection]
+        task = self._tasks[work]
         total = next(each.total for each in self._progress.tasks if each.id == task) or 0
         self._progress.update(task, completed=done, total=max(total, done))
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledger.change_record import decode
+from ledger.errors import UnusableRecordError
 from ledger.stored_event import StoredEvent
-from projector.change_record import decode
-from projector.errors import UnusableRecordError
 from tests.change_records import change_record
 
 TABLE = "domain-events-local"

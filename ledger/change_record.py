@@ -1,21 +1,49 @@
-"""Change records: what DynamoDB puts on Kinesis when an event is inserted, and how it is read.
+"""Change records: what is on the stream for each event that was inserted, and how it is read.
 
 The format is that of AWS, "Using Kinesis Data Streams to capture changes to DynamoDB": one JSON object with
 ``eventName``, ``tableName`` and ``dynamodb.NewImage``, an item in DynamoDB's typed notation. A record in the format of
-DynamoDB Streams, which some endpoints and relays put instead, names its table in ``eventSourceARN``.
+DynamoDB Streams, which some endpoints put instead, names its table in ``eventSourceARN``.
 """
 
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from ledger.errors import CorruptHistoryError
+from ledger.errors import CorruptHistoryError, UnusableRecordError
 from ledger.identifiers import AccountId
 from ledger.stored_event import MAX_SEQUENCE_NUMBER, StoredEvent
-from projector.errors import UnusableRecordError
 
 _ACCOUNT_ID: Final[TypeAdapter[str]] = TypeAdapter(AccountId)
+
+
+def encode(event: StoredEvent, table: str, region: str) -> bytes:
+    """Write the record that DynamoDB's native destination puts when ``event`` is inserted into ``table``.
+
+    Its time is the event's own. ``eventID`` is made of the event's key, so that a record which is put again is the
+    same to the byte.
+    """
+    item = event.to_item()
+    moment = datetime.fromisoformat(event.occurred_at)
+    return orjson.dumps(
+        {
+            "awsRegion": region,
+            "eventID": f"{event.aggregate_id}-{event.sequence_number}",
+            "eventName": "INSERT",
+            "userIdentity": None,
+            "recordFormat": "application/json",
+            "tableName": table,
+            "dynamodb": {
+                "ApproximateCreationDateTime": int(moment.timestamp() * 1_000_000),
+                "ApproximateCreationDateTimePrecision": "MICROSECOND",
+                "Keys": {name: item[name] for name in ("aggregateId", "sequenceNumber")},
+                "NewImage": item,
+                "SizeBytes": event.size(),
+            },
+            "eventSource": "aws:dynamodb",
+        }
+    )
 
 
 def decode(data: bytes, table: str) -> StoredEvent:

@@ -1,0 +1,1 @@
+"""The commands of ``kinfold bridge``, a file each."""

@@ -1,0 +1,120 @@
+"""``kinfold bridge backfill``: put events on the stream again."""
+
+import json
+import threading
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ledger.moments import parse_moment
+
+if TYPE_CHECKING:
+    from stream_bridge.backfill import Outcome
+    from stream_bridge.selection import Selection
+
+EPILOG = (
+    "Exit codes: 0 all of it is on the stream, 1 some events fit no record or something is gone, 2 bad settings or "
+    "arguments, 75 the endpoint does not answer, 130 Ctrl-C (run it again to go on)."
+)
+
+
+def backfill(
+    account: Annotated[
+        list[str] | None, typer.Option(metavar="ID", show_default=False, help="Only this account; repeatable.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", show_default=False, help="Events from this time, 2026-01-31T06:00Z.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", show_default=False, help="Events before this time.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every event of every account.")] = False,
+    rate: Annotated[
+        int | None,
+        typer.Option(
+            min=1, show_default=False, help="Events put a second at most; unless given, half of what the shards take."
+        ),
+    ] = None,
+    read_rate: Annotated[
+        int | None,
+        typer.Option(min=1, show_default=False, help="Events read a second at most; unless given, as fast as it goes."),
+    ] = None,
+    segments: Annotated[int, typer.Option(min=1, max=64, help="Parallel readers of the events table.")] = 4,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count the events and put none.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Begin anew, not where an earlier run ended.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
+) -> None:
+    """Put events from the events table on the stream again, as change records.
+
+    Harmless to a projector that has them: they count as duplicates. Use it for what a streaming destination lost, and
+    to replay a projection further back than the stream keeps. A run that was ended goes on where it was when the same
+    command is given again. Without --account it reads the whole table, whatever the time.
+
+    [dim]$[/dim] kinfold bridge backfill --since 2026-01-31T06:00Z --until 2026-01-31T07:00Z --dry-run
+    [dim]$[/dim] kinfold bridge backfill --account alice --account bob
+    [dim]$[/dim] kinfold bridge backfill --all --rate 2000
+    """
+    selection = _selection(account or [], since, until, everything=everything)
+    outcome = _run(selection, rate=rate, read_rate=read_rate, segments=segments, dry_run=dry_run, restart=restart)
+    done = "to be put" if dry_run else "put"
+    if as_json:
+        typer.echo(json.dumps({"selection": str(selection), "dryRun": dry_run, **asdict(outcome)}))
+    else:
+        typer.echo(f"{selection}: {outcome.read} events read, {outcome.published} {done} on the stream")
+        if outcome.too_large:
+            typer.echo(f"{outcome.too_large} fit no record; the projector reads them at the account's next event")
+        if outcome.no_event:
+            typer.echo(f"{outcome.no_event} items are no events: `kinfold projector verify` names them")
+    if outcome.too_large or outcome.no_event:
+        raise typer.Exit(1)
+
+
+def _run(
+    selection: "Selection", *, rate: int | None, read_rate: int | None, segments: int, dry_run: bool, restart: bool
+) -> "Outcome":
+    from ledger.progress import ProgressReport
+    from stream_bridge.backfill import Backfill
+    from stream_bridge.backfill_state import BackfillStates
+    from stream_bridge.composition import compose
+    from stream_bridge.publisher import Publisher
+    from stream_bridge.stream import need_stream
+
+    settings, clients, names = compose()
+    stop = threading.Event()
+    stream = need_stream(clients.kinesis, names.stream)
+    with ProgressReport() as report:
+        work = Backfill(
+            clients.dynamodb,
+            names.events,
+            Publisher(clients.kinesis, names.stream, names.events, settings.region, stop),
+            BackfillStates(clients.dynamodb, names.bridge),
+            report,
+            stop,
+            rate=rate or stream.spare_rate,
+            read_rate=read_rate,
+        )
+        if dry_run:
+            return work.count(selection, segments=segments)
+        return work.run(selection, segments=segments, restart=restart)
+
+
+def _selection(accounts: list[str], since: str | None, until: str | None, *, everything: bool) -> "Selection":
+    from stream_bridge.selection import Selection
+
+    if not (accounts or since or until or everything):
+        raise typer.BadParameter("say what to put: --account, --since, --until, or --all for every event there is")
+    if everything and (accounts or since or until):
+        raise typer.BadParameter("--all is every event: it goes with no --account, --since or --until")
+    start, end = _moment("--since", since), _moment("--until", until)
+    if start and end and start >= end:
+        raise typer.BadParameter(f"--since {since} is not before --until {until}")
+    return Selection(tuple(dict.fromkeys(accounts)), start, end)
+
+
+def _moment(option: str, text: str | None) -> datetime | None:
+    try:
+        return parse_moment(text) if text is not None else None
+    except ValueError as error:
+        raise typer.BadParameter(f"{option}: {error}") from None

@@ -1,0 +1,44 @@
+"""``kinfold bridge hold``: keep the watch from repairing."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+EPILOG = (
+    "Exit codes: 0 done, 1 there is no control table, 2 bad settings or arguments, 75 the endpoint does not answer."
+)
+
+
+def hold(
+    reason: Annotated[
+        str | None, typer.Option(show_default=False, help="Why; whoever looks at the watch reads it.")
+    ] = None,
+    by: Annotated[str | None, typer.Option(show_default=False, help="Who; unless given, user@host.")] = None,
+    lift: Annotated[bool, typer.Option("--lift", help="End the hold: the watch repairs and heals again.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
+) -> None:
+    """Hold the watch while you work on table, stream or destination; without options, show who holds it.
+
+    A watch that is held looks and tells, and changes nothing. Once the hold is lifted, it brings on the stream what
+    was lost meanwhile, as far as the table's own stream goes back (24 hours).
+
+    [dim]$[/dim] kinfold bridge hold --reason "moving to another KMS key, ticket 4711"
+    [dim]$[/dim] kinfold bridge hold --lift
+    """
+    from ledger.operators import who
+    from stream_bridge.composition import compose
+    from stream_bridge.holds import Holds
+
+    if lift and reason is not None:
+        raise typer.BadParameter("give --reason or --lift, not both")
+    _, clients, names = compose()
+    holds = Holds(clients.dynamodb, names.bridge)
+    if lift:
+        holds.lift()
+    now = holds.set(by or who(), reason) if reason is not None else holds.find()
+    if as_json:
+        typer.echo(json.dumps(asdict(now) if now else None))
+    else:
+        typer.echo(f"the watch is {now}" if now else "nobody holds the watch")

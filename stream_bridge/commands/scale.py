@@ -1,0 +1,62 @@
+"""``kinfold bridge scale``: change a stream that is in use."""
+
+import json
+from typing import Annotated
+
+import typer
+
+EPILOG = (
+    "Exit codes: 0 the stream is as asked, 1 refused or not in time (what was done stays done), 2 bad settings or "
+    "arguments, 75 the endpoint does not answer."
+)
+
+
+def scale(
+    shards: Annotated[
+        int | None, typer.Option(min=1, max=10_000, show_default=False, help="Open shards; makes it provisioned.")
+    ] = None,
+    on_demand: Annotated[bool, typer.Option("--on-demand", help="Let Kinesis scale the stream by itself.")] = False,
+    retention: Annotated[
+        int | None,
+        typer.Option(min=24, max=8760, show_default=False, help="Hours for which records are kept, up to a year."),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(show_default=False, help="KMS key that encrypts it, such as alias/aws/kinesis; none: no key."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before a shorter retention drops records.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
+) -> None:
+    """Change shards, mode, retention or encryption of the stream while everything runs.
+
+    AWS doubles or halves the shards of a stream at most in one step, and counts ten steps a day; a way of several
+    steps is gone step by step. Projectors follow by themselves: a shard's children are read after its end.
+
+    [dim]$[/dim] kinfold bridge scale --shards 8
+    [dim]$[/dim] kinfold bridge scale --on-demand --retention 168 --key alias/aws/kinesis
+    """
+    from stream_bridge.composition import compose, tell
+    from stream_bridge.patience import Patience
+    from stream_bridge.scaling import change_stream
+    from stream_bridge.stream import StreamPlan, need_stream
+
+    if on_demand and shards is not None:
+        raise typer.BadParameter("give --shards or --on-demand, not both")
+    if shards is None and not on_demand and retention is None and key is None:
+        raise typer.BadParameter("say what to change: --shards, --on-demand, --retention or --key")
+    settings, clients, names = compose()
+    stream = need_stream(clients.kinesis, names.stream)
+    if retention is not None and retention < stream.retention_hours and not yes:
+        typer.confirm(
+            f"Records older than {retention} h are dropped from stream {stream.name} at once (the event store keeps "
+            f"its events). Go on?",
+            abort=True,
+            err=True,
+        )
+    plan = StreamPlan(shards=shards, on_demand=on_demand, retention_hours=retention, key=key)
+    patience = Patience(settings.active_timeout, tell)
+    done = change_stream(clients.kinesis, names.stream, plan, patience)
+    if as_json:
+        typer.echo(json.dumps({"stream": names.stream, "changed": done}))
+    else:
+        typer.echo(f"stream {names.stream}: {'; '.join(done) or 'it is as asked already'}")

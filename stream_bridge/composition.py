@@ -1,0 +1,21 @@
+"""The composition root of the bridge: the only place that reads its environment and builds its clients."""
+
+import typer
+
+from ledger.aws import Clients
+from ledger.logs import configure_logs
+from ledger.settings import load_settings
+from ledger.tables import Names
+from stream_bridge.settings import BridgeSettings
+
+
+def compose() -> tuple[BridgeSettings, Clients, Names]:
+    """Settings, clients and names for one command. Raises ConfigurationError."""
+    settings = load_settings(BridgeSettings)
+    configure_logs(settings.log_level, settings.log_format)
+    return settings, Clients(settings), Names(settings.profile)
+
+
+def tell(line: str) -> None:
+    """A line for a person, on standard error."""
+    typer.echo(line, err=True)

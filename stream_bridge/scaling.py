@@ -1,0 +1,100 @@
+"""Changing a stream that is in use: its shards, its mode, how long it keeps records, its encryption.
+
+Everything goes on meanwhile: Kinesis closes a shard and opens its children, and a projector reads a parent to its end
+before its children.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from ledger.aws import aws_errors, error_code
+from ledger.errors import ResourceError
+from stream_bridge.patience import Patience
+from stream_bridge.stream import NO_KEY, StreamPlan, StreamState, need_stream, wait_until_active
+
+if TYPE_CHECKING:
+    from mypy_boto3_kinesis import KinesisClient
+
+
+def shard_steps(now: int, target: int) -> Iterator[int]:
+    """The shard counts to ask for one after the other: AWS at most doubles or halves a stream in one call."""
+    while now != target:
+        now = min(now * 2, target) if target > now else max(-(-now // 2), target)
+        yield now
+
+
+def change_stream(kinesis: "KinesisClient", name: str, plan: StreamPlan, patience: Patience) -> list[str]:
+    """Bring an existing stream to what is planned; what the plan leaves open stays as it is. Safe to repeat.
+
+    Returns what was changed, a sentence each. A shorter retention drops what is older at once. Raises TransientError,
+    and ResourceError when Kinesis refuses a change (it counts ten changes of the shards a day, and two of the mode)
+    or does not carry it out in time; what was done before that stays done.
+    """
+    stream = wait_until_active(kinesis, name, patience)
+    done: list[str] = []
+    if (change := _mode(kinesis, stream, plan)) is not None:
+        done.append(change)
+        stream = wait_until_active(kinesis, name, patience)
+    if plan.shards is not None:
+        for count in shard_steps(stream.shards, plan.shards):
+            patience.tell(f"stream {name}: {count} shards ...")
+            with aws_errors(f"giving stream {name} {count} shards"):
+                kinesis.update_shard_count(StreamName=name, TargetShardCount=count, ScalingType="UNIFORM_SCALING")
+            while (now := wait_until_active(kinesis, name, patience)).shards != count:
+                patience.wait(f"stream {name} has {now.shards} shards, not yet {count}")
+        if stream.shards != plan.shards:
+            done.append(f"{stream.shards} shards became {plan.shards}")
+    for changed in (_retention(kinesis, stream, plan), _encryption(kinesis, stream, plan)):
+        if changed is not None:
+            done.append(changed)
+            wait_until_active(kinesis, name, patience)
+    return done
+
+
+def settle_new_stream(kinesis: "KinesisClient", name: str, plan: StreamPlan, patience: Patience) -> StreamState:
+    """Give a stream that was just created what CreateStream cannot: retention and encryption. Raises as above."""
+    change_stream(kinesis, name, StreamPlan(retention_hours=plan.retention_hours, key=plan.key), patience)
+    return need_stream(kinesis, name)
+
+
+def _mode(kinesis: "KinesisClient", stream: StreamState, plan: StreamPlan) -> str | None:
+    wanted = "ON_DEMAND" if plan.on_demand else "PROVISIONED" if plan.shards is not None else stream.mode
+    if wanted == stream.mode:
+        return None
+    with aws_errors(f"making stream {stream.name} {wanted}"):
+        try:
+            kinesis.update_stream_mode(StreamARN=stream.arn, StreamModeDetails={"StreamMode": wanted})  # type: ignore[typeddict-item]
+        except ClientError as error:
+            if error_code(error) != "InvalidAction":
+                raise
+            raise ResourceError(
+                f"this endpoint does not know UpdateStreamMode: the stream stays {stream.mode}"
+            ) from error
+    return f"mode {stream.mode} became {wanted}"
+
+
+def _retention(kinesis: "KinesisClient", stream: StreamState, plan: StreamPlan) -> str | None:
+    hours = plan.retention_hours
+    if hours is None or hours == stream.retention_hours:
+        return None
+    change = (
+        kinesis.increase_stream_retention_period
+        if hours > stream.retention_hours
+        else kinesis.decrease_stream_retention_period
+    )
+    with aws_errors(f"keeping the records of stream {stream.name} for {hours} h"):
+        change(StreamName=stream.name, RetentionPeriodHours=hours)
+    return f"retention {stream.retention_hours} h became {hours} h"
+
+
+def _encryption(kinesis: "KinesisClient", stream: StreamState, plan: StreamPlan) -> str | None:
+    if plan.key is None or stream.encrypted_by(plan.key):
+        return None
+    with aws_errors(f"changing the encryption of stream {stream.name}"):
+        if plan.key == NO_KEY:
+            kinesis.stop_stream_encryption(StreamName=stream.name, EncryptionType="KMS", KeyId=str(stream.key))
+            return f"encryption by {stream.key} ended"
+        kinesis.start_stream_encryption(StreamName=stream.name, EncryptionType="KMS", KeyId=plan.key)
+    return f"encrypted by {plan.key} from now on"

@@ -1,0 +1,47 @@
+"""Which events a backfill is about."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ledger.stored_event import StoredEvent, timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Events of these accounts (none: of all) that occurred in ``since <= occurredAt < until`` (None: open).
+
+    The moments are aware. ``occurredAt`` is the clock of the writer's machine: allow for what that may be off.
+    """
+
+    accounts: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def __str__(self) -> str:
+        """What is selected, in words; equal for equal selections, so that a backfill is found again by it."""
+        of = f"accounts {', '.join(self.accounts)}" if self.accounts else "all accounts"
+        since = f" since {timestamp(self.since)}" if self.since else ""
+        until = f" until {timestamp(self.until)}" if self.until else ""
+        return f"{of}{since}{until}"
+
+    def __contains__(self, event: StoredEvent) -> bool:
+        """Whether the event occurred within the time; its account is not looked at."""
+        return (self.since is None or event.occurred_at >= timestamp(self.since)) and (
+            self.until is None or event.occurred_at < timestamp(self.until)
+        )
+
+    def scan_filter(self) -> Mapping[str, Any]:
+        """The time as Scan's arguments. ``occurredAt`` sorts as text (ledger.stored_event.timestamp)."""
+        conditions, values = [], {}
+        for moment, name, condition in (
+            (self.since, ":since", "occurredAt >= :since"),
+            (self.until, ":until", "occurredAt < :until"),
+        ):
+            if moment is not None:
+                conditions.append(condition)
+                values[name] = {"S": timestamp(moment)}
+        if not conditions:
+            return {}
+        return {"FilterExpression": " AND ".join(conditions), "ExpressionAttributeValues": values}

@@ -1,0 +1,228 @@
+"""Reading the DynamoDB Stream of a table: its shards, and each shard page by page.
+
+Facts that shape it (AWS, "Change data capture for DynamoDB Streams" and the API reference; docs/design.md has what the
+emulators do):
+
+- Records are kept for 24 hours. A place that is older is refused with TrimmedDataAccessException.
+- A shard is closed after some hours and replaced by its children; a closed shard can be read for as long as its
+  records are kept. A child must be read after its parent, or one item's changes would come out of order.
+- **The order holds for each item, not for each account.** The events of one transaction may come in any order, and an
+  account with many events may lie on several partitions, and so on several shards.
+- No more than two readers a shard, and ten DescribeStream calls a second. An iterator lives for 15 minutes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from botocore.exceptions import BotoCoreError, ClientError
+
+from faust_kinesis.calls import Calls
+from faust_kinesis.leases import LATEST, TRIM_HORIZON
+from faust_kinesis.retries import code_of
+from ledger.aws import translate
+from ledger.errors import ResourceError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
+    from mypy_boto3_dynamodbstreams.type_defs import RecordTypeDef, ShardTypeDef
+
+log = structlog.get_logger(__name__)
+
+#: GetRecords' limits: 1 MB or so many records.
+MOST_RECORDS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class TableShard:
+    """A shard of a table's stream. One that ``is_open`` may still get records."""
+
+    shard_id: str
+    parent: str | None = None
+    is_open: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class StreamDescription:
+    """A table's stream as it was listed: every shard that still holds records, by id.
+
+    ``label`` tells this stream from others that the table had before: shard ids alone need not.
+    """
+
+    arn: str
+    label: str
+    status: str
+    shards: Mapping[str, TableShard]
+
+    @property
+    def enabled(self) -> bool:
+        """Whether changes of the table reach the stream from now on; a stream that is just being made loses some."""
+        return self.status == "ENABLED"
+
+
+@dataclass(frozen=True, slots=True)
+class TablePage:
+    """An answer of GetRecords. After the ``last`` page the shard has no more.
+
+    ``lost``: records between the place that was asked for and the first of this page are not in the stream any more.
+    Nobody reads them from here again; a backfill brings them.
+    """
+
+    records: Sequence["RecordTypeDef"]
+    last: bool
+    lost: bool = False
+
+
+class TableStream:
+    """The stream that a table has now. Calls that fail transiently are repeated for as long as that lasts."""
+
+    def __init__(self, dynamodb: "DynamoDBClient", streams: "DynamoDBStreamsClient", table: str, calls: Calls) -> None:
+        self._dynamodb = dynamodb
+        self._streams = streams
+        self._calls = calls
+        self.table = table
+
+    async def describe(self) -> StreamDescription:
+        """List the stream's shards. Raises ResourceError when the table or its stream is not there."""
+        try:
+            answer = await self._calls.until_answered(
+                f"describe table {self.table}", self._dynamodb.describe_table, TableName=self.table
+            )
+            arn = answer["Table"].get("LatestStreamArn")
+            if arn is None:
+                raise ResourceError(f"table {self.table} has no stream: `kinfold bridge ensure` says what it needs")
+            return await self._calls.until_answered(f"describe the stream of {self.table}", self._describe, arn)
+        except (ClientError, BotoCoreError) as error:
+            raise translate(error, f"describing the stream of table {self.table}") from error
+
+    def reader(self, stream: StreamDescription, shard_id: str, checkpoint: str) -> "TableShardReader":
+        """Read a shard after ``checkpoint``: a sequence number, TRIM_HORIZON, or LATEST."""
+        return TableShardReader(self, self._streams, self._calls, stream, shard_id, checkpoint)
+
+    def _describe(self, arn: str) -> StreamDescription:
+        found: list[ShardTypeDef] = []
+        page = self._streams.describe_stream(StreamArn=arn)["StreamDescription"]
+        found += page.get("Shards", [])
+        while after := page.get("LastEvaluatedShardId"):
+            page = self._streams.describe_stream(StreamArn=arn, ExclusiveStartShardId=after)["StreamDescription"]
+            found += page.get("Shards", [])
+        shards = {shard["ShardId"]: _shard(shard) for shard in found}
+        # In a stream that is switched off no shard gets another record, whatever its own range says.
+        if page["StreamStatus"] in {"DISABLED", "DISABLING"}:
+            shards = {shard_id: replace(shard, is_open=False) for shard_id, shard in shards.items()}
+        return StreamDescription(arn, page["StreamLabel"], page["StreamStatus"], shards)
+
+
+class TableShardReader:
+    """Reads one shard in order, no page twice. For one caller at a time."""
+
+    def __init__(
+        self,
+        stream: TableStream,
+        streams: "DynamoDBStreamsClient",
+        calls: Calls,
+        description: StreamDescription,
+        shard_id: str,
+        checkpoint: str,
+    ) -> None:
+        self._stream = stream
+        self._streams = streams
+        self._calls = calls
+        self._arn = description.arn
+        self._after = checkpoint
+        self._iterator: str | None = None
+        self._lost = False
+        self.shard_id = shard_id
+
+    async def next_page(self, limit: int = MOST_RECORDS) -> TablePage:
+        """The next page, perhaps without records. Retries what passes by itself, and replaces an expired iterator.
+
+        A place that is no longer in the stream is reported by ``lost``, and reading goes on with what there is. A
+        shard that is gone as a whole is reported by ``lost`` and ``last``.
+
+        Raises ResourceError when the stream itself is gone, or for any refusal that no retry mends.
+        """
+        try:
+            return await self._next_page(limit)
+        except (ClientError, BotoCoreError) as error:
+            raise translate(error, f"reading shard {self.shard_id} of the stream of {self._stream.table}") from error
+
+    async def _next_page(self, limit: int) -> TablePage:
+        while True:
+            try:
+                if self._iterator is None:
+                    self._iterator = await self._new_iterator()
+                answer = await self._calls.until_answered(
+                    f"read {self.shard_id}", self._streams.get_records, ShardIterator=self._iterator, Limit=limit
+                )
+            except ClientError as error:
+                match code_of(error):
+                    case "ExpiredIteratorException":
+                        # Another LATEST is another end of the shard: what came between is passed over.
+                        self._iterator, self._lost = None, self._lost or self._after == LATEST
+                        log.info("iterator_expired", shard=self.shard_id, action="reads on after the last record")
+                    case "TrimmedDataAccessException":
+                        self._skip_trimmed()
+                    case "ResourceNotFoundException" if await self._is_gone():
+                        return TablePage((), last=True, lost=True)
+                    case _:
+                        raise
+                continue
+            self._iterator = answer.get("NextShardIterator")
+            records = answer["Records"]
+            if records:
+                self._after = records[-1]["dynamodb"]["SequenceNumber"]
+            lost, self._lost = self._lost, False
+            return TablePage(records, last=self._iterator is None, lost=lost)
+
+    async def _new_iterator(self) -> str:
+        request = iterator_request(self._after)
+        answer = await self._calls.until_answered(
+            f"find the place in {self.shard_id}",
+            self._streams.get_shard_iterator,
+            StreamArn=self._arn,
+            ShardId=self.shard_id,
+            **request,
+        )
+        return answer["ShardIterator"]
+
+    def _skip_trimmed(self) -> None:
+        log.error(
+            "records_trimmed",
+            shard=self.shard_id,
+            after=self._after,
+            action="reads on with the oldest record; a backfill brings what is lost to this stream",
+        )
+        self._iterator, self._after, self._lost = None, TRIM_HORIZON, True
+
+    async def _is_gone(self) -> bool:
+        """Whether the shard is listed no more. Raises ResourceError when the whole stream is another one now."""
+        now = await self._stream.describe()
+        if now.arn != self._arn:
+            raise ResourceError(f"the stream of table {self._stream.table} was replaced by another while it was read")
+        if self.shard_id in now.shards:
+            return False
+        log.error(
+            "shard_gone",
+            shard=self.shard_id,
+            after=self._after,
+            action="goes on with its children; a backfill brings what is lost to this stream",
+        )
+        return True
+
+
+def iterator_request(checkpoint: str) -> dict[str, Any]:
+    """Where to go on, as GetShardIterator's arguments. Pure."""
+    if checkpoint in {TRIM_HORIZON, LATEST}:
+        return {"ShardIteratorType": checkpoint}
+    return {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": checkpoint}
+
+
+def _shard(shard: "ShardTypeDef") -> TableShard:
+    return TableShard(
+        shard_id=shard["ShardId"],
+        parent=shard.get("ParentShardId") or None,
+        is_open=not shard.get("SequenceNumberRange", {}).get("EndingSequenceNumber"),
+    )

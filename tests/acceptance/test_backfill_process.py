@@ -1,0 +1,91 @@
+"""A backfill beside a projector: nothing to one that has the events, everything to one that has not."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+
+import pytest
+
+from kinfold.scrape import counter
+from kinfold.service import Service
+from ledger.aws import Clients
+from ledger.event_store import EventStore
+from ledger.events import FundsDeposited
+from ledger.tables import Names
+from tests.tables import empty, rows
+
+pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
+
+#: Events that are put again; 20,000 by hand, fewer in every run.
+BACKFILLED = int(os.environ.get("BACKFILLED_EVENTS", "2000"))
+ACCOUNTS = 40
+
+
+def append_all(clients: Clients, names: Names) -> None:
+    store = EventStore(clients.dynamodb, names.events)
+
+    def write(account_id: str) -> None:
+        version = store.version(account_id)
+        for _ in range(BACKFILLED // ACCOUNTS // 50):
+            events = [FundsDeposited(amount=Decimal(1), currency="EUR")] * 50
+            version = store.append(account_id, events, version, aggregate_type="account", correlation_id="test").version
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, (f"acc-{number}" for number in range(ACCOUNTS))))
+
+
+def wait_until(condition: Callable[[], bool], timeout: float = 240) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.2)
+
+
+@pytest.mark.timeout(900)
+def test_it_changes_no_summary_and_restores_an_emptied_read_model(
+    start_projector: Callable[..., Service],
+    start_kinfold: Callable[..., subprocess.Popen[str]],
+    kinfold: Callable[..., tuple[int, str, str]],
+    clients: Clients,
+    names: Names,
+) -> None:
+    first = start_projector()
+    append_all(clients, names)
+    tables = [f"balance-summary-{names.profile}-1", f"daily-activity-{names.profile}-1"]
+
+    def all_there() -> bool:
+        return sum(int(row["version"]["N"]) for row in rows(clients, tables[0]).values()) == BACKFILLED
+
+    wait_until(all_there)
+    wait_until(lambda: counter(first.url, "kinfold_projector_records") >= BACKFILLED)
+    before = [rows(clients, name) for name in tables]
+
+    code, _, err = kinfold("bridge", "backfill")
+    assert code == 2
+    assert "say what to put" in err
+    code, out, err = kinfold("bridge", "backfill", "--all", "--dry-run", "--json")
+    assert (code, json.loads(out)["published"]) == (0, BACKFILLED), err
+    # Killed half-way, and given again: it goes on.
+    process = start_kinfold("bridge", "backfill", "--all", "--rate", "800", "--read-rate", "800")
+    time.sleep(3.5)
+    process.kill()
+    process.communicate()
+    code, out, err = kinfold("bridge", "backfill", "--all", "--json")
+    assert (code, json.loads(out)["read"]) == (0, BACKFILLED), err
+    wait_until(lambda: counter(first.url, "kinfold_projector_records") >= 2 * BACKFILLED)
+    time.sleep(1)
+    assert [rows(clients, name) for name in tables] == before
+    assert counter(first.url, "kinfold_projector_applied", table=tables[0]) == BACKFILLED
+    assert counter(first.url, "kinfold_projector_duplicates", table=tables[0]) >= BACKFILLED
+    assert first.stop() == 0
+
+    for name in tables:
+        empty(clients, name)
+    start_projector("worker-2")
+    code, out, err = kinfold("bridge", "backfill", "--all", "--json")
+    assert code == 0, err
+    wait_until(lambda: [rows(clients, name) for name in tables] == before)

@@ -1,0 +1,82 @@
+"""An events table and a stream that nothing joins, so that only what a test puts is on the stream."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from ledger.aws import Clients
+from ledger.change_record import decode
+from ledger.event_store import EventStore
+from ledger.events import FundsDeposited
+from ledger.stored_event import StoredEvent
+from ledger.tables import Names
+from stream_bridge.patience import Patience
+from stream_bridge.publisher import Publisher
+from stream_bridge.stream import StreamPlan, ensure_stream
+
+DEPOSIT = FundsDeposited(amount=Decimal(1), currency="EUR")
+
+
+@pytest.fixture
+def stop() -> threading.Event:
+    return threading.Event()
+
+
+@pytest.fixture
+def stream(clients: Clients, ledger_tables: Names) -> str:
+    """The profile's stream of two shards, without a destination."""
+    ensure_stream(clients.kinesis, ledger_tables.stream, StreamPlan(2), Patience(60, print))
+    return ledger_tables.stream
+
+
+@pytest.fixture
+def publisher(clients: Clients, ledger_tables: Names, stream: str, stop: threading.Event) -> Publisher:
+    return Publisher(clients.kinesis, stream, ledger_tables.events, "us-east-1", stop)
+
+
+@pytest.fixture
+def append(clients: Clients, ledger_tables: Names) -> Callable[..., list[StoredEvent]]:
+    """Append ``count`` deposits of 1.00 to an account, at ``now``; gives them as they are stored."""
+    store = EventStore(clients.dynamodb, ledger_tables.events)
+
+    def deposits(account_id: str, count: int, now: datetime | None = None) -> list[StoredEvent]:
+        version, stored = store.version(account_id), list[StoredEvent]()
+        for start in range(0, count, 100):
+            history = store.append(
+                account_id,
+                [DEPOSIT] * min(100, count - start),
+                version,
+                aggregate_type="account",
+                correlation_id="test",
+                now=now,
+            )
+            version, stored = history.version, stored + history.events
+        return stored
+
+    return deposits
+
+
+@pytest.fixture
+def on_stream(clients: Clients, ledger_tables: Names) -> Callable[[], list[StoredEvent]]:
+    """Every event that the stream shows, as often as it does, an account's in the order of its shard."""
+
+    def read() -> list[StoredEvent]:
+        kinesis, name = clients.kinesis, ledger_tables.stream
+        found: list[StoredEvent] = []
+        for shard in kinesis.list_shards(StreamName=name)["Shards"]:
+            iterator: Any = kinesis.get_shard_iterator(
+                StreamName=name, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+            )["ShardIterator"]
+            while iterator:
+                answer = kinesis.get_records(ShardIterator=iterator, Limit=10_000)
+                found += [decode(record["Data"], ledger_tables.events) for record in answer["Records"]]
+                if not answer["Records"] and answer["MillisBehindLatest"] == 0:
+                    break
+                iterator = answer.get("NextShardIterator")
+        return found
+
+    return read

@@ -1,0 +1,115 @@
+"""Putting change records: full calls, partial failures, records that no stream takes."""
+
+import threading
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mypy_boto3_kinesis import KinesisClient
+
+from ledger.change_record import decode
+from ledger.errors import ThrottledError
+from ledger.stored_event import StoredEvent
+from stream_bridge.pacing import Pace
+from stream_bridge.publisher import Publisher
+
+TABLE = "domain-events-t"
+
+
+def event(number: int, account: str = "alice", padding: int = 0) -> StoredEvent:
+    return StoredEvent(
+        account, number, "account", "FundsDeposited", "x" * padding, "2026-01-02T03:04:05.000006+00:00", "c"
+    )
+
+
+class TimeLapse(threading.Event):
+    """Waits without waiting; ``waited`` are the seconds that it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited: list[float] = []
+
+    @property
+    def now(self) -> float:
+        return sum(self.waited)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waited.append(timeout or 0)
+        return False
+
+
+class Stream:
+    """Takes records as PutRecords does, and refuses those that ``refuses`` says, by call and place."""
+
+    def __init__(self, refuses: Any = lambda call, place: False) -> None:
+        self.calls: list[int] = []
+        self.taken: list[StoredEvent] = []
+        self._refuses = refuses
+
+    def put_records(self, *, StreamName: str, Records: list[dict[str, Any]]) -> Any:  # noqa: N803
+        assert len(Records) <= 500
+        assert sum(len(each["Data"]) + len(each["PartitionKey"]) for each in Records) <= 5 * 1024 * 1024
+        self.calls.append(len(Records))
+        results: list[dict[str, str]] = []
+        for place, record in enumerate(Records):
+            if self._refuses(len(self.calls), place):
+                results.append({"ErrorCode": "ProvisionedThroughputExceededException"})
+                continue
+            event = decode(record["Data"], TABLE)
+            assert record["PartitionKey"] == event.aggregate_id
+            self.taken.append(event)
+            results.append({"SequenceNumber": "1", "ShardId": "shardId-0"})
+        return {"Records": results}
+
+
+def publisher(stream: Stream, stop: threading.Event | None = None) -> Publisher:
+    return Publisher(cast(KinesisClient, stream), "s", TABLE, "us-east-1", stop or threading.Event())
+
+
+def test_calls_are_full() -> None:
+    stream = Stream()
+    events = [event(number) for number in range(1, 1201)]
+    assert publisher(stream).put(events) == []
+    assert stream.calls == [500, 500, 200]
+    assert stream.taken == events
+
+
+def test_a_call_holds_what_every_endpoint_takes() -> None:
+    stream = Stream()
+    events = [event(number, padding=400_000) for number in range(1, 31)]
+    assert publisher(stream).put(events) == []
+    assert stream.taken == events
+    assert len(stream.calls) == 3
+
+
+@given(st.sets(st.tuples(st.integers(1, 3), st.integers(0, 20))))
+def test_what_is_refused_is_put_again_and_nothing_else(refused: set[tuple[int, int]]) -> None:
+    stream = Stream(lambda call, place: (call, place) in refused)
+    events = [event(number) for number in range(1, 21)]
+    publisher(stream, TimeLapse()).put(events)
+    assert sorted(stream.taken, key=lambda each: each.sequence_number) == events
+
+
+def test_a_record_that_no_stream_takes_is_given_back_and_holds_up_no_other() -> None:
+    stream = Stream()
+    large = event(2, padding=1024 * 1024)
+    assert publisher(stream).put([event(1), large, event(3)]) == [large]
+    assert [each.sequence_number for each in stream.taken] == [1, 3]
+
+
+def test_a_stream_that_refuses_for_good_is_said_to_throttle() -> None:
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(ThrottledError, match="refuses 1 records"):
+        publisher(Stream(lambda call, place: True), stop).put([event(1)])
+
+
+def test_a_pace_is_paid_for_afterwards() -> None:
+    stop = TimeLapse()
+    pace = Pace(10, stop, clock=lambda: stop.now)
+    for _ in range(3):
+        pace.take(5)
+    assert stop.waited == pytest.approx([0, 0.5, 0.5])
+    Pace(None, stop, clock=lambda: stop.now).take(10**9)
+    assert len(stop.waited) == 3

@@ -1,0 +1,77 @@
+"""The web of the bridge's daemons, on a real socket."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry, Gauge
+
+from ledger.access import Access, Credential
+from ledger.errors import ConfigurationError
+from stream_bridge.web import Standing, bind, serving
+
+
+class Daemon:
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.shown = Gauge("kinfold_test_shown", "how often the gauges were asked for", registry=self.registry)
+        self.unhealthy: str | None = None
+        self.unready: str | None = None
+
+    def health(self) -> Standing:
+        return Standing(self.unhealthy)
+
+    def ready(self) -> Standing:
+        return Standing(self.unready, {"role": "standby"})
+
+    def show(self) -> None:
+        self.shown.inc()
+
+
+def credential(name: str, scope: str) -> Credential:
+    return Credential.parse(f"{name}:{scope}:{hashlib.sha256(f'kf_{name}'.encode()).hexdigest()}")
+
+
+@pytest.fixture
+def daemon() -> Daemon:
+    return Daemon()
+
+
+@pytest.fixture
+def http(daemon: Daemon) -> Iterator[httpx.Client]:
+    access = Access([credential("ops", "operate"), credential("shop", "read+write")])
+    with serving(daemon, access, bind("127.0.0.1", 0)) as url, httpx.Client(base_url=url, trust_env=False) as client:
+        yield client
+
+
+def bearer(name: str) -> dict[str, Any]:
+    return {"headers": {"Authorization": f"Bearer kf_{name}"}}
+
+
+def test_it_tells_how_the_daemon_stands(daemon: Daemon, http: httpx.Client) -> None:
+    assert http.get("/health").json() == {"status": "ok"}
+    assert http.get("/ready", **bearer("ops")).json() == {"status": "ready", "role": "standby"}
+    assert "kinfold_test_shown 1.0" in http.get("/metrics", **bearer("ops")).text
+    daemon.unhealthy, daemon.unready = "held up for 31 s", "waits"
+    answer = http.get("/health")
+    assert (answer.status_code, answer.json()["detail"]) == (503, "held up for 31 s")
+    answer = http.get("/ready", **bearer("ops"))
+    assert (answer.status_code, answer.json()["detail"], answer.json()["role"]) == (503, "waits", "standby")
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", ["/ready", "/metrics", "/nothing-here"])
+def test_every_route_but_health_wants_a_token_to_operate(http: httpx.Client, path: str) -> None:
+    assert http.get(path).status_code == 401
+    assert http.get(path, **bearer("stranger")).status_code == 401
+    assert http.get(path, **bearer("shop")).status_code == 403
+    assert http.get(path, **bearer("ops")).status_code in {200, 404}
+
+
+def test_a_taken_port_is_a_setting_that_cannot_be_used() -> None:
+    with bind("127.0.0.1", 0) as taken:
+        taken.listen()
+        with pytest.raises(ConfigurationError, match="--port"):
+            bind("127.0.0.1", taken.getsockname()[1])
