@@ -26,10 +26,10 @@ def sigterm(fleet: Fleet, steps: dict[str, float]) -> None:
         began = time.monotonic()
         assert fleet.workers[who].stop() == 0
         steps[f"{role} stopped"] = time.monotonic() - began
-        fleet.wait_for({other: 4}, 180)
-        steps[f"other has all after SIGTERM of the {role}"] = time.monotonic() - began
+        fleet.wait_to_read({other: 4}, 180)
+        steps[f"other reads all after SIGTERM of the {role}"] = time.monotonic() - began
         fleet.start(who)
-        steps["joined and balanced again"] = fleet.wait_for({who: 2, other: 2}, 180)
+        steps[f"{role} back, two each again"] = fleet.wait_to_read({who: 2, other: 2}, 180)
 
 
 def third(fleet: Fleet, steps: dict[str, float]) -> None:
@@ -45,7 +45,7 @@ def kill(fleet: Fleet, steps: dict[str, float], *, leader: bool) -> None:
     victim = next(worker for worker in fleet.workers if (fleet.leader() == worker) == leader)
     other = next(worker for worker in fleet.workers if worker != victim)
     fleet.workers[victim].kill()
-    steps["other has all"] = fleet.wait_for({other: 4}, 300)
+    steps["other reads all"] = fleet.wait_to_read({other: 4}, 300)
 
 
 def restart(fleet: Fleet, steps: dict[str, float]) -> None:
@@ -83,7 +83,7 @@ def main() -> None:
         load = LedgerLoad(clients, fleet.names)
         with load:
             fleet.start("w2")
-            steps["second worker has half"] = fleet.wait_for({"w1": 2, "w2": 2}, 180)
+            steps["second worker reads half"] = fleet.wait_to_read({"w1": 2, "w2": 2}, 180)
             match given.scenario:
                 case "sigterm":
                     sigterm(fleet, steps)

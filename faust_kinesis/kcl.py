@@ -26,8 +26,9 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from faust_kinesis.calls import Calls
-from faust_kinesis.errors import DaemonError, FaustKinesisError, LeaseLostError, StreamGoneError
+from faust_kinesis.errors import DaemonError, FaustKinesisError, StreamGoneError
 from faust_kinesis.kcl_daemon import Daemon
+from faust_kinesis.kcl_handover import hand_over
 from faust_kinesis.kcl_launch import prepare
 from faust_kinesis.kcl_log import DaemonLog
 from faust_kinesis.kcl_properties import Place, daemon_properties, jvm_options
@@ -53,8 +54,6 @@ _LONGEST_MESSAGE = 1 << 26
 _THREADS = 4
 _TICK = 1.0
 _HANDED_OVER_POLL = 0.05
-_ASSIGNMENT = 0.5
-"""A leader's look at reports and leases takes less, a few thousand shards apart."""
 
 
 class KclSource:
@@ -121,8 +120,8 @@ class KclSource:
     async def stop(self) -> None:
         """See `ShardSource.stop`.
 
-        Java makes the last checkpoints, shard by shard. Then it is killed and its leases are released here: by itself
-        it would end only when they have expired, and leave its name on them.
+        Java makes the last checkpoints, shard by shard. Then it is killed and its leases are handed over here: by
+        itself it would end only when they have expired, and leave its name on them.
         """
         self.stop_fetching()
         main, self._main, self._stopping = self._main, None, True
@@ -137,7 +136,7 @@ class KclSource:
                     await self._handed_over(main)
                     self._daemon.kill()
                     await asyncio.wait({main})
-                    await self._give_back()
+                    await hand_over(self._table, self._coordination, self._options, self._calls)
         except TimeoutError:
             log.error(  # noqa: TRY400 - the timeout's traceback tells nothing
                 "Stream %s: KCL did not end within %.0f s; leases it still has expire after %.0f s",
@@ -353,20 +352,3 @@ class KclSource:
             if main.done() or not any(session.shard_id and not session.over for session in self._sessions):
                 return
             await asyncio.sleep(_HANDED_OVER_POLL)
-
-    async def _give_back(self) -> None:
-        """Release what KCL left under this worker's name. Only after the daemon's end."""
-        await self._calls.until_answered("retire this worker", self._coordination.retire, self._options.worker_id)
-        await self._calls.until_answered(
-            "release the leader's lock", self._coordination.release_leadership, self._options.worker_id
-        )
-        # A leader that has read the reports and not yet the leases must not see them free.
-        await asyncio.sleep(_ASSIGNMENT)
-        leases = await self._calls.until_answered("look at the leases", self._table.scan)
-        for lease in leases.values():
-            if lease.owner != self._options.worker_id or lease.ended:
-                continue
-            try:
-                await self._calls.until_answered(f"release the lease of {lease.key}", self._table.release, lease)
-            except LeaseLostError as lost:
-                log.info("Stream %s: %s", self._stream, lost, extra={"action": "lease_taken", "shard": lease.key})

@@ -28,6 +28,9 @@ from urllib.parse import urlsplit
 
 from faust_kinesis.options import KinesisOptions
 
+_REPORTS = "workerMetricsReporterFreqInMillis"
+_REPORT_MILLIS = 5000
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -65,7 +68,7 @@ def daemon_properties(
         "failoverTimeMillis": _millis(options.failover_time),
         "shardSyncIntervalMillis": "1000",
         "leaseAssignmentIntervalMillis": "1000",
-        "workerMetricsReporterFreqInMillis": "5000",
+        _REPORTS: str(_REPORT_MILLIS),
         "inMemoryWorkerMetricsCaptureFrequencyMillis": "200",
         "parentShardPollIntervalMillis": "1000",
         "skipShardSyncAtWorkerInitializationIfLeasesExist": "true",
@@ -85,6 +88,12 @@ def daemon_properties(
             "disableWorkerMetrics": "true",
         }
     return {**properties, **options.kcl_properties}
+
+
+def report_interval(options: KinesisOptions) -> float:
+    """Seconds between two reports of a worker's daemon, by which the others know that it lives."""
+    text = options.kcl_properties.get(_REPORTS, "")
+    return (int(text) if text.isdigit() else _REPORT_MILLIS) / 1000
 
 
 def jvm_options(place: Place) -> tuple[str, ...]:

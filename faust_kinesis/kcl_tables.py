@@ -69,9 +69,15 @@ class CoordinationTables:
     def retire(self, worker_id: str) -> None:
         """Delete what KCL last reported of a worker, after its end.
 
-        A leader takes a worker for alive for two reports, ten seconds, and would give it the very leases it released.
+        A leader takes a worker for alive for two reports, ten seconds, and would give it the very leases it left.
         """
         self._dynamodb.delete_item(TableName=self.workers, Key={"wid": {"S": worker_id}})
+
+    def reporting(self, since: float) -> set[str]:
+        """The workers whose KCL has reported since that moment (epoch seconds, by the clocks of both machines)."""
+        pages = self._dynamodb.get_paginator("scan").paginate(TableName=self.workers, ConsistentRead=True)
+        rows = (row for page in pages for row in page["Items"])
+        return {row["wid"]["S"] for row in rows if int(row.get("lut", {}).get("N", "0")) >= int(since)}
 
     def last_sign_of(self, worker_id: str) -> str | None:
         """When KCL last reported this worker, as it writes it; None before the first time."""

@@ -63,7 +63,7 @@ def leases_to_take(
     """
 
     def is_free(lease: Lease) -> bool:
-        if lease.owner is None or (lease.owner == worker_id and lease.key in left_behind and not lease.handing_over):
+        if lease.owner is None or (lease.owner == worker_id and lease.key in left_behind and not lease.handed_over_by):
             return True
         return sights.stood_still(lease.key, now) > failover_time
 

@@ -12,6 +12,7 @@ from kinfold.local_aws import DUMMY_CREDENTIALS, REGION, local_aws
 from ledger.aws import Clients
 from ledger.settings import Settings
 from ledger.tables import Names, ensure_table, specs
+from tests.stream import Stream
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -86,6 +87,17 @@ def dynamodb(clients: Clients) -> "DynamoDBClient":
 @pytest.fixture
 def kinesis(clients: Clients) -> "KinesisClient":
     return clients.kinesis
+
+
+@pytest.fixture
+def keeps_parents(kinesis: "KinesisClient", profile: str) -> Iterator[bool]:
+    """Whether the endpoint keeps a shard's records after a split, as AWS does. Found out, not assumed."""
+    probe = Stream(kinesis, f"probe-{profile}")
+    probe.create(1)
+    (parent,) = probe.shard_ids()
+    probe.split(parent)
+    yield parent in probe.shard_ids()
+    kinesis.delete_stream(StreamName=probe.name)
 
 
 @pytest.fixture

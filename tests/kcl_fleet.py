@@ -1,11 +1,14 @@
 """Projectors on KCL, several at once: for the acceptance tests and for `bench/kcl_takeover.py`."""
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+import httpx
 
 from faust_kinesis.leases import LeaseTable
 from kinfold.child import spawn, stop
@@ -64,6 +67,42 @@ class Fleet:
     def owners(self) -> Counter[str]:
         """How many shards each worker has."""
         return Counter(lease.owner for lease in self._leases.scan().values() if lease.owner and not lease.ended)
+
+    def reads(self, worker_id: str) -> int:
+        """How many shards a worker reads: KCL has given it their records, or the news that there are none yet."""
+        try:
+            text = httpx.get(f"{self.workers[worker_id].url}/metrics", trust_env=False, timeout=10).text
+        except httpx.TransportError:
+            return 0  # it has just been started, or has ended
+        found = re.search(r"^kinfold_projector_leases_held (\d+)", text, re.MULTILINE)
+        return int(found[1]) if found else 0
+
+    def wait_to_read(self, shards: Mapping[str, int], within: float) -> float:
+        """Wait until the leases are spread so, and each worker reads what it has; how many seconds it took.
+
+        The lease table alone tells whose turn it is, not that anybody reads.
+        """
+
+        def true() -> bool:
+            return self.owners() == Counter(shards) and all(self.reads(who) == n for who, n in shards.items())
+
+        return self.wait_until(true, within, f"{shards} read")
+
+    def wait_for_records(self) -> int:
+        """Wait until the stream has a few records; how many of its shards do."""
+        kinesis, stream = self._clients.kinesis, self.names.stream
+
+        def counts() -> list[int]:
+            iterators = [
+                kinesis.get_shard_iterator(
+                    StreamName=stream, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+                )["ShardIterator"]
+                for shard in kinesis.list_shards(StreamName=stream)["Shards"]
+            ]
+            return [len(kinesis.get_records(ShardIterator=it, Limit=100)["Records"]) for it in iterators]
+
+        self.wait_until(lambda: sum(counts()) >= 100, 60, "a hundred records")
+        return sum(map(bool, counts()))
 
     def leader(self) -> str:
         """The worker whose KCL assigns the leases."""

@@ -18,6 +18,7 @@ from faust_kinesis.options import KinesisOptions
 from faust_kinesis.polling import PollingSource
 from faust_kinesis.source import ShardSource
 from kinfold.local_aws import REGION
+from tests.stream import Stream
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -25,53 +26,6 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
-
-
-class Stream:
-    """The stream under test, from a producer's and an operator's side."""
-
-    def __init__(self, kinesis: "KinesisClient", name: str) -> None:
-        self.kinesis = kinesis
-        self.name = name
-
-    def create(self, shards: int) -> None:
-        self.kinesis.create_stream(StreamName=self.name, ShardCount=shards)
-        self.wait_active()
-
-    def wait_active(self) -> None:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            summary = self.kinesis.describe_stream_summary(StreamName=self.name)["StreamDescriptionSummary"]
-            if summary["StreamStatus"] == "ACTIVE":
-                return
-            time.sleep(0.1)
-        raise AssertionError(f"{self.name} is not active")
-
-    def put(self, *data: str, key: str | None = None) -> None:
-        """Put a record for each text, in order; its key is the text itself unless given."""
-        for text in data:
-            self.kinesis.put_record(StreamName=self.name, Data=text.encode(), PartitionKey=key or text)
-
-    def put_many(self, count: int) -> list[str]:
-        texts = [f"{number:06d}" for number in range(count)]
-        for start in range(0, count, 500):
-            records: Any = [{"Data": t.encode(), "PartitionKey": t} for t in texts[start : start + 500]]
-            assert self.kinesis.put_records(StreamName=self.name, Records=records)["FailedRecordCount"] == 0
-        return texts
-
-    def shard_ids(self) -> list[str]:
-        return [shard["ShardId"] for shard in self.kinesis.list_shards(StreamName=self.name)["Shards"]]
-
-    def split(self, shard_id: str) -> None:
-        shards = self.kinesis.list_shards(StreamName=self.name)["Shards"]
-        keys = next(shard["HashKeyRange"] for shard in shards if shard["ShardId"] == shard_id)
-        middle = (int(keys["StartingHashKey"]) + int(keys["EndingHashKey"])) // 2
-        self.kinesis.split_shard(StreamName=self.name, ShardToSplit=shard_id, NewStartingHashKey=str(middle))
-        self.wait_active()
-
-    def merge(self, shard_id: str, adjacent: str) -> None:
-        self.kinesis.merge_shards(StreamName=self.name, ShardToMerge=shard_id, AdjacentShardToMerge=adjacent)
-        self.wait_active()
 
 
 @pytest.fixture
@@ -135,17 +89,6 @@ async def make_source(
     yield make
     for source in made:
         await source.abort()
-
-
-@pytest.fixture
-def keeps_parents(kinesis: "KinesisClient", profile: str) -> Iterator[bool]:
-    """Whether the endpoint keeps a shard's records after a split, as AWS does. Found out, not assumed."""
-    probe = Stream(kinesis, f"probe-{profile}")
-    probe.create(1)
-    (parent,) = probe.shard_ids()
-    probe.split(parent)
-    yield parent in probe.shard_ids()
-    kinesis.delete_stream(StreamName=probe.name)
 
 
 class Worker:

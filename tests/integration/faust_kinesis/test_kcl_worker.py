@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from faust_kinesis.leases import TRIM_HORIZON, Lease
-from tests.integration.faust_kinesis.conftest import Stream, Worker
+from tests.integration.faust_kinesis.conftest import Worker
 from tests.processes import children, group, wait_until_gone
+from tests.stream import Stream
 
 pytestmark = [
     pytest.mark.integration,

@@ -18,7 +18,8 @@ from faust_kinesis.progress import SHARD_END
 from faust_kinesis.records import RecordBatch
 from faust_kinesis.reset import reset_leases
 from faust_kinesis.source import ShardSource
-from tests.integration.faust_kinesis.conftest import MakeSource, Stream
+from tests.integration.faust_kinesis.conftest import MakeSource
+from tests.stream import Stream
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -32,7 +32,7 @@ def test_nobodys_and_my_own_leases_are_taken_at_once_and_others_are_not() -> Non
 
 
 def test_a_lease_in_kcls_hand_over_is_left_alone() -> None:
-    assert taken(table(Lease("1", TRIM_HORIZON, owner="me", handing_over=True))) == []
+    assert taken(table(Lease("1", TRIM_HORIZON, owner="me", handed_over_by="other"))) == []
 
 
 @given(st.lists(st.tuples(st.floats(0.1, 9.0), st.booleans()), max_size=30))

@@ -1,0 +1,102 @@
+"""A stopping worker's leases, on real tables: none is left in the name of one that has gone."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from faust_kinesis.calls import Calls
+from faust_kinesis.kcl_handover import hand_over
+from faust_kinesis.kcl_tables import CoordinationTables
+from faust_kinesis.leases import TRIM_HORIZON, Lease, LeaseTable
+from faust_kinesis.options import KinesisOptions
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+pytestmark = pytest.mark.integration
+
+
+class Workers:
+    """The tables of an application, and what its workers wrote there."""
+
+    def __init__(self, dynamodb: "DynamoDBClient", application: str) -> None:
+        self.table = LeaseTable(dynamodb, application)
+        self.coordination = CoordinationTables(dynamodb, application)
+        self.calls = Calls(4, "test")
+        self._dynamodb, self._application = dynamodb, application
+        self.table.create()
+        for name, key in self.coordination.missing():
+            self.coordination.create(name, key)
+        while not (self.table.is_active() and self.coordination.are_active()):
+            time.sleep(0.1)
+
+    def report(self, worker: str, *, seconds_ago: float = 0) -> None:
+        row = {"wid": {"S": worker}, "lut": {"N": str(int(time.time() - seconds_ago))}}
+        self._dynamodb.put_item(TableName=self.coordination.workers, Item=row)
+
+    def lead(self, worker: str) -> None:
+        row = {"key": {"S": "Leader"}, "ownerName": {"S": worker}}
+        self._dynamodb.put_item(TableName=self.coordination.coordinator, Item=row)
+
+    def lease(self, key: str, owner: str, *, handed_over_by: str | None = None) -> None:
+        self.table.add(Lease(key, TRIM_HORIZON))
+        self.table.take(self.table.scan()[key], owner)
+        if handed_over_by:
+            self._dynamodb.update_item(
+                TableName=self.table.name,
+                Key={"leaseKey": {"S": key}},
+                UpdateExpression="SET checkpointOwner = :from",
+                ExpressionAttributeValues={":from": {"S": handed_over_by}},
+            )
+
+    def owners(self) -> dict[str, str | None]:
+        assert all(lease.handed_over_by is None for lease in self.table.scan().values())
+        return {key: lease.owner for key, lease in sorted(self.table.scan().items())}
+
+    async def leave(self, worker: str) -> None:
+        options = KinesisOptions(application=self._application, worker_id=worker)
+        await hand_over(self.table, self.coordination, options, self.calls)
+
+
+@pytest.fixture
+def workers(dynamodb: "DynamoDBClient", application: str) -> Iterator[Workers]:
+    made = Workers(dynamodb, application)
+    yield made
+    made.calls.close()
+
+
+async def test_one_leaves_its_leases_its_report_and_the_lock_to_those_that_report(workers: Workers) -> None:
+    workers.lease("0", "w1")
+    workers.lease("1", "w1")
+    workers.lease("2", "w2", handed_over_by="w1")
+    workers.lease("3", "w3")
+    for worker in ("w1", "w2", "w3"):
+        workers.report(worker)
+    workers.report("dead", seconds_ago=12)
+    workers.lead("w1")
+    await workers.leave("w1")
+    assert workers.owners() == {"0": "w2", "1": "w3", "2": "w2", "3": "w3"}
+    assert not workers.coordination.release_leadership("w1")
+    assert workers.coordination.last_sign_of("w1") is None
+
+
+async def test_when_several_leave_at_once_the_last_one_has_all(workers: Workers) -> None:
+    leaving = [f"w{number}" for number in range(4)]
+    for number, worker in enumerate(leaving):
+        workers.report(worker)
+        for shard in range(3):
+            workers.lease(f"{number}-{shard}", worker)
+    workers.report("stays")
+    await asyncio.gather(*(workers.leave(worker) for worker in leaving))
+    assert set(workers.owners().values()) == {"stays"}
+
+
+async def test_when_all_leave_at_once_every_lease_is_free(workers: Workers) -> None:
+    for number in range(4):
+        workers.report(f"w{number}")
+        workers.lease(str(number), f"w{number}")
+    await asyncio.gather(*(workers.leave(f"w{number}") for number in range(4)))
+    assert set(workers.owners().values()) == {None}
