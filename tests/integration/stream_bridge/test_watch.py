@@ -137,6 +137,33 @@ async def test_what_was_taken_while_no_watch_ran_is_compared_by_the_next(
     assert keys(on_stream()) == keys(shown) + keys(lost)
 
 
+async def test_a_mark_never_passes_an_event_that_the_stream_has_not_shown(
+    watching: Callable[..., Any], append: Append, on_stream: OnStream
+) -> None:
+    patient = WatchOptions(interval=0.2, grace=600, poll=0.2)
+    async with watching(Told(), patient) as watch:
+        await until(lambda: watch.marked)
+        lost = await asyncio.to_thread(append, "alice", 5)
+        await until(lambda: watch.witness.waiting == 5)
+        await asyncio.sleep(2)  # several marks later
+    assert on_stream() == []
+    async with watching(Told()):
+        await until(lambda: keys(on_stream()) == keys(lost))
+
+
+async def test_what_is_missing_waits_while_a_person_holds_the_watch(
+    watching: Callable[..., Any], append: Append, on_stream: OnStream
+) -> None:
+    told = Told(replace(SOUND, held="held by eve: upkeep"))
+    async with watching(told, WatchOptions(interval=0.2, grace=0.5, poll=0.2)) as watch:
+        lost = await asyncio.to_thread(append, "alice", 3)
+        await until(lambda: watch.ready().details["missing"] == 3)
+        await asyncio.sleep(1.5)
+        assert on_stream() == []
+        told.sight = SOUND
+        await until(lambda: keys(on_stream()) == keys(lost))
+
+
 async def test_a_destination_that_fell_off_is_enabled_and_its_spell_put_on_the_stream(
     watching: Callable[..., Any], append: Append, on_stream: OnStream
 ) -> None:
