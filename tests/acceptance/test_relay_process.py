@@ -1,9 +1,7 @@
 """The relay as a real process: killed, doubled, paused, stopped; judged by what is on the raw stream."""
 
 import json
-import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -19,7 +17,6 @@ from kinfold.service import Service
 from ledger.aws import Clients
 from ledger.event_store import EventStore
 from ledger.tables import Names
-from tests.fault_proxy import FaultProxy
 from tests.ledger_load import LedgerLoad
 from tests.raw_stream import faults, shown
 
