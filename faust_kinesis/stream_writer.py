@@ -69,6 +69,7 @@ class StreamWriter(Generic[T]):
         self._outbox: Outbox[asyncio.Future[T]] = Outbox()
         self._changed = asyncio.Condition()
         self._refused_rounds = 0
+        self._idle_rounds = 0
         self._task = asyncio.create_task(self._put_for_ever(), name=f"faust-kinesis-put-{stream}")
 
     async def add(self, partition_key: str, data: bytes) -> asyncio.Future[T]:
@@ -96,6 +97,8 @@ class StreamWriter(Generic[T]):
         left = [record for record in self._outbox.drain() if not record.told.done()]
         for record in left:
             record.told.set_exception(NotSentError(f"the worker stopped before the record was put to {self._stream}"))
+            # Told below for all of them; who still waits for one hears it there.
+            record.told.exception()
         if left:
             log.error(
                 "Stopped with %d records not put to stream %s",
@@ -137,7 +140,7 @@ class StreamWriter(Generic[T]):
                 if not result.get("ErrorCode")
             ]
         )
-        await self._wait_after_refusal(refused)
+        await self._wait_after_refusal(refused, taken=len(records) - len(refused))
 
     def _tell(
         self, record: Waiting[asyncio.Future[T]], result: PutRecordsResultEntryTypeDef
@@ -151,11 +154,13 @@ class StreamWriter(Generic[T]):
             self._outbox.settle(records)
             self._changed.notify_all()
 
-    async def _wait_after_refusal(self, refused: list[PutRecordsResultEntryTypeDef]) -> None:
+    async def _wait_after_refusal(self, refused: list[PutRecordsResultEntryTypeDef], taken: int) -> None:
         if not refused:
-            self._refused_rounds = 0
+            self._refused_rounds = self._idle_rounds = 0
             return
         self._refused_rounds += 1
+        # A stream that takes some of each call is busy, not out: it needs a breath, and no longer and longer ones.
+        self._idle_rounds = 1 if taken else self._idle_rounds + 1
         if should_log(self._refused_rounds):
             log.warning(
                 "Stream %s refused %d records (%s), putting them again",
@@ -164,4 +169,4 @@ class StreamWriter(Generic[T]):
                 refused[0]["ErrorCode"],
                 extra={"action": "records_refused", "stream": self._stream, "records": len(refused)},
             )
-        await asyncio.sleep(delay(self._refused_rounds, self._rng.random(), most=5.0))
+        await asyncio.sleep(delay(self._idle_rounds, self._rng.random(), most=5.0))

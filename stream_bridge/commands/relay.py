@@ -1,7 +1,6 @@
 """``kinfold bridge relay``: the composition root of the relay."""
 
 import asyncio
-import platform
 import signal
 import time
 from typing import TYPE_CHECKING, Annotated, Final
@@ -9,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 if TYPE_CHECKING:
-    from faust_kinesis.calls import Calls
-    from stream_bridge.relay import Relay
+    from types import FrameType
+
+    from ledger.aws import Clients
     from stream_bridge.relay_view import RelayView
     from stream_bridge.settings import RelaySettings
 
+STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 EPILOG: Final = (
     "Exit codes: 0 stopped by SIGTERM or Ctrl-C, 1 failed for good (the message says why), 2 bad settings, 75 the "
     "endpoint does not answer (try again)."
@@ -50,8 +51,10 @@ def relay(
     from stream_bridge.settings import RelaySettings
     from stream_bridge.web import bind, serving
 
+    for number in STOP_SIGNALS:
+        signal.signal(number, _exit)
     settings = load_settings(RelaySettings)
-    configure_logs(settings.log_level, settings.log_format, quiet=("tenacity",))
+    configure_logs(settings.log_level, settings.log_format)
     host = settings.bridge_host if host is None else host
     access = settings.guard(host)
     view = RelayView()
@@ -60,70 +63,22 @@ def relay(
         deadline = time.monotonic() + settings.endpoint_timeout
         wait_for_endpoint(clients, settings.endpoint_timeout, tell)
         wait_for_tables(clients, [names.events, names.relay], max(0.0, deadline - time.monotonic()), tell)
-        asyncio.run(_run(settings, view))
+        asyncio.run(_run(settings, view, clients))
 
 
-async def _run(settings: "RelaySettings", view: "RelayView") -> None:
-    from faust_kinesis.calls import Calls
-    from ledger.errors import TransientError
-
-    pools = {
-        name: Calls(threads, name, witness=view)
-        for name, threads in (("relay-read", 8), ("relay-lease", 4), ("relay-put", 2))
-    }
-    pools["relay-store"] = Calls(
-        8, "relay-store", witness=view, transient=lambda error: isinstance(error, TransientError)
-    )
-    relay = _build(settings, view, pools)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, relay.stop)
-    try:
-        await relay.run()
-    finally:
-        for calls in pools.values():
-            calls.close()
+def _exit(number: int, frame: "FrameType | None") -> None:  # noqa: ARG001
+    """Before the relay begins, nothing is held that would have to be given back."""
+    raise SystemExit(0)
 
 
-def _build(settings: "RelaySettings", view: "RelayView", pools: "dict[str, Calls]") -> "Relay":
-    from faust_kinesis.leases import LeaseTable
+async def _run(settings: "RelaySettings", view: "RelayView", clients: "Clients") -> None:
     from ledger.aws import Clients
-    from ledger.event_store import EventStore
-    from ledger.tables import Names
-    from stream_bridge.carrier import Carrier
-    from stream_bridge.relay import Parts, Relay
-    from stream_bridge.relay_lease import RelayLease, Term, put_timeouts
-    from stream_bridge.stored_events import StoredEvents
-    from stream_bridge.table_stream import TableStream
+    from stream_bridge.relay_assembly import build_relay
+    from stream_bridge.relay_lease import put_timeouts
 
-    names, worker_id = Names(settings.profile), settings.worker_id or platform.node()
-    clients = Clients(settings)
-    # What must end while the lease holds: puts, and writes to the lease itself.
     connect, answer = put_timeouts(settings.failover_time)
     prompt = Clients(settings, attempts=1, connect_timeout=connect, read_timeout=answer)
-    table = LeaseTable(prompt.dynamodb, names.relay)
-    stored = StoredEvents(EventStore(clients.dynamodb, names.events), pools["relay-store"])
-
-    def carrier(term: Term) -> Carrier:
-        return Carrier(
-            stream=names.stream,
-            table=names.events,
-            region=settings.region,
-            term=term,
-            kinesis=prompt.kinesis,
-            puts=pools["relay-put"],
-            stored=stored,
-            view=view,
-        )
-
-    return Relay(
-        Parts(
-            stream=TableStream(clients.dynamodb, clients.dynamodbstreams, names.events, pools["relay-read"]),
-            table=table,
-            lease=RelayLease(table, pools["relay-lease"], worker_id, settings.failover_time),
-            leases=pools["relay-lease"],
-            view=view,
-            worker_id=worker_id,
-            failover_time=settings.failover_time,
-            carrier=carrier,
-        )
-    )
+    with build_relay(settings, view, clients, prompt) as relay:
+        for number in STOP_SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(number, relay.stop)
+        await relay.run()

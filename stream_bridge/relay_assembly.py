@@ -1,0 +1,64 @@
+"""A relay put together from clients and settings."""
+
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from faust_kinesis.calls import Calls
+from faust_kinesis.leases import LeaseTable
+from ledger.aws import Clients
+from ledger.errors import TransientError
+from ledger.event_store import EventStore
+from ledger.tables import Names
+from stream_bridge.carrier import Carrier
+from stream_bridge.relay import Parts, Relay
+from stream_bridge.relay_lease import RelayLease, Term
+from stream_bridge.relay_view import RelayView
+from stream_bridge.settings import RelaySettings
+from stream_bridge.stored_events import StoredEvents
+from stream_bridge.table_stream import TableStream
+
+
+@contextmanager
+def build_relay(settings: RelaySettings, view: RelayView, clients: Clients, prompt: Clients) -> Iterator[Relay]:
+    """A relay that may run once, in the block.
+
+    ``prompt``: clients whose calls end while the lease holds (``put_timeouts``), for what needs the lease: puts, and
+    writes to the lease itself.
+    """
+    names, worker_id = Names(settings.profile), settings.worker_id or platform.node()
+    reads, leases, puts = (
+        Calls(threads, f"relay-{name}", witness=view) for name, threads in (("read", 8), ("lease", 4), ("put", 2))
+    )
+    loads = Calls(8, "relay-load", witness=view, transient=lambda error: isinstance(error, TransientError))
+    stored = StoredEvents(EventStore(clients.dynamodb, names.events), loads)
+    table = LeaseTable(prompt.dynamodb, names.relay)
+
+    def carrier(term: Term) -> Carrier:
+        return Carrier(
+            stream=names.stream,
+            table=names.events,
+            region=settings.region,
+            term=term,
+            kinesis=prompt.kinesis,
+            puts=puts,
+            stored=stored,
+            view=view,
+        )
+
+    try:
+        yield Relay(
+            Parts(
+                stream=TableStream(clients.dynamodb, clients.dynamodbstreams, names.events, reads),
+                table=table,
+                lease=RelayLease(table, leases, worker_id, settings.failover_time),
+                leases=leases,
+                view=view,
+                worker_id=worker_id,
+                failover_time=settings.failover_time,
+                carrier=carrier,
+            )
+        )
+    finally:
+        for calls in (reads, leases, puts, loads):
+            calls.close()

@@ -1,0 +1,111 @@
+"""The relay as a real process: killed, doubled, paused, stopped; judged by what is on the raw stream."""
+
+import json
+import random
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kinfold.ports import free_port
+from kinfold.service import Service
+from ledger.aws import Clients
+from ledger.event_store import EventStore
+from ledger.tables import Names
+from tests.ledger_load import LedgerLoad
+from tests.raw_stream import faults, shown
+
+pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
+
+KILLS = 20
+FAILOVER = 2.0
+StartRelay = Callable[..., Service]
+
+
+@pytest.fixture
+def relay_env(child_env: dict[str, str]) -> dict[str, str]:
+    return child_env | {"KINFOLD_BRIDGE": "relay", "KINFOLD_FAILOVER_TIME": str(FAILOVER)}
+
+
+@pytest.fixture
+def bridge(relay_env: dict[str, str], clients: Clients) -> None:
+    """Tables and a stream of four shards, and no destination, by the command that makes them."""
+    command = [sys.executable, "-m", "kinfold", "bridge", "ensure", "--shards", "4"]
+    subprocess.run(command, env=relay_env, check=True, capture_output=True, timeout=120)
+
+
+@pytest.fixture
+def start_relay(bridge: None, relay_env: dict[str, str], tmp_path: Path) -> Iterator[StartRelay]:
+    """Start a relay process, ready or not; all are stopped in the end."""
+    started: list[Service] = []
+
+    def start(worker_id: str = "relay-1", *, ready: bool = True, **env: str) -> Service:
+        port = free_port()
+        service = Service(
+            "relay",
+            ["bridge", "relay", "--port", str(port)],
+            url=f"http://127.0.0.1:{port}",
+            env=relay_env | {"KINFOLD_WORKER_ID": worker_id} | env,
+            log=tmp_path / f"relay-{len(started)}.log",
+        )
+        started.append(service)
+        if ready:
+            service.wait_until_ready(30, print)
+        return service
+
+    yield start
+    for service in started:
+        service.stop()
+
+
+@pytest.fixture
+def store(clients: Clients, names: Names) -> EventStore:
+    return EventStore(clients.dynamodb, names.events)
+
+
+def standing(relay: Service) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{relay.url}/ready", timeout=10) as answer:
+        return dict(json.load(answer))
+
+
+def until(look: Callable[[], Any], holds: Callable[[Any], bool], *, within: float = 30) -> Any:
+    deadline = time.monotonic() + within
+    while not holds(seen := look()):
+        assert time.monotonic() < deadline, f"after {within} s: {seen}"
+        time.sleep(0.1)
+    return seen
+
+
+def wrong(clients: Clients, names: Names, load: LedgerLoad, *, within: float = 60) -> list[str]:
+    """What is wrong with the raw stream once every event had the time to get there."""
+    store = EventStore(clients.dynamodb, names.events)
+
+    def look() -> list[str]:
+        return faults(shown(clients.kinesis, names.stream, names.events), store, load.account_ids)
+
+    deadline = time.monotonic() + within
+    while (found := look()) and time.monotonic() < deadline:
+        time.sleep(0.3)
+    return found
+
+
+@pytest.mark.timeout(300)
+def test_killed_at_random_under_load_every_event_is_on_the_stream_in_order(
+    start_relay: StartRelay, start_projector: Callable[..., Service], clients: Clients, names: Names
+) -> None:
+    choose = random.Random()
+    start_projector()
+    with LedgerLoad(clients, names) as load:
+        for kill in range(KILLS):
+            # Every third kill hits a relay that is still starting: at its lease, at its first reads.
+            relay = start_relay(ready=kill % 3 != 0)
+            time.sleep(choose.uniform(0, 1.5))
+            relay.kill()
+    start_relay()
+    assert wrong(clients, names, load) == []
+    assert load.differences(within=60) == {}

@@ -1,0 +1,204 @@
+"""The relay in this process, on the real endpoint: what PutRecords refuses, what the table's stream mixes up or loses."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any
+
+import orjson
+import pytest
+
+from kinfold.local_aws import REGION
+from ledger.aws import Clients
+from ledger.event_store import EventStore
+from ledger.events import DomainEvent, FundsDeposited
+from ledger.tables import Names
+from stream_bridge import bridge
+from stream_bridge.patience import Patience
+from stream_bridge.relay_assembly import build_relay
+from stream_bridge.relay_view import RelayView, Role
+from stream_bridge.settings import RelaySettings
+from stream_bridge.stream import StreamPlan
+from tests.ledger_load import LedgerLoad
+from tests.raw_stream import faults, read_raw, shown
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def relay_settings(aws_endpoint: str, profile: str) -> RelaySettings:
+    return RelaySettings.model_validate(
+        {"profile": profile, "endpoint_url": aws_endpoint, "region": REGION, "worker_id": "r", "failover_time": 5}
+    )
+
+
+@pytest.fixture
+def store(clients: Clients, names: Names, relay_settings: RelaySettings) -> EventStore:
+    """The event store of a bridge of four shards whose records a relay carries."""
+    report = bridge.ensure(
+        clients,
+        names,
+        StreamPlan(4),
+        Patience(60, print),
+        stream_arn=None,
+        region=REGION,
+        carrier="relay",
+    )
+    assert (report.healthy, report.destination) == (True, None)
+    return EventStore(clients.dynamodb, names.events)
+
+
+@asynccontextmanager
+async def running(settings: RelaySettings, prompt: Clients | None = None) -> AsyncIterator[RelayView]:
+    """A relay that runs while the block does, and ends cleanly."""
+    view, clients = RelayView(), Clients(settings)
+    with build_relay(settings, view, clients, prompt or Clients(settings, attempts=1)) as relay:
+        task = asyncio.create_task(relay.run())
+        try:
+            yield view
+        finally:
+            relay.stop()
+            await asyncio.wait_for(task, 30)
+
+
+async def until(holds: Callable[[], bool], *, within: float = 30) -> bool:
+    deadline = time.monotonic() + within
+    while not holds() and time.monotonic() < deadline:
+        await asyncio.sleep(0.1)
+    return holds()
+
+
+async def right(clients: Clients, names: Names, store: EventStore, account_ids: list[str]) -> bool:
+    """Whether the raw stream comes to show every event, in order, each account on one shard."""
+
+    def look() -> list[str]:
+        return faults(shown(clients.kinesis, names.stream, names.events), store, account_ids)
+
+    deadline = time.monotonic() + 40
+    while (found := await asyncio.to_thread(look)) and time.monotonic() < deadline:
+        await asyncio.sleep(0.2)
+    assert found == []
+    return True
+
+
+def deposits(store: EventStore, account_id: str, *counts: int) -> None:
+    """Append deposits, so many in each transaction."""
+    version = store.version(account_id)
+    for count in counts:
+        events: list[DomainEvent] = [FundsDeposited(amount=Decimal(1), currency="EUR")] * count
+        version = store.append(account_id, events, version, aggregate_type="account", correlation_id="t").version
+
+
+class PartialFailures:
+    """Refuses some records of every PutRecords call, in the client's event hooks: Kinesis never sees them."""
+
+    def __init__(self, part: float) -> None:
+        self._part = part
+        self._choose = random.Random(1)
+        self._refused: list[bool] = []
+        self.refusals = 0
+
+    def install(self, clients: Clients) -> None:
+        events = clients.kinesis.meta.events
+        events.register("provide-client-params.kinesis.PutRecords", self.take_out)
+        events.register("before-call.kinesis.PutRecords", self.answer_for_none)
+        events.register("after-call.kinesis.PutRecords", self.put_back)
+
+    def take_out(self, params: dict[str, Any], **_: Any) -> dict[str, Any]:
+        records = params["Records"]
+        count = max(1, round(len(records) * self._part)) if len(records) > 1 else self._choose.random() < self._part
+        chosen = set(self._choose.sample(range(len(records)), int(count)))
+        self._refused = [number in chosen for number in range(len(records))]
+        self.refusals += len(chosen)
+        # An empty call is not allowed; `answer_for_none` answers in its place.
+        kept = [record for record, refused in zip(records, self._refused, strict=True) if not refused]
+        return params | {"Records": kept or records}
+
+    def answer_for_none(self, **_: Any) -> Any:
+        if not all(self._refused):
+            return None
+        return type("Http", (), {"status_code": 200})(), {"Records": [], "ResponseMetadata": {"HTTPStatusCode": 200}}
+
+    def put_back(self, parsed: dict[str, Any], **_: Any) -> None:
+        taken = iter(parsed["Records"])
+        throttled = {"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "slow down"}
+        parsed["Records"] = [throttled if refused else next(taken) for refused in self._refused]
+        parsed["FailedRecordCount"] = sum(self._refused)
+
+
+async def test_records_that_putrecords_refuses_are_neither_reordered_nor_lost(
+    clients: Clients, names: Names, store: EventStore, relay_settings: RelaySettings
+) -> None:
+    prompt = Clients(relay_settings, attempts=1)
+    failures = PartialFailures(0.3)
+    failures.install(prompt)
+    with LedgerLoad(clients, names) as load:
+        async with running(relay_settings, prompt) as view:
+            assert await until(lambda: view.relayed > 150)
+            refused = view.registry.get_sample_value("kinfold_relay_put_refusals_total")
+    assert failures.refusals >= (refused or 0) > 40
+    async with running(relay_settings):
+        assert await right(clients, names, store, load.account_ids)
+
+
+async def test_what_is_no_event_reaches_the_projector_as_the_change_record_that_it_is(
+    clients: Clients, names: Names, store: EventStore, relay_settings: RelaySettings
+) -> None:
+    deposits(store, "mallory", 1)
+    (item,) = clients.dynamodb.scan(TableName=names.events)["Items"]
+    key = {name: item[name] for name in ("aggregateId", "sequenceNumber")}
+    clients.dynamodb.put_item(TableName=names.events, Item=item | {"note": {"B": b"\x00\xff"}})
+    clients.dynamodb.delete_item(TableName=names.events, Key=key)
+    clients.dynamodb.put_item(TableName=names.events, Item=key | {"sequenceNumber": {"N": "2"}})
+    async with running(relay_settings) as view:
+        assert await until(lambda: view.relayed == 4)
+    raw = read_raw(clients.kinesis, names.stream)
+    records = [orjson.loads(data) for _, data in raw]
+    assert len({shard for shard, _ in raw}) == 1
+    assert [record["eventName"] for record in records] == ["INSERT", "MODIFY", "REMOVE", "INSERT"]
+    assert {record["tableName"] for record in records} == {names.events}
+    assert records[1]["dynamodb"]["NewImage"]["note"] == {"B": "AP8="}
+    assert all(record["dynamodb"]["Keys"]["aggregateId"] == {"S": "mallory"} for record in records)
+    assert all(record["dynamodb"]["ApproximateCreationDateTime"] > 10**15 for record in records)
+
+
+async def test_a_clean_stop_checkpoints_and_the_next_relay_begins_at_once_after_it(
+    clients: Clients, names: Names, store: EventStore, relay_settings: RelaySettings
+) -> None:
+    deposits(store, "alice", 3, 1)
+    async with running(relay_settings) as view:
+        assert await until(lambda: view.relayed == 4)
+        waiting = relay_settings.model_copy(update={"worker_id": "other"})
+        async with running(waiting) as second:
+            assert await until(lambda: second.role is Role.STANDBY)
+            assert (second.holder, second.ready().reason) == ("r", None)
+    other = relay_settings.model_copy(update={"worker_id": "other", "failover_time": 60})
+    async with running(other) as third:
+        deposits(store, "alice", 1)
+        assert await until(lambda: third.relayed == 1, within=10)
+        assert third.role is Role.ACTIVE
+    assert third.relayed == 1, "everything before was checkpointed"
+    assert await right(clients, names, store, ["alice"])
+
+
+async def test_status_tells_who_relays_and_how_late_it_is(
+    clients: Clients, names: Names, store: EventStore, relay_settings: RelaySettings
+) -> None:
+    def status(within: float) -> bridge.BridgeReport:
+        return bridge.status(clients, names, carrier="relay", failover_time=within)
+
+    deposits(store, "alice", 1)
+    await asyncio.sleep(1.1)
+    report = await asyncio.to_thread(status, 1)
+    assert report.relay is not None
+    assert (report.healthy, report.relay.holder) == (False, None)
+    assert report.relay.lag_seconds > 0
+    async with running(relay_settings) as view:
+        assert await until(lambda: view.relayed == 1)
+        await asyncio.sleep(1)
+        report = await asyncio.to_thread(status, 5)
+        assert report.relay is not None
+        assert (report.healthy, report.relay.holder, report.relay.lag_seconds) == (True, "r", 0.0)

@@ -1,0 +1,62 @@
+"""The raw stream, as the relay's tests look at it: which events it shows, where, and in which order."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ledger.change_record import decode
+from ledger.event_store import EventStore
+
+if TYPE_CHECKING:
+    from mypy_boto3_kinesis import KinesisClient
+
+
+@dataclass
+class Shown:
+    """What the stream shows of one account: the shards, and the sequence numbers in the order in which they came."""
+
+    shards: set[str] = field(default_factory=set)
+    numbers: list[int] = field(default_factory=list)
+
+    @property
+    def first_occurrences(self) -> list[int]:
+        """Each number once, where it came first."""
+        return list(dict.fromkeys(self.numbers))
+
+
+def read_raw(kinesis: "KinesisClient", stream: str) -> list[tuple[str, bytes]]:
+    """Shard id and data of every record, from the oldest on, shard by shard."""
+    found: list[tuple[str, bytes]] = []
+    for shard in kinesis.list_shards(StreamName=stream)["Shards"]:
+        iterator = kinesis.get_shard_iterator(
+            StreamName=stream, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+        )["ShardIterator"]
+        while True:
+            answer = kinesis.get_records(ShardIterator=iterator, Limit=10_000)
+            found += [(shard["ShardId"], record["Data"]) for record in answer["Records"]]
+            if not answer["Records"] and answer["MillisBehindLatest"] == 0:
+                break
+            iterator = answer["NextShardIterator"]
+    return found
+
+
+def shown(kinesis: "KinesisClient", stream: str, table: str) -> dict[str, Shown]:
+    """What the stream shows, by account."""
+    accounts: defaultdict[str, Shown] = defaultdict(Shown)
+    for shard_id, data in read_raw(kinesis, stream):
+        event = decode(data, table)
+        accounts[event.aggregate_id].shards.add(shard_id)
+        accounts[event.aggregate_id].numbers.append(event.sequence_number)
+    return dict(accounts)
+
+
+def faults(accounts: dict[str, Shown], store: EventStore, account_ids: list[str]) -> list[str]:
+    """What is wrong: an account on two shards, an event out of order, one that is not there."""
+    found = []
+    for account_id in account_ids:
+        account, version = accounts.get(account_id, Shown()), store.version(account_id).number
+        if len(account.shards) > 1:
+            found.append(f"{account_id} is on {sorted(account.shards)}")
+        if account.first_occurrences != list(range(1, version + 1)):
+            found.append(f"{account_id} at version {version}: {account.first_occurrences}")
+    return found
