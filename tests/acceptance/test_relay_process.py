@@ -1,12 +1,15 @@
 """The relay as a real process: killed, doubled, paused, stopped; judged by what is on the raw stream."""
 
 import json
+import os
 import random
+import signal
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,3 +112,52 @@ def test_killed_at_random_under_load_every_event_is_on_the_stream_in_order(
     start_relay()
     assert wrong(clients, names, load) == []
     assert load.differences(within=60) == {}
+
+
+@pytest.mark.timeout(300)
+def test_of_two_relays_one_puts_and_no_account_is_reordered_however_they_change(
+    start_relay: StartRelay, clients: Clients, names: Names
+) -> None:
+    choose = random.Random()
+    relays = {name: start_relay(name) for name in ("relay-a", "relay-b")}
+    holders: set[str] = set()
+    with LedgerLoad(clients, names) as load:
+        for change in range(6):
+            active = until(partial(holder, relays), bool)
+            holders.add(active)
+            time.sleep(choose.uniform(0.2, 1.0))
+            if change % 2:
+                relays[active].stop()
+            else:
+                relays[active].kill()
+            other = until(partial(holder, without(relays, active)), bool)
+            holders.add(other)
+            relays[active] = start_relay(active)
+    assert holders == {"relay-a", "relay-b"}
+    assert wrong(clients, names, load) == []
+
+
+@pytest.mark.timeout(300)
+def test_a_relay_that_stood_still_puts_nothing_after_another_took_over(
+    start_relay: StartRelay, clients: Clients, names: Names
+) -> None:
+    first, second = start_relay("relay-a"), start_relay("relay-b")
+    relays = {"relay-a": first, "relay-b": second}
+    with LedgerLoad(clients, names) as load:
+        for _ in range(3):
+            active = until(partial(holder, relays), bool)
+            os.kill(relays[active].pid, signal.SIGSTOP)
+            until(partial(holder, without(relays, active)), bool)
+            time.sleep(0.5)
+            os.kill(relays[active].pid, signal.SIGCONT)
+            until(partial(standing, relays[active]), lambda seen: seen["role"] == "standby")
+    assert wrong(clients, names, load) == []
+
+
+def without(relays: dict[str, Service], name: str) -> dict[str, Service]:
+    return {other: relay for other, relay in relays.items() if other != name}
+
+
+def holder(relays: dict[str, Service]) -> str | None:
+    """The relay that says it is active; None while none does."""
+    return next((name for name, relay in relays.items() if standing(relay).get("role") == "active"), None)

@@ -1,4 +1,4 @@
-"""The relay in this process, on the real endpoint: what PutRecords refuses, what the table's stream mixes up or loses."""
+"""The relay in this process, on the real endpoint: what PutRecords refuses, what is no event, who takes over."""
 
 import asyncio
 import random
@@ -66,9 +66,11 @@ async def running(settings: RelaySettings, prompt: Clients | None = None) -> Asy
 
 async def until(holds: Callable[[], bool], *, within: float = 30) -> bool:
     deadline = time.monotonic() + within
-    while not holds() and time.monotonic() < deadline:
+    while not (held := holds()):
+        if time.monotonic() >= deadline:
+            break
         await asyncio.sleep(0.1)
-    return holds()
+    return held
 
 
 async def right(clients: Clients, names: Names, store: EventStore, account_ids: list[str]) -> bool:
@@ -77,8 +79,17 @@ async def right(clients: Clients, names: Names, store: EventStore, account_ids: 
     def look() -> list[str]:
         return faults(shown(clients.kinesis, names.stream, names.events), store, account_ids)
 
+    found: list[str] = []
+
+    async def settled() -> bool:
+        nonlocal found
+        found = await asyncio.to_thread(look)
+        return not found
+
     deadline = time.monotonic() + 40
-    while (found := await asyncio.to_thread(look)) and time.monotonic() < deadline:
+    while not await settled():
+        if time.monotonic() >= deadline:
+            break
         await asyncio.sleep(0.2)
     assert found == []
     return True
@@ -103,7 +114,7 @@ class PartialFailures:
 
     def install(self, clients: Clients) -> None:
         events = clients.kinesis.meta.events
-        events.register("provide-client-params.kinesis.PutRecords", self.take_out)
+        events.register("provide-client-params.kinesis.PutRecords", self.take_out)  # type: ignore[arg-type]
         events.register("before-call.kinesis.PutRecords", self.answer_for_none)
         events.register("after-call.kinesis.PutRecords", self.put_back)
 
