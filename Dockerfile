@@ -31,6 +31,6 @@ RUN useradd --system --uid 10001 --no-create-home --home-dir /tmp --shell /usr/s
 USER 10001
 # The root file system may be read-only; what is written (the KCL's properties file and socket) goes to /tmp.
 WORKDIR /tmp
-EXPOSE 8080 6066
+EXPOSE 8080 6066 6067 6068
 ENTRYPOINT ["kinfold"]
 CMD ["--help"]

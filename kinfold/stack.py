@@ -1,4 +1,4 @@
-"""Bridge, writer and projector together, as the processes that they are in production, and the relay if it carries."""
+"""Bridge, writer and projector together, as the processes that they are in production."""
 
 import shutil
 import tempfile
@@ -19,6 +19,8 @@ from ledger.settings import Bridge
 READY_TIMEOUT: Final = 180.0
 #: What an exit code of ``bridge ensure`` means, so that ours can mean the same.
 _BRIDGE_FAULTS: Final[Mapping[int, type[KinfoldError]]] = {2: ConfigurationError, 75: EndpointError}
+#: What runs beside the carrier, or is it.
+_DAEMONS: Final[Mapping[Bridge, str]] = {"native": "watch", "relay": "relay"}
 
 
 def _silent(_line: str) -> None:
@@ -43,12 +45,13 @@ class Stack:
         bridge: Bridge = "native",
         writer_port: int = 0,
         projector_port: int = 0,
-        relay_port: int = 0,
+        bridge_port: int = 0,
         tell: Callable[[str], None] = _silent,
     ) -> None:
         """``env`` goes on top of the services' environment; ``tell`` gets a line for each step.
 
-        ``bridge``: what carries the table to the stream. For ``relay``, a relay runs beside the others.
+        ``bridge``: what carries the table to the stream. The bridge's daemon is a watch over the native destination,
+        or the relay.
         """
         self._keep_logs = log_dir is not None
         self.log_dir = log_dir or Path(tempfile.mkdtemp(prefix="kinfold-logs-"))
@@ -57,7 +60,9 @@ class Stack:
         self._tell = tell
         self._writer_port = writer_port or free_port()
         self._projector_port = projector_port or free_port()
-        self._relay_port = (relay_port or free_port()) if bridge == "relay" else None
+        self._bridge_port = bridge_port or free_port()
+        #: The bridge's daemon, by the name of its command.
+        self.bridge_name = _DAEMONS[bridge]
         self._services: dict[str, Service] = {}
 
     @property
@@ -81,19 +86,19 @@ class Stack:
         return self._services["projector"]
 
     @property
-    def relay_url(self) -> str | None:
-        """Where the relay serves; None when the native destination carries."""
-        return f"http://{LOOPBACK}:{self._relay_port}" if self._relay_port is not None else None
+    def bridge_url(self) -> str:
+        """Where the bridge's daemon serves."""
+        return f"http://{LOOPBACK}:{self._bridge_port}"
 
     @property
-    def relay(self) -> Service | None:
-        """The relay's process; None when the native destination carries."""
-        return self._services.get("relay")
+    def bridge(self) -> Service:
+        """The process of the bridge's daemon."""
+        return self._services[self.bridge_name]
 
     @property
     def logs(self) -> dict[str, Path]:
         """The log file of each service, which may not exist yet."""
-        names = ["bridge", *(["relay"] if self.relay_url else []), "writer", "projector"]
+        names = ["bridge", self.bridge_name, "writer", "projector"]
         return {name: self.log_dir / f"{name}.log" for name in names}
 
     def __enter__(self) -> Self:
@@ -104,7 +109,7 @@ class Stack:
         """
         try:
             self._ensure_bridge()
-            self._start_relay()
+            self._start_bridge()
             self._start_writer()
             self._start_projector()
             for service in list(self._services.values()):
@@ -156,9 +161,8 @@ class Stack:
             kind = _BRIDGE_FAULTS.get(code, ServiceDiedError)
             raise kind(f"the bridge ended with exit code {code}; the end of its log {log}:\n{tail(log)}")
 
-    def _start_relay(self) -> None:
-        if self.relay_url is not None and self._relay_port is not None:
-            self._start("relay", ["bridge", "relay"], self._relay_port, self.relay_url)
+    def _start_bridge(self) -> None:
+        self._start(self.bridge_name, ["bridge", self.bridge_name], self._bridge_port, self.bridge_url)
 
     def _start_writer(self) -> None:
         self._start("writer", ["writer", "serve"], self._writer_port, self.writer_url)

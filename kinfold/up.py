@@ -51,15 +51,15 @@ def up(
     projector_port: Annotated[
         int, typer.Option(min=0, max=65535, help="The projector's port, 0 for a free one.")
     ] = 6066,
-    relay_port: Annotated[
-        int, typer.Option(min=0, max=65535, help="The relay's port, 0 for a free one; only with --bridge relay.")
+    bridge_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The port of the watch or the relay, 0 for a free one.")
     ] = 6067,
     aws_port: Annotated[int, typer.Option(min=0, max=65535, help="The embedded AWS's port, 0 for a free one.")] = 0,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the URLs as one JSON object on standard output once all is ready.")
     ] = False,
 ) -> None:
-    """Run AWS, bridge, writer and projector on this machine until Ctrl-C.
+    """Run AWS, the bridge with its watch (or the relay), writer and projector on this machine until Ctrl-C.
 
     The embedded AWS needs no Docker and no account; its state ends with it. The services are the processes that
     production runs, and their logs appear here with their names. A second Ctrl-C kills instead of stopping.
@@ -74,8 +74,7 @@ def up(
     with contextlib.ExitStack() as cleanup, _Signals() as signals:
         writer_port = claim_port(writer_port, "the writer", "--writer-port")
         projector_port = claim_port(projector_port, "the projector", "--projector-port")
-        if bridge is Carrier.relay:
-            relay_port = claim_port(relay_port, "the relay", "--relay-port")
+        bridge_port = claim_port(bridge_port, "the bridge's daemon", "--bridge-port")
         aws = None
         if endpoint_url is None:
             _tell("the embedded AWS starts")
@@ -94,7 +93,7 @@ def up(
             bridge=bridge.value,
             writer_port=writer_port,
             projector_port=projector_port,
-            relay_port=relay_port,
+            bridge_port=bridge_port,
             tell=_tell,
         )
         signals.stack = stack
@@ -174,18 +173,15 @@ def _show_lines(prefix: str, log: Path, offset: int) -> int:
 def _announce(stack: "Stack", endpoint: str, profile: str, *, as_json: bool) -> None:
     if as_json:
         running = {"writer": stack.writer_url, "projector": stack.projector_url, "aws": endpoint, "profile": profile}
-        services = [stack.writer, stack.projector]
-        if stack.relay is not None:
-            running["relay"] = stack.relay.url
-            services.append(stack.relay)
-        pids = {service.name: service.pid for service in services}
+        running[stack.bridge_name] = stack.bridge_url
+        pids = {service.name: service.pid for service in (stack.writer, stack.projector, stack.bridge)}
         typer.echo(json.dumps(running | {"pids": pids, "logs": str(stack.log_dir)}))
         return
-    relay = f"\n  relay      {stack.relay_url}/ready" if stack.relay_url else ""
     typer.echo(
         f"""
   writer     {stack.writer_url}/docs
-  projector  {stack.projector_url}/ready{relay}
+  projector  {stack.projector_url}/ready
+  {stack.bridge_name:<10} {stack.bridge_url}/ready
   AWS        {endpoint} (profile {profile})
   logs       {stack.log_dir}
 

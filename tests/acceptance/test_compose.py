@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +26,7 @@ from ledger.aws import Clients
 ROOT: Final = Path(__file__).parents[2]
 #: What a container has beside its environment.
 CONTAINER: Final = {"PATH": os.environ["PATH"], "HOME": "/tmp", "PYTHONUNBUFFERED": "1"}
-SERVICES: Final = ("localstack", "bridge", "writer", "projector")
+SERVICES: Final = ("localstack", "bridge", "watch", "relay", "writer", "projector")
 
 
 def env_example() -> dict[str, str]:
@@ -64,7 +65,7 @@ def test_services_are_pinned_confined_and_bound_to_loopback() -> None:
 def test_start_order_each_service_waits_for_what_it_needs() -> None:
     services = compose({})["services"]
     assert services["bridge"]["depends_on"] == {"localstack": {"condition": "service_healthy"}}
-    for name in ("writer", "projector"):
+    for name in ("watch", "relay", "writer", "projector"):
         assert services[name]["depends_on"] == {"bridge": {"condition": "service_completed_successfully"}}
         assert services[name]["healthcheck"]["test"][:3] == ["CMD", "kinfold", "health"]
     assert "healthcheck" in services["localstack"]
@@ -83,10 +84,10 @@ def test_the_image_is_pinned_runs_as_nobody_special_and_copies_every_package() -
 class Composed:
     """The file's services as processes on this machine: host names and ports mapped, the rest as it stands."""
 
-    def __init__(self, endpoint: str, profile: str, logs: Path) -> None:
-        self.services = compose({"KINFOLD_PROFILE": profile})["services"]
+    def __init__(self, endpoint: str, profile: str, logs: Path, **variables: str) -> None:
+        self.services = compose({"KINFOLD_PROFILE": profile, **variables})["services"]
         self.logs = logs
-        self.ports = {"8080": str(free_port()), "6066": str(free_port())}
+        self.ports = {inside: str(free_port()) for inside in ("8080", "6066", "6067", "6068")}
         self._endpoint = endpoint
 
     def url(self, container_port: str) -> str:
@@ -126,17 +127,17 @@ def wait_for(what: Callable[[], bool], seconds: float) -> bool:
     return False
 
 
-@pytest.mark.integration
-@pytest.mark.acceptance
-def test_one_command_goes_all_the_way(aws_endpoint: str, profile: str, clients: Clients, tmp_path: Path) -> None:
-    composed = Composed(aws_endpoint, profile, tmp_path)
+def goes_all_the_way(composed: Composed, *daemons: str) -> None:
+    """Start the services in their order, send one command to the writer, and read its balance from the projector."""
     assert composed.healthy("localstack")
     assert not composed.healthy("writer")
     with composed.running("bridge") as bridge:
-        assert bridge.wait(120) == 0, tail(tmp_path / "bridge.log")
-    with composed.running("writer"), composed.running("projector"):
-        for name in ("writer", "projector"):
-            assert wait_for(lambda name=name: composed.healthy(name), 120), tail(tmp_path / f"{name}.log")  # type: ignore[misc]
+        assert bridge.wait(120) == 0, tail(composed.logs / "bridge.log")
+    with ExitStack() as running:
+        for name in (*daemons, "writer", "projector"):
+            running.enter_context(composed.running(name))
+        for name in (*daemons, "writer", "projector"):
+            assert wait_for(partial(composed.healthy, name), 120), tail(composed.logs / f"{name}.log")
         with httpx.Client(trust_env=False, timeout=30) as http:
             body = {"amount": "12.50", "currency": "EUR"}
             answer = http.post(f"{composed.url('8080')}/accounts/alice/deposits", json=body)
@@ -144,3 +145,21 @@ def test_one_command_goes_all_the_way(aws_endpoint: str, profile: str, clients: 
             balance = http.get(f"{composed.url('6066')}/balances/alice", params={"min_version": 1, "wait": 20})
             assert balance.status_code == 200, balance.text
             assert (balance.json()["balance"], balance.json()["version"]) == ("12.50", 1)
+            if "watch" in daemons:
+                assert wait_for(lambda: http.get(f"{composed.url('6067')}/ready").status_code == 200, 30)
+
+
+@pytest.mark.integration
+@pytest.mark.acceptance
+def test_one_command_goes_all_the_way(aws_endpoint: str, profile: str, clients: Clients, tmp_path: Path) -> None:
+    goes_all_the_way(Composed(aws_endpoint, profile, tmp_path), "watch")
+
+
+@pytest.mark.integration
+@pytest.mark.acceptance
+def test_one_command_goes_all_the_way_by_the_relay(
+    aws_endpoint: str, profile: str, clients: Clients, tmp_path: Path
+) -> None:
+    composed = Composed(aws_endpoint, profile, tmp_path, KINFOLD_BRIDGE="relay", KINFOLD_CONSUMER="polling")
+    assert composed.services["relay"]["profiles"] == ["relay"]
+    goes_all_the_way(composed, "watch", "relay")
