@@ -36,7 +36,7 @@ def test_every_event_is_put_after_all_before_it(count: int, shuffle: random.Rand
 
 @given(st.integers(2, 30), st.data())
 def test_what_the_stream_never_shows_is_put_when_a_later_one_comes(count: int, data: st.DataObject) -> None:
-    shown = sorted(data.draw(st.sets(st.integers(1, count - 1)))) + [count]
+    shown = [*sorted(data.draw(st.sets(st.integers(1, count - 1)))), count]
     assert first_occurrences(put([[number] for number in shown], Marks(), before=count)) == list(range(1, count + 1))
 
 
