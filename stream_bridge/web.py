@@ -22,7 +22,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ledger.access import Access, Scope
-from ledger.errors import ConfigurationError, EndpointError, MissingScopeError, UnauthenticatedError
+from ledger.errors import EndpointError, MissingScopeError, UnauthenticatedError
+from ledger.listening import address
 
 log = structlog.get_logger(__name__)
 
@@ -56,19 +57,6 @@ class Daemon(Protocol):
         """Bring the gauges of ``registry`` up to date."""
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Take the address to serve on; port 0 takes a free one. Raises ConfigurationError when it cannot be had."""
-    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((host, port))
-    except OSError as error:
-        bound.close()
-        message = f"cannot listen on {host} port {port} ({error.strerror}): choose another with --host and --port"
-        raise ConfigurationError(message) from error
-    return bound
-
-
 @contextmanager
 def serving(daemon: Daemon, access: Access, bound: socket.socket) -> Iterator[str]:
     """Serve on ``bound`` while the block runs; gives the URL. The socket is closed in the end.
@@ -92,8 +80,7 @@ def serving(daemon: Daemon, access: Access, bound: socket.socket) -> Iterator[st
         try:
             if not server.begun.wait(START_TIMEOUT):
                 raise EndpointError(f"the web server did not begin within {START_TIMEOUT:.0f} s")
-            host, port = bound.getsockname()[:2]
-            url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+            url = address(bound)
             log.info("serving", url=url, access="open" if access.open else "tokens")
             yield url
         finally:

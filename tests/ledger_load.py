@@ -19,6 +19,7 @@ from projector.generations import Generations
 from projector.projection import HEAD, Row
 from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary
 from projector.read_model import ReadModel
+from tests.raw_stream import read_raw
 
 
 class LedgerLoad:
@@ -109,20 +110,10 @@ class LedgerLoad:
 
     def _on_stream(self) -> defaultdict[str, set[int]]:
         """The sequence numbers that the stream shows, by account, read from its oldest record on."""
-        kinesis, stream = self._clients.kinesis, self._names.stream
         shown: defaultdict[str, set[int]] = defaultdict(set)
-        for shard in kinesis.list_shards(StreamName=stream)["Shards"]:
-            iterator = kinesis.get_shard_iterator(
-                StreamName=stream, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
-            )["ShardIterator"]
-            while True:
-                answer = kinesis.get_records(ShardIterator=iterator, Limit=10_000)
-                for record in answer["Records"]:
-                    event = decode(record["Data"], self._names.events)
-                    shown[event.aggregate_id].add(event.sequence_number)
-                if not answer["Records"] and answer["MillisBehindLatest"] == 0:
-                    break
-                iterator = answer["NextShardIterator"]
+        for _, data in read_raw(self._clients.kinesis, self._names.stream):
+            event = decode(data, self._names.events)
+            shown[event.aggregate_id].add(event.sequence_number)
         return shown
 
 

@@ -1,4 +1,4 @@
-"""The raw stream, as the relay's tests look at it: which events it shows, where, and in which order."""
+"""The raw stream: which events it shows, where, and in which order."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field

@@ -9,6 +9,7 @@ import typer
 from ledger.aws import Clients, wait_for_endpoint, wait_for_tables
 from ledger.command_log import CommandLog
 from ledger.event_store import EventStore
+from ledger.listening import address, bind
 from ledger.logs import configure_logs
 from ledger.settings import load_settings
 from ledger.snapshots import SnapshotStore
@@ -62,7 +63,7 @@ def serve(
             SnapshotStore(clients.dynamodb, names.snapshots), metrics, interval=settings.snapshot_interval
         )
         commands = CommandLog(clients.dynamodb, names.commands, retention=settings.writer_key_retention)
-        bound = server.bind(host, settings.writer_port if port is None else port)
+        bound = bind(host, settings.writer_port if port is None else port)
 
         def tell_waiting(reason: str) -> None:
             log.info("waiting", reason=reason)
@@ -70,7 +71,7 @@ def serve(
         def tell_serving() -> None:
             log.info(
                 "serving",
-                url=server.address(bound),
+                url=address(bound),
                 table=names.events,
                 endpoint=clients.endpoint,
                 access="open" if access.open else "tokens",

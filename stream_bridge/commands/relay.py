@@ -43,13 +43,14 @@ def relay(
     [dim]$[/dim] KINFOLD_WORKER_ID=relay-a kinfold bridge relay --port 6067
     """
     from ledger.aws import Clients, wait_for_endpoint, wait_for_tables
+    from ledger.listening import bind
     from ledger.logs import configure_logs
     from ledger.settings import load_settings
     from ledger.tables import Names
     from stream_bridge.composition import tell
     from stream_bridge.relay_view import RelayView
     from stream_bridge.settings import RelaySettings
-    from stream_bridge.web import bind, serving
+    from stream_bridge.web import serving
 
     for number in STOP_SIGNALS:
         signal.signal(number, _exit)

@@ -45,12 +45,13 @@ def watch(
     [dim]$[/dim] kinfold bridge watch --port 6068
     """
     from ledger.aws import Clients, wait_for_endpoint, wait_for_tables
+    from ledger.listening import bind
     from ledger.logs import configure_logs
     from ledger.settings import load_settings
     from ledger.tables import Names
     from stream_bridge.composition import tell
     from stream_bridge.settings import WatchSettings
-    from stream_bridge.web import bind, serving
+    from stream_bridge.web import serving
 
     settings = load_settings(WatchSettings)
     configure_logs(settings.log_level, settings.log_format)

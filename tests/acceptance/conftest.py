@@ -48,25 +48,35 @@ def kinfold(start_kinfold: Callable[..., subprocess.Popen[str]]) -> Callable[...
 
 
 @pytest.fixture
-def start_projector(bridge: None, child_env: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Service]]:
-    """Start a projector process, ready or not; all are stopped in the end."""
+def start_service(child_env: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    """Start ``kinfold COMMAND`` as a process on a free port, with ``env`` on top, ready or not; all are stopped."""
     started: list[Service] = []
 
-    def start(worker_id: str = "worker-1", *, ready: bool = True) -> Service:
-        port = free_port()
-        env = child_env | {"KINFOLD_WORKER_ID": worker_id, "KINFOLD_FAILOVER_TIME": "3"}
+    def start(*command: str, ready: bool = True, **env: str) -> Service:
+        port, name = free_port(), command[0] if command[0] != "bridge" else command[1]
         service = Service(
-            "projector",
-            ["projector", "run", "--port", str(port)],
+            name,
+            [*command, "--port", str(port)],
             url=f"http://127.0.0.1:{port}",
-            env=env,
-            log=tmp_path / f"projector-{len(started)}.log",
+            env=child_env | env,
+            log=tmp_path / f"{name}-{len(started)}.log",
         )
         started.append(service)
         if ready:
-            service.wait_until_ready(30, print)
+            service.wait_until_ready(60, print)
         return service
 
     yield start
     for service in started:
         service.stop()
+
+
+@pytest.fixture
+def start_projector(bridge: None, start_service: Callable[..., Service]) -> Callable[..., Service]:
+    """Start a projector process, ready or not."""
+
+    def start(worker_id: str = "worker-1", *, ready: bool = True) -> Service:
+        settings = {"KINFOLD_WORKER_ID": worker_id, "KINFOLD_FAILOVER_TIME": "3"}
+        return start_service("projector", "run", ready=ready, **settings)
+
+    return start

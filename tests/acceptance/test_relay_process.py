@@ -8,14 +8,12 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kinfold.ports import free_port
 from kinfold.service import Service
 from ledger.aws import Clients
 from ledger.event_store import EventStore
@@ -43,27 +41,13 @@ def bridge(relay_env: dict[str, str], clients: Clients) -> None:
 
 
 @pytest.fixture
-def start_relay(bridge: None, relay_env: dict[str, str], tmp_path: Path) -> Iterator[StartRelay]:
-    """Start a relay process, ready or not; all are stopped in the end."""
-    started: list[Service] = []
+def start_relay(bridge: None, relay_env: dict[str, str], start_service: Callable[..., Service]) -> StartRelay:
+    """Start a relay process, ready or not."""
 
-    def start(worker_id: str = "relay-1", *, ready: bool = True, **env: str) -> Service:
-        port = free_port()
-        service = Service(
-            "relay",
-            ["bridge", "relay", "--port", str(port)],
-            url=f"http://127.0.0.1:{port}",
-            env=relay_env | {"KINFOLD_WORKER_ID": worker_id} | env,
-            log=tmp_path / f"relay-{len(started)}.log",
-        )
-        started.append(service)
-        if ready:
-            service.wait_until_ready(30, print)
-        return service
+    def start(worker_id: str = "relay-1", *, ready: bool = True) -> Service:
+        return start_service("bridge", "relay", ready=ready, **relay_env | {"KINFOLD_WORKER_ID": worker_id})
 
-    yield start
-    for service in started:
-        service.stop()
+    return start
 
 
 @pytest.fixture

@@ -3,12 +3,10 @@
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import httpx
 import pytest
 
-from kinfold.ports import free_port
 from kinfold.scrape import counter
 from kinfold.service import Service
 from ledger.aws import Clients
@@ -42,39 +40,27 @@ def ready(service: Service) -> httpx.Response:
 def test_a_destination_disabled_under_load_comes_back_with_all_that_it_missed(
     start_projector: Callable[..., Service],
     kinfold: Callable[..., tuple[int, str, str]],
-    child_env: dict[str, str],
+    start_service: Callable[..., Service],
     clients: Clients,
     names: Names,
-    tmp_path: Path,
 ) -> None:
     start_projector()
-    port = free_port()
-    watch = Service(
-        "watch",
-        ["bridge", "watch", "--port", str(port)],
-        url=f"http://127.0.0.1:{port}",
-        env=child_env | QUICK,
-        log=tmp_path / "watch.log",
-    )
-    try:
-        watch.wait_until_ready(60, print)
-        with LedgerLoad(clients, names) as load:
-            time.sleep(2)
-            # Held, so that the spell lasts.
-            assert kinfold("bridge", "hold", "--reason", "test")[0] == 0
-            disable(clients, names)
-            wait_until(lambda: ready(watch).status_code == 503)
-            assert "held by" in ready(watch).json()["detail"]
-            time.sleep(DISABLED)
-            assert counter(watch.url, "kinfold_watch_repairs") == 0
-            code, out, _ = kinfold("bridge", "hold", "--lift")
-            assert (code, out) == (0, "nobody holds the watch\n")
-            wait_until(lambda: counter(watch.url, "kinfold_watch_repairs") == 1)
-            time.sleep(2)
-        assert load.differences(within=60, heal=False) == {}
-        wait_until(lambda: ready(watch).status_code == 200)
-        assert counter(watch.url, "kinfold_watch_republished") > 0
-        assert kinfold("bridge", "status", "--sample", "0")[0] == 0
-        assert watch.stop() == 0
-    finally:
-        watch.stop()
+    watch = start_service("bridge", "watch", **QUICK)
+    with LedgerLoad(clients, names) as load:
+        time.sleep(2)
+        # Held, so that the spell lasts.
+        assert kinfold("bridge", "hold", "--reason", "test")[0] == 0
+        disable(clients, names)
+        wait_until(lambda: ready(watch).status_code == 503)
+        assert "held by" in ready(watch).json()["detail"]
+        time.sleep(DISABLED)
+        assert counter(watch.url, "kinfold_watch_repairs") == 0
+        code, out, _ = kinfold("bridge", "hold", "--lift")
+        assert (code, out) == (0, "nobody holds the watch\n")
+        wait_until(lambda: counter(watch.url, "kinfold_watch_repairs") == 1)
+        time.sleep(2)
+    assert load.differences(within=60, heal=False) == {}
+    wait_until(lambda: ready(watch).status_code == 200)
+    assert counter(watch.url, "kinfold_watch_republished") > 0
+    assert kinfold("bridge", "status", "--sample", "0")[0] == 0
+    assert watch.stop() == 0

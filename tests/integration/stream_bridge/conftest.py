@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
@@ -17,6 +16,7 @@ from ledger.tables import Names
 from stream_bridge.patience import Patience
 from stream_bridge.publisher import Publisher
 from stream_bridge.stream import StreamPlan, ensure_stream
+from tests.raw_stream import read_raw
 
 DEPOSIT = FundsDeposited(amount=Decimal(1), currency="EUR")
 
@@ -65,18 +65,6 @@ def on_stream(clients: Clients, ledger_tables: Names) -> Callable[[], list[Store
     """Every event that the stream shows, as often as it does, an account's in the order of its shard."""
 
     def read() -> list[StoredEvent]:
-        kinesis, name = clients.kinesis, ledger_tables.stream
-        found: list[StoredEvent] = []
-        for shard in kinesis.list_shards(StreamName=name)["Shards"]:
-            iterator: Any = kinesis.get_shard_iterator(
-                StreamName=name, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
-            )["ShardIterator"]
-            while iterator:
-                answer = kinesis.get_records(ShardIterator=iterator, Limit=10_000)
-                found += [decode(record["Data"], ledger_tables.events) for record in answer["Records"]]
-                if not answer["Records"] and answer["MillisBehindLatest"] == 0:
-                    break
-                iterator = answer.get("NextShardIterator")
-        return found
+        return [decode(data, ledger_tables.events) for _, data in read_raw(clients.kinesis, ledger_tables.stream)]
 
     return read

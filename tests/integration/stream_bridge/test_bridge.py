@@ -12,6 +12,7 @@ from stream_bridge import bridge
 from stream_bridge.bridge import BridgeReport
 from stream_bridge.patience import Patience
 from stream_bridge.stream import StreamPlan
+from tests.raw_stream import read_raw
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
@@ -31,13 +32,7 @@ def ensure(clients: Clients, names: Names, shards: int | None = None, stream_arn
 
 
 def read_all(kinesis: "KinesisClient", stream: str) -> list[dict[str, Any]]:
-    records: list[dict[str, Any]] = []
-    for shard in kinesis.list_shards(StreamName=stream)["Shards"]:
-        iterator = kinesis.get_shard_iterator(
-            StreamName=stream, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
-        )["ShardIterator"]
-        records += [json.loads(found["Data"]) for found in kinesis.get_records(ShardIterator=iterator)["Records"]]
-    return records
+    return [json.loads(data) for _, data in read_raw(kinesis, stream)]
 
 
 def append(clients: Clients, names: Names, sequence_number: int) -> None:

@@ -9,8 +9,8 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
 from ledger.access import Access, Credential
-from ledger.errors import ConfigurationError
-from stream_bridge.web import Standing, bind, serving
+from ledger.listening import bind
+from stream_bridge.web import Standing, serving
 
 
 class Daemon:
@@ -68,10 +68,3 @@ def test_every_route_but_health_wants_a_token_to_operate(http: httpx.Client, pat
     assert http.get(path, **bearer("stranger")).status_code == 401
     assert http.get(path, **bearer("shop")).status_code == 403
     assert http.get(path, **bearer("ops")).status_code in {200, 404}
-
-
-def test_a_taken_port_is_a_setting_that_cannot_be_used() -> None:
-    with bind("127.0.0.1", 0) as taken:
-        taken.listen()
-        with pytest.raises(ConfigurationError, match="--port"):
-            bind("127.0.0.1", taken.getsockname()[1])
