@@ -6,6 +6,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PYTEST_ARGS ?=
+# Tests wait more than they work, so two at a time take half as long; each process has an embedded AWS of its own.
+TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo up test test-localstack check format lock clean
@@ -29,7 +31,7 @@ up: $(STAMP) ## the embedded AWS and all three services until Ctrl-C
 	$(BIN)/kinfold up $(ARGS)
 
 test: $(STAMP) ## every test, on the embedded AWS
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) $(PYTEST_ARGS)
 
 check: $(STAMP) ## linters and the type checker
 	$(BIN)/ruff check .
