@@ -1,0 +1,59 @@
+"""A stream in use, on the endpoint: what its shards take, and changing it."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from ledger.aws import Clients
+from ledger.errors import ResourceError
+from ledger.stored_event import StoredEvent
+from ledger.tables import Names
+from stream_bridge import bridge, usage
+from stream_bridge.patience import Patience
+from stream_bridge.publisher import Publisher
+from stream_bridge.scaling import change_stream
+from stream_bridge.stream import StreamPlan, need_stream
+from stream_bridge.usage import measure_use
+
+pytestmark = pytest.mark.integration
+
+
+def test_the_use_of_each_shard_is_measured_and_a_hot_one_named(
+    clients: Clients,
+    stream: str,
+    publisher: Publisher,
+    append: Callable[..., list[StoredEvent]],
+    ledger_tables: Names,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert [use.share for use in measure_use(clients.kinesis, stream, 10)] == [0, 0]
+    publisher.put(append("alice", 200))
+    time.sleep(0.2)
+    use = measure_use(clients.kinesis, stream, 10)
+    assert sorted(each.records_per_second for each in use) == [0, 20], "an account's records are on one shard"
+    busy = max(use, key=lambda each: each.share)
+    assert 20 * 400 < busy.bytes_per_second < 20 * 900
+    # As if a shard took 20 records a second.
+    monkeypatch.setattr(usage, "SHARD_RECORDS", 20)
+    report = bridge.status(clients, ledger_tables, sample=10)
+    assert any(f"shard {busy.shard_id} is hot" in warning for warning in report.warnings)
+    assert report.to_json()["use"]
+
+
+def test_shards_retention_and_encryption_of_a_stream_are_changed_in_place(clients: Clients, stream: str) -> None:
+    patience = Patience(60, print)
+    plan = StreamPlan(shards=7, retention_hours=48, key="alias/aws/kinesis")
+    assert len(change_stream(clients.kinesis, stream, plan, patience)) == 3
+    state = need_stream(clients.kinesis, stream)
+    assert (state.shards, state.retention_hours, state.encryption) == (7, 48, "KMS")
+    assert change_stream(clients.kinesis, stream, plan, patience) == []
+    back = StreamPlan(shards=2, retention_hours=24, key="none")
+    change_stream(clients.kinesis, stream, back, patience)
+    state = need_stream(clients.kinesis, stream)
+    assert (state.shards, state.retention_hours, state.encryption) == (2, 24, "NONE")
+
+
+def test_a_stream_that_is_not_there_is_said(clients: Clients, names: Names) -> None:
+    with pytest.raises(ResourceError, match="kinfold bridge ensure"):
+        change_stream(clients.kinesis, names.stream, StreamPlan(2), Patience(5, print))
