@@ -13,7 +13,8 @@ from typing import Any, Final
 import yaml
 
 INFRA: Final = Path(__file__).parents[1] / "infra"
-TEMPLATES: Final = ("data", "access")
+#: In the order in which they are deployed.
+TEMPLATES: Final = ("data", "access", "services", "projector")
 REGION: Final = "us-east-1"
 ACCOUNT: Final = "000000000000"
 _PSEUDO: Final = {"AWS::Partition": "aws", "AWS::Region": REGION, "AWS::AccountId": ACCOUNT, "AWS::NoValue": None}
@@ -68,6 +69,12 @@ class Template:
         """The properties of the created resources of one type, by logical id."""
         return {name: each["Properties"] for name, each in self.resources.items() if each["Type"] == kind}
 
+    @property
+    def exports(self) -> set[str]:
+        """The names under which other templates may import something of this one."""
+        outputs = self.resolve(self.raw.get("Outputs", {})).values()
+        return {output["Export"]["Name"] for output in outputs if "Export" in output}
+
     def resolve(self, value: Any) -> Any:
         """The value with its functions carried out. What only AWS knows stays as ``{name}``."""
         if isinstance(value, list):
@@ -107,6 +114,8 @@ _FUNCTIONS: Final[Mapping[str, Any]] = {
     "Ref": Template._ref,
     "Fn::Sub": Template._sub,
     "Fn::If": Template._if,
+    "Fn::Join": lambda template, given: template.resolve(given[1]),
+    "Fn::Split": lambda template, given: template.resolve(given[1]),
     "Fn::GetAtt": lambda _, name: f"{{{name}}}",
     "Fn::ImportValue": lambda template, name: f"{{import {template.resolve(name)}}}",
 }

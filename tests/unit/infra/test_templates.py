@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from cfnlint.api import ManualArgs, lint_file
+from cfnlint.api import lint_file
+from cfnlint.config import ManualArgs
 
 from tests.templates import INFRA, TEMPLATES
 
