@@ -14,7 +14,7 @@ import yaml
 
 INFRA: Final = Path(__file__).parents[1] / "infra"
 #: In the order in which they are deployed.
-TEMPLATES: Final = ("data", "access", "services", "projector")
+TEMPLATES: Final = ("data", "access", "services", "projector", "alarms")
 REGION: Final = "us-east-1"
 ACCOUNT: Final = "000000000000"
 _PSEUDO: Final = {"AWS::Partition": "aws", "AWS::Region": REGION, "AWS::AccountId": ACCOUNT, "AWS::NoValue": None}
