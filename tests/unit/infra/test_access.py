@@ -1,17 +1,16 @@
 """The roles: the events table is append-only for all of them, nothing is wider than it must be, and KCL has its share.
 
-That each role allows what its service really calls is held by tests/integration/infra/test_roles.py.
+That each role allows what its service really calls is held by tests/acceptance/test_roles.py.
 """
 
-import re
-from pathlib import Path
 from typing import Final
 
 import pytest
 
 from ledger.tables import Names
 from projector.projections import PROJECTIONS
-from tests.templates import ACCOUNT, REGION, Role, Statement, Template
+from tests.permissions import kcl_needs, table_arn
+from tests.templates import ACCOUNT, Role, Statement, Template
 
 NAMES: Final = Names("prod")
 ROLES: Final = ("Writer", "Projector", "Ensure", "Watch", "Relay", "Operator")
@@ -24,7 +23,6 @@ CHANGES: Final = (
     "dynamodb:PutResourcePolicy",
     "dynamodb:DeleteResourcePolicy",
 )
-RUNNING: Final = Path(__file__).parents[3] / "docs" / "running.md"
 
 
 def template() -> Template:
@@ -33,10 +31,6 @@ def template() -> Template:
 
 def role(name: str) -> Role:
     return Role(template(), f"{name}Role")
-
-
-def table(name: str) -> str:
-    return f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"
 
 
 def test_every_role_is_one_that_these_tests_look_at_and_only_ecs_tasks_of_this_account_may_take_it() -> None:
@@ -50,7 +44,7 @@ def test_every_role_is_one_that_these_tests_look_at_and_only_ecs_tasks_of_this_a
 
 @pytest.mark.parametrize("name", [*ROLES, "Execution"])
 def test_no_role_changes_or_deletes_an_event_and_only_the_writer_appends(name: str) -> None:
-    events = table(NAMES.events)
+    events = table_arn(NAMES.events)
     allowed = [action for action in CHANGES if role(name).allows(action, events, whatever_the_condition=True)]
     assert allowed == []
     appends = role(name).allows("dynamodb:PutItem", events, whatever_the_condition=True)
@@ -71,7 +65,7 @@ def test_no_action_has_a_wildcard_and_no_resource_is_everything_or_another_profi
 @pytest.mark.parametrize("name", ["Projector", "Operator"])
 def test_a_new_projection_is_named_in_both_roles_that_write_read_models(name: str) -> None:
     for projection in PROJECTIONS:
-        rows = table(projection.table("prod", 12))
+        rows = table_arn(projection.table("prod", 12))
         for action in ("CreateTable", "BatchGetItem", "PartiQLInsert", "PartiQLUpdate", "UpdateItem"):
             assert role(name).allows(f"dynamodb:{action}", rows), (
                 f"{projection.name} is missing in infra/access.yaml: a line in the ReadModels of {name}Role"
@@ -79,34 +73,8 @@ def test_a_new_projection_is_named_in_both_roles_that_write_read_models(name: st
         assert role(name).allows("dynamodb:DeleteTable", rows) is (name == "Operator")
 
 
-def kcl_needs() -> list[tuple[str, str]]:
-    """Action and resource of what Amazon's KCL calls, by the table in docs/running.md: its calls are Java's."""
-    lines = RUNNING.read_text().split("## IAM", 1)[1].split("\n## ", 1)[0].splitlines()
-    found = []
-    stream = f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/{NAMES.stream}"
-    for line in lines:
-        if not line.startswith("| ") or line.startswith(("| on ", "|---")):
-            continue
-        on, actions = (cell.strip() for cell in line.strip("|").split("|"))
-        words = [word.replace("{p}", "prod").replace("…", f"{NAMES.leases}") for word in re.findall(r"`([^`]+)`", on)]
-        resources = {
-            "stream": [stream],
-            "the same": [stream, f"{stream}/consumer/{NAMES.leases}:1"],
-            "tables": [table(word if word.startswith("projector") else f"{NAMES.leases}{word}") for word in words],
-            "index": [table(word) for word in words],
-            "`*`": ["*"],
-        }
-        (kind,) = [kind for kind in resources if on.startswith(kind)]
-        service = ""
-        for action in re.findall(r"`([\w:]+)`", actions):
-            service = action.split(":")[0] if ":" in action else service
-            full = action if ":" in action else f"{service}:{action}"
-            found += [(full, resource) for resource in resources[kind]]
-    return found
-
-
 def test_the_projector_has_what_kcl_needs() -> None:
-    needs = kcl_needs()
+    needs = kcl_needs(NAMES)
     assert {resource.rsplit("/", 1)[-1] for _, resource in needs} >= {
         NAMES.stream,
         f"{NAMES.leases}-CoordinatorState",
