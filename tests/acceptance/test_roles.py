@@ -18,6 +18,7 @@ import pytest
 
 from kinfold.child import spawn, stop, tail
 from kinfold.ports import free_port
+from kinfold.raw_stream import read_raw
 from ledger.aws import Clients
 from ledger.change_record import decode
 from ledger.errors import UnusableRecordError
@@ -27,7 +28,6 @@ from ledger.stored_event import StoredEvent
 from ledger.tables import Names
 from stream_bridge.marks import Marks
 from tests.permissions import Need, kcl_needs, table_arn
-from tests.raw_stream import read_raw
 from tests.templates import Role, Template
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]

@@ -16,12 +16,12 @@ import pytest
 
 from kinfold import local_aws
 from kinfold.local_aws import DUMMY_CREDENTIALS, REGION
+from kinfold.raw_stream import shown
 from ledger.aws import Clients
 from ledger.event_store import EventStore
 from ledger.events import FundsDeposited
 from ledger.tables import Names, ensure_table
 from stream_bridge.bridge import all_specs
-from tests.raw_stream import shown
 from tests.templates import INFRA
 
 if TYPE_CHECKING:
