@@ -36,8 +36,9 @@ def _parse(response_dict: dict[str, Any], customized_response_dict: dict[str, An
         records = [_record(each) for each in rest.pop("Records")]
     except (AttributeError, LookupError, OSError, OverflowError, TypeError, ValueError):
         return
-    # orjson reads an integer of more than 64 bits as a float.
-    if rest.keys() <= _EXPECTED and type(rest.get("MillisBehindLatest", 0)) is int:
+    # Types are looked at because orjson reads an integer of more than 64 bits as a float.
+    iterator, behind = rest.get("NextShardIterator") or "", rest.get("MillisBehindLatest", 0)
+    if rest.keys() <= _EXPECTED and type(iterator) is str and type(behind) is int:
         response_dict["body"] = orjson.dumps(rest)
         customized_response_dict["Records"] = records
 

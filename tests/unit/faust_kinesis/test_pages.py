@@ -6,7 +6,7 @@ from datetime import UTC
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from faust_kinesis import pages
@@ -28,30 +28,39 @@ answers = st.fixed_dictionaries(
     {"Records": st.lists(records, max_size=4)},
     optional={"NextShardIterator": texts, "MillisBehindLatest": st.integers(0, 10**12)},
 )
-#: Any part of an answer may be missing, of another type, or one too many.
-broken_records = st.fixed_dictionaries(
-    {},
-    optional={
-        "SequenceNumber": texts | odd,
-        "ApproximateArrivalTimestamp": times | st.just("2026-01-01T00:00:00Z") | st.floats(0, 1e20) | odd,
-        "Data": st.sampled_from(["", "AAAA", "A", "AA=", "A\nAAA", "-_+/", "é"]) | odd,
-        "PartitionKey": texts | odd,
-        "EncryptionType": texts | odd,
-        "Other": odd,
-    },
+wide = st.integers(2**63, 2**80)
+#: One part of an answer is missing, of another type, or one too many.
+broken_parts = st.one_of(
+    st.tuples(st.just("SequenceNumber"), odd | wide),
+    st.tuples(
+        st.just("ApproximateArrivalTimestamp"), st.just("2026-01-01T00:00:00Z") | st.floats(0, 1e20) | odd | wide
+    ),
+    st.tuples(st.just("Data"), st.sampled_from(["", "AAAA", "A", "AA=", "A\nAAA", "-_+/", "é"]) | odd),
+    st.tuples(st.sampled_from(["PartitionKey", "EncryptionType", "Other"]), odd | wide),
+    st.tuples(st.just("/Records"), st.lists(odd, max_size=2) | odd),
+    st.tuples(st.sampled_from(["/NextShardIterator", "/MillisBehindLatest", "/Other"]), odd | wide),
+    st.tuples(st.just("/ChildShards"), st.lists(st.fixed_dictionaries({"ShardId": texts | wide}), max_size=1)),
 )
-broken_answers = st.fixed_dictionaries(
-    {},
-    optional={
-        "Records": st.lists(records | broken_records | odd, max_size=3) | odd,
-        "NextShardIterator": texts | odd,
-        "MillisBehindLatest": odd | st.just(2**70),
-        "ChildShards": st.lists(st.fixed_dictionaries({"ShardId": texts, "ParentShards": st.lists(texts)}), max_size=1),
-        "Other": odd,
-    },
-)
+
+
+@st.composite
+def broken_answers(draw: st.DrawFn) -> dict[str, Any]:
+    answer = draw(answers)
+    name, value = draw(broken_parts)
+    at = answer if name.startswith("/") else draw(records)
+    if at is not answer:
+        answer["Records"].append(at)
+    if draw(st.booleans()):
+        at[name.removeprefix("/")] = value
+    else:
+        at.pop(name.removeprefix("/"), None)
+    return answer
+
+
 bodies = (
-    (answers | broken_answers | odd).map(lambda answer: json.dumps(answer).encode())
+    answers.map(lambda answer: json.dumps(answer).encode())
+    | broken_answers().map(lambda answer: json.dumps(answer).encode())
+    | odd.map(lambda answer: json.dumps(answer).encode())
     | answers.map(lambda answer: json.dumps(answer, ensure_ascii=False).encode(errors="surrogatepass"))
     | st.binary(max_size=30)
 )
@@ -78,6 +87,22 @@ def outcome(answers: Answers, status: int, body: bytes) -> Any:
     return sorted(answer.items())
 
 
+GOOD = b'"SequenceNumber":"1","ApproximateArrivalTimestamp":1.5,"Data":"AAAA","PartitionKey":"k"'
+WIDE = str(2**70 + 1).encode()
+
+
+@settings(max_examples=300, deadline=None)
+@example(body=b'{"Records":[],"MillisBehindLatest":' + WIDE + b"}", status=200)
+@example(body=b'{"Records":[],"NextShardIterator":' + WIDE + b"}", status=200)
+@example(body=b'{"Records":[],"ChildShards":[{"ShardId":' + WIDE + b"}]}", status=200)
+@example(body=b'{"Records":[{' + GOOD + b',"SequenceNumber":' + WIDE + b"}]}", status=200)
+@example(body=b'{"Records":[{' + GOOD + b',"PartitionKey":' + WIDE + b"}]}", status=200)
+@example(body=b'{"Records":[{' + GOOD + b',"EncryptionType":' + WIDE + b"}]}", status=200)
+@example(body=b'{"Records":[{' + GOOD + b',"ApproximateArrivalTimestamp":true}]}', status=200)
+@example(body=b'{"Records":[{' + GOOD + b',"ApproximateArrivalTimestamp":"1767225600"}]}', status=200)
+@example(body=b'{"Records":[{' + GOOD + b',"Data":"A\\nAAA"}]}', status=200)
+@example(body=b'{"Records":[{' + GOOD + b',"Data":"AA"}]}', status=200)
+@example(body=b'{"Records":[{' + GOOD + b"}]}", status=500)
 @given(body=bodies, status=st.sampled_from([200, 200, 200, 400, 500]))
 def test_every_answer_is_as_botocore_reads_it(kinesis_pair: tuple[Answers, Answers], body: bytes, status: int) -> None:
     plain, fast = kinesis_pair

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from projector.statements import send_statements_as_they_are
@@ -31,22 +31,29 @@ statements = st.lists(
 extras = st.fixed_dictionaries({}, optional={"ReturnConsumedCapacity": st.sampled_from(["TOTAL", "NONE"])})
 
 odd = st.none() | st.booleans() | st.integers() | texts | st.lists(st.integers(), max_size=1)
-errors = st.fixed_dictionaries(
-    {}, optional={"Code": texts | odd, "Message": texts | odd, "Item": st.just({"k": {"B": "AAAA"}}) | odd}
-)
+wide = st.integers(2**63, 2**80)
+item = st.just({"k": {"B": "AAAA"}})
 responses = st.fixed_dictionaries(
-    {},
-    optional={"TableName": texts | odd, "Error": errors | odd, "Item": st.just({"k": {"B": "AAAA"}}), "Other": odd},
-)
-plain_responses = st.fixed_dictionaries(
     {"TableName": texts}, optional={"Error": st.fixed_dictionaries({"Code": texts}, optional={"Message": texts})}
 )
+#: One part of an answer that is of another type, or one too many.
+broken_responses = st.one_of(
+    st.tuples(responses, st.dictionaries(st.sampled_from(["TableName", "Error", "Other"]), odd | wide, min_size=1)),
+    st.tuples(responses, st.fixed_dictionaries({"Item": item})),
+    st.tuples(
+        responses,
+        st.fixed_dictionaries(
+            {
+                "Error": st.fixed_dictionaries({"Code": texts | odd | wide})
+                | st.fixed_dictionaries({"Code": texts, "Item": item})
+            }
+        ),
+    ),
+).map(lambda parts: parts[0] | parts[1])
+capacity = st.fixed_dictionaries({"TableName": texts, "CapacityUnits": st.floats(0, 100) | wide | odd})
 answers = st.fixed_dictionaries(
-    {},
-    optional={
-        "Responses": st.lists(plain_responses, max_size=4) | st.lists(responses | odd, max_size=3) | odd,
-        "ConsumedCapacity": st.just([{"TableName": "t", "CapacityUnits": 2.0}]) | odd,
-    },
+    {"Responses": st.lists(responses, max_size=4) | st.lists(responses | broken_responses | odd, max_size=3) | odd},
+    optional={"ConsumedCapacity": st.lists(capacity, max_size=2) | odd | wide},
 )
 
 
@@ -70,6 +77,7 @@ def outcome(answers: Answers, status: int, body: bytes, request: dict[str, Any])
     return [json.loads(sent) for sent in answers.sent], json.dumps(answer, sort_keys=True, default=repr)
 
 
+@settings(deadline=None)
 @given(given=statements, extra=extras)
 def test_the_request_says_what_botocore_would(
     dynamodb_pair: tuple[Answers, Answers], given: list[dict[str, Any]], extra: dict[str, Any]
@@ -79,6 +87,14 @@ def test_the_request_says_what_botocore_would(
     assert outcome(fast, 200, b"{}", request) == outcome(plain, 200, b"{}", request)
 
 
+@settings(max_examples=300, deadline=None)
+@example(body=b'{"Responses":[{"TableName":"t","Error":{"Code":"c","Item":{"k":{"B":"AAAA"}}}}]}', status=200)
+@example(body=b'{"Responses":[{"TableName":"t","Error":{"Code":"c","Other":"x"}}]}', status=200)
+@example(body=b'{"Responses":[{"TableName":"t","Item":{"k":{"B":"AAAA"}}}]}', status=200)
+@example(body=b'{"Responses":[{"TableName":"t","Other":1}]}', status=200)
+@example(body=b'{"Responses":[{"TableName":null,"Error":null}]}', status=200)
+@example(body=b'{"Responses":[],"ConsumedCapacity":[{"CapacityUnits":1180591620717411303425}]}', status=200)
+@example(body=b'{"Responses":[{"TableName":"t"}]}', status=500)
 @given(
     body=answers.map(lambda answer: json.dumps(answer).encode()) | st.binary(max_size=20),
     status=st.sampled_from([200, 200, 400, 500]),
