@@ -24,7 +24,7 @@ records = st.fixed_dictionaries(
     },
     optional={"EncryptionType": st.sampled_from(["NONE", "KMS"])},
 )
-answers = st.fixed_dictionaries(
+answers: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {"Records": st.lists(records, max_size=4)},
     optional={"NextShardIterator": texts, "MillisBehindLatest": st.integers(0, 10**12)},
 )
@@ -45,7 +45,7 @@ broken_parts = st.one_of(
 
 @st.composite
 def broken_answers(draw: st.DrawFn) -> dict[str, Any]:
-    answer = draw(answers)
+    answer: dict[str, Any] = draw(answers)
     name, value = draw(broken_parts)
     at = answer if name.startswith("/") else draw(records)
     if at is not answer:
