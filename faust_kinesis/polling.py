@@ -25,6 +25,7 @@ from faust_kinesis.errors import FaustKinesisError, LeaseLostError
 from faust_kinesis.lease_keeper import LeaseKeeper, TakenLease
 from faust_kinesis.leases import LeaseTable
 from faust_kinesis.options import KinesisOptions
+from faust_kinesis.pages import read_pages_at_once
 from faust_kinesis.records import RecordBatch
 from faust_kinesis.retries import typed
 from faust_kinesis.shard_reader import ShardReader
@@ -50,6 +51,7 @@ class PollingSource:
         self._stream = stream
         self._options = options
         self._kinesis = kinesis
+        read_pages_at_once(kinesis)
         self._table = LeaseTable(dynamodb, options.application)
         self._keeper: LeaseKeeper | None = None
         self._runners: dict[str, ShardRunner] = {}

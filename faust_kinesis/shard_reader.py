@@ -75,11 +75,8 @@ class ShardReader:
             if self._iterator is None:
                 self._iterator = await self._new_iterator()
             try:
-                answer = await self._calls.until_answered(
-                    f"read {self._lease.key}",
-                    self._kinesis.get_records,
-                    ShardIterator=self._iterator,
-                    Limit=self._batch_size,
+                page, self._iterator = await self._calls.until_answered(
+                    f"read {self._lease.key}", self._read, self._iterator
                 )
             except ClientError as error:
                 if code_of(error) != "ExpiredIteratorException":
@@ -91,11 +88,16 @@ class ShardReader:
                     extra={"action": "iterator_expired", "stream": self._stream, "shard": self._lease.key},
                 )
                 continue
-            self._iterator = answer.get("NextShardIterator")
-            records = tuple(map(_record_of, answer["Records"]))
-            if records:
-                self._delivered = records[-1].sequence_number
-            return Page(records, int(answer.get("MillisBehindLatest") or 0), last=self._iterator is None)
+            if page.records:
+                self._delivered = page.records[-1].sequence_number
+            return page
+
+    def _read(self, iterator: str) -> tuple[Page, str | None]:
+        """The page at ``iterator``, and the iterator of the next one. Blocks."""
+        answer = self._kinesis.get_records(ShardIterator=iterator, Limit=self._batch_size)
+        following = answer.get("NextShardIterator")
+        records = tuple(map(_record_of, answer["Records"]))
+        return Page(records, int(answer.get("MillisBehindLatest") or 0), last=following is None), following
 
     async def _new_iterator(self) -> str:
         request = iterator_request(self._lease, self._delivered, at_first_start=self._at_first_start)

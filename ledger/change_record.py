@@ -15,7 +15,8 @@ from ledger.errors import CorruptHistoryError, UnusableRecordError
 from ledger.identifiers import AccountId
 from ledger.stored_event import MAX_SEQUENCE_NUMBER, StoredEvent
 
-_ACCOUNT_ID: Final[TypeAdapter[str]] = TypeAdapter(AccountId)
+#: Gives the account id back, or raises ValidationError. Bound once: every record asks.
+_as_account_id: Final = TypeAdapter(AccountId).validate_python
 
 
 def encode(event: StoredEvent, table: str, region: str) -> bytes:
@@ -70,15 +71,17 @@ def decode(data: bytes, table: str) -> StoredEvent:
         event = StoredEvent.from_item(change["NewImage"])
     except (CorruptHistoryError, KeyError, TypeError) as error:
         raise UnusableRecordError(f"an INSERT of what is no event: {str(error)[:200]}", *_key(change)) from None
-    if _key({"Keys": change["NewImage"]}) == (None, None):
-        raise UnusableRecordError("an INSERT of an event whose account id no account can have")
+    try:
+        _as_account_id(event.aggregate_id)
+    except ValidationError:
+        raise UnusableRecordError("an INSERT of an event whose account id no account can have") from None
     return event
 
 
 def _key(change: Any) -> tuple[str | None, int | None]:
     """Account and sequence number of a change, if both are such as the event store writes."""
     try:
-        account_id = _ACCOUNT_ID.validate_python(change["Keys"]["aggregateId"]["S"])
+        account_id = _as_account_id(change["Keys"]["aggregateId"]["S"])
         sequence_number = int(change["Keys"]["sequenceNumber"]["N"])
     except (KeyError, TypeError, ValueError, ValidationError):
         return None, None

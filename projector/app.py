@@ -22,9 +22,9 @@ from projector.queries import mount_queries
 from projector.settings import ProjectorSettings
 from projector.views import mount_views
 
-#: Batches handled together at most. More of one account's events at once mean fewer gaps to repair and fewer writes:
-#: the native destination scatters an account over all shards.
-MAX_TOGETHER = 32
+#: Records from which on no further batch is waited for. More of one account's events at once mean fewer gaps to repair
+#: and fewer writes: the native destination scatters an account over all shards.
+MAX_TOGETHER = 32_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,8 @@ def build_app(settings: ProjectorSettings, clients: Clients, *, host: str, port:
         together: list[RecordBatch] = []
         async for batch in batches:
             together.append(batch)
-            if batches.channel.queue.empty() or len(together) == MAX_TOGETHER:
+            records = sum(len(each.records) for each in together)
+            if batches.channel.queue.empty() or records >= MAX_TOGETHER:
                 await handler.handle(together)
                 together = []
 

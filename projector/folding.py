@@ -47,26 +47,25 @@ def fold_on(
     UnprojectableEventError itself, to the same effect.
     """
     changed: dict[str, Row[S]] = {}
+    version, state = head.version, head.state
     poison = None
     event = None
     try:
         for event in events:
             number = event.sequence_number
-            if skipped(event.aggregate_id, number):
-                head = head.advanced(number, head.state)
-                continue
-            if projection.part is None:
-                head = head.advanced(number, projection.fold(head.state, event))
-                continue
-            part = projection.part_of(event)
-            row = changed.get(part) or parts.get(part) or Row(head.account_id, part, 0, None)
-            if number > row.version:
-                changed[part] = row.advanced(number, projection.fold(row.state, event))
-            head = head.advanced(number, None)
+            if not skipped(event.aggregate_id, number):
+                if projection.part is None:
+                    state = projection.fold(state, event)
+                else:
+                    part = projection.part_of(event)
+                    row = changed.get(part) or parts.get(part) or Row(head.account_id, part, 0, None)
+                    if number > row.version:
+                        changed[part] = row.advanced(number, projection.fold(row.state, event))
+            version = number
     except UnprojectableEventError as error:
         held = event if event is not None and event.sequence_number == error.sequence_number else None
         poison = Poison(head.account_id, error.sequence_number, error.reason, held)
-    return Folded(head, changed, poison)
+    return Folded(head.advanced(version, state), changed, poison)
 
 
 def first_head(account_id: str) -> Row[S]:

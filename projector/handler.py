@@ -67,7 +67,7 @@ class BatchHandler:
         A transient fault is tried again for as long as it lasts. Raises StormError, or a permanent error of the
         endpoint (a table that is gone, say), with no batch completed: the checkpoint must not pass them.
         """
-        decoded = self._decode(batches)
+        decoded = await asyncio.to_thread(self._decode, batches)
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(TransientError),
             wait=wait_random_exponential(0.1, max=10),

@@ -1,7 +1,7 @@
 """What a projection is: a fold of an account's events, and the rows it is kept in."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from ledger.stored_event import StoredEvent
@@ -84,4 +84,4 @@ class Row(Generic[S]):
 
     def advanced(self, version: int, state: S | None) -> "Row[S]":
         """The row after the event at ``version``."""
-        return replace(self, version=version, state=state)
+        return Row(self.account_id, self.part, version, state, self.halted, self.revision)

@@ -39,6 +39,11 @@ class _Advance(Generic[S]):
         """Events that this round took the head further."""
         return self.folded.head.version - (self.before.version if self.before else 0)
 
+    @property
+    def is_founded(self) -> bool:
+        """Whether it rests on a row that was read, or leads to a write that holds only if there was none."""
+        return self.before is not None or self.moved > 0
+
     def head_change(self) -> Change[S]:
         """The write of the head."""
         return Change(self.folded.head, self.before.version if self.before else None)
@@ -90,13 +95,17 @@ class Projector(Generic[S]):
         pending = _by_account(events)
         repeated = len(events) - sum(map(len, pending.values()))
         poisons: list[Poison] = []
+        newcomers = {account_id for account_id, delivered in pending.items() if delivered[0].sequence_number == 1}
         while pending:
-            heads = self._rows([(account_id, HEAD) for account_id in pending])
+            heads = self._rows([(account_id, HEAD) for account_id in pending], newcomers)
             pending = self._without_halted(pending, heads)
-            advances = self._advance(pending, heads)
+            advances = self._advance(pending, heads, newcomers)
             lost = self._write(advances)
             self._figures.lost_conditions.inc(len(lost))
-            for account_id in pending.keys() - lost:
+            # A newcomer that did not get as far as a write was only taken for one.
+            again = lost | {name for name in newcomers & advances.keys() if not advances[name].is_founded}
+            newcomers = set()
+            for account_id in pending.keys() - again:
                 self._count(advances[account_id])
                 poison = advances[account_id].folded.poison
                 if poison is not None:
@@ -104,7 +113,7 @@ class Projector(Generic[S]):
             pending = {
                 account_id: delivered
                 for account_id, delivered in pending.items()
-                if account_id in lost or not advances[account_id].finished
+                if account_id in again or not advances[account_id].finished
             }
         self._figures.duplicates.inc(repeated)
         return poisons
@@ -127,17 +136,24 @@ class Projector(Generic[S]):
                 going[account_id] = delivered
         return going
 
-    def _rows(self, keys: Collection[RowKey]) -> dict[RowKey, Row[S]]:
+    def _rows(self, keys: Collection[RowKey], newcomers: Collection[str]) -> dict[RowKey, Row[S]]:
+        """The rows that exist, from the cache or the table.
+
+        Those of ``newcomers``, accounts whose first event has just come, are taken for absent when the cache has none:
+        the write holds only if that is true, and otherwise the next round reads them.
+        """
         known = {key: self._cache[key] for key in keys if key in self._cache}
-        unknown = [key for key in keys if key not in known]
+        unknown = [key for key in keys if key not in known and key[0] not in newcomers]
         return known | self.model.get_many(unknown) if unknown else known
 
-    def _advance(self, pending: dict[str, list[StoredEvent]], heads: dict[RowKey, Row[S]]) -> dict[str, _Advance[S]]:
+    def _advance(
+        self, pending: dict[str, list[StoredEvent]], heads: dict[RowKey, Row[S]], newcomers: Collection[str]
+    ) -> dict[str, _Advance[S]]:
         rounds = {
             account_id: NextEvents(self._store, account_id, heads.get((account_id, HEAD)), delivered)
             for account_id, delivered in pending.items()
         }
-        parts = self._parts_of(rounds)
+        parts = self._parts_of(rounds, newcomers)
         advances = {}
         for account_id, each in rounds.items():
             before = heads.get((account_id, HEAD))
@@ -148,12 +164,14 @@ class Projector(Generic[S]):
             )
         return advances
 
-    def _parts_of(self, rounds: Mapping[str, NextEvents]) -> defaultdict[str, dict[str, Row[S]]]:
+    def _parts_of(
+        self, rounds: Mapping[str, NextEvents], newcomers: Collection[str]
+    ) -> defaultdict[str, dict[str, Row[S]]]:
         """The parts that exist of those which the rounds' events belong to, by account."""
         parts: defaultdict[str, dict[str, Row[S]]] = defaultdict(dict)
         if self._projection.part is not None:
             keys = {(name, part) for name, each in rounds.items() for part in self._part_names(each.events)}
-            for (account_id, part), row in self._rows(keys).items():
+            for (account_id, part), row in self._rows(keys, newcomers).items():
                 parts[account_id][part] = row
         return parts
 

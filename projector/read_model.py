@@ -16,6 +16,7 @@ from ledger.aws import CONTENTION, THROTTLING, aws_errors
 from ledger.errors import EndpointError, ResourceError, ThrottledError
 from ledger.tables import TableSpec
 from projector.projection import HEAD, Halt, Projection, Row
+from projector.statements import send_statements_as_they_are
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -66,6 +67,7 @@ class ReadModel(Generic[S]):
         self.projection = projection
         self.table = table
         self._dynamodb = dynamodb
+        send_statements_as_they_are(dynamodb)
         self._executor = executor
         self._patience = patience
         self._keys = ("aggregateId", projection.part_name) if projection.part_name else ("aggregateId",)
@@ -168,6 +170,8 @@ class ReadModel(Generic[S]):
             with attempt, aws_errors(f"writing {len(waiting)} rows of {self.table}"):
                 answer = self._dynamodb.batch_execute_statement(Statements=[self._statement(each) for each in waiting])
                 codes = [response.get("Error", {}).get("Code") for response in answer["Responses"]]
+                if len(codes) != len(waiting):
+                    raise ResourceError(f"writing to {self.table}: {len(codes)} answers for {len(waiting)} statements")
                 lost |= {
                     (each.row.account_id, each.row.part)
                     for each, code in zip(waiting, codes, strict=True)

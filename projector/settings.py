@@ -20,7 +20,7 @@ class ProjectorSettings(GuardedSettings):
     start: Literal["trim-horizon", "latest"] | datetime = Field(
         "trim-horizon", description="where a shard without a checkpoint starts: trim-horizon, latest or an ISO time"
     )
-    batch_size: int = Field(1000, ge=1, le=10_000, description="records in one GetRecords call")
+    batch_size: int = Field(5000, ge=1, le=10_000, description="records in one GetRecords call")
     poll_interval: float = Field(
         0.25, ge=0.2, le=10, description="seconds between two reads of a shard; Kinesis allows five reads a second"
     )

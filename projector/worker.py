@@ -1,6 +1,8 @@
 """Running the Faust worker: signals, exit code, and the error that ended it."""
 
+import gc
 import io
+from typing import Final
 
 import faust
 import structlog
@@ -9,6 +11,10 @@ from projector.app import ProjectorApp
 
 log = structlog.get_logger(__name__)
 
+#: New objects after which Python's collector looks for cycles, in place of its 700. A page is tens of thousands of
+#: objects without a cycle, all in use until their batch is complete: a quarter of the time went into walking them.
+COLLECT_EVERY: Final = 50_000
+
 
 def run_worker(projector: ProjectorApp) -> None:
     """Run until SIGTERM, SIGINT or a failure, in the calling thread, which must be the main one.
@@ -16,6 +22,9 @@ def run_worker(projector: ProjectorApp) -> None:
     Returns after a clean stop: the batch in hand finished, the checkpoints written, the leases given back. Raises the
     error that stopped the worker otherwise; no checkpoint passes what it could not apply.
     """
+    # What is loaded by now lives as long as the process.
+    gc.freeze()
+    gc.set_threshold(COLLECT_EVERY, *gc.get_threshold()[1:])
     # Faust prints a spinner and tracebacks to these; the error itself is raised, and told once.
     worker = faust.Worker(
         projector.faust,

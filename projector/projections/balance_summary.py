@@ -1,7 +1,7 @@
 """Balance summaries: one row an account, with its balance and the sums it is made of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import assert_never
 
@@ -43,20 +43,21 @@ def fold(summary: BalanceSummary | None, stored: StoredEvent) -> BalanceSummary:
     if event.currency != before.currency:
         raise _refused(stored, f"it is in {event.currency}, the account in {before.currency}")
     balance = before.balance
+    deposited, withdrawn, staked, paid_out = before.deposited, before.withdrawn, before.staked, before.paid_out
     match event:
         case FundsDeposited(amount=amount):
-            after = replace(before, balance=balance + amount, deposited=before.deposited + amount, last_event_at=at)
+            balance, deposited = balance + amount, deposited + amount
         case FundsWithdrawn(amount=amount):
-            after = replace(before, balance=balance - amount, withdrawn=before.withdrawn + amount, last_event_at=at)
+            balance, withdrawn = balance - amount, withdrawn + amount
         case BetPlaced(stake=stake):
-            after = replace(before, balance=balance - stake, staked=before.staked + stake, last_event_at=at)
+            balance, staked = balance - stake, staked + stake
         case BetSettled(payout=payout):
-            after = replace(before, balance=balance + payout, paid_out=before.paid_out + payout, last_event_at=at)
+            balance, paid_out = balance + payout, paid_out + payout
         case _:
             assert_never(event)
-    if after.balance < 0:
-        raise _refused(stored, f"it takes the balance of {format_amount(balance)} to {format_amount(after.balance)}")
-    return after
+    if balance < 0:
+        raise _refused(stored, f"it takes the balance of {format_amount(before.balance)} to {format_amount(balance)}")
+    return BalanceSummary(before.currency, balance, deposited, withdrawn, staked, paid_out, at)
 
 
 def witness(history: list[StoredEvent]) -> Mapping[str, BalanceSummary]:

@@ -128,6 +128,18 @@ def test_later_events_wait_in_the_store_and_a_redelivery_makes_no_second_letter(
     assert len(letters(house)) == len(PROJECTIONS)
 
 
+def test_a_poisoned_first_event_that_comes_again_makes_no_second_letter(
+    house: House, clients: Clients, handler: BatchHandler
+) -> None:
+    account = f"acc-{uuid.uuid4().hex[:12]}"
+    bad = StoredEvent(account, 1, "account", "FundsDeposited", "{}", "2026-01-02T03:04:05.000006+00:00", "test")
+    clients.dynamodb.put_item(TableName=house.names.events, Item=bad.to_item())
+    for _ in range(3):
+        deliver(handler, house, bad)
+    assert {letter.attempts for letter in letters(house).values()} == {1}
+    assert head(house, account).halted is not None
+
+
 def test_a_crash_between_letter_and_halt_counts_an_attempt_more(
     house: House, clients: Clients, handler: BatchHandler
 ) -> None:

@@ -84,6 +84,29 @@ def test_a_batch_is_one_write_an_account_and_a_steady_state_reads_nothing(
     assert {balance_of(summaries, events[0].aggregate_id) for events in accounts} == {Decimal(3)}
 
 
+def test_a_new_account_costs_one_write_and_no_read(
+    store: EventStore, projector: Projector[BalanceSummary], summaries: ReadModel[BalanceSummary], calls: Counter[str]
+) -> None:
+    accounts = [append(store, 2) for _ in range(25)]
+    calls.clear()
+    projector.apply([event for events in accounts for event in events])
+    assert calls == {"BatchExecuteStatement": 1}
+    assert {balance_of(summaries, events[0].aggregate_id) for events in accounts} == {Decimal(2)}
+
+
+def test_an_account_that_only_looks_new_is_read_and_nothing_is_applied_twice(
+    store: EventStore,
+    projector: Projector[BalanceSummary],
+    summaries: ReadModel[BalanceSummary],
+    figures: Callable[..., tuple[float, ...]],
+) -> None:
+    events = append(store, 5)
+    Projector(store, summaries, Metrics(), skipped=nothing_skipped).apply(events[:3])
+    projector.apply(events)
+    assert balance_of(summaries, events[0].aggregate_id) == Decimal(5)
+    assert figures("lost_conditions", "applied", "duplicates") == (1, 2, 3)
+
+
 def test_a_known_duplicate_costs_no_call(
     store: EventStore,
     projector: Projector[BalanceSummary],
