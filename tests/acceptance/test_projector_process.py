@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from kinfold.scrape import counter
 from kinfold.service import Service
 from ledger.aws import Clients
 from ledger.event_store import EventStore
@@ -85,6 +86,8 @@ def test_sigterm_finishes_checkpoints_and_gives_the_leases_back(
     first = start_projector("worker-1")
     deposit(store, "alice", 20)
     assert get(first, "/balances/alice?min_version=20")["balance"] == "20.00"
+    # Gap repair may know an event before the shard that has it was read.
+    until(lambda: counter(first.url, "kinfold_projector_records"), lambda records: records == 20)
     assert first.stop() == 0
     owners = [row.get("leaseOwner") for row in clients.dynamodb.scan(TableName=names.leases)["Items"]]
     assert owners == [None] * 4
@@ -92,9 +95,7 @@ def test_sigterm_finishes_checkpoints_and_gives_the_leases_back(
     second = start_projector("worker-2")
     deposit(store, "alice", 1)
     assert get(second, "/balances/alice?min_version=21")["balance"] == "21.00"
-    with urllib.request.urlopen(f"{second.url}/metrics", timeout=10) as answer:
-        figures = answer.read().decode()
-    assert "kinfold_projector_records_total 1.0\n" in figures, "everything before was checkpointed"
+    assert counter(second.url, "kinfold_projector_records") == 1, "everything before was checkpointed"
 
 
 def test_an_event_that_can_never_be_applied_halts_its_account_and_nothing_else(
@@ -116,7 +117,7 @@ def test_an_event_that_can_never_be_applied_halts_its_account_and_nothing_else(
     deposit(store, "mallory", 1)
     deposit(store, "alice", 3)
     assert get(projector, "/balances/alice?min_version=3")["balance"] == "3.00"
-    summary = until(lambda: get(projector, "/balances/mallory"), lambda shown: "halted" in shown)
+    summary = until(lambda: get(projector, "/balances/mallory?min_version=1"), lambda shown: "halted" in shown)
     assert (summary["version"], summary["balance"], summary["halted"]["sequenceNumber"]) == (1, "1.00", 2)
     assert summary["halted"]["reason"].startswith("payload of FundsDeposited: amount:")
     assert projector.exit_code is None

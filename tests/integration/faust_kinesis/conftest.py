@@ -100,15 +100,17 @@ class Worker:
         self._lines: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def hear(self, start: str, times: int = 1, within: float = 30.0) -> list[str]:
-        """Wait until that many lines with that start were said."""
+    def hear(self, words: str, times: int = 1, within: float = 30.0, *, anywhere: bool = False) -> list[str]:
+        """Wait until that many lines that start with these words (or have them ``anywhere``) were said."""
         deadline = time.monotonic() + within
-        while len(found := [line for line in self.said if line.startswith(start)]) < times:
+        while (
+            len(found := [line for line in self.said if line.startswith(words) or (anywhere and words in line)]) < times
+        ):
             try:
                 self.said.append(self._lines.get(timeout=max(0.01, deadline - time.monotonic())))
             except queue.Empty:
                 raise AssertionError(
-                    f"no {times} x {start!r} within {within} s, but:\n" + "\n".join(self.said)
+                    f"no {times} x {words!r} within {within} s, but:\n" + "\n".join(self.said)
                 ) from None
         return found
 
