@@ -58,7 +58,7 @@ def build_app(settings: ProjectorSettings, clients: Clients, *, host: str, port:
     )
     transport = configure(app, _options(settings, names), kinesis=clients.kinesis, dynamodb=clients.dynamodb)
     mount_views(app, handler, house.metrics, Gauges(house), transport.status)
-    mount_queries(app, house.models)
+    mount_queries(app, house.models, handler.arrivals)
     mount_operations(app, house, access)
 
     @app.agent(batch_topic(app, names.stream))

@@ -14,6 +14,7 @@ from faust_kinesis.records import RecordBatch
 from ledger.change_record import decode
 from ledger.errors import ResourceError, TransientError, UnusableRecordError
 from ledger.stored_event import StoredEvent
+from projector.arrivals import Arrivals
 from projector.dead_letters import DeadLetter, Origin
 from projector.folding import Poison
 from projector.halting import Halting
@@ -60,6 +61,8 @@ class BatchHandler:
         self._table = table
         self._metrics = metrics
         self.fault: Fault | None = None
+        #: Who waits for what is applied here.
+        self.arrivals = Arrivals()
 
     async def handle(self, batches: Sequence[RecordBatch]) -> None:
         """Make every record's effect durable, then complete the batches.
@@ -76,6 +79,7 @@ class BatchHandler:
             with attempt, self._metrics.batch_seconds.time():
                 await asyncio.to_thread(self._apply, decoded)
         self.fault = None
+        self.arrivals.announce(decoded.events)
         for batch in batches:
             batch.complete()
 

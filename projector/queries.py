@@ -1,6 +1,7 @@
 """The read models over HTTP: one route a projection, which waits for a reader's own write."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -12,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ledger.errors import TransientError
 from ledger.identifiers import AccountId
+from projector.arrivals import Arrivals
 from projector.projection import HEAD, Projection, Row
 from projector.read_models import ReadModels
 from projector.responses import answer, problem
@@ -28,13 +30,13 @@ MAX_PARTS: Final = 366
 _ACCOUNT_ID: Final[TypeAdapter[str]] = TypeAdapter(AccountId)
 
 
-def mount_queries(app: faust.App, models: ReadModels) -> None:
+def mount_queries(app: faust.App, models: ReadModels, arrivals: Arrivals) -> None:
     """Add ``GET /{path}/{account_id}`` for every projection."""
     for projection in models.projections.values():
-        _mount(app, projection, models)
+        _mount(app, projection, models, arrivals)
 
 
-def _mount(app: faust.App, projection: Projection[Any], models: ReadModels) -> None:
+def _mount(app: faust.App, projection: Projection[Any], models: ReadModels, arrivals: Arrivals) -> None:
     @app.page(f"/{projection.path}/{{account_id}}", name=f"{projection.name}-query")
     class Query(View):
         """One account in the projection; with ``min_version`` it waits until the account is at least there."""
@@ -50,7 +52,8 @@ def _mount(app: faust.App, projection: Projection[Any], models: ReadModels) -> N
             except ValueError as error:
                 return problem(400, "bad-query", str(error))
             try:
-                head = await _head(projection, models, account_id, minimum, wait, lambda: app.should_stop)
+                with arrivals.of(account_id) as arrived:
+                    head = await _head(projection, models, account_id, minimum, wait, arrived, lambda: app.should_stop)
                 parts: list[Row[Any]] = []
                 if projection.part is not None and head is not None:
                     first, last = request.query.get("from") or '"', request.query.get("to") or "~"
@@ -92,20 +95,23 @@ async def _head(
     account_id: str,
     minimum: int,
     wait: float,
+    arrived: asyncio.Event,
     stopping: Callable[[], bool],
 ) -> Row[Any] | None:
     """The head once it is at ``minimum``, or as it is when it is halted, after ``wait`` seconds, or at the end.
 
-    Looks at the table: any replica may have written it.
+    Looks at the table, for any replica may have written it: at once when something ``arrived``, and from time to time.
     """
     deadline = time.monotonic() + wait
     pause = FIRST_PAUSE
     while True:
+        arrived.clear()
         head = await asyncio.to_thread(lambda: models.active(projection).get(account_id))
         reached = head is not None and (head.version >= minimum or head.halted is not None)
         if minimum == 0 or reached or stopping() or time.monotonic() + pause > deadline:
             return head
-        await asyncio.sleep(pause)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(arrived.wait(), pause)
         pause = min(pause * 2, LONGEST_PAUSE)
 
 

@@ -1,0 +1,40 @@
+"""Readers that wait for an account are woken when this worker has applied events of it."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from ledger.stored_event import StoredEvent
+
+
+class Arrivals:
+    """Who waits for which account. To be used on one event loop only.
+
+    What another worker writes wakes nobody here: a reader looks again by itself from time to time.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+
+    @contextmanager
+    def of(self, account_id: str) -> Iterator[asyncio.Event]:
+        """An event that is set whenever events of the account were applied, while the block runs.
+
+        Clear it before a look, not after: what arrives during the look is then not missed.
+        """
+        arrived = asyncio.Event()
+        self._waiting[account_id].add(arrived)
+        try:
+            yield arrived
+        finally:
+            self._waiting[account_id].discard(arrived)
+            if not self._waiting[account_id]:
+                del self._waiting[account_id]
+
+    def announce(self, events: Iterable[StoredEvent]) -> None:
+        """Wake whoever waits for the account of one of these events."""
+        if self._waiting:
+            for account_id in {event.aggregate_id for event in events} & self._waiting.keys():
+                for arrived in self._waiting[account_id]:
+                    arrived.set()
