@@ -7,11 +7,11 @@ Without the event, everything would work as before, at botocore's pace.
 
 from __future__ import annotations
 
-from binascii import a2b_base64
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from pybase64 import b64decode
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
@@ -52,7 +52,7 @@ def _record(fields: dict[str, Any]) -> dict[str, Any]:
     record = {
         "SequenceNumber": number,
         "ApproximateArrivalTimestamp": datetime.fromtimestamp(arrived, UTC),
-        "Data": a2b_base64(fields["Data"]),
+        "Data": b64decode(fields["Data"]),
         "PartitionKey": key,
     }
     return record | {"EncryptionType": encryption} if encryption else record

@@ -10,7 +10,7 @@ import orjson
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
-from faust_kinesis.records import RecordBatch
+from faust_kinesis.records import Record, RecordBatch
 from ledger.change_record import decode
 from ledger.errors import ResourceError, TransientError, UnusableRecordError
 from ledger.stored_event import StoredEvent
@@ -40,11 +40,18 @@ class Fault:
 
 @dataclass(slots=True)
 class _Decoded:
-    """The events of some batches, where each came from, and the letters of the records that hold none."""
+    """The events of some batches, the record that each came in, and the letters of the records that hold none."""
 
     events: list[StoredEvent] = field(default_factory=list)
-    records: dict[tuple[str, int], tuple[Origin, bytes]] = field(default_factory=dict)
+    carriers: list[tuple[RecordBatch, Record]] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
+
+    def carrier(self, account_id: str, sequence_number: int) -> tuple[RecordBatch, Record] | None:
+        """The last record that carried an event, if any did. Looks through all: few events are ever asked for."""
+        for event, carrier in zip(reversed(self.events), reversed(self.carriers), strict=True):
+            if event.aggregate_id == account_id and event.sequence_number == sequence_number:
+                return carrier
+        return None
 
 
 class BatchHandler:
@@ -89,13 +96,12 @@ class BatchHandler:
             self._metrics.records.inc(len(batch.records))
             self._metrics.millis_behind_latest.labels(batch.shard_id).set(batch.millis_behind_latest)
             for record in batch.records:
-                origin = Origin(batch.stream, batch.shard_id, record.sequence_number)
                 try:
                     event = decode(record.data, self._table)
                 except UnusableRecordError as error:
                     letter = DeadLetter(
                         error.reason,
-                        origin,
+                        _origin(batch, record),
                         record.data,
                         account_id=error.account_id,
                         sequence_number=error.sequence_number,
@@ -103,7 +109,7 @@ class BatchHandler:
                     decoded.letters.append(letter)
                 else:
                     decoded.events.append(event)
-                    decoded.records[event.aggregate_id, event.sequence_number] = (origin, record.data)
+                    decoded.carriers.append((batch, record))
         return decoded
 
     def _apply(self, decoded: _Decoded) -> None:
@@ -136,10 +142,11 @@ class BatchHandler:
             events = [event for event in events if event.aggregate_id in again]
 
     def _letter(self, projector: Projector[Any], poison: Poison, decoded: _Decoded) -> DeadLetter:
-        origin, raw = decoded.records.get((poison.account_id, poison.sequence_number), (None, b""))
-        if origin is None:
-            origin = Origin(self._table)
-            raw = orjson.dumps(poison.event.to_item()) if poison.event else b""
+        carrier = decoded.carrier(poison.account_id, poison.sequence_number)
+        if carrier is not None:
+            origin, raw = _origin(*carrier), carrier[1].data
+        else:
+            origin, raw = Origin(self._table), orjson.dumps(poison.event.to_item()) if poison.event else b""
         return DeadLetter(
             poison.reason,
             origin,
@@ -159,3 +166,7 @@ class BatchHandler:
             seconds=round(self.fault.seconds, 1),
             action="none while it passes; check the endpoint and the tables' capacity if it lasts",
         )
+
+
+def _origin(batch: RecordBatch, record: Record) -> Origin:
+    return Origin(batch.stream, batch.shard_id, record.sequence_number)
