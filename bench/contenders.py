@@ -1,0 +1,158 @@
+"""Who takes part in the contest, how each is started, and what it leaves behind."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from bench.emulator import Place
+from kinfold.environment import service_environment
+from ledger.tables import TableSpec, lease_specs
+from projector.projections import PROJECTIONS
+from projector.projections.balance_summary import BALANCE_SUMMARY
+
+ROOT: Final = Path(__file__).parents[1]
+TIMEOUT: Final = 600.0
+
+
+class ContenderFailedError(Exception):
+    """A contender ended without a report; the message has the end of its output."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What one run is to do: how many distinct events the stream holds in how many records."""
+
+    place: Place
+    events: int
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A program that reads the stream from trim horizon and keeps balances.
+
+    ``prefix``: it handles the first records only, since its rate does not depend on how many there are.
+    """
+
+    name: str
+    text: str
+    command: Callable[[Task, Path], Sequence[str]]
+    tables: Callable[[Place], Sequence[TableSpec]]
+    balances: Callable[[Place], str]
+    environment: Mapping[str, str]
+    prefix: bool = True
+    python: str = sys.executable
+    protected: bool = False
+
+    def run(self, task: Task) -> dict[str, Any]:
+        """Run it once on fresh tables; returns its report. Raises ContenderFailedError."""
+        self.clear(task.place)
+        task.place.ensure(*self.tables(task.place))
+        env = service_environment(task.place.endpoint, task.place.names.profile, self.environment)
+        env.setdefault("AWS_DEFAULT_REGION", env["AWS_REGION"])
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH")]))
+        with tempfile.TemporaryDirectory(prefix="bench-") as home:
+            report, log = Path(home) / "report.json", Path(home) / "log"
+            with log.open("wb") as output:
+                ended = subprocess.run(
+                    [self.python, *self.command(task, report)],
+                    env=env,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    timeout=TIMEOUT,
+                    check=False,
+                )
+            if ended.returncode or not report.exists():
+                end = log.read_text(errors="replace")[-3000:]
+                raise ContenderFailedError(f"{self.name} ended with {ended.returncode}:\n{end}")
+            found: dict[str, Any] = json.loads(report.read_text())
+            return found
+
+    def clear(self, place: Place) -> None:
+        """Delete the tables of an earlier run."""
+        place.drop(*(spec.name for spec in self.tables(place)))
+
+
+def _peer_tables(place: Place) -> list[TableSpec]:
+    profile = place.names.profile
+    return [
+        TableSpec(f"balances-{profile}", (("aggregateId", "S"),)),
+        TableSpec(f"markers-{profile}", (("eventId", "S"),)),
+    ]
+
+
+def _peer(module: str) -> Callable[[Task, Path], list[str]]:
+    def command(task: Task, report: Path) -> list[str]:
+        profile, stream = task.place.names.profile, task.place.names.stream
+        tables = ["--table", f"balances-{profile}", "--markers", f"markers-{profile}"]
+        return ["-m", module, "--stream", stream, *tables, "--records", str(task.records), "--report", str(report)]
+
+    return command
+
+
+def _kinfold_tables(place: Place) -> list[TableSpec]:
+    """Made anew for each run: rows, control rows, leases."""
+    projections = TableSpec(place.names.projections, (("projection", "S"),))
+    rows = [
+        TableSpec(
+            each.table(place.names.profile, 1),
+            (("aggregateId", "S"), *(((each.part_name, "S"),) if each.part_name else ())),
+        )
+        for each in PROJECTIONS
+    ]
+    return [projections, *rows, *lease_specs(place.names)]
+
+
+def _kinfold(*projections: str) -> Callable[[Task, Path], list[str]]:
+    def command(task: Task, report: Path) -> list[str]:
+        sizes = ["--events", str(task.events), "--records", str(task.records)]
+        chosen = ["--projections", *projections] if projections else []
+        return ["-m", "bench.kinfold_worker", *sizes, "--report", str(report), *chosen]
+
+    return command
+
+
+def _peer_balances(place: Place) -> str:
+    return f"balances-{place.names.profile}"
+
+
+def _kinfold_balances(place: Place) -> str:
+    return BALANCE_SUMMARY.table(place.names.profile, 1)
+
+
+_WORKER: Final = {"KINFOLD_WORKER_ID": "bench", "KINFOLD_CONSUMER": "polling"}
+
+KINFOLD: Final = Contender(
+    "kinfold",
+    "the projector, reading by polling, with the balance summaries alone, as the peers",
+    _kinfold(BALANCE_SUMMARY.name),
+    _kinfold_tables,
+    _kinfold_balances,
+    _WORKER,
+    prefix=False,
+    protected=True,
+)
+PLAIN: Final = Contender(
+    "plain",
+    "(a) the handler as usually written: a thread a shard, one UpdateItem a record, no protection against repeats",
+    _peer("bench.peers.plain"),
+    _peer_tables,
+    _peer_balances,
+    {},
+)
+MARKED: Final = Contender(
+    "marked",
+    "(b) the same, made idempotent: TransactWriteItems with a processed-events marker",
+    _peer("bench.peers.marked"),
+    _peer_tables,
+    _peer_balances,
+    {},
+    protected=True,
+)
+CONTENDERS: Final = {each.name: each for each in (KINFOLD, PLAIN, MARKED)}
