@@ -58,6 +58,10 @@ class Meter:
         """Something became durable just now."""
         self._last = _sample()
 
+    def units_of(self, units: Counter[str]) -> float:
+        """The units of the meter's own tables, of all that it counts."""
+        return sum(units[table] for table in self._tables)
+
     def report(self) -> dict[str, Any]:
         """The figures. Raises RuntimeError when no record was read or nothing became durable."""
         if self._first is None or self._last is None:
@@ -121,11 +125,20 @@ def _sample() -> tuple[float, float]:
 
 def peak_mb(pid: int | None = None) -> float:
     """The peak resident memory of a process (default: this one), in MB; 0 when it is gone. Linux only."""
+    return _memory_mb(pid, "VmHWM")
+
+
+def resident_mb(pid: int | None = None) -> float:
+    """The resident memory of a process (default: this one), in MB; 0 when it is gone. Linux only."""
+    return _memory_mb(pid, "VmRSS")
+
+
+def _memory_mb(pid: int | None, field: str) -> float:
     try:
         status = Path(f"/proc/{pid or os.getpid()}/status").read_text()
     except OSError:
         return 0.0
-    return max((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM")), default=0.0)
+    return max((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith(field)), default=0.0)
 
 
 def cpu_of(pid: int) -> float:
