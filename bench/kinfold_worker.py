@@ -91,9 +91,8 @@ class Progress:
 
 
 def _total(counter: Any) -> float:
-    return sum(
-        sample.value for family in counter.collect() for sample in family.samples if sample.name.endswith("_total")
-    )
+    samples = [sample for family in counter.collect() for sample in family.samples]
+    return float(sum(sample.value for sample in samples if sample.name.endswith("_total")))
 
 
 def register(names: list[str]) -> None:

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 import orjson
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 
 _CONDITION: Final = re.compile(r'\s*"(\w+)"\s*(=\s*\?|IS MISSING)\s*')
 _INSERT: Final = re.compile(r"""INSERT INTO "([\w.-]+)" VALUE \{(.*)\}""")
@@ -209,7 +210,7 @@ class MemoryAws:
             spent = time.thread_time() - began
             with self._lock:
                 self.cpu_seconds += spent
-            return None if body is None else AWSResponse(request.url, 200, {}, _Raw(body))
+            return None if body is None else AWSResponse(request.url, 200, HTTPHeaders(), Raw(body))
 
         return respond
 
@@ -245,7 +246,7 @@ class MemoryAws:
         return orjson.dumps({"Responses": answers, "ConsumedCapacity": consumed})
 
 
-class _Raw:
+class Raw:
     """A response body that is there already."""
 
     def __init__(self, body: bytes) -> None:

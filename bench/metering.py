@@ -12,6 +12,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
+from bench.item_size import query_units
+
 #: DynamoDB's operations whose capacity units are read units; those of all others are write units.
 _READS: Final = frozenset({"GetItem", "BatchGetItem", "Query", "Scan", "TransactGetItems"})
 
@@ -92,6 +94,9 @@ class Meter:
                 table: len(asked["Keys"]) * (1.0 if asked.get("ConsistentRead") else 0.5)
                 for table, asked in params["RequestItems"].items()
             }
+        elif model.name in {"Query", "Scan"}:
+            self._asked.consistent = params.get("ConsistentRead", False)
+            self._asked.table = params["TableName"]
         elif model.name == "GetRecords" and self._first is None:
             self._asked.sample = _sample()
 
@@ -113,6 +118,10 @@ class Meter:
             if name == "BatchGetItem":
                 # AWS charges for a key without an item as for a small one; the embedded AWS does not.
                 told |= {table: max(told.get(table, 0.0), least) for table, least in self._asked.least.items()}
+            elif name in {"Query", "Scan"} and "Items" in parsed:
+                # AWS charges for what was read; the embedded AWS charges one unit a page.
+                least = query_units(parsed["Items"], consistent=self._asked.consistent)
+                told[self._asked.table] = max(told.get(self._asked.table, 0.0), least)
             for table, consumed_units in told.items():
                 units[table] += consumed_units
         if name not in _READS and tables and (not self._tables or any(t["TableName"] in self._tables for t in tables)):

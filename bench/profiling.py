@@ -3,6 +3,7 @@
 import cProfile
 import pstats
 import threading
+import time
 from pathlib import Path
 
 
@@ -29,6 +30,6 @@ class Profiles:
         stats.dump_stats(path)
 
     def _profile_thread(self) -> None:
-        profile = cProfile.Profile()
+        profile = cProfile.Profile(time.thread_time)  # CPU time, so that waiting counts for nothing
         self._profiles.append(profile)
         profile.enable()
