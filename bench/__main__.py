@@ -7,9 +7,14 @@ from typing import Annotated
 
 import typer
 
+from bench.alone import backlog, decoding, projecting
 from bench.contenders import CONTENDERS
 from bench.contest import Sizes, contest
-from bench.results import LATEST, keep
+from bench.delay import delay
+from bench.profiling import profile
+from bench.report import PAGE, fill, render
+from bench.results import LATEST, PUBLISHED, keep, load
+from bench.store_costs import appends, loads, rebuild
 from bench.workloads import WORKLOADS
 
 app = typer.Typer(
@@ -41,6 +46,87 @@ def run_contest(
     chosen = [CONTENDERS[name] for name in contender or CONTENDERS]
     sizes = Sizes(events, backlog, peer_records, runs, shards)
     keep(results, "contest", contest(chosen, workload or list(WORKLOADS), sizes, _tell))
+
+
+@app.command("alone")
+def run_alone(
+    sizes: Annotated[str, typer.Option(help="Events of each run from memory.")] = "1000,10000,100000",
+    runs: Annotated[int, typer.Option(min=1, help="Runs of each size.")] = 3,
+    loads_of: Annotated[str, typer.Option("--loads", help="Events of each account loaded.")] = "10,100,1000,100000",
+    rebuild_of: Annotated[int, typer.Option("--rebuild", min=1, help="Events of the table rebuilt from.")] = 10_000,
+    results: Results = LATEST,
+) -> None:
+    """Kinfold alone: decoding, the projector with AWS from memory, appends, loads, a rebuild."""
+    keep(results, "decoding", decoding(50_000, 5, _tell))
+    keep(results, "projecting", projecting(_sizes(sizes), runs, _tell))
+    keep(results, "appends", appends(200, _tell))
+    keep(results, "loads", {"sizes": loads(_sizes(loads_of), _tell)})
+    keep(results, "rebuild", rebuild(rebuild_of, _tell))
+
+
+@app.command("backlog")
+def run_backlog(
+    events: Annotated[int, typer.Option(min=1_000, help="Events that wait on the stream.")] = 1_000_000,
+    results: Results = LATEST,
+) -> None:
+    """A long backlog with AWS from memory: is the rate the same at its end, and the memory flat?"""
+    keep(results, "backlog", backlog(events, _tell))
+
+
+@app.command("delay")
+def run_delay(
+    appends: Annotated[int, typer.Option(min=1, help="How many appends are followed.")] = 200,
+    shards: Annotated[int, typer.Option(min=1, help="Shards of the stream.")] = 2,
+    results: Results = LATEST,
+) -> None:
+    """From an append's answer to the summary that shows it, on the embedded AWS, p50 and p99."""
+    keep(results, "delay", delay(appends, shards, _tell))
+
+
+@app.command("profile")
+def run_profile(
+    events: Annotated[int, typer.Option(min=1_000, help="Events of the profiled run.")] = 60_000,
+    results: Results = LATEST,
+) -> None:
+    """Which functions take the CPU time, with AWS from memory; microseconds an event, under the profiler."""
+    keep(results, "profile", profile(events, _tell))
+
+
+@app.command("all")
+def run_all(
+    backlog_of: Annotated[int, typer.Option("--backlog-events", help="Events of the long backlog.")] = 1_000_000,
+    runs: Annotated[int, typer.Option(min=1, help="Runs of each contender.")] = 5,
+    results: Results = LATEST,
+) -> None:
+    """Everything at modest sizes, as `make bench` does, and the tables in the end."""
+    results.unlink(missing_ok=True)
+    run_contest(runs=runs, results=results)
+    run_alone(results=results)
+    run_delay(results=results)
+    run_backlog(events=backlog_of, results=results)
+    run_profile(results=results)
+    show_report(results=results)
+
+
+@app.command("report")
+def show_report(
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Write them into docs/benchmarks.md, and the results beside it.")
+    ] = False,
+    results: Results = LATEST,
+) -> None:
+    """Render the tables of docs/benchmarks.md from a result file."""
+    tables = render(load(results))
+    if not publish:
+        typer.echo("\n\n".join(f"{name}\n\n{table}" for name, table in tables.items()))
+        return
+    PAGE.write_text(fill(PAGE.read_text(), tables))
+    if results != PUBLISHED:
+        PUBLISHED.write_bytes(results.read_bytes())
+
+
+def _sizes(text: str) -> list[int]:
+    return [int(size) for size in text.split(",")]
 
 
 @app.command(

@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any, Final
 
 from bench.from_memory import SHARDS, prepared
@@ -84,3 +84,25 @@ def _span(begin: dict[str, float], end: dict[str, float]) -> tuple[float, float]
     events = end["applied"] - begin["applied"]
     seconds = end["seconds"] - begin["seconds"]
     return events / seconds, (end["cpu_seconds"] - begin["cpu_seconds"]) / events * 1e6
+
+
+def backlog(events: int, tell: Tell) -> dict[str, Any]:
+    """One long run from trim horizon with AWS answered from memory: rate, CPU and memory over time, in tenths."""
+    tell(f"preparing {events:,} events")
+    with prepared("skewed", events) as pages:
+        tell("draining")
+        report = pages.run()
+    found = _slim(report) | {"events": events, "tenths": tenths(report["series"], events)}
+    tell(f"backlog of {events:,} events: {found['per_second']:,.0f} a second, {found['peak_mb']:.0f} MB at most")
+    return found
+
+
+def tenths(series: Sequence[dict[str, float]], events: float) -> list[dict[str, float]]:
+    """Each tenth of the events: its rate, its CPU, and the memory at its end."""
+    marks = [next((p for p in series if p["applied"] >= events * n / 10), series[-1]) for n in range(11)]
+    found = []
+    for begin, end in pairwise(marks):
+        if end["applied"] > begin["applied"]:
+            rate, cpu = _span(begin, end)
+            found.append({"rate": rate, "cpu_micros": cpu, "resident_mb": end["resident_mb"]})
+    return found
