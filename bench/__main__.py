@@ -44,6 +44,9 @@ def run_contest(
 ) -> None:
     """Kinfold and its peers on the same streams: events a second, CPU, calls, capacity units, memory."""
     chosen = [CONTENDERS[name] for name in contender or CONTENDERS]
+    for each in chosen:
+        if not each.installed:
+            raise typer.BadParameter(f"{each.name} is not installed: run `make bench-install`, or leave it out")
     sizes = Sizes(events, backlog, peer_records, runs, shards)
     keep(results, "contest", contest(chosen, workload or list(WORKLOADS), sizes, _tell))
 

@@ -17,6 +17,8 @@ from projector.projections import PROJECTIONS
 from projector.projections.balance_summary import BALANCE_SUMMARY
 
 ROOT: Final = Path(__file__).parents[1]
+#: The peers' environment: async-kinesis wants another botocore than the embedded AWS allows.
+PEERS: Final = ROOT / ".venv-bench"
 TIMEOUT: Final = 600.0
 
 
@@ -49,6 +51,11 @@ class Contender:
     prefix: bool = True
     python: str = sys.executable
     protected: bool = False
+
+    @property
+    def installed(self) -> bool:
+        """Whether its interpreter is there."""
+        return Path(self.python).exists()
 
     def run(self, task: Task) -> dict[str, Any]:
         """Run it once on fresh tables; returns its report. Raises ContenderFailedError."""
@@ -155,4 +162,13 @@ MARKED: Final = Contender(
     {},
     protected=True,
 )
-CONTENDERS: Final = {each.name: each for each in (KINFOLD, PLAIN, MARKED)}
+ASYNC_KINESIS: Final = Contender(
+    "async-kinesis",
+    "(c) async-kinesis 3's consumer with handler (a)",
+    _peer("bench.peers.async_kinesis"),
+    _peer_tables,
+    _peer_balances,
+    {},
+    python=str(PEERS / "bin" / "python"),
+)
+CONTENDERS: Final = {each.name: each for each in (KINFOLD, PLAIN, MARKED, ASYNC_KINESIS)}

@@ -26,5 +26,5 @@ def keep(path: Path, section: str, figures: dict[str, Any]) -> None:
     results[section] = {"machine": describe(), **figures}
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+    draft.write_text(json.dumps(results, indent=1) + "\n")
     draft.rename(path)

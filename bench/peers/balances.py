@@ -14,7 +14,7 @@ class Change(NamedTuple):
     amount: Decimal
 
 
-def change_of(data: bytes) -> Change:
+def change_of(data: bytes | str) -> Change:
     """Read a change record of the events table."""
     image = orjson.loads(data)["dynamodb"]["NewImage"]
     payload = orjson.loads(image["payload"]["S"])
