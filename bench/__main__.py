@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bench.alone import backlog, decoding, projecting
-from bench.contenders import CONTENDERS
+from bench.contenders import CONTENDERS, ON_KCL
 from bench.contest import Sizes, contest
 from bench.delay import delay
 from bench.profiling import profile
@@ -49,6 +49,17 @@ def run_contest(
             raise typer.BadParameter(f"{each.name} is not installed: run `make bench-install`, or leave it out")
     sizes = Sizes(events, backlog, peer_records, runs, shards)
     keep(results, "contest", contest(chosen, workload or list(WORKLOADS), sizes, _tell))
+
+
+@app.command("kcl")
+def run_kcl(
+    events: Annotated[int, typer.Option(min=1, help="Events on the stream, skewed.")] = 4_000,
+    runs: Annotated[int, typer.Option(min=1, help="Runs of each contender, alternating.")] = 5,
+    shards: Annotated[int, typer.Option(min=1, help="Shards of the stream.")] = 4,
+    results: Results = LATEST,
+) -> None:
+    """Kinfold's KCL source and kclpy's sample processor, both behind Amazon's MultiLangDaemon."""
+    keep(results, "kcl", contest(ON_KCL, ["skewed"], Sizes(events, events, events, runs, shards), _tell))
 
 
 @app.command("alone")
@@ -104,6 +115,7 @@ def run_all(
     """Everything at modest sizes, as `make bench` does, and the tables in the end."""
     results.unlink(missing_ok=True)
     run_contest(runs=runs, results=results)
+    run_kcl(runs=runs, results=results)
     run_alone(results=results)
     run_delay(results=results)
     run_backlog(events=backlog_of, results=results)

@@ -5,12 +5,15 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from bench.emulator import Place
+from bench.metering import TreeWatch
+from kinfold.child import stop
 from kinfold.environment import service_environment
 from ledger.tables import TableSpec, lease_specs
 from projector.projections import PROJECTIONS
@@ -20,6 +23,8 @@ ROOT: Final = Path(__file__).parents[1]
 #: The peers' environment: async-kinesis wants another botocore than the embedded AWS allows.
 PEERS: Final = ROOT / ".venv-bench"
 TIMEOUT: Final = 600.0
+#: Seconds between two looks at a contender that runs.
+_LOOK: Final = 0.1
 
 
 class ContenderFailedError(Exception):
@@ -40,6 +45,7 @@ class Contender:
     """A program that reads the stream from trim horizon and keeps balances.
 
     ``prefix``: it handles the first records only, since its rate does not depend on how many there are.
+    ``tree``: it is several processes, whose CPU time and memory are summed.
     """
 
     name: str
@@ -50,7 +56,7 @@ class Contender:
     environment: Mapping[str, str]
     prefix: bool = True
     python: str = sys.executable
-    protected: bool = False
+    tree: bool = False
 
     @property
     def installed(self) -> bool:
@@ -67,19 +73,31 @@ class Contender:
         with tempfile.TemporaryDirectory(prefix="bench-") as home:
             report, log = Path(home) / "report.json", Path(home) / "log"
             with log.open("wb") as output:
-                ended = subprocess.run(
-                    [self.python, *self.command(task, report)],
-                    env=env,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    timeout=TIMEOUT,
-                    check=False,
+                process = subprocess.Popen(
+                    [self.python, *self.command(task, report)], env=env, stdout=output, stderr=subprocess.STDOUT
                 )
-            if ended.returncode or not report.exists():
+            watch = TreeWatch(process.pid)
+            try:
+                self._wait(process, watch)
+            finally:
+                stop(process, timeout=10)
+            if process.returncode or not report.exists():
                 end = log.read_text(errors="replace")[-3000:]
-                raise ContenderFailedError(f"{self.name} ended with {ended.returncode}:\n{end}")
+                raise ContenderFailedError(f"{self.name} ended with {process.returncode}:\n{end}")
             found: dict[str, Any] = json.loads(report.read_text())
-            return found
+        if self.tree:
+            found["cpu_seconds"] = watch.cpu_between(found["began_at"], found["ended_at"])
+            found["peak_mb"] = watch.peak_mb
+        return found
+
+    def _wait(self, process: "subprocess.Popen[bytes]", watch: TreeWatch) -> None:
+        deadline = time.monotonic() + TIMEOUT
+        while process.poll() is None:
+            if time.monotonic() > deadline:
+                raise ContenderFailedError(f"{self.name} did not end within {TIMEOUT:.0f} s")
+            if self.tree:
+                watch.look()
+            time.sleep(_LOOK)
 
     def clear(self, place: Place) -> None:
         """Delete the tables of an earlier run."""
@@ -143,7 +161,6 @@ KINFOLD: Final = Contender(
     _kinfold_balances,
     _WORKER,
     prefix=False,
-    protected=True,
 )
 PLAIN: Final = Contender(
     "plain",
@@ -160,7 +177,6 @@ MARKED: Final = Contender(
     _peer_tables,
     _peer_balances,
     {},
-    protected=True,
 )
 ASYNC_KINESIS: Final = Contender(
     "async-kinesis",
@@ -172,3 +188,31 @@ ASYNC_KINESIS: Final = Contender(
     python=str(PEERS / "bin" / "python"),
 )
 CONTENDERS: Final = {each.name: each for each in (KINFOLD, PLAIN, MARKED, ASYNC_KINESIS)}
+
+
+def _kclpy(task: Task, report: Path) -> list[str]:
+    return [*_peer("bench.peers.kclpy")(task, report), "--application", task.place.names.leases]
+
+
+def _kclpy_tables(place: Place) -> list[TableSpec]:
+    return [*_peer_tables(place), *lease_specs(place.names)]
+
+
+KINFOLD_KCL: Final = replace(
+    KINFOLD,
+    text="the projector on Amazon's KCL, Java and pipes included",
+    environment={**_WORKER, "KINFOLD_CONSUMER": "kcl"},
+    tree=True,
+)
+KCLPY: Final = Contender(
+    "kclpy",
+    "(d) kclpy's sample processor with handler (a), Java and a process a shard included",
+    _kclpy,
+    _kclpy_tables,
+    _peer_balances,
+    {},
+    prefix=False,
+    tree=True,
+)
+#: On Amazon's KCL: only against each other, since Java is part of both.
+ON_KCL: Final = (KINFOLD_KCL, KCLPY)

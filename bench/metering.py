@@ -70,6 +70,8 @@ class Meter:
             raise RuntimeError("nothing was measured: no record was read, or no effect became durable")
         with self._lock:
             return {
+                "began_at": self._first[0],
+                "ended_at": self._last[0],
                 "seconds": self._last[0] - self._first[0],
                 "cpu_seconds": self._last[1] - self._first[1],
                 "records": self.records,
@@ -157,3 +159,38 @@ def cpu_of(pid: int) -> float:
     except OSError:
         return 0.0
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class TreeWatch:
+    """CPU and memory of a process and all its descendants over time, for contenders that are more than one process."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._points: list[tuple[float, float]] = []
+        self.peak_mb = 0.0
+
+    def look(self) -> None:
+        """Take a point."""
+        tree = _tree(self._pid)
+        self._points.append((time.perf_counter(), sum(map(cpu_of, tree))))
+        self.peak_mb = max(self.peak_mb, sum(map(resident_mb, tree)))
+
+    def cpu_between(self, began_at: float, ended_at: float) -> float:
+        """CPU seconds between two moments of ``time.perf_counter``, as near as the points are."""
+        before = max((point for point in self._points if point[0] <= began_at), default=self._points[0])
+        after = min((point for point in self._points if point[0] >= ended_at), default=self._points[-1])
+        return after[1] - before[1]
+
+
+def _tree(root: int) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = path.read_text()
+        except OSError:
+            continue  # it has just ended
+        children.setdefault(int(text.rpartition(")")[2].split()[1]), []).append(int(path.parent.name))
+    found = [root]
+    for pid in found:
+        found += children.get(pid, [])
+    return found

@@ -6,7 +6,7 @@ from statistics import median
 from typing import Any, Final
 
 from bench.markdown import figure, table
-from bench.report_contest import contest_tables
+from bench.report_contest import contest_tables, speed
 from bench.results import ROOT
 from bench.targets import targets_table
 
@@ -21,6 +21,8 @@ def render(results: Results) -> dict[str, str]:
     tables = {"machine": _machine(results), "targets": targets_table(results)}
     if "contest" in results:
         tables |= contest_tables(results["contest"])
+    if "kcl" in results:
+        tables["kcl"] = speed(results["kcl"])
     for name, make in _ALONE.items():
         if name in results:
             tables[name] = make(results[name])

@@ -48,7 +48,7 @@ def ratio(runs: Mapping[str, Sequence[Run]], peer: str, of: Callable[[Run], floa
 
 def contest_tables(contest: Mapping[str, Any]) -> dict[str, str]:
     """The contest's tables by name."""
-    return {"workloads": _workloads(contest), "speed": _speed(contest), "costs": _costs(contest)}
+    return {"workloads": _workloads(contest), "speed": speed(contest), "costs": _costs(contest)}
 
 
 def _workloads(contest: Mapping[str, Any]) -> str:
@@ -59,7 +59,8 @@ def _workloads(contest: Mapping[str, Any]) -> str:
     return table(["workload", "", "events", "records", "bytes each"], rows, texts=2)
 
 
-def _speed(contest: Mapping[str, Any]) -> str:
+def speed(contest: Mapping[str, Any]) -> str:
+    """Rates, CPU and memory of every contender, and how Kinfold stands to each."""
     rows = []
     for name, each in contest["workloads"].items():
         runs = each["runs"]
