@@ -1,6 +1,6 @@
 """A shard's process of peer (d): the sample processor that comes with kclpy, with handler (a) in its place for that.
 
-The MultiLangDaemon starts one for each shard. What it used is written to the directory in BENCH_REPORTS after every batch.
+The MultiLangDaemon starts one for each shard. After every batch it writes what it used to the directory BENCH_REPORTS.
 """
 
 import os
