@@ -37,7 +37,7 @@ def run_contest(
     workload: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(WORKLOADS)}; may repeat.")] = None,
     events: Annotated[int, typer.Option(min=1, help="Distinct events on the stream.")] = 10_000,
     backlog: Annotated[int, typer.Option(min=1, help="Events of the backlog workload.")] = 30_000,
-    peer_records: Annotated[int, typer.Option(min=1, help="Records that a peer handles, from the first on.")] = 1_500,
+    peer_records: Annotated[int, typer.Option(min=1, help="Records that a peer handles, from the first on.")] = 1_000,
     runs: Annotated[int, typer.Option(min=1, help="Runs of each contender, alternating.")] = 5,
     shards: Annotated[int, typer.Option(min=1, help="Shards of the stream.")] = 4,
     results: Results = LATEST,
@@ -48,7 +48,8 @@ def run_contest(
         if not each.installed:
             raise typer.BadParameter(f"{each.name} is not installed: run `make bench-install`, or leave it out")
     sizes = Sizes(events, backlog, peer_records, runs, shards)
-    keep(results, "contest", contest(chosen, workload or list(WORKLOADS), sizes, _tell))
+    for so_far in contest(chosen, workload or list(WORKLOADS), sizes, _tell):
+        keep(results, "contest", so_far)
 
 
 @app.command("kcl")
@@ -59,7 +60,8 @@ def run_kcl(
     results: Results = LATEST,
 ) -> None:
     """Kinfold's KCL source and kclpy's sample processor, both behind Amazon's MultiLangDaemon."""
-    keep(results, "kcl", contest(ON_KCL, ["skewed"], Sizes(events, events, events, runs, shards), _tell))
+    for so_far in contest(ON_KCL, ["skewed"], Sizes(events, events, events, runs, shards), _tell):
+        keep(results, "kcl", so_far)
 
 
 @app.command("alone")
@@ -110,11 +112,12 @@ def run_profile(
 def run_all(
     backlog_of: Annotated[int, typer.Option("--backlog-events", help="Events of the long backlog.")] = 1_000_000,
     runs: Annotated[int, typer.Option(min=1, help="Runs of each contender.")] = 5,
+    peer_records: Annotated[int, typer.Option(min=1, help="Records that a peer handles, from the first on.")] = 1_000,
     results: Results = LATEST,
 ) -> None:
     """Everything at modest sizes, as `make bench` does, and the tables in the end."""
     results.unlink(missing_ok=True)
-    run_contest(runs=runs, results=results)
+    run_contest(runs=runs, peer_records=peer_records, results=results)
     run_kcl(runs=runs, results=results)
     run_alone(results=results)
     run_delay(results=results)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from bench.from_memory import SHARDS, prepared
 from bench.workloads import skewed
 from ledger.change_record import decode, encode
+from projector.projections import PROJECTIONS
 
 Tell = Callable[[str], None]
 _TABLE: Final = "domain-events-bench"
@@ -30,14 +31,20 @@ def decoding(records: int, rounds: int, tell: Tell) -> dict[str, Any]:
 
 
 def projecting(sizes: Sequence[int], runs: int, tell: Tell) -> dict[str, Any]:
-    """The real Faust app and transport on a stream of each size, with AWS answered from memory."""
+    """The real Faust app and transport on a stream of each size, with AWS answered from memory.
+
+    With the balance summaries alone; on the largest stream also with every read model that is shipped.
+    """
     found = {}
+    shipped: list[dict[str, Any]] = []
     for size in sizes:
         with prepared("skewed", size) as pages:
             found[str(size)] = reports = [_slim(pages.run()) for _ in range(runs)]
+            if size == max(sizes):
+                shipped = [_slim(pages.run("--projections", *(each.name for each in PROJECTIONS))) for _ in range(runs)]
         rate = statistics.median(each["per_core"] for each in reports)
         tell(f"from memory, {size:,} events: {rate:,.0f} events a second a core")
-    return {"shards": SHARDS, "sizes": found}
+    return {"shards": SHARDS, "sizes": found, "shipped": shipped, "read_models": [each.name for each in PROJECTIONS]}
 
 
 def _slim(report: dict[str, Any]) -> dict[str, Any]:

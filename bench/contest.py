@@ -1,6 +1,6 @@
 """The contest: every contender on the same stream of the same embedded AWS, in alternating runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -25,20 +25,22 @@ class Sizes:
     seed: int = 6
 
 
-def contest(contenders: Sequence[Contender], workloads: Sequence[str], sizes: Sizes, tell: Tell) -> dict[str, Any]:
-    """Run it; returns the settings, and the report of every run by workload and contender."""
+def contest(
+    contenders: Sequence[Contender], workloads: Sequence[str], sizes: Sizes, tell: Tell
+) -> Iterator[dict[str, Any]]:
+    """Run it; gives, after each workload, the settings and the reports of all runs so far by workload and contender."""
     found: dict[str, Any] = {}
     for name in workloads:
         with emulator() as aws, place(aws.url) as where:
             found[name] = _workload(WORKLOADS[name], contenders, sizes, aws, where, tell)
-    return {
-        "runs": sizes.runs,
-        "shards": sizes.shards,
-        "peer_records": sizes.peer_records,
-        "seed": sizes.seed,
-        "contenders": {each.name: each.text for each in contenders},
-        "workloads": found,
-    }
+        yield {
+            "runs": sizes.runs,
+            "shards": sizes.shards,
+            "peer_records": sizes.peer_records,
+            "seed": sizes.seed,
+            "contenders": {each.name: each.text for each in contenders},
+            "workloads": found,
+        }
 
 
 def _workload(
@@ -62,6 +64,7 @@ def _workload(
             report["emulator_cpu_seconds"] = aws.cpu_seconds() - before
             if share == records:
                 report["wrong_balances"] = len(wrong_balances(where, contender, fold))
+            report.pop("series", None)
             runs[contender.name].append(report)
             rate = report["handled"] / report["seconds"]
             tell(f"  {number + 1}/{sizes.runs} {contender.name}: {rate:.0f} events/s, {_wrong(report)}")

@@ -1,7 +1,7 @@
 """The real projector with AWS answered from memory: pages prepared once, a worker process a run."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from bench.memory_aws import write_pages
 from bench.workloads import WORKLOADS
 from ledger.change_record import encode
 
-#: A core is to keep up with so many shards (issue of a shard's 2 MB/s); also what the reading's pace allows for.
+#: A core is to keep up with so many shards, each at its 2 MB/s; and the pace of reading allows for more than it needs.
 SHARDS: Final = 20
 PAGE: Final = 1_000
 
@@ -27,14 +27,13 @@ class Prepared:
     events: int
     records: int
 
-    def run(self, *arguments: str, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+    def run(self, *arguments: str) -> dict[str, Any]:
         """One run of the worker; ``arguments`` go on its command line. Raises ContenderFailedError."""
 
         def command(task: Task, report: Path) -> list[str]:
             return [*KINFOLD.command(task, report), "--from-memory", str(self.home), *arguments]
 
-        contender = replace(KINFOLD, command=command, environment={**KINFOLD.environment, **(environment or {})})
-        return contender.run(Task(self.place, self.events, self.records))
+        return replace(KINFOLD, command=command).run(Task(self.place, self.events, self.records))
 
 
 @contextmanager

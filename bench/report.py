@@ -60,10 +60,11 @@ def _decoding(decoding: Results) -> str:
 
 
 def _projecting(projecting: Results) -> str:
-    rows = []
-    for size, runs in sorted(projecting["sizes"].items(), key=lambda each: int(each[0])):
-        columns = ("per_second", "per_core", "cpu_micros", "answers_micros", "calls", "peak_mb")
-        rows.append([f"{int(size):,}", *(figure(median(run[name] for run in runs)) for name in columns)])
+    lines = {f"{int(size):,}": projecting["sizes"][size] for size in sorted(projecting["sizes"], key=int)}
+    if projecting.get("shipped"):
+        lines[f"the same, into {' and '.join(projecting['read_models'])}"] = projecting["shipped"]
+    columns = ("per_second", "per_core", "cpu_micros", "answers_micros", "calls", "peak_mb")
+    rows = [[name, *(figure(median(run[of] for run in runs)) for of in columns)] for name, runs in lines.items()]
     head = ["events", "events/s", "events/s a core", "CPU µs/event", "(answers µs)", "calls/event", "peak MB"]
     return table(head, rows)
 

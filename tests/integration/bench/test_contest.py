@@ -21,7 +21,8 @@ def results() -> dict[str, Any]:
     if sys.platform != "linux":
         pytest.skip("memory and the emulator's CPU are read from /proc")
     sizes = Sizes(events=EVENTS, backlog=EVENTS, peer_records=10**6, runs=1, shards=2)
-    return contest([KINFOLD, PLAIN, MARKED], list(WORKLOADS), sizes, print)
+    *_, found = contest([KINFOLD, PLAIN, MARKED], list(WORKLOADS), sizes, print)
+    return found
 
 
 def only(results: dict[str, Any], workload: str, contender: str) -> dict[str, Any]:
