@@ -66,7 +66,7 @@ def run_kcl(
 
 @app.command("alone")
 def run_alone(
-    sizes: Annotated[str, typer.Option(help="Events of each run from memory.")] = "1000,10000,100000",
+    sizes: Annotated[str, typer.Option(help="Events of each run from memory.")] = "1000,10000,100000,300000",
     runs: Annotated[int, typer.Option(min=1, help="Runs of each size.")] = 3,
     loads_of: Annotated[str, typer.Option("--loads", help="Events of each account loaded.")] = "10,100,1000,100000",
     rebuild_of: Annotated[int, typer.Option("--rebuild", min=1, help="Events of the table rebuilt from.")] = 10_000,

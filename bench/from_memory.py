@@ -12,10 +12,12 @@ from bench.emulator import Place, emulator, place
 from bench.memory_aws import write_pages
 from bench.workloads import WORKLOADS
 from ledger.change_record import encode
+from projector.settings import ProjectorSettings
 
 #: A core is to keep up with so many shards, each at its 2 MB/s; and the pace of reading allows for more than it needs.
 SHARDS: Final = 20
-PAGE: Final = 1_000
+#: Records in an answer of GetRecords: as many as the projector asks for.
+PAGE: Final[int] = ProjectorSettings.model_fields["batch_size"].default
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ import os
 import re
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,9 +148,14 @@ class Pages:
 
 
 def write_pages(home: Path, shards: list[str], records: Iterator[tuple[str, bytes]], page: int) -> int:
-    """Prepare pages of ``page`` records, a record on the shard of its partition key. Returns how many records."""
+    """Prepare pages of ``page`` records. Returns how many records.
+
+    A partition key stays on one shard: on the one with the fewest records when it first comes.
+    """
     waiting: dict[str, list[dict[str, Any]]] = {shard: [] for shard in shards}
     index: dict[str, list[tuple[int, int]]] = {shard: [] for shard in shards}
+    loads = dict.fromkeys(shards, 0)
+    placed: dict[str, str] = {}
     count, now = 0, time.time()
     with (home / "pages").open("wb") as file:
 
@@ -164,7 +168,8 @@ def write_pages(home: Path, shards: list[str], records: Iterator[tuple[str, byte
             waiting[shard] = []
 
         for key, data in records:
-            shard = shards[zlib.crc32(key.encode()) % len(shards)]
+            shard = placed.get(key) or placed.setdefault(key, min(loads, key=loads.__getitem__))
+            loads[shard] += 1
             count += 1
             waiting[shard].append(
                 {
