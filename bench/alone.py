@@ -15,8 +15,8 @@ Tell = Callable[[str], None]
 _TABLE: Final = "domain-events-bench"
 #: Of a run's points, by the share of the events that were applied: what comes before is warming up.
 _WARM: Final = 0.1
-#: So few shards that the most frequent account, an eighth of all events, is no more than its shard's share: with more of
-#: them one shard would be drained last, alone, and the end would show the pace of one shard.
+#: So few shards that the most frequent account, an eighth of all events, is no more than a shard's share: with more of
+#: them its shard would be drained last, alone, and the end would show the pace of one shard.
 _EVEN: Final = 6
 
 
