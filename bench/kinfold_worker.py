@@ -52,7 +52,7 @@ class Progress:
                 self._meter.begin()  # a KCL worker reads no records itself
                 self._meter.effect()
                 before, moved_at = now, time.monotonic()
-                if moved_at - point_at > _POINT:
+                if moved_at - point_at > _POINT and (not self.series or now[1] > self.series[-1]["applied"]):
                     self._point(now[1])
                     point_at = moved_at
             if now[0] >= records and now[1] >= applied and time.monotonic() - moved_at > _QUIET:
