@@ -35,9 +35,9 @@ def _tell(line: str) -> None:
 def run_contest(
     contender: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(CONTENDERS)}; may repeat.")] = None,
     workload: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(WORKLOADS)}; may repeat.")] = None,
-    events: Annotated[int, typer.Option(min=1, help="Distinct events on the stream.")] = 10_000,
+    events: Annotated[int, typer.Option(min=1, help="Distinct events on the stream.")] = 15_000,
     backlog: Annotated[int, typer.Option(min=1, help="Events of the backlog workload.")] = 30_000,
-    peer_records: Annotated[int, typer.Option(min=1, help="Records that a peer handles, from the first on.")] = 1_000,
+    peer_records: Annotated[int, typer.Option(min=1, help="Records that a peer handles, from the first on.")] = 800,
     runs: Annotated[int, typer.Option(min=1, help="Runs of each contender, alternating.")] = 5,
     shards: Annotated[int, typer.Option(min=1, help="Shards of the stream.")] = 4,
     results: Results = LATEST,
@@ -112,17 +112,17 @@ def run_profile(
 def run_all(
     backlog_of: Annotated[int, typer.Option("--backlog-events", help="Events of the long backlog.")] = 1_000_000,
     runs: Annotated[int, typer.Option(min=1, help="Runs of each contender.")] = 5,
-    peer_records: Annotated[int, typer.Option(min=1, help="Records that a peer handles, from the first on.")] = 1_000,
+    peer_records: Annotated[int, typer.Option(min=1, help="Records that a peer handles, from the first on.")] = 800,
     results: Results = LATEST,
 ) -> None:
     """Everything at modest sizes, as `make bench` does, and the tables in the end."""
     results.unlink(missing_ok=True)
     run_contest(runs=runs, peer_records=peer_records, results=results)
-    run_kcl(runs=runs, results=results)
     run_alone(results=results)
     run_delay(results=results)
     run_backlog(events=backlog_of, results=results)
     run_profile(results=results)
+    run_kcl(runs=runs, results=results)
     show_report(results=results)
 
 
