@@ -29,7 +29,9 @@ COPY --from=install /opt/kinfold /opt/kinfold
 ENV PATH=/opt/kinfold/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 KINFOLD_LOG_FORMAT=json
 RUN useradd --system --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin kinfold
 USER 10001
-# The root file system may be read-only; what is written (the KCL's properties file and socket) goes to /tmp.
+# The root file system may be read-only; what is written (the KCL's properties file and socket) goes to /tmp. As a
+# volume it keeps its mode: ECS would mount an empty one that only root can write to.
+VOLUME ["/tmp"]
 WORKDIR /tmp
 EXPOSE 8080 6066 6067 6068
 ENTRYPOINT ["kinfold"]

@@ -28,6 +28,7 @@ _MAIN = "software.amazon.kinesis.multilang.MultiLangDaemon"
 _LONGEST_SOCKET_PATH = 100
 """Of the 104 to 108 bytes that the kernels take."""
 _LONGEST_LINE = 1 << 16
+_JAR = "amazon-kinesis-client-multilang-"
 INSTALL = "install kinfold[kcl]"
 
 
@@ -45,12 +46,17 @@ def find_java() -> Path:
 
 
 def find_jars() -> Path:
-    """The directory of KCL's jars, of kclpy-ext or amazon_kclpy. Raises ConfigurationError when neither has them."""
+    """The directory of KCL's jars, of kclpy-ext or amazon_kclpy.
+
+    Raises ConfigurationError when neither has them, or only those of KCL 1 or 2, which share out leases in another way.
+    """
     spec = importlib.util.find_spec("amazon_kclpy")
     for place in (spec.submodule_search_locations or ()) if spec else ():
-        jars = Path(place) / "jars"
-        if any(jars.glob("amazon-kinesis-client-multilang-*.jar")):
-            return jars
+        for jar in sorted((Path(place) / "jars").glob(f"{_JAR}*.jar")):
+            version = jar.stem.removeprefix(_JAR)
+            if version.split(".")[0] in {"1", "2"}:
+                raise ConfigurationError(f"KCL 3 is needed, the module amazon_kclpy has {version}; {INSTALL}")
+            return jar.parent
     why = "has no jars" if spec else "is not installed"
     raise ConfigurationError(f"KCL's jars are missing: the module amazon_kclpy {why}; {INSTALL}, or amazon_kclpy")
 

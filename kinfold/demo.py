@@ -4,7 +4,7 @@ import contextlib
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated
 
 import typer
@@ -19,6 +19,7 @@ from kinfold.disposable import delete_profile, disposable_profile
 from kinfold.environment import service_clients
 from kinfold.load import LoadPlan, run_load
 from kinfold.local_aws import local_aws
+from kinfold.raw_stream import faults, shown
 from kinfold.scrape import counter, scrape
 from kinfold.stack import Stack
 from kinfold.tally import LoadResult
@@ -30,7 +31,11 @@ from projector.projections.balance_summary import BALANCE_SUMMARY
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The figures of one demo, as ``--json`` prints them; ``seconds`` from the first command to the last agreement."""
+    """The figures of one demo, as ``--json`` prints them; ``seconds`` from the first command to the last agreement.
+
+    ``reordered``: accounts that the raw stream does not show complete, in order and on one shard; only a relay promises
+    that, so it is None (and left out) for the native destination.
+    """
 
     appended: int
     conflicts: int
@@ -42,6 +47,11 @@ class Outcome:
     mismatched: int
     seconds: float
     events_per_second: float
+    reordered: int | None = None
+
+    def figures(self) -> dict[str, int | float]:
+        """Those that were measured, by name."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 def demo(
@@ -66,7 +76,8 @@ def demo(
 
     Starts the bridge, the writer and the projector as processes on a profile of its own, sends deposits, withdrawals,
     bets and settlements from several racing clients, waits until the projection has caught up, refolds every account
-    from the event store, and compares. Everything is stopped and deleted in the end.
+    from the event store, and compares. With the relay, it also reads the raw stream: each account on one shard and in
+    order. Everything is stopped and deleted in the end.
 
     [dim]$[/dim] kinfold demo
     [dim]$[/dim] kinfold demo --endpoint-url http://127.0.0.1:4566 --shards 4 --events 5000
@@ -89,12 +100,18 @@ def demo(
                 tell=_tell,
             )
         )
-        store = EventStore(clients.dynamodb, Names(profile).events)
+        names = Names(profile)
+        store = EventStore(clients.dynamodb, names.events)
         outcome, findings = _run(stack, plan, store, BALANCE_SUMMARY.table(profile, 1))
-    _print(outcome, findings)
+        reordered: list[str] = []
+        if bridge is Carrier.relay:
+            seen = shown(clients.kinesis, names.stream, names.events)
+            reordered = faults(seen, {finding.account_id: finding.folded[0] for finding in findings})
+            outcome = replace(outcome, reordered=len(reordered))
+    _print(outcome, findings, reordered)
     if as_json:
-        typer.echo(json.dumps(asdict(outcome)))
-    if outcome.mismatched:
+        typer.echo(json.dumps(outcome.figures()))
+    if outcome.mismatched or reordered:
         raise typer.Exit(1)
 
 
@@ -141,10 +158,10 @@ def _run(stack: Stack, plan: LoadPlan, store: EventStore, table: str) -> tuple[O
     ), findings
 
 
-def _print(outcome: Outcome, findings: list[Finding]) -> None:
+def _print(outcome: Outcome, findings: list[Finding], reordered: list[str]) -> None:
     console = Console()
     table = Table("figure", "value", title="Kinfold: the main job, end to end", min_width=44)
-    for name, value in asdict(outcome).items():
+    for name, value in outcome.figures().items():
         table.add_row(name.replace("_", " "), str(value))
     console.print(table)
     for finding in disagreements(findings):
@@ -152,6 +169,10 @@ def _print(outcome: Outcome, findings: list[Finding]) -> None:
             f"account {finding.account_id}: the writer confirmed version {finding.confirmed}, its events fold to "
             f"{finding.folded}, its summary shows {finding.summary}"
         )
+    for fault in reordered:
+        console.print(f"on the raw stream, {fault}")
+    if outcome.reordered == 0:
+        console.print("reordered 0: the raw stream shows each account complete, in order and on one shard")
     if not outcome.mismatched:
         console.print(f"mismatched 0: all {outcome.accounts} balances equal the fold of their events")
 

@@ -82,7 +82,7 @@ def ensure(
             account = clients.sts.get_caller_identity()["Account"]
         check_place(stream_arn, name=names.stream, account=account, region=region)
     created = []
-    for spec in _all_specs(names):
+    for spec in all_specs(names):
         patience.tell(f"table {spec.name} ...")
         if ensure_table(clients.dynamodb, spec):
             created.append(f"table {spec.name}")
@@ -172,9 +172,10 @@ def _both(destination: DestinationState | None, names: Names) -> list[str]:
     ]
 
 
-def _all_specs(names: Names) -> tuple[TableSpec, ...]:
+def all_specs(names: Names) -> tuple[TableSpec, ...]:
+    """Every table that `ensure` makes."""
     return (*specs(names), *lease_specs(names), relay_spec(names))
 
 
 def _table_statuses(dynamodb: "DynamoDBClient", names: Names) -> dict[str, str]:
-    return {spec.name: table_status(dynamodb, spec.name) or MISSING for spec in _all_specs(names)}
+    return {spec.name: table_status(dynamodb, spec.name) or MISSING for spec in all_specs(names)}

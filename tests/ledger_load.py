@@ -9,6 +9,7 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Self
 
+from kinfold.raw_stream import read_raw
 from ledger.account import Account
 from ledger.aws import Clients
 from ledger.change_record import decode
@@ -19,7 +20,6 @@ from projector.generations import Generations
 from projector.projection import HEAD, Row
 from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary
 from projector.read_model import ReadModel
-from tests.raw_stream import read_raw
 
 
 class LedgerLoad:

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from kinfold.raw_stream import read_raw
 from ledger.aws import Clients
 from ledger.change_record import decode
 from ledger.event_store import EventStore
@@ -16,7 +17,6 @@ from ledger.tables import Names
 from stream_bridge.patience import Patience
 from stream_bridge.publisher import Publisher
 from stream_bridge.stream import StreamPlan, ensure_stream
-from tests.raw_stream import read_raw
 
 DEPOSIT = FundsDeposited(amount=Decimal(1), currency="EUR")
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kinfold.raw_stream import read_raw
 from ledger.aws import Clients
 from ledger.errors import ConfigurationError
 from ledger.tables import Names, ensure_table, lease_specs, relay_spec, specs
@@ -12,7 +13,6 @@ from stream_bridge import bridge
 from stream_bridge.bridge import BridgeReport
 from stream_bridge.patience import Patience
 from stream_bridge.stream import StreamPlan
-from tests.raw_stream import read_raw
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient

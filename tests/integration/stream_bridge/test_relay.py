@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from kinfold.local_aws import REGION
+from kinfold.raw_stream import faults, read_raw, shown
 from ledger.aws import Clients
 from ledger.event_store import EventStore
 from ledger.events import DomainEvent, FundsDeposited
@@ -23,7 +24,6 @@ from stream_bridge.relay_view import RelayView, Role
 from stream_bridge.settings import RelaySettings
 from stream_bridge.stream import StreamPlan
 from tests.ledger_load import LedgerLoad
-from tests.raw_stream import faults, read_raw, shown
 
 pytestmark = pytest.mark.integration
 
@@ -77,7 +77,10 @@ async def right(clients: Clients, names: Names, store: EventStore, account_ids: 
     """Whether the raw stream comes to show every event, in order, each account on one shard."""
 
     def look() -> list[str]:
-        return faults(shown(clients.kinesis, names.stream, names.events), store, account_ids)
+        return faults(
+            shown(clients.kinesis, names.stream, names.events),
+            {each: store.version(each).number for each in account_ids},
+        )
 
     found: list[str] = []
 

@@ -43,10 +43,11 @@ def test_the_use_of_each_shard_is_measured_and_a_hot_one_named(
 
 def test_shards_retention_and_encryption_of_a_stream_are_changed_in_place(clients: Clients, stream: str) -> None:
     patience = Patience(60, print)
-    plan = StreamPlan(shards=7, retention_hours=48, key="alias/aws/kinesis")
+    # Powers of two: LocalStack merges neighbours in its list, not in the key space, and ends between other counts.
+    plan = StreamPlan(shards=8, retention_hours=48, key="alias/aws/kinesis")
     assert len(change_stream(clients.kinesis, stream, plan, patience)) == 3
     state = need_stream(clients.kinesis, stream)
-    assert (state.shards, state.retention_hours, state.encryption) == (7, 48, "KMS")
+    assert (state.shards, state.retention_hours, state.encryption) == (8, 48, "KMS")
     assert change_stream(clients.kinesis, stream, plan, patience) == []
     back = StreamPlan(shards=2, retention_hours=24, key="none")
     change_stream(clients.kinesis, stream, back, patience)

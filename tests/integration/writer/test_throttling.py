@@ -128,7 +128,8 @@ async def test_ten_seconds_of_throttling(
 
     assert throttle.refused > 100
     assert statuses[503] > 40
-    assert slowest < 6, f"an answer took {slowest:.1f} s"
+    # Some three seconds on a machine of one's own; nobody ever waits until it is over.
+    assert slowest < SECONDS, f"an answer took {slowest:.1f} s"
     assert len(confirmed) > during, "it did not recover"
     stored = [event for n in range(40) for event in store.load(f"a{n}").events]
     by_command = Counter(event.correlation_id for event in stored)

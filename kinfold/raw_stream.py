@@ -1,11 +1,14 @@
-"""The raw stream: which events it shows, where, and in which order."""
+"""The raw stream, from its oldest record on: which events it shows, on which shard, and in which order.
+
+For small streams: all of it is held in memory.
+"""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ledger.change_record import decode
-from ledger.event_store import EventStore
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
@@ -50,13 +53,17 @@ def shown(kinesis: "KinesisClient", stream: str, table: str) -> dict[str, Shown]
     return dict(accounts)
 
 
-def faults(accounts: dict[str, Shown], store: EventStore, account_ids: list[str]) -> list[str]:
-    """What is wrong: an account on two shards, an event out of order, one that is not there."""
+def faults(accounts: Mapping[str, Shown], versions: Mapping[str, int]) -> list[str]:
+    """What a relay must never leave of accounts at these versions: two shards, an event missing or out of order.
+
+    A line an account.
+    """
     found = []
-    for account_id in account_ids:
-        account, version = accounts.get(account_id, Shown()), store.version(account_id).number
-        if len(account.shards) > 1:
-            found.append(f"{account_id} is on {sorted(account.shards)}")
+    for account_id, version in versions.items():
+        account = accounts.get(account_id, Shown())
+        wrong = [f"is on {len(account.shards)} shards"] if len(account.shards) > 1 else []
         if account.first_occurrences != list(range(1, version + 1)):
-            found.append(f"{account_id} at version {version}: {account.first_occurrences}")
+            wrong.append(f"of version {version} shows {account.first_occurrences}")
+        if wrong:
+            found.append(f"account {account_id} {' and '.join(wrong)}")
     return found

@@ -1,0 +1,284 @@
+"""Each role of infra/access.yaml allows what its service calls, and nothing that no service calls.
+
+The real commands run as processes on the endpoint and note every call of AWS that they make. What Amazon's KCL calls
+from Java they cannot hear; that is held to the table in docs/running.md.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from kinfold.child import spawn, stop, tail
+from kinfold.ports import free_port
+from kinfold.raw_stream import read_raw
+from ledger.aws import Clients
+from ledger.change_record import decode
+from ledger.errors import UnusableRecordError
+from ledger.event_store import EventStore
+from ledger.events import FundsDeposited
+from ledger.stored_event import StoredEvent
+from ledger.tables import Names
+from stream_bridge.marks import Marks
+from tests.permissions import Need, kcl_needs, table_arn
+from tests.templates import Role, Template
+
+pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
+
+ROLES: Final = ("Writer", "Projector", "Ensure", "Watch", "Relay", "Operator")
+BAD: Final = '{"schemaVersion":1,"amount":"ten","currency":"EUR"}'
+GOOD: Final = '{"schemaVersion":1,"amount":"10.00","currency":"EUR"}'
+
+#: What a role may do although nothing here needs it.
+EXPLAINED: Final = {
+    ("Writer", "dynamodb:ConditionCheckItem"): "proves a version that is claimed; the writer reads before it appends",
+    ("Ensure", "dynamodb:UpdateKinesisStreamingDestination"): "a destination made by hand, with milliseconds",
+    ("Watch", "dynamodb:UpdateKinesisStreamingDestination"): "the same",
+    ("Relay", "dynamodb:DeleteItem"): "rows of shards that have left the table's stream",
+    ("Relay", "dynamodb:GetItem"): "a look whether a write went through whose answer was lost",
+}
+
+
+class Actors:
+    """Runs ``kinfold`` as processes, each in a role, and gathers what they needed."""
+
+    def __init__(self, env: dict[str, str], home: Path) -> None:
+        self._env, self._home, self._runs = env, home, 0
+
+    def run(self, role: str, *words: str, env: Mapping[str, str] = {}, codes: tuple[int, ...] = (0,)) -> None:
+        """Run a command to its end."""
+        process, log = self._spawn(role, words, env)
+        process.wait(180)
+        assert stop(process, 1) in codes, f"{' '.join(words)}:\n{tail(log, 40)}"
+
+    @contextmanager
+    def serve(self, role: str, *words: str, env: Mapping[str, str]) -> Iterator[str]:
+        """Run a daemon while the block runs; gives its URL once it is ready."""
+        url = f"http://127.0.0.1:{(port := free_port())}"
+        process, log = self._spawn(role, (*words, "--port", str(port)), env)
+        try:
+            until(lambda: answers(f"{url}/ready"), lambda: f"{words} is not ready:\n{tail(log, 40)}")
+            yield url
+        finally:
+            code = stop(process, 60)
+        assert code == 0, tail(log, 40)
+
+    def needed(self, role: str) -> set[Need]:
+        """What all processes of the role needed."""
+        lines = [line for path in self._home.glob(f"{role}-*.needs") for line in path.read_text().splitlines()]
+        return {(action, resource) for action, _, resource in (line.partition(" ") for line in lines)}
+
+    def _spawn(self, role: str, words: tuple[str, ...], env: Mapping[str, str]) -> tuple[Any, Path]:
+        self._runs += 1
+        needs, log = (self._home / f"{role}-{self._runs}.{kind}" for kind in ("needs", "log"))
+        return spawn("tests.recorded_kinfold", [str(needs), *words], env={**self._env, **env}, log=log), log
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url, trust_env=False, timeout=30).is_success
+    except httpx.TransportError:
+        return False
+
+
+def until(holds: Callable[[], bool], why: Callable[[], str] = lambda: "it took too long", within: float = 60) -> None:
+    deadline = time.monotonic() + within
+    while not holds():
+        assert time.monotonic() < deadline, why()
+        time.sleep(0.2)
+
+
+class Ledger:
+    """What happens to the ledger from outside, by clients that nobody notes."""
+
+    def __init__(self, clients: Clients, names: Names) -> None:
+        self.clients, self.names = clients, names
+        self._store = EventStore(clients.dynamodb, names.events)
+
+    def append(self, account: str, count: int = 1) -> StoredEvent:
+        """Append deposits; gives the last."""
+        events = [FundsDeposited(amount=Decimal(1), currency="EUR")] * count
+        version = self._store.version(account)
+        stored = self._store.append(account, events, version, aggregate_type="account", correlation_id="test")
+        return stored.events[-1]
+
+    def poison(self, account: str) -> None:
+        """Append an event that no fold can read, as a bad deploy of the writer might."""
+        last = self.append(account)
+        bad = replace(last, sequence_number=last.sequence_number + 1, payload=BAD)
+        self.clients.dynamodb.put_item(TableName=self.names.events, Item=bad.to_item())
+
+    def mend(self, account: str, number: int) -> None:
+        """Make an event readable, as nobody may, and out of the stream's sight."""
+        self.destination(on=False)
+        self.clients.dynamodb.update_item(
+            TableName=self.names.events,
+            Key={"aggregateId": {"S": account}, "sequenceNumber": {"N": str(number)}},
+            UpdateExpression="SET payload = :payload",
+            ExpressionAttributeValues={":payload": {"S": GOOD}},
+        )
+        self.destination(on=True)
+
+    def destination(self, *, on: bool) -> None:
+        arn = self.clients.kinesis.describe_stream_summary(StreamName=self.names.stream)["StreamDescriptionSummary"]
+        dynamodb = self.clients.dynamodb
+        change = dynamodb.enable_kinesis_streaming_destination if on else dynamodb.disable_kinesis_streaming_destination
+        change(TableName=self.names.events, StreamArn=arn["StreamARN"])
+
+    def on_stream(self, account: str) -> int:
+        """How many of the account's events the stream shows."""
+        found = set()
+        for _, data in read_raw(self.clients.kinesis, self.names.stream):
+            with suppress(UnusableRecordError):  # a mended event, which the relay carries as what it is
+                event = decode(data, self.names.events)
+                found.add((event.aggregate_id, event.sequence_number))
+        return sum(each == account for each, _ in found)
+
+
+def the_bridge_is_made(actors: Actors) -> None:
+    new = {"KINFOLD_RETENTION_HOURS": "48", "KINFOLD_STREAM_KEY": "alias/aws/kinesis"}
+    actors.run("Ensure", "bridge", "ensure", "--shards", "2", env=new)
+    actors.run("Ensure", "bridge", "ensure", env={"KINFOLD_BRIDGE": "relay"})
+
+
+def the_writer_serves(actors: Actors, ledger: Ledger) -> None:
+    with (
+        actors.serve("Writer", "writer", "serve", env={"KINFOLD_SNAPSHOT_INTERVAL": "3"}) as url,
+        httpx.Client(base_url=url, trust_env=False, timeout=30) as http,
+    ):
+        path, body = "/accounts/alice/deposits", {"amount": "5.00", "currency": "EUR"}
+        for number in range(4):
+            assert http.post(path, json=body, headers={"Idempotency-Key": f"k{number}"}).status_code == 201
+        assert http.post(path, json=body, headers={"If-Match": '"4"'}).status_code == 201
+        assert http.post("/accounts/bob/deposits", json=body).status_code == 201
+        for read in ("alice", "alice?version=2", "alice?at=2030-01-01T00:00:00Z", "alice/events?order=newest"):
+            assert http.get(f"/accounts/{read}").status_code == 200
+    snapshots = table_arn(ledger.names.snapshots)
+    assert ("dynamodb:PutItem", snapshots) in actors.needed("Writer")
+
+
+def the_projector_meets_everything(actors: Actors, ledger: Ledger) -> None:
+    kcl = {"KINFOLD_CONSUMER": "kcl", "KINFOLD_WORKER_ID": "w"}
+    with actors.serve("Projector", "projector", "run", env=kcl) as url:
+
+        def reaches(account: str, version: int) -> None:
+            until(lambda: answers(f"{url}/balances/{account}?min_version={version}"), lambda: f"{account} is behind")
+
+        reaches("alice", 5)
+        ledger.destination(on=False)
+        ledger.append("alice")
+        ledger.destination(on=True)
+        ledger.append("alice")
+        reaches("alice", 7)  # the gap is read from the event store
+        for account in ("carol", "dave"):
+            ledger.poison(account)
+            letter = f"{url}/dead-letters/balance-summary~{account}~2"
+            until(lambda letter=letter: answers(letter), lambda: "no dead letter")  # type: ignore[misc]
+        ledger.mend("carol", 2)
+        redriven = httpx.post(f"{url}/dead-letters/balance-summary~carol~2/redrive", trust_env=False, timeout=30)
+        assert redriven.status_code == 200, redriven.text
+        assert answers(f"{url}/metrics")
+        assert answers(f"{url}/activity/alice")
+
+
+def the_watch_heals(actors: Actors, ledger: Ledger) -> None:
+    quick = {"KINFOLD_WATCH_INTERVAL": "0.5", "KINFOLD_WATCH_GRACE": "2", "KINFOLD_WATCH_POLL": "0.3"}
+    marks = Marks(ledger.clients.dynamodb, ledger.names.bridge)
+    with actors.serve("Watch", "bridge", "watch", env=quick):
+        ledger.destination(on=False)
+        ledger.append("erin", 3)
+        until(lambda: ledger.on_stream("erin") == 3)
+        until(lambda: marks.find() is not None)
+    mark = marks.find()
+    assert mark is not None
+    marks.save(replace(mark, gap=(mark.moment - timedelta(hours=1), mark.moment)))
+    with actors.serve("Watch", "bridge", "watch", env=quick):
+        until(lambda: (now := marks.find()) is not None and now.gap is None)
+
+
+def the_relay_carries(actors: Actors, ledger: Ledger) -> None:
+    ledger.destination(on=False)
+    relay = {"KINFOLD_BRIDGE": "relay", "KINFOLD_WORKER_ID": "r"}
+    with actors.serve("Relay", "bridge", "relay", env=relay) as url:
+        ledger.append("frank", 4)
+        until(lambda: ledger.on_stream("frank") == 4)
+        assert answers(f"{url}/metrics")
+        actors.run("Operator", "bridge", "status", "--sample", "0", env=relay)
+    with actors.serve("Relay", "bridge", "relay", env=relay):
+        ledger.append("frank")
+        until(lambda: ledger.on_stream("frank") == 5)
+    ledger.destination(on=True)
+
+
+def an_operator_works(actors: Actors, ledger: Ledger) -> None:
+    def operate(*words: str, codes: tuple[int, ...] = (0,)) -> None:
+        actors.run("Operator", *words, codes=codes)
+
+    operate("bridge", "status", "--sample", "1")
+    operate("projector", "status", codes=(0, 5))
+    operate("projector", "dead-letters", "list")
+    operate("projector", "dead-letters", "show", "balance-summary~dave~2")
+    operate("projector", "dead-letters", "redrive", "balance-summary~dave~2", codes=(1,))
+    operate("projector", "dead-letters", "skip", "balance-summary~dave~2", "--reason", "test")
+    ledger.mend("dave", 2)
+    operate("projector", "dead-letters", "redrive", "--all")
+    rows = f"balance-summary-{ledger.names.profile}-1"
+    alice = {"aggregateId": {"S": "alice"}}
+    ledger.clients.dynamodb.update_item(
+        TableName=rows, Key=alice, UpdateExpression="SET balance = :b", ExpressionAttributeValues={":b": {"S": "0.00"}}
+    )
+    ghost = ledger.clients.dynamodb.get_item(TableName=rows, Key=alice)["Item"] | {"aggregateId": {"S": "ghost"}}
+    ledger.clients.dynamodb.put_item(TableName=rows, Item=ghost)
+    operate("projector", "verify", "--repair", "--wait", "0", codes=(0, 4, 5))
+    operate("projector", "rebuild", codes=(0, 4))
+    operate("projector", "generations", "list")
+    operate("projector", "generations", "drop", "balance-summary", "1")
+    operate("projector", "replay", "--from", "latest")
+    operate("bridge", "backfill", "--all")
+    operate("bridge", "backfill", "--account", "alice")
+    operate("bridge", "hold", "--reason", "test")
+    operate("bridge", "hold", "--lift")
+    operate("bridge", "scale", "--shards", "3", "--retention", "72", "--key", "none")
+    operate("bridge", "scale", "--retention", "24", "--key", "alias/aws/kinesis", "--yes")
+    operate("bridge", "scale", "--on-demand", codes=(0, 1))  # not every emulator knows it
+
+
+@pytest.mark.timeout(600)
+def test_each_role_allows_what_its_service_calls_and_no_more(
+    child_env: dict[str, str], clients: Clients, names: Names, tmp_path: Path
+) -> None:
+    actors, ledger = Actors(child_env, tmp_path), Ledger(clients, names)
+    the_bridge_is_made(actors)
+    the_writer_serves(actors, ledger)
+    the_projector_meets_everything(actors, ledger)
+    the_watch_heals(actors, ledger)
+    the_relay_carries(actors, ledger)
+    an_operator_works(actors, ledger)
+
+    template = Template("access", Profile=names.profile, TokensSecret="secret")
+    roles = {name: Role(template, f"{name}Role") for name in ROLES}
+    refused = [(name, *need) for name in ROLES for need in sorted(actors.needed(name)) if not roles[name].allows(*need)]
+    assert refused == [], "\n".join(map(" ".join, refused))
+    heard = {name: actors.needed(name) for name in ROLES}
+    heard["Projector"] |= kcl_needs(names)
+    idle = {(name, action): on for name in ROLES for action, on in never_needed(roles[name], heard[name])}
+    assert idle.keys() <= EXPLAINED.keys(), {each: on for each, on in idle.items() if each not in EXPLAINED}
+
+
+def never_needed(role: Role, needed: set[Need]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Action and resources of each permission that nothing needed; a statement's read models count as one resource."""
+    for statement in role.statements:
+        models = tuple(each for each in statement.resources if each.endswith("-*"))
+        others = [(each,) for each in statement.resources if each not in models]
+        for resources in [*others, models] if models else others:
+            for action in statement.actions:
+                part = replace(statement, actions=(action,), resources=resources)
+                if not any(part.covers(*need) for need in needed):
+                    yield action, resources
