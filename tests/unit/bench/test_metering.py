@@ -1,6 +1,10 @@
 """What a contender uses is counted from what the SDK says, and from nothing else."""
 
 import json
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +17,7 @@ from botocore.compat import HTTPHeaders
 
 from bench.item_size import item_size, query_units
 from bench.memory_aws import Raw
-from bench.metering import Meter
+from bench.metering import Meter, TreeWatch
 
 Answer = tuple[int, dict[str, Any]]
 
@@ -117,3 +121,22 @@ def test_a_page_is_rounded_up_as_a_whole() -> None:
     assert query_units([half, half, half], consistent=True) == 2
     assert query_units([half, half, half], consistent=False) == 1
     assert query_units([], consistent=True) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_tree_is_a_process_with_its_descendants() -> None:
+    burn = "import time\nwhile time.process_time() < 0.5: pass\nprint(flush=True); input()"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {burn!r}])"
+    command = [sys.executable, "-c", parent]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=dict(os.environ))
+    with process:
+        watch = TreeWatch(process.pid)
+        began = time.perf_counter()
+        watch.look()
+        assert process.stdout is not None
+        process.stdout.readline()
+        watch.look()
+        process.stdin.write(b"\n") if process.stdin else None
+        process.communicate()
+    assert 0.45 <= watch.cpu_between(began, time.perf_counter()) < 2
+    assert watch.peak_mb > 10
