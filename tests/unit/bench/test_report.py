@@ -20,6 +20,7 @@ def run(handled: int, seconds: float, cpu: float = 1.0, units: float = 100.0) ->
         "write_units": {"rows": units},
         "read_units": {},
         "peak_mb": 80.0,
+        "emulator_cpu_seconds": 0.5,
     }
 
 
@@ -37,12 +38,8 @@ MACHINE = {
     "measured_on": "2026-11-25",
     "load_before": 1.0,
 }
-RESULTS = {
-    "contest": {
-        "machine": MACHINE,
-        "workloads": {"skewed": {"text": "t", "events": 1000, "records": 1000, "bytes": 800, "runs": RUNS}},
-    }
-}
+WORKLOAD = {"text": "t", "events": 1000, "records": 1000, "bytes": 800, "runs": RUNS}
+RESULTS: dict[str, Any] = {"contest": {"machine": MACHINE, "workloads": {"skewed": WORKLOAD}}}
 
 
 def test_a_ratio_is_the_median_of_the_runs_side_by_side() -> None:
@@ -57,6 +54,14 @@ def test_a_target_is_reached_or_not() -> None:
     slow = {"kinfold": [run(1000, 10.5, units=200)], "plain": [run(100, 1.0)]}
     results: Any = {"contest": {"workloads": {"skewed": {"runs": slow}}}}
     assert not any(each.reached for each in targets(results))
+
+
+def test_a_contest_without_kinfold_has_no_ratios_and_no_targets() -> None:
+    alone: Any = {
+        "contest": {**RESULTS["contest"], "workloads": {"skewed": {**WORKLOAD, "runs": {"plain": RUNS["plain"]}}}}
+    }
+    assert "| skewed | plain | 100 | 100 to 100 |  |" in render(alone)["speed"]
+    assert targets(alone) == []
 
 
 def test_the_marked_blocks_of_a_page_are_replaced_and_nothing_else() -> None:
