@@ -5,12 +5,15 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+# The benchmarks' peers have an environment of their own: their libraries do not fit beside ours.
+PEERS  := .venv-bench
+PEERS_STAMP := $(PEERS)/.installed
 PYTEST_ARGS ?=
 # Tests wait more than they work, so two at a time take half as long; each process has an embedded AWS of its own.
 TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test test-localstack check format lock clean
+.PHONY: help install demo up test test-localstack bench bench-install check format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
@@ -33,6 +36,16 @@ up: $(STAMP) ## the embedded AWS and all three services until Ctrl-C
 test: $(STAMP) ## every test, on the embedded AWS
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) $(PYTEST_ARGS)
 
+$(PEERS_STAMP): requirements-bench.lock
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
+	@touch $@
+
+bench-install: $(STAMP) $(PEERS_STAMP) ## install what the benchmarks compare with, into .venv-bench
+
+bench: bench-install ## every benchmark at modest sizes, and the tables: some 15 minutes
+	$(BIN)/python -m bench all $(ARGS)
+
 check: $(STAMP) ## linters and the type checker
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -45,6 +58,7 @@ format: $(STAMP) ## put the code into the house style
 lock: $(STAMP) ## resolve the dependencies again, for every supported Python
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --all-extras -o requirements.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra kcl -c requirements.lock -o requirements-runtime.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --group pyproject.toml:bench -o requirements-bench.lock
 
 clean: ## remove what install and the tests made
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) .mypy_cache .pytest_cache .ruff_cache .hypothesis

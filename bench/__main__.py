@@ -1,0 +1,172 @@
+"""The benchmarks' command line: `python -m bench --help`."""
+
+import runpy
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.alone import backlog, decoding, projecting
+from bench.contenders import CONTENDERS, ON_KCL
+from bench.contest import Sizes, contest
+from bench.delay import delay
+from bench.profiling import profile
+from bench.report import PAGE, fill, render
+from bench.results import LATEST, PUBLISHED, keep, load
+from bench.store_costs import appends, loads, rebuild
+from bench.workloads import WORKLOADS
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="How fast, how cheap, next to what. Every command adds its section to the result file; `report` makes the "
+    "tables of docs/benchmarks.md from it.",
+)
+
+Results = Annotated[Path, typer.Option(help="The result file.")]
+
+
+def _tell(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+@app.command("contest")
+def run_contest(
+    contender: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(CONTENDERS)}; may repeat.")] = None,
+    workload: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(WORKLOADS)}; may repeat.")] = None,
+    events: Annotated[int, typer.Option(min=1, help="Distinct events on the stream.")] = 15_000,
+    backlog: Annotated[int, typer.Option(min=1, help="Events of the backlog workload.")] = 30_000,
+    peer_records: Annotated[int, typer.Option(min=1, help="Records that a peer handles, from the first on.")] = 800,
+    runs: Annotated[int, typer.Option(min=1, help="Runs of each contender, alternating.")] = 5,
+    shards: Annotated[int, typer.Option(min=1, help="Shards of the stream.")] = 4,
+    results: Results = LATEST,
+) -> None:
+    """Kinfold and its peers on the same streams: events a second, CPU, calls, capacity units, memory."""
+    chosen = [CONTENDERS[name] for name in contender or CONTENDERS]
+    for each in chosen:
+        if not each.installed:
+            raise typer.BadParameter(f"{each.name} is not installed: run `make bench-install`, or leave it out")
+    sizes = Sizes(events, backlog, peer_records, runs, shards)
+    for so_far in contest(chosen, workload or list(WORKLOADS), sizes, _tell):
+        keep(results, "contest", so_far)
+
+
+@app.command("kcl")
+def run_kcl(
+    events: Annotated[int, typer.Option(min=1, help="Events on the stream, skewed.")] = 4_000,
+    runs: Annotated[int, typer.Option(min=1, help="Runs of each contender, alternating.")] = 5,
+    shards: Annotated[int, typer.Option(min=1, help="Shards of the stream.")] = 4,
+    results: Results = LATEST,
+) -> None:
+    """Kinfold's KCL source and kclpy's sample processor, both behind Amazon's MultiLangDaemon."""
+    for so_far in contest(ON_KCL, ["skewed"], Sizes(events, events, events, runs, shards), _tell):
+        keep(results, "kcl", so_far)
+
+
+@app.command("alone")
+def run_alone(
+    sizes: Annotated[str, typer.Option(help="Events of each run from memory.")] = "1000,10000,100000,300000",
+    runs: Annotated[int, typer.Option(min=1, help="Runs of each size.")] = 3,
+    loads_of: Annotated[str, typer.Option("--loads", help="Events of each account loaded.")] = "10,100,1000,100000",
+    rebuild_of: Annotated[int, typer.Option("--rebuild", min=1, help="Events of the table rebuilt from.")] = 10_000,
+    results: Results = LATEST,
+) -> None:
+    """Kinfold alone: decoding, the projector with AWS from memory, appends, loads, a rebuild."""
+    keep(results, "decoding", decoding(50_000, 5, _tell))
+    keep(results, "projecting", projecting(_sizes(sizes), runs, _tell))
+    keep(results, "appends", appends(200, _tell))
+    keep(results, "loads", {"sizes": loads(_sizes(loads_of), _tell)})
+    keep(results, "rebuild", rebuild(rebuild_of, _tell))
+
+
+@app.command("backlog")
+def run_backlog(
+    events: Annotated[int, typer.Option(min=1_000, help="Events that wait on the stream.")] = 1_000_000,
+    results: Results = LATEST,
+) -> None:
+    """A long backlog with AWS from memory: is the rate the same at its end, and the memory flat?"""
+    keep(results, "backlog", backlog(events, _tell))
+
+
+@app.command("delay")
+def run_delay(
+    appends: Annotated[int, typer.Option(min=1, help="How many appends are followed.")] = 200,
+    shards: Annotated[int, typer.Option(min=1, help="Shards of the stream.")] = 2,
+    results: Results = LATEST,
+) -> None:
+    """From an append's answer to the summary that shows it, on the embedded AWS, p50 and p99."""
+    keep(results, "delay", delay(appends, shards, _tell))
+
+
+@app.command("profile")
+def run_profile(
+    events: Annotated[int, typer.Option(min=1_000, help="Events of the profiled run.")] = 60_000,
+    results: Results = LATEST,
+) -> None:
+    """Which functions take the CPU time, with AWS from memory; microseconds an event, under the profiler."""
+    keep(results, "profile", profile(events, _tell))
+
+
+@app.command("all")
+def run_all(
+    backlog_of: Annotated[int, typer.Option("--backlog-events", help="Events of the long backlog.")] = 1_000_000,
+    runs: Annotated[int, typer.Option(min=1, help="Runs of each contender.")] = 5,
+    peer_records: Annotated[int, typer.Option(min=1, help="Records that a peer handles, from the first on.")] = 800,
+    results: Results = LATEST,
+) -> None:
+    """Everything at modest sizes, as `make bench` does, and the tables in the end."""
+    results.unlink(missing_ok=True)
+    run_contest(runs=runs, peer_records=peer_records, results=results)
+    run_alone(results=results)
+    run_delay(results=results)
+    run_backlog(events=backlog_of, results=results)
+    run_profile(results=results)
+    run_kcl(runs=runs, results=results)
+    show_report(results=results)
+
+
+@app.command("report")
+def show_report(
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Write them into docs/benchmarks.md, and the results beside it.")
+    ] = False,
+    results: Results = LATEST,
+) -> None:
+    """Render the tables of docs/benchmarks.md from a result file."""
+    tables = render(load(results))
+    if not publish:
+        typer.echo("\n\n".join(f"{name}\n\n{table}" for name, table in tables.items()))
+        return
+    PAGE.write_text(fill(PAGE.read_text(), tables))
+    if results != PUBLISHED:
+        PUBLISHED.write_bytes(results.read_bytes())
+
+
+def _sizes(text: str) -> list[int]:
+    return [int(size) for size in text.split(",")]
+
+
+@app.command(
+    "kcl-drain", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False
+)
+def kcl_drain(context: typer.Context) -> None:
+    """Memory while KCL drains a backlog."""
+    _run("bench.kcl_drain", context)
+
+
+@app.command(
+    "kcl-takeover", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False
+)
+def kcl_takeover(context: typer.Context) -> None:
+    """How long KCL takes to hand shards over."""
+    _run("bench.kcl_takeover", context)
+
+
+def _run(module: str, context: typer.Context) -> None:
+    sys.argv[1:] = context.args
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m bench")

@@ -1,0 +1,118 @@
+"""Kinfold alone: decoding, the projector with AWS answered from memory, and how it grows."""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from itertools import islice, pairwise
+from typing import Any, Final
+
+from bench.from_memory import SHARDS, prepared
+from bench.workloads import skewed
+from ledger.change_record import decode, encode
+from projector.projections import PROJECTIONS
+
+Tell = Callable[[str], None]
+_TABLE: Final = "domain-events-bench"
+#: Of a run's points, by the share of the events that were applied: what comes before is warming up.
+_WARM: Final = 0.1
+#: So few shards that the most frequent account, an eighth of all events, is no more than a shard's share: with more of
+#: them its shard would be drained last, alone, and the end would show the pace of one shard.
+_EVEN: Final = 6
+
+
+def decoding(records: int, rounds: int, tell: Tell) -> dict[str, Any]:
+    """Change records decoded a second of CPU time, one round after the other; the median counts."""
+    data = [encode(each.event, _TABLE, "us-east-1") for each in islice(skewed(records, 6), records)]
+    rates = []
+    for _ in range(rounds):
+        began = time.process_time()
+        for each in data:
+            decode(each, _TABLE)
+        rates.append(records / (time.process_time() - began))
+    tell(f"decoding: {statistics.median(rates):,.0f} change records a second a core")
+    return {"records": records, "rates": rates, "median": statistics.median(rates)}
+
+
+def projecting(sizes: Sequence[int], runs: int, tell: Tell) -> dict[str, Any]:
+    """The real Faust app and transport on a stream of each size, with AWS answered from memory.
+
+    With the balance summaries alone; on the largest stream also with every read model that is shipped.
+    """
+    found = {}
+    shipped: list[dict[str, Any]] = []
+    for size in sizes:
+        with prepared("skewed", size) as pages:
+            found[str(size)] = reports = [_slim(pages.run()) for _ in range(runs)]
+            if size == max(sizes):
+                shipped = [_slim(pages.run("--projections", *(each.name for each in PROJECTIONS))) for _ in range(runs)]
+        rate = statistics.median(each["per_core"] for each in reports)
+        tell(f"from memory, {size:,} events: {rate:,.0f} events a second a core")
+    return {"shards": SHARDS, "sizes": found, "shipped": shipped, "read_models": [each.name for each in PROJECTIONS]}
+
+
+def _slim(report: dict[str, Any]) -> dict[str, Any]:
+    """A run's report in the figures that are shown: CPU without what the answers from memory cost."""
+    events, cpu = report["handled"], report["cpu_seconds"] - report["answers_cpu_seconds"]
+    return {
+        "seconds": report["seconds"],
+        "per_second": events / report["seconds"],
+        "per_core": events / cpu,
+        "cpu_micros": cpu / events * 1e6,
+        "answers_micros": report["answers_cpu_seconds"] / events * 1e6,
+        "peak_mb": report["peak_mb"],
+        "calls": sum(report["calls"].values()) / events,
+        **steadiness(report["series"], events),
+    }
+
+
+def steadiness(series: Sequence[dict[str, float]], events: float) -> dict[str, Any]:
+    """Rate, CPU and memory in the first tenth after warm-up and in the last; reads of summaries in the second half.
+
+    Empty when the run was too short to tell.
+    """
+    warm = [point for point in series if point["applied"] >= events * _WARM]
+    if len(warm) < 8:
+        return {}
+    begin, end, middle = warm[0], warm[-1], warm[len(warm) // 2]
+    tenth = max(1, len(warm) // 10)
+    first, last = _span(warm[0], warm[tenth]), _span(warm[-1 - tenth], warm[-1])
+    half = end["applied"] - middle["applied"]
+    return {
+        "rate_first": first[0],
+        "rate_last": last[0],
+        "cpu_micros_first": first[1],
+        "cpu_micros_last": last[1],
+        "memory_first_mb": begin["resident_mb"],
+        "memory_last_mb": end["resident_mb"],
+        "steady_summary_reads": (end["summary_reads"] - middle["summary_reads"]) / half,
+        "steady_summary_writes": (end["summary_writes"] - middle["summary_writes"]) / half,
+    }
+
+
+def _span(begin: dict[str, float], end: dict[str, float]) -> tuple[float, float]:
+    """Events a second, and CPU microseconds an event, between two points."""
+    events = end["applied"] - begin["applied"]
+    seconds = end["seconds"] - begin["seconds"]
+    return events / seconds, (end["cpu_seconds"] - begin["cpu_seconds"]) / events * 1e6
+
+
+def backlog(events: int, tell: Tell) -> dict[str, Any]:
+    """One long run from trim horizon with AWS answered from memory: rate, CPU and memory over time, in tenths."""
+    tell(f"preparing {events:,} events")
+    with prepared("skewed", events, shards=_EVEN) as pages:
+        tell("draining")
+        report = pages.run()
+    found = _slim(report) | {"events": events, "shards": _EVEN, "tenths": tenths(report["series"], events)}
+    tell(f"backlog of {events:,} events: {found['per_second']:,.0f} a second, {found['peak_mb']:.0f} MB at most")
+    return found
+
+
+def tenths(series: Sequence[dict[str, float]], events: float) -> list[dict[str, float]]:
+    """Each tenth of the events: its rate, its CPU, and the memory at its end."""
+    marks = [next((p for p in series if p["applied"] >= events * n / 10), series[-1]) for n in range(11)]
+    found = []
+    for begin, end in pairwise(marks):
+        if end["applied"] > begin["applied"]:
+            rate, cpu = _span(begin, end)
+            found.append({"rate": rate, "cpu_micros": cpu, "resident_mb": end["resident_mb"]})
+    return found

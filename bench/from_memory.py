@@ -1,0 +1,50 @@
+"""The real projector with AWS answered from memory: pages prepared once, a worker process a run."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from bench.contenders import KINFOLD, Task
+from bench.emulator import Place, emulator, place
+from bench.memory_aws import write_pages
+from bench.workloads import WORKLOADS
+from ledger.change_record import encode
+from projector.settings import ProjectorSettings
+
+#: A core is to keep up with so many shards, each at its 2 MB/s; and the pace of reading allows for more than it needs.
+SHARDS: Final = 20
+#: Records in an answer of GetRecords: as many as the projector asks for.
+PAGE: Final[int] = ProjectorSettings.model_fields["batch_size"].default
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Pages in a directory, and the stream's place, whose description and leases are real."""
+
+    place: Place
+    home: Path
+    events: int
+    records: int
+
+    def run(self, *arguments: str) -> dict[str, Any]:
+        """One run of the worker; ``arguments`` go on its command line. Raises ContenderFailedError."""
+
+        def command(task: Task, report: Path) -> list[str]:
+            return [*KINFOLD.command(task, report), "--from-memory", str(self.home), *arguments]
+
+        return replace(KINFOLD, command=command).run(Task(self.place, self.events, self.records))
+
+
+@contextmanager
+def prepared(workload: str, events: int, *, shards: int = SHARDS, seed: int = 6) -> Iterator[Prepared]:
+    """Pages of a workload's records, for the block."""
+    with emulator() as aws, place(aws.url) as where, tempfile.TemporaryDirectory(prefix="bench-pages-") as home:
+        where.create_stream(shards)
+        ids = [shard["ShardId"] for shard in where.clients.kinesis.list_shards(StreamName=where.names.stream)["Shards"]]
+        deliveries = WORKLOADS[workload].deliveries(events, seed)
+        records = ((each.key, encode(each.event, where.names.events, "us-east-1")) for each in deliveries)
+        count = write_pages(Path(home), ids, records, PAGE)
+        yield Prepared(where, Path(home), events, count)

@@ -1,0 +1,138 @@
+"""The tables of docs/benchmarks.md, made from a result file. No figure is typed by hand."""
+
+import re
+from collections.abc import Mapping
+from statistics import median
+from typing import Any, Final
+
+from bench.markdown import figure, table
+from bench.report_contest import contest_tables, speed
+from bench.results import ROOT
+from bench.targets import targets_table
+
+PAGE: Final = ROOT / "docs" / "benchmarks.md"
+_BLOCK: Final = re.compile(r"(<!-- bench:(?!end)([\w-]+) -->\n).*?(<!-- bench:end -->)", re.DOTALL)
+
+Results = Mapping[str, Any]
+
+
+def render(results: Results) -> dict[str, str]:
+    """Every table that the results are enough for, as Markdown, by name."""
+    tables = {"machine": _machine(results), "targets": targets_table(results)}
+    if "contest" in results:
+        tables |= contest_tables(results["contest"])
+    if "kcl" in results:
+        tables["kcl"] = speed(results["kcl"])
+    for name, make in _ALONE.items():
+        if name in results:
+            tables[name] = make(results[name])
+    return tables
+
+
+def fill(page: str, tables: Mapping[str, str]) -> str:
+    """The page with each marked block replaced by its table; one that no table is there for says so."""
+
+    def block(found: re.Match[str]) -> str:
+        return f"{found[1]}{tables.get(found[2], '(not measured)')}\n{found[3]}"
+
+    return _BLOCK.sub(block, page)
+
+
+def _machine(results: Results) -> str:
+    machines = [section["machine"] for section in results.values()]
+    if not machines:
+        return "(not measured)"
+    one = machines[0]
+    packages = ", ".join(f"{name} {version}" for name, version in sorted(one["packages"].items()) if version)
+    days = sorted({each["measured_on"] for each in machines})
+    loads = sorted(each["load_before"] for each in machines)
+    return (
+        f"{one['processor']}, {one['cores']} cores, {one['memory_gb']} GB, {one['system']}, Python {one['python']}; "
+        f"{packages}. Measured on {' and '.join(days)}; the machine's load average before each part was "
+        f"{loads[0]} to {loads[-1]}."
+    )
+
+
+def _decoding(decoding: Results) -> str:
+    rates = decoding["rates"]
+    spread = f"{figure(min(rates))} to {figure(max(rates))}"
+    return f"{figure(decoding['median'])} change records a second a core ({spread} in {len(rates)} rounds)."
+
+
+def _projecting(projecting: Results) -> str:
+    lines = {f"{int(size):,}": projecting["sizes"][size] for size in sorted(projecting["sizes"], key=int)}
+    if projecting.get("shipped"):
+        lines[f"the same, into {' and '.join(projecting['read_models'])}"] = projecting["shipped"]
+    columns = ("per_second", "per_core", "cpu_micros", "answers_micros", "calls", "peak_mb")
+    rows = [[name, *(figure(median(run[of] for run in runs)) for of in columns)] for name, runs in lines.items()]
+    head = ["events", "events/s", "events/s a core", "CPU µs/event", "(answers µs)", "calls/event", "peak MB"]
+    return table(head, rows)
+
+
+def _appends(appends: Results) -> str:
+    texts = {
+        "after_a_load": "after a load: a conditional PutItem",
+        "transaction": "the same put as a transaction",
+        "claimed": "at a version that a client claims: a transaction with its proof",
+    }
+    rows = [
+        [text, *(figure(appends[name][of]) for of in ("calls", "write_units", "read_units", "median_millis"))]
+        for name, text in texts.items()
+    ]
+    return table(["append of one event", "calls", "write units", "read units", "median ms"], rows)
+
+
+def _loads(loads: Results) -> str:
+    rows = []
+    for size, each in sorted(loads["sizes"].items(), key=lambda one: int(one[0])):
+        cells = [figure(each[how][of]) for how in ("without", "with") for of in ("calls", "read_units", "millis")]
+        rows.append([f"{int(size):,}", *cells])
+    head = ["events", "calls", "read units", "ms", "with a snapshot: calls", "read units", "ms"]
+    return table(head, rows)
+
+
+def _rebuild(rebuild: Results) -> str:
+    rate = rebuild["events"] / rebuild["seconds"]
+    return (
+        f"{rebuild['events']:,} events into every read model, verified and shown: {figure(rebuild['seconds'])} s, "
+        f"{figure(rate)} events a second, the waits for workers and readers included."
+    )
+
+
+def _backlog(backlog: Results) -> str:
+    rows = [
+        [f"{number}.", figure(each["rate"]), figure(each["cpu_micros"]), figure(each["resident_mb"])]
+        for number, each in enumerate(backlog["tenths"], 1)
+    ]
+    return table([f"tenth of {backlog['events']:,}", "events/s", "CPU µs/event", "MB at its end"], rows)
+
+
+def _delay(delay: Results) -> str:
+    rows = [
+        [text, *(figure(delay[name][share]) for share in ("p50", "p99"))]
+        for name, text in (
+            ("from_answer_millis", "from the append's answer"),
+            ("from_sending_millis", "from sending the append"),
+        )
+    ]
+    return table([f"{delay['appends']} appends, {delay['shards']} shards", "p50 ms", "p99 ms"], rows)
+
+
+def _profile(profile: Results) -> str:
+    rows = [
+        [f"`{each['function']}`", figure(each["own_micros"]), figure(each["total_micros"])]
+        for each in profile["functions"][:15]
+    ]
+    return table(["function", "own µs/event", "with what it calls"], rows)
+
+
+_ALONE: Final = {
+    "decoding": _decoding,
+    "projecting": _projecting,
+    "appends": _appends,
+    "loads": _loads,
+    "rebuild": _rebuild,
+    "backlog": _backlog,
+    "delay": _delay,
+    "profile": _profile,
+}

@@ -1,0 +1,189 @@
+"""What the event store costs on the embedded AWS: appends, loads with and without a snapshot, a rebuild."""
+
+import itertools
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from bench.emulator import Place, emulator, place
+from bench.memory_events import MemoryEvents
+from bench.metering import Meter
+from bench.workloads import skewed
+from kinfold.environment import service_clients, service_environment
+from ledger.account import AGGREGATE_TYPE, Account
+from ledger.aws import Clients
+from ledger.event_store import EventStore, ProvenVersion
+from ledger.events import FundsDeposited, encode_payload
+from ledger.snapshots import SnapshotStore
+from ledger.snapshots import encode as encode_snapshot
+from ledger.stored_event import StoredEvent
+from ledger.tables import ensure_table, lease_specs
+from writer.accounts import Accounts
+from writer.metrics import Metrics
+from writer.snapshots import Snapshots
+
+Tell = Callable[[str], None]
+_DEPOSIT: Final = FundsDeposited(amount=Decimal("12.50"), currency="EUR")
+#: Nothing listens here: what is not answered from memory fails.
+_NOWHERE: Final = "http://127.0.0.1:9"
+_FREE: Final = "attribute_not_exists(sequenceNumber)"
+_CORRELATION: Final = "shop:checkout:" + "c" * 60
+
+
+@dataclass(slots=True)
+class Cost:
+    """What some calls took."""
+
+    calls: int = 0
+    read_units: float = 0.0
+    write_units: float = 0.0
+    seconds: float = 0.0
+
+
+@contextmanager
+def _metered(clients: Clients) -> Iterator[Cost]:
+    meter, cost = Meter(), Cost()
+    events = clients.dynamodb.meta.events
+    events.register("provide-client-params.dynamodb", meter._ask, unique_id="bench-ask")
+    events.register("after-call.dynamodb", meter._count, unique_id="bench-count")
+    began = time.perf_counter()
+    try:
+        yield cost
+    finally:
+        cost.seconds = time.perf_counter() - began
+        events.unregister("provide-client-params.dynamodb", unique_id="bench-ask")
+        events.unregister("after-call.dynamodb", unique_id="bench-count")
+        cost.calls = sum(meter.calls.values())
+        cost.read_units, cost.write_units = sum(meter.read_units.values()), sum(meter.write_units.values())
+
+
+def appends(count: int, tell: Tell) -> dict[str, Any]:
+    """One event after a load; the same put as a transaction; and one at a version that is merely claimed."""
+    found: dict[str, Any] = {"count": count}
+    with emulator() as aws, place(aws.url) as where:
+        dynamodb, table = where.clients.dynamodb, where.names.events
+        store = EventStore(dynamodb, table)
+
+        def after_a_load(version: ProvenVersion) -> ProvenVersion:
+            return _append(store, version.aggregate_id, version)
+
+        def claimed(version: ProvenVersion) -> ProvenVersion:
+            return _append(store, version.aggregate_id, version.number)
+
+        def transaction(version: ProvenVersion) -> ProvenVersion:
+            item: Any = next(
+                itertools.islice(_deposits(version.aggregate_id, version.number + 1), version.number, None)
+            )
+            put = {"TableName": table, "Item": item.to_item(), "ConditionExpression": _FREE}
+            dynamodb.transact_write_items(TransactItems=[{"Put": put}])  # type: ignore[typeddict-item]
+            return ProvenVersion(version.aggregate_id, version.number + 1)
+
+        for append in (after_a_load, transaction, claimed):
+            version = _append(store, append.__name__, store.load(append.__name__).version)
+            seconds = []
+            with _metered(where.clients) as cost:
+                for _ in range(count):
+                    began = time.perf_counter()
+                    version = append(version)
+                    seconds.append(time.perf_counter() - began)
+            found[append.__name__] = {
+                "calls": cost.calls / count,
+                "write_units": cost.write_units / count,
+                "read_units": cost.read_units / count,
+                "median_millis": statistics.median(seconds) * 1000,
+            }
+            tell(f"append, {append.__name__}: {cost.write_units / count} write units")
+    return found
+
+
+def _append(store: EventStore, account: str, expected: ProvenVersion | int) -> ProvenVersion:
+    history = store.append(account, [_DEPOSIT], expected, aggregate_type=AGGREGATE_TYPE, correlation_id=_CORRELATION)
+    return history.version
+
+
+def loads(sizes: Sequence[int], tell: Tell) -> dict[str, Any]:
+    """An account of so many deposits, loaded without a snapshot and with one 50 events old, from memory.
+
+    Calls and read units are exact, by AWS's rules; the time is what the SDK and Kinfold take, without the network.
+    """
+    found: dict[str, Any] = {}
+    for size in sizes:
+        account_id = f"account-{size}"
+        clients = service_clients(_NOWHERE, "test-bench")
+        memory = MemoryEvents([event.to_item() for event in _deposits(account_id, size)])
+        memory.answer_for(clients.dynamodb)
+        store, snapshots = EventStore(clients.dynamodb, "events"), SnapshotStore(clients.dynamodb, "snapshots")
+        with_snapshot = Accounts(store, Snapshots(snapshots, Metrics(), interval=100))
+        old = max(size - 50, 1)
+        memory.snapshot = encode_snapshot(Account(account_id, old, "EUR", _DEPOSIT.amount * old))
+        each = {}
+        for name, accounts in (("without", Accounts(store)), ("with", with_snapshot)):
+            accounts.load(account_id)  # once, for what the SDK prepares at its first call
+            with _metered(clients) as cost:
+                loaded = accounts.load(account_id)
+            if loaded.account.balance != _DEPOSIT.amount * size:
+                raise RuntimeError(f"{account_id} was loaded wrong")
+            each[name] = {"calls": cost.calls, "read_units": cost.read_units, "millis": cost.seconds * 1000}
+        found[str(size)] = each
+        units = [each[name]["read_units"] for name in ("without", "with")]
+        tell(f"load of {size:,} events: {units[0]} read units, with a snapshot {units[1]}")
+    return found
+
+
+def _deposits(account_id: str, count: int) -> Iterator[StoredEvent]:
+    payload = encode_payload(_DEPOSIT)
+    for number in range(1, count + 1):
+        at = f"2026-01-31T{number // 3_600_000 % 24:02d}:{number // 60_000 % 60:02d}:{number // 1000 % 60:02d}"
+        yield StoredEvent(
+            account_id,
+            number,
+            AGGREGATE_TYPE,
+            _DEPOSIT.event_type,
+            payload,
+            f"{at}.{number % 1000 * 1000:06d}+00:00",
+            _CORRELATION,
+        )
+
+
+def rebuild(events: int, tell: Tell) -> dict[str, Any]:
+    """`kinfold projector rebuild` of every read model from a table of so many events, its waits and checks included."""
+    with emulator() as aws, place(aws.url) as where:
+        where.store(each.event for each in skewed(events, 6))
+        _prepare(where)
+        env = service_environment(aws.url, where.names.profile)
+        began = time.perf_counter()
+        ended = subprocess.run(
+            [sys.executable, "-m", "kinfold", "projector", "rebuild", "--json"],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        seconds = time.perf_counter() - began
+    if ended.returncode:
+        raise RuntimeError(f"the rebuild ended with {ended.returncode}: {ended.stderr[-2000:]}")
+    tell(f"rebuild of {events:,} events: {seconds:.1f} s")
+    return {"events": events, "seconds": seconds, "said": _last_json(ended.stdout)}
+
+
+def _prepare(where: Place) -> None:
+    from projector.preparation import prepare
+    from projector.projections import PROJECTIONS
+
+    prepare(where.clients.dynamodb, where.names, PROJECTIONS)
+    for spec in lease_specs(where.names):
+        ensure_table(where.clients.dynamodb, spec)
+
+
+def _last_json(text: str) -> Any:
+    lines = itertools.dropwhile(lambda line: not line.startswith("{"), reversed(text.splitlines()))
+    line = next(lines, None)
+    return json.loads(line) if line else None
