@@ -1,6 +1,7 @@
 """The benchmarks' command line: `python -m bench --help`."""
 
 import runpy
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -54,7 +55,7 @@ def run_contest(
 
 @app.command("kcl")
 def run_kcl(
-    events: Annotated[int, typer.Option(min=1, help="Events on the stream, skewed.")] = 4_000,
+    events: Annotated[int, typer.Option(min=1, help="Events on the stream, skewed.")] = 12_000,
     runs: Annotated[int, typer.Option(min=1, help="Runs of each contender, alternating.")] = 5,
     shards: Annotated[int, typer.Option(min=1, help="Shards of the stream.")] = 4,
     results: Results = LATEST,
@@ -169,4 +170,6 @@ def _run(module: str, context: typer.Context) -> None:
 
 
 if __name__ == "__main__":
+    # As Ctrl-C does: the emulator, a contender and its Java are stopped on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     app(prog_name="python -m bench")
