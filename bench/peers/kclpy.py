@@ -1,7 +1,6 @@
 """Peer (d): kclpy's sample processor with handler (a) under Amazon's MultiLangDaemon, `python -m bench.peers.kclpy`.
 
-The daemon gets the pace and the sizes that Kinfold gives it, so that the two differ by what handles the records behind
-it.
+The daemon gets the pace that Kinfold gives it, so that the two differ by what handles the records behind it.
 """
 
 import argparse
