@@ -36,18 +36,23 @@ def decoding(records: int, rounds: int, tell: Tell) -> dict[str, Any]:
 def projecting(sizes: Sequence[int], runs: int, tell: Tell) -> dict[str, Any]:
     """The real Faust app and transport on a stream of each size, with AWS answered from memory.
 
-    With the balance summaries alone; on the largest stream also with every read model that is shipped.
+    On one core, and with the balance summaries alone; on the largest stream also with every read model that is shipped,
+    and on all cores.
     """
     found = {}
     shipped: list[dict[str, Any]] = []
+    free: list[dict[str, Any]] = []
     for size in sizes:
         with prepared("skewed", size) as pages:
-            found[str(size)] = reports = [_slim(pages.run()) for _ in range(runs)]
+            found[str(size)] = reports = [_slim(pages.run("--one-core")) for _ in range(runs)]
             if size == max(sizes):
-                shipped = [_slim(pages.run("--projections", *(each.name for each in PROJECTIONS))) for _ in range(runs)]
+                every = ("--projections", *(each.name for each in PROJECTIONS))
+                shipped = [_slim(pages.run("--one-core", *every)) for _ in range(runs)]
+                free = [_slim(pages.run()) for _ in range(runs)]
         rate = statistics.median(each["per_core"] for each in reports)
         tell(f"from memory, {size:,} events: {rate:,.0f} events a second a core")
-    return {"shards": SHARDS, "sizes": found, "shipped": shipped, "read_models": [each.name for each in PROJECTIONS]}
+    names = [each.name for each in PROJECTIONS]
+    return {"shards": SHARDS, "sizes": found, "shipped": shipped, "read_models": names, "free": free}
 
 
 def _slim(report: dict[str, Any]) -> dict[str, Any]:

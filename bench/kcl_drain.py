@@ -1,4 +1,4 @@
-"""Memory while a backlog is drained by KCL: `python -m bench.kcl_drain` from the project's root.
+"""Memory while a backlog is drained by KCL: `python -m bench kcl-drain` from the project's root.
 
 Puts `--records` records of `--bytes` bytes on 4 shards of the embedded AWS, then starts a source on KCL in this process
 and completes every batch after `--work` milliseconds. Prints one line of JSON: the rate, and the peak resident memory
@@ -19,6 +19,7 @@ from faust_kinesis.options import KinesisOptions
 from kinfold.disposable import delete_profile, disposable_profile
 from kinfold.environment import service_clients, service_environment
 from kinfold.local_aws import local_aws
+from projector.settings import ProjectorSettings
 from tests.processes import group
 
 
@@ -47,7 +48,11 @@ async def drain(given: argparse.Namespace, endpoint: str, profile: str) -> dict[
     await asyncio.to_thread(put, clients.kinesis, stream, given.records, given.bytes)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     options = KinesisOptions(
-        application=f"projector-{profile}", worker_id="w1", poll_interval=0.2, java_heap_mb=given.heap
+        application=f"projector-{profile}",
+        worker_id="w1",
+        batch_size=given.batch,
+        poll_interval=0.2,
+        java_heap_mb=given.heap,
     )
     source = KclSource(stream, options, kinesis=clients.kinesis, dynamodb=clients.dynamodb)
     began = time.monotonic()
@@ -78,15 +83,16 @@ async def drain(given: argparse.Namespace, endpoint: str, profile: str) -> dict[
         "java_peak_mb": java,
         "largest_pipe_mb": pipes,
     }
-    return {"records": given.records, "bytes": given.bytes, "heap_mb": given.heap} | {
-        name: round(value, 1) for name, value in figures.items()
-    }
+    sizes = {"records": given.records, "bytes": given.bytes, "batch": given.batch, "heap_mb": given.heap}
+    return sizes | {name: round(value, 1) for name, value in figures.items()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=200_000)
     parser.add_argument("--bytes", type=int, default=600, help="of each record; a change record has about 600")
+    size = ProjectorSettings.model_fields["batch_size"].default
+    parser.add_argument("--batch", type=int, default=size, help="records at most; by default the projector's own")
     parser.add_argument("--work", type=float, default=20.0, help="milliseconds for a batch")
     parser.add_argument("--heap", type=int, default=256)
     given = parser.parse_args()

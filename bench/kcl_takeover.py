@@ -1,4 +1,4 @@
-"""How long KCL takes to hand shards over: `python -m bench.kcl_takeover SCENARIO` from the project's root.
+"""How long KCL takes to hand shards over: `python -m bench kcl-takeover SCENARIO` from the project's root.
 
 Scenarios: `sigterm`, `third` (a third worker joins and leaves), `kill-follower`, `kill-leader`, `restart`. Each runs
 projectors on 4 shards of the embedded AWS, or of `--endpoint-url`, under a steady load, and prints a line of JSON with

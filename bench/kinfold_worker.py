@@ -103,6 +103,8 @@ def register(names: list[str]) -> None:
 
 def run(given: argparse.Namespace) -> None:
     """Run the worker until ``given.events`` events are applied out of ``given.records`` records, then report."""
+    if given.one_core:
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     register(given.projections)
     from projector.app import build_app
     from projector.preparation import prepare
@@ -149,6 +151,7 @@ def main() -> None:
     known = [each.name for each in projections.PROJECTIONS]
     parser.add_argument("--projections", nargs="+", choices=known, default=known)
     parser.add_argument("--from-memory", type=Path, metavar="DIR", help="pages that bench.memory_aws has prepared")
+    parser.add_argument("--one-core", action="store_true", help="keep every thread on one core")
     parser.add_argument("--profile", type=Path, metavar="FILE", help="write a profile of every thread (pstats)")
     run(parser.parse_args())
 

@@ -63,6 +63,8 @@ def _projecting(projecting: Results) -> str:
     lines = {f"{int(size):,}": projecting["sizes"][size] for size in sorted(projecting["sizes"], key=int)}
     if projecting.get("shipped"):
         lines[f"the same, into {' and '.join(projecting['read_models'])}"] = projecting["shipped"]
+    if projecting.get("free"):
+        lines[f"{max(map(int, projecting['sizes'])):,}, on all cores"] = projecting["free"]
     columns = ("per_second", "per_core", "cpu_micros", "answers_micros", "calls", "peak_mb")
     rows = [[name, *(figure(median(run[of] for run in runs)) for of in columns)] for name, runs in lines.items()]
     head = ["events", "events/s", "events/s a core", "CPU µs/event", "(answers µs)", "calls/event", "peak MB"]

@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 
 #: New objects after which Python's collector looks for cycles, in place of its 700. A page is tens of thousands of
 #: objects without a cycle, all in use until their batch is complete: a quarter of the time went into walking them.
-COLLECT_EVERY: Final = 50_000
+COLLECT_EVERY: Final = 200_000
 
 
 def run_worker(projector: ProjectorApp) -> None:
