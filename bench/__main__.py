@@ -67,18 +67,18 @@ def run_kcl(
 
 @app.command("alone")
 def run_alone(
-    sizes: Annotated[str, typer.Option(help="Events of each run from memory.")] = "1000,10000,100000,300000",
+    sizes: Annotated[str, typer.Option(help="Events of each run from memory.")] = "1000,10000,100000,1000000",
     runs: Annotated[int, typer.Option(min=1, help="Runs of each size.")] = 3,
     loads_of: Annotated[str, typer.Option("--loads", help="Events of each account loaded.")] = "10,100,1000,100000",
-    rebuild_of: Annotated[int, typer.Option("--rebuild", min=1, help="Events of the table rebuilt from.")] = 10_000,
+    rebuilds: Annotated[str, typer.Option("--rebuild", help="Events of each table rebuilt from.")] = "1000,10000,50000",
     results: Results = LATEST,
 ) -> None:
-    """Kinfold alone: decoding, the projector with AWS from memory, appends, loads, a rebuild."""
+    """Kinfold alone: decoding, the projector with AWS from memory, appends, loads, rebuilds."""
     keep(results, "decoding", decoding(50_000, 5, _tell))
     keep(results, "projecting", projecting(_sizes(sizes), runs, _tell))
     keep(results, "appends", appends(200, _tell))
     keep(results, "loads", {"sizes": loads(_sizes(loads_of), _tell)})
-    keep(results, "rebuild", rebuild(rebuild_of, _tell))
+    keep(results, "rebuild", {"sizes": {str(size): rebuild(size, _tell) for size in _sizes(rebuilds)}})
 
 
 @app.command("backlog")

@@ -94,11 +94,11 @@ def _loads(loads: Results) -> str:
 
 
 def _rebuild(rebuild: Results) -> str:
-    rate = rebuild["events"] / rebuild["seconds"]
-    return (
-        f"{rebuild['events']:,} events into every read model, verified and shown: {figure(rebuild['seconds'])} s, "
-        f"{figure(rate)} events a second, the waits for workers and readers included."
-    )
+    rows = [
+        [f"{int(size):,}", figure(each["seconds"]), figure(int(size) / each["seconds"])]
+        for size, each in sorted(rebuild["sizes"].items(), key=lambda one: int(one[0]))
+    ]
+    return table(["events", "seconds", "events/s"], rows)
 
 
 def _backlog(backlog: Results) -> str:

@@ -171,7 +171,7 @@ def rebuild(events: int, tell: Tell) -> dict[str, Any]:
     if ended.returncode:
         raise RuntimeError(f"the rebuild ended with {ended.returncode}: {ended.stderr[-2000:]}")
     tell(f"rebuild of {events:,} events: {seconds:.1f} s")
-    return {"events": events, "seconds": seconds, "said": _last_json(ended.stdout)}
+    return {"seconds": seconds, "said": _last_json(ended.stdout)}
 
 
 def _prepare(where: Place) -> None:

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -76,7 +77,8 @@ def test_the_image_is_pinned_runs_as_nobody_special_and_copies_every_package() -
     assert re.search(r"^ARG PYTHON=3\.\d+\.\d+-slim-\w+$", dockerfile, re.MULTILINE)
     assert re.search(r"^USER \d+$", dockerfile, re.MULTILINE)
     kept = (ROOT / ".dockerignore").read_text().splitlines()
-    for package in (path.parent.name for path in ROOT.glob("*/__init__.py") if path.parent.name != "tests"):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    for package in project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]:
         assert f"COPY {package} {package}" in dockerfile
         assert f"!{package}" in kept
 
