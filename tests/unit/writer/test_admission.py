@@ -20,7 +20,7 @@ def settings() -> WriterSettings:
             "profile": "unit",
             "writer_threads": 2,
             "writer_queue": 3,
-            "writer_queue_wait": 0.5,
+            "writer_queue_wait": 3,
             "writer_max_headers": 1024,
         }
     )
@@ -53,7 +53,7 @@ async def test_load_that_cannot_be_carried_is_refused_at_once(http: httpx.AsyncC
     for _ in range(2):
         assert await asyncio.to_thread(busy.inside.acquire, timeout=10)
     await asyncio.sleep(0.05)
-    async with asyncio.timeout(0.4):
+    async with asyncio.timeout(2.5):
         refused = [await deposit(http, n) for n in range(5, 10)]
     assert all(map(overloaded, refused))
     assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
@@ -68,7 +68,7 @@ async def test_load_that_cannot_be_carried_is_refused_at_once(http: httpx.AsyncC
 async def test_a_request_waits_only_so_long(http: httpx.AsyncClient, store: MemoryStore) -> None:
     busy = Busy(store)
     tasks = [deposit(http, n) for n in range(4)]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         waited = await asyncio.gather(*tasks[2:])
     assert all(map(overloaded, waited))
     busy.release.set()
