@@ -43,7 +43,7 @@ $(PEERS_STAMP): requirements-bench.lock
 
 bench-install: $(STAMP) $(PEERS_STAMP) ## install what the benchmarks compare with, into .venv-bench
 
-bench: bench-install ## every benchmark at modest sizes, and the tables: some 17 minutes
+bench: bench-install ## every benchmark at modest sizes, and the tables: some 25 minutes
 	$(BIN)/python -m bench all $(ARGS)
 
 check: $(STAMP) ## linters and the type checker

@@ -119,10 +119,11 @@ async def test_ten_seconds_of_throttling(
     tasks = [asyncio.create_task(client(number)) for number in range(40)]
     await until(lambda: len(confirmed) > 0)
     throttle.on = True
-    end = time.monotonic() + SECONDS
-    while time.monotonic() < end:
+    end, stalled = time.monotonic() + SECONDS, 0.0
+    while (began := time.monotonic()) < end:
         assert (await asyncio.wait_for(http.get("/health"), 2)).status_code == 200
         await asyncio.sleep(0.5)
+        stalled += time.monotonic() - began - 0.5
     assert (await http.get("/ready")).status_code == 503
     throttle.on = False
     during = len(confirmed)
@@ -134,8 +135,8 @@ async def test_ten_seconds_of_throttling(
 
     assert throttle.refused > 100
     assert statuses[503] > 40
-    # Some three seconds on a machine of one's own; nobody ever waits until it is over.
-    assert slowest < SECONDS, f"an answer took {slowest:.1f} s"
+    # What the machine itself held up, as seen by the event loop, is not the writer's.
+    assert slowest < min(6 + stalled, SECONDS), f"an answer took {slowest:.1f} s, the machine stood for {stalled:.1f} s"
     stored = [event for n in range(40) for event in store.load(f"a{n}").events]
     by_command = Counter(event.correlation_id for event in stored)
     assert max(by_command.values()) == 1

@@ -68,7 +68,7 @@ async def test_load_that_cannot_be_carried_is_refused_at_once(http: httpx.AsyncC
 async def test_a_request_waits_only_so_long(http: httpx.AsyncClient, store: MemoryStore) -> None:
     busy = Busy(store)
     tasks = [deposit(http, n) for n in range(4)]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(7.5):
         waited = await asyncio.gather(*tasks[2:])
     assert all(map(overloaded, waited))
     busy.release.set()
