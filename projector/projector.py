@@ -39,11 +39,6 @@ class _Advance(Generic[S]):
         """Events that this round took the head further."""
         return self.folded.head.version - (self.before.version if self.before else 0)
 
-    @property
-    def is_founded(self) -> bool:
-        """Whether it rests on a row that was read, or leads to a write that holds only if there was none."""
-        return self.before is not None or self.moved > 0
-
     def head_change(self) -> Change[S]:
         """The write of the head."""
         return Change(self.folded.head, self.before.version if self.before else None)
@@ -95,7 +90,11 @@ class Projector(Generic[S]):
         pending = _by_account(events)
         repeated = len(events) - sum(map(len, pending.values()))
         poisons: list[Poison] = []
-        newcomers = {account_id for account_id, delivered in pending.items() if delivered[0].sequence_number == 1}
+        newcomers = {
+            account_id
+            for account_id, delivered in pending.items()
+            if delivered[0].sequence_number == 1 and (account_id, HEAD) not in self._cache
+        }
         while pending:
             heads = self._rows([(account_id, HEAD) for account_id in pending], newcomers)
             pending = self._without_halted(pending, heads)
@@ -103,7 +102,7 @@ class Projector(Generic[S]):
             lost = self._write(advances)
             self._figures.lost_conditions.inc(len(lost))
             # A newcomer that did not get as far as a write was only taken for one.
-            again = lost | {name for name in newcomers & advances.keys() if not advances[name].is_founded}
+            again = lost | {name for name in newcomers & advances.keys() if not advances[name].moved}
             newcomers = set()
             for account_id in pending.keys() - again:
                 self._count(advances[account_id])
@@ -139,8 +138,8 @@ class Projector(Generic[S]):
     def _rows(self, keys: Collection[RowKey], newcomers: Collection[str]) -> dict[RowKey, Row[S]]:
         """The rows that exist, from the cache or the table.
 
-        Those of ``newcomers``, accounts whose first event has just come, are taken for absent when the cache has none:
-        the write holds only if that is true, and otherwise the next round reads them.
+        Those of ``newcomers``, accounts whose first event has just come and whose head the cache does not have, are
+        taken for absent: the write holds only if that is true, and otherwise the next round reads them.
         """
         known = {key: self._cache[key] for key in keys if key in self._cache}
         unknown = [key for key in keys if key not in known and key[0] not in newcomers]

@@ -16,9 +16,11 @@ from ledger.event_store import EventStore
 from ledger.events import DomainEvent, FundsDeposited
 from ledger.stored_event import StoredEvent
 from ledger.tables import Names
+from projector.house import House
 from projector.metrics import Metrics
 from projector.projection import Row
 from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary
+from projector.projections.daily_activity import DAILY_ACTIVITY
 from projector.projector import Projector
 from projector.read_model import ReadModel
 
@@ -105,6 +107,21 @@ def test_an_account_that_only_looks_new_is_read_and_nothing_is_applied_twice(
     projector.apply(events)
     assert balance_of(summaries, events[0].aggregate_id) == Decimal(5)
     assert figures("lost_conditions", "applied", "duplicates") == (1, 2, 3)
+
+
+def test_an_account_whose_head_is_known_is_not_new_though_its_first_event_comes_again(
+    house: House, store: EventStore
+) -> None:
+    model, metrics = house.models.model(DAILY_ACTIVITY, 1), Metrics()
+    events = append(store, 4)
+    Projector(store, model, Metrics(), skipped=nothing_skipped).apply(events[:2])
+    projector = Projector(store, model, metrics, skipped=nothing_skipped)
+    projector.apply([events[1]])  # known by now: the head, and no part
+    projector.apply([events[0], *events[2:]])
+    lost = metrics.registry.get_sample_value("kinfold_projector_lost_conditions_total", {"table": model.table})
+    assert lost == 0, "a part that exists was taken for absent"
+    (day,) = model.parts(events[0].aggregate_id, "2", "3", 10)
+    assert (day.version, day.state and day.state.count) == (4, 4)
 
 
 def test_a_known_duplicate_costs_no_call(
