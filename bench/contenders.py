@@ -15,9 +15,11 @@ from bench.emulator import Place
 from bench.metering import TreeWatch
 from kinfold.child import stop
 from kinfold.environment import service_environment
-from ledger.tables import TableSpec, lease_specs
+from ledger.tables import TableSpec, lease_specs, specs
 from projector.projections import PROJECTIONS
 from projector.projections.balance_summary import BALANCE_SUMMARY
+from projector.read_model import table_spec
+from projector.settings import ProjectorSettings
 
 ROOT: Final = Path(__file__).parents[1]
 #: The peers' environment: async-kinesis wants another botocore than the embedded AWS allows.
@@ -123,15 +125,9 @@ def _peer(module: str) -> Callable[[Task, Path], list[str]]:
 
 def _kinfold_tables(place: Place) -> list[TableSpec]:
     """Made anew for each run: rows, control rows, leases."""
-    projections = TableSpec(place.names.projections, (("projection", "S"),))
-    rows = [
-        TableSpec(
-            each.table(place.names.profile, 1),
-            (("aggregateId", "S"), *(((each.part_name, "S"),) if each.part_name else ())),
-        )
-        for each in PROJECTIONS
-    ]
-    return [projections, *rows, *lease_specs(place.names)]
+    names = place.names
+    control = [spec for spec in specs(names) if spec.name == names.projections]
+    return [*control, *(table_spec(each, names.profile, 1) for each in PROJECTIONS), *lease_specs(names)]
 
 
 def _kinfold(*projections: str) -> Callable[[Task, Path], list[str]]:
@@ -191,7 +187,8 @@ CONTENDERS: Final = {each.name: each for each in (KINFOLD, PLAIN, MARKED, ASYNC_
 
 
 def _kclpy(task: Task, report: Path) -> list[str]:
-    return [*_peer("bench.peers.kclpy")(task, report), "--application", task.place.names.leases]
+    page = str(ProjectorSettings.model_fields["batch_size"].default)
+    return [*_peer("bench.peers.kclpy")(task, report), "--application", task.place.names.leases, "--page", page]
 
 
 def _kclpy_tables(place: Place) -> list[TableSpec]:

@@ -39,7 +39,7 @@ def emulator() -> Iterator[Emulator]:
     """Run an embedded AWS for the block."""
     aws = LocalAws()
     try:
-        yield Emulator(aws.url, aws._process.pid)
+        yield Emulator(aws.url, aws.pid)
     finally:
         aws.stop()
 

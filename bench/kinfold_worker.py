@@ -108,6 +108,7 @@ def run(given: argparse.Namespace) -> None:
     register(given.projections)
     from projector.app import build_app
     from projector.preparation import prepare
+    from projector.read_model import table_spec
     from projector.worker import run_worker
 
     settings = load_settings(ProjectorSettings)
@@ -115,10 +116,8 @@ def run(given: argparse.Namespace) -> None:
     clients = Clients(settings, connections=settings.write_concurrency + 32)
     names = Names(settings.profile)
     models = projections.PROJECTIONS
-    keys = {
-        each.table(settings.profile, 1): ("aggregateId", *([each.part_name] if each.part_name else []))
-        for each in models
-    }
+    tables = [table_spec(each, settings.profile, 1) for each in models]
+    keys = {table.name: tuple(name for name, _ in table.keys) for table in tables}
     meter = Meter(*keys)
     meter.watch(clients.dynamodb)
     meter.watch(clients.kinesis)

@@ -9,6 +9,7 @@ import resource
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,9 +45,17 @@ class Meter:
 
     def watch(self, client: Any) -> None:
         """Count the calls of a client of boto3 or aiobotocore."""
-        events, service = client.meta.events, client.meta.service_model.service_name
-        events.register(f"provide-client-params.{service}", self._ask)
-        events.register(f"after-call.{service}", self._count)
+        for event, hook in self._hooks(client):
+            client.meta.events.register(event, hook)
+
+    def unwatch(self, client: Any) -> None:
+        """Count them no more."""
+        for event, hook in self._hooks(client):
+            client.meta.events.unregister(event, hook)
+
+    def _hooks(self, client: Any) -> list[tuple[str, Callable[..., None]]]:
+        service = client.meta.service_model.service_name
+        return [(f"provide-client-params.{service}", self._ask), (f"after-call.{service}", self._count)]
 
     def begin(self, sample: tuple[float, float] | None = None) -> None:
         """The first records are here; what was counted before does not count. Only the first call matters."""

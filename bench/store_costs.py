@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -23,8 +24,10 @@ from ledger.event_store import EventStore, ProvenVersion
 from ledger.events import FundsDeposited, encode_payload
 from ledger.snapshots import SnapshotStore
 from ledger.snapshots import encode as encode_snapshot
-from ledger.stored_event import StoredEvent
+from ledger.stored_event import StoredEvent, timestamp
 from ledger.tables import ensure_table, lease_specs
+from projector.preparation import prepare
+from projector.projections import PROJECTIONS
 from writer.accounts import Accounts
 from writer.metrics import Metrics
 from writer.snapshots import Snapshots
@@ -34,6 +37,7 @@ _DEPOSIT: Final = FundsDeposited(amount=Decimal("12.50"), currency="EUR")
 #: Nothing listens here: what is not answered from memory fails.
 _NOWHERE: Final = "http://127.0.0.1:9"
 _FREE: Final = "attribute_not_exists(sequenceNumber)"
+_BEGIN: Final = datetime(2026, 1, 31, tzinfo=UTC)
 _CORRELATION: Final = "shop:checkout:" + "c" * 60
 
 
@@ -50,16 +54,13 @@ class Cost:
 @contextmanager
 def _metered(clients: Clients) -> Iterator[Cost]:
     meter, cost = Meter(), Cost()
-    events = clients.dynamodb.meta.events
-    events.register("provide-client-params.dynamodb", meter._ask, unique_id="bench-ask")
-    events.register("after-call.dynamodb", meter._count, unique_id="bench-count")
+    meter.watch(clients.dynamodb)
     began = time.perf_counter()
     try:
         yield cost
     finally:
         cost.seconds = time.perf_counter() - began
-        events.unregister("provide-client-params.dynamodb", unique_id="bench-ask")
-        events.unregister("after-call.dynamodb", unique_id="bench-count")
+        meter.unwatch(clients.dynamodb)
         cost.calls = sum(meter.calls.values())
         cost.read_units, cost.write_units = sum(meter.read_units.values()), sum(meter.write_units.values())
 
@@ -78,10 +79,8 @@ def appends(count: int, tell: Tell) -> dict[str, Any]:
             return _append(store, version.aggregate_id, version.number)
 
         def transaction(version: ProvenVersion) -> ProvenVersion:
-            item: Any = next(
-                itertools.islice(_deposits(version.aggregate_id, version.number + 1), version.number, None)
-            )
-            put = {"TableName": table, "Item": item.to_item(), "ConditionExpression": _FREE}
+            item = deposit(version.aggregate_id, version.number + 1).to_item()
+            put = {"TableName": table, "Item": item, "ConditionExpression": _FREE}
             dynamodb.transact_write_items(TransactItems=[{"Put": put}])  # type: ignore[typeddict-item]
             return ProvenVersion(version.aggregate_id, version.number + 1)
 
@@ -117,7 +116,7 @@ def loads(sizes: Sequence[int], tell: Tell) -> dict[str, Any]:
     for size in sizes:
         account_id = f"account-{size}"
         clients = service_clients(_NOWHERE, "test-bench")
-        memory = MemoryEvents([event.to_item() for event in _deposits(account_id, size)])
+        memory = MemoryEvents([deposit(account_id, number).to_item() for number in range(1, size + 1)])
         memory.answer_for(clients.dynamodb)
         store, snapshots = EventStore(clients.dynamodb, "events"), SnapshotStore(clients.dynamodb, "snapshots")
         with_snapshot = Accounts(store, Snapshots(snapshots, Metrics(), interval=100))
@@ -137,19 +136,11 @@ def loads(sizes: Sequence[int], tell: Tell) -> dict[str, Any]:
     return found
 
 
-def _deposits(account_id: str, count: int) -> Iterator[StoredEvent]:
+def deposit(account_id: str, number: int) -> StoredEvent:
+    """A deposit, a millisecond after the one before it."""
+    at = _BEGIN + timedelta(milliseconds=number)
     payload = encode_payload(_DEPOSIT)
-    for number in range(1, count + 1):
-        at = f"2026-01-31T{number // 3_600_000 % 24:02d}:{number // 60_000 % 60:02d}:{number // 1000 % 60:02d}"
-        yield StoredEvent(
-            account_id,
-            number,
-            AGGREGATE_TYPE,
-            _DEPOSIT.event_type,
-            payload,
-            f"{at}.{number % 1000 * 1000:06d}+00:00",
-            _CORRELATION,
-        )
+    return StoredEvent(account_id, number, AGGREGATE_TYPE, _DEPOSIT.event_type, payload, timestamp(at), _CORRELATION)
 
 
 def rebuild(events: int, tell: Tell) -> dict[str, Any]:
@@ -175,9 +166,6 @@ def rebuild(events: int, tell: Tell) -> dict[str, Any]:
 
 
 def _prepare(where: Place) -> None:
-    from projector.preparation import prepare
-    from projector.projections import PROJECTIONS
-
     prepare(where.clients.dynamodb, where.names, PROJECTIONS)
     for spec in lease_specs(where.names):
         ensure_table(where.clients.dynamodb, spec)

@@ -48,6 +48,11 @@ class LocalAws:
         self._home = Path(tempfile.mkdtemp(prefix="kinfold-aws-"))
         self._process, self.url = _start(port, self._home)
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     def check(self) -> None:
         """Raises EndpointError, with the end of its log, when it no longer runs."""
         code = self._process.poll()

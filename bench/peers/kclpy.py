@@ -37,7 +37,7 @@ def properties(given: argparse.Namespace, executable: Path) -> dict[str, str]:
         "initialPositionInStream": "TRIM_HORIZON",
         "retrievalMode": "POLLING",
         "idleTimeBetweenReadsInMillis": "250",
-        "maxRecords": "1000",
+        "maxRecords": str(given.page),
         "shardSyncIntervalMillis": "1000",
         "leaseAssignmentIntervalMillis": "1000",
         "workerMetricsReporterFreqInMillis": "5000",
@@ -104,4 +104,5 @@ def combined(reports: list[dict[str, Any]]) -> dict[str, Any]:
 if __name__ == "__main__":
     parser = arguments(__doc__ or "")
     parser.add_argument("--application", required=True, help="names the lease table")
+    parser.add_argument("--page", type=int, required=True, help="records in one GetRecords call")
     run(parser.parse_args())

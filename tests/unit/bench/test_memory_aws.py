@@ -11,7 +11,7 @@ import pytest
 
 from bench.memory_aws import MemoryAws, NotUnderstoodError, Pages, Statement, Tables, write_pages
 from bench.memory_events import MemoryEvents
-from bench.store_costs import _deposits
+from bench.store_costs import deposit
 from kinfold.environment import service_clients
 from ledger.aws import Clients
 from ledger.event_store import EventStore
@@ -94,7 +94,7 @@ def test_pages_come_in_order_and_end(clients: Clients) -> None:
 
 def test_a_history_from_memory_is_the_history_in_pages_of_a_megabyte() -> None:
     clients = service_clients(NOWHERE, "test-memory")
-    events = list(_deposits("alice", 5_000))
+    events = [deposit("alice", number) for number in range(1, 5_001)]
     MemoryEvents([event.to_item() for event in events]).answer_for(clients.dynamodb)
     calls: list[Any] = []
     clients.dynamodb.meta.events.register("before-call.dynamodb.Query", lambda **_: calls.append(1))
