@@ -67,7 +67,7 @@ def _is_plain(response: Any) -> bool:
     """Whether botocore would read a response as it stands: a table and at most an error in words."""
     if type(response) is not dict:
         return False
-    error = response.get("Error", _NO_ERROR)
+    error = response.get("Error", {})
     return (
         response.keys() <= {"TableName", "Error"}
         and type(response.get("TableName", "")) is str
@@ -75,6 +75,3 @@ def _is_plain(response: Any) -> bool:
         and error.keys() <= {"Code", "Message"}
         and all(type(text) is str for text in error.values())
     )
-
-
-_NO_ERROR: Final[dict[str, str]] = {}
