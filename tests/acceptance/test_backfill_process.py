@@ -17,6 +17,7 @@ from ledger.event_store import EventStore
 from ledger.events import FundsDeposited
 from ledger.tables import Names
 from tests.tables import empty, rows
+from tests.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
@@ -38,13 +39,6 @@ def append_all(clients: Clients, names: Names) -> None:
         list(pool.map(write, (f"acc-{number}" for number in range(ACCOUNTS))))
 
 
-def wait_until(condition: Callable[[], bool], timeout: float = 240) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.2)
-
-
 @pytest.mark.timeout(900)
 def test_it_changes_no_summary_and_restores_an_emptied_read_model(
     start_projector: Callable[..., Service],
@@ -60,8 +54,8 @@ def test_it_changes_no_summary_and_restores_an_emptied_read_model(
     def all_there() -> bool:
         return sum(int(row["version"]["N"]) for row in rows(clients, tables[0]).values()) == BACKFILLED
 
-    wait_until(all_there)
-    wait_until(lambda: counter(first.url, "kinfold_projector_records") >= BACKFILLED)
+    until(all_there, within=240)
+    until(lambda: counter(first.url, "kinfold_projector_records") >= BACKFILLED, within=240)
     before = [rows(clients, name) for name in tables]
 
     code, _, err = kinfold("bridge", "backfill")
@@ -76,7 +70,7 @@ def test_it_changes_no_summary_and_restores_an_emptied_read_model(
     process.communicate()
     code, out, err = kinfold("bridge", "backfill", "--all", "--json")
     assert (code, json.loads(out)["read"]) == (0, BACKFILLED), err
-    wait_until(lambda: counter(first.url, "kinfold_projector_records") >= 2 * BACKFILLED)
+    until(lambda: counter(first.url, "kinfold_projector_records") >= 2 * BACKFILLED, within=240)
     time.sleep(1)
     assert [rows(clients, name) for name in tables] == before
     assert counter(first.url, "kinfold_projector_applied", table=tables[0]) == BACKFILLED
@@ -88,4 +82,4 @@ def test_it_changes_no_summary_and_restores_an_emptied_read_model(
     start_projector("worker-2")
     code, out, err = kinfold("bridge", "backfill", "--all", "--json")
     assert code == 0, err
-    wait_until(lambda: [rows(clients, name) for name in tables] == before)
+    until(lambda: [rows(clients, name) for name in tables] == before, within=240)

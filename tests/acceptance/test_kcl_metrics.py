@@ -1,6 +1,5 @@
 """The alarms on Amazon's KCL look where it reports, also while nothing comes."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from kinfold.local_aws import REGION
 from ledger.aws import Clients
 from tests.kcl_fleet import Fleet
 from tests.templates import Template
+from tests.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
@@ -28,10 +28,11 @@ def test_kcl_reports_what_the_alarms_look_at(clients: Clients, profile: str, tmp
     with Fleet(clients, profile, tmp_path, shards=2, env=reporting) as fleet:
         fleet.start("w1").wait_until_ready(120, print)
         cloudwatch: Any = boto3.client("cloudwatch", endpoint_url=clients.endpoint, region_name=REGION)
-        deadline = time.monotonic() + 60
-        while missing := wanted.keys() - {name for name, metric in wanted.items() if reports(cloudwatch, metric)}:
-            assert time.monotonic() < deadline, (missing, cloudwatch.list_metrics()["Metrics"])
-            time.sleep(1)
+        until(
+            lambda: all(reports(cloudwatch, metric) for metric in wanted.values()),
+            within=60,
+            why=lambda: str(cloudwatch.list_metrics()["Metrics"]),
+        )
 
 
 def reports(cloudwatch: Any, metric: dict[str, Any]) -> bool:

@@ -25,6 +25,7 @@ from ledger.stored_event import StoredEvent
 from ledger.tables import Names
 from tests.fault_proxy import FaultProxy
 from tests.ledger_load import LedgerLoad
+from tests.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
@@ -226,12 +227,3 @@ def not_ready(projector: Service) -> str | None:
 def command(env: dict[str, str], *arguments: str) -> int:
     """Run an operator's command; its exit code."""
     return subprocess.run([sys.executable, "-m", "kinfold", "projector", *arguments], env=env, timeout=60).returncode
-
-
-def until(look: Callable[[], Any], holds: Callable[[Any], bool], *, within: float = 30) -> Any:
-    """Look again and again until it holds."""
-    deadline = time.monotonic() + within
-    while not holds(seen := look()):
-        assert time.monotonic() < deadline, f"after {within} s: {seen}"
-        time.sleep(0.1)
-    return seen

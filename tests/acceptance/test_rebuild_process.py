@@ -22,6 +22,7 @@ from projector.generations import Control, Generations
 from tests.balance_readers import BalanceReaders
 from tests.ledger_load import LedgerLoad
 from tests.tables import rows
+from tests.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
@@ -68,13 +69,6 @@ def append(store: EventStore, accounts: int, each: int, prefix: str = "acc") -> 
     return ids
 
 
-def wait_until(condition: Callable[[], bool], timeout: float = 180) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.1)
-
-
 @pytest.mark.timeout(240)
 def test_rebuild_beside_writes_workers_and_readers(
     start_projector: Callable[..., Service],
@@ -90,7 +84,7 @@ def test_rebuild_beside_writes_workers_and_readers(
     old = "balance-summary-{}-{}"
     with LedgerLoad(clients, names, per_second=40) as load:
         everyone = [*quiet, *load.account_ids]
-        wait_until(lambda: len(rows(clients, old.format(names.profile, 1))) == len(everyone))
+        until(lambda: len(rows(clients, old.format(names.profile, 1))) == len(everyone), within=180)
 
         # A live generation is replaced: no reader sees an account missing, wrong, or going back.
         with BalanceReaders(first.url, everyone) as readers:
@@ -109,7 +103,7 @@ def test_rebuild_beside_writes_workers_and_readers(
         assert command("verify", "--projection", "balance-summary")[0] == 5
         with BalanceReaders(first.url, everyone) as readers:
             rebuilding = start_command("rebuild", "--projection", "balance-summary")
-            wait_until(lambda: control(clients, names).active == 3)
+            until(lambda: control(clients, names).active == 3, within=180)
             # A reader's view is at most two seconds old.
             flipped_at = time.monotonic() + 2.1
             out, err = rebuilding.communicate(timeout=60)
@@ -147,7 +141,7 @@ def test_rebuild_killed_at_three_random_points_and_started_again_ends_right(
         for _ in range(3):
             killed = start_command("rebuild", "--projection", "balance-summary")
             # A later one first watches whether the one before is dead: the kill is to hit the work.
-            wait_until(lambda: builder(clients, names) not in builders, 30)
+            until(lambda: builder(clients, names) not in builders, within=30)
             builders.add(builder(clients, names))
             time.sleep(choose.uniform(0, 5))
             killed.kill()
@@ -175,7 +169,7 @@ def test_the_second_of_two_rebuilds_is_refused_and_an_aborted_one_leaves_nothing
     append(store, 3, 5)
     worker = start_projector()
     first = start_command("rebuild")
-    wait_until(lambda: control(clients, names).building is not None)
+    until(lambda: control(clients, names).building is not None, within=180)
     code, _, err = command("rebuild")
     assert code == 6, err
     assert "is being built by another process" in err
@@ -184,7 +178,7 @@ def test_the_second_of_two_rebuilds_is_refused_and_an_aborted_one_leaves_nothing
     assert control(clients, names).active == 2
 
     given_up = start_command("rebuild")
-    wait_until(lambda: control(clients, names).building is not None)
+    until(lambda: control(clients, names).building is not None, within=180)
     assert command("rebuild", "--abort")[0] == 0
     assert given_up.wait(30) == 1
     assert "given up" in given_up.communicate()[1]
@@ -219,8 +213,8 @@ def test_replay_from_trim_horizon_changes_no_row_and_counts_every_record_as_a_du
     first = start_projector()
     append(store, 40, REPLAYED // 40)
     tables = [f"balance-summary-{names.profile}-1", f"daily-activity-{names.profile}-1"]
-    wait_until(lambda: sum(int(row["version"]["N"]) for row in rows(clients, tables[0]).values()) == REPLAYED)
-    wait_until(lambda: counter(first.url, "kinfold_projector_records") >= REPLAYED)
+    until(lambda: sum(int(row["version"]["N"]) for row in rows(clients, tables[0]).values()) == REPLAYED, within=180)
+    until(lambda: counter(first.url, "kinfold_projector_records") >= REPLAYED, within=180)
     code, _, err = command("replay", "--from", "trim-horizon")
     assert code == 6, err
     assert "stop the workers first: worker-1 has" in err
@@ -231,9 +225,9 @@ def test_replay_from_trim_horizon_changes_no_row_and_counts_every_record_as_a_du
     assert code == 0, err
     assert "4 shards: the next start of a projector reads everything that the stream still holds" in out
     second = start_projector("worker-2")
-    wait_until(lambda: counter(second.url, "kinfold_projector_records") >= REPLAYED)
+    until(lambda: counter(second.url, "kinfold_projector_records") >= REPLAYED, within=180)
     for name in tables:
-        wait_until(lambda: counter(second.url, "kinfold_projector_duplicates", table=name) >= REPLAYED)  # noqa: B023
+        until(lambda: counter(second.url, "kinfold_projector_duplicates", table=name) >= REPLAYED, within=180)  # noqa: B023
     time.sleep(1)
     assert counter(second.url, "kinfold_projector_records") == REPLAYED
     for name in tables:

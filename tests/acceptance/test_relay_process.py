@@ -20,6 +20,7 @@ from ledger.aws import Clients
 from ledger.event_store import EventStore
 from ledger.tables import Names
 from tests.ledger_load import LedgerLoad
+from tests.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
@@ -58,14 +59,6 @@ def store(clients: Clients, names: Names) -> EventStore:
 def standing(relay: Service) -> dict[str, Any]:
     """What it says of itself, also while it is not ready."""
     return dict(httpx.get(f"{relay.url}/ready", timeout=10, trust_env=False).json())
-
-
-def until(look: Callable[[], Any], holds: Callable[[Any], bool], *, within: float = 30) -> Any:
-    deadline = time.monotonic() + within
-    while not holds(seen := look()):
-        assert time.monotonic() < deadline, f"after {within} s: {seen}"
-        time.sleep(0.1)
-    return seen
 
 
 def wrong(clients: Clients, names: Names, load: LedgerLoad, *, within: float = 60) -> list[str]:
@@ -111,14 +104,14 @@ def test_of_two_relays_one_puts_and_no_account_is_reordered_however_they_change(
     holders: set[str] = set()
     with LedgerLoad(clients, names) as load:
         for change in range(6):
-            active = until(partial(holder, relays), bool)
+            active = until(partial(holder, relays))
             holders.add(active)
             time.sleep(choose.uniform(0.2, 1.0))
             if change % 2:
                 relays[active].stop()
             else:
                 relays[active].kill()
-            other = until(partial(holder, without(relays, active)), bool)
+            other = until(partial(holder, without(relays, active)))
             holders.add(other)
             relays[active] = start_relay(active)
     assert holders == {"relay-a", "relay-b"}
@@ -133,9 +126,9 @@ def test_a_relay_that_stood_still_puts_nothing_after_another_took_over(
     relays = {"relay-a": first, "relay-b": second}
     with LedgerLoad(clients, names) as load:
         for _ in range(3):
-            active = until(partial(holder, relays), bool)
+            active = until(partial(holder, relays))
             os.kill(relays[active].pid, signal.SIGSTOP)
-            until(partial(holder, without(relays, active)), bool)
+            until(partial(holder, without(relays, active)))
             time.sleep(0.5)
             os.kill(relays[active].pid, signal.SIGCONT)
             until(partial(standing, relays[active]), lambda seen: seen["role"] == "standby")

@@ -4,8 +4,7 @@ The real commands run as processes on the endpoint and note every call of AWS th
 from Java they cannot hear; that is held to the table in docs/running.md.
 """
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -29,6 +28,7 @@ from ledger.tables import Names
 from stream_bridge.marks import Marks
 from tests.permissions import Need, kcl_needs, table_arn
 from tests.templates import Role, Template
+from tests.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
@@ -64,7 +64,7 @@ class Actors:
         url = f"http://127.0.0.1:{(port := free_port())}"
         process, log = self._spawn(role, (*words, "--port", str(port)), env)
         try:
-            until(lambda: answers(f"{url}/ready"), lambda: f"{words} is not ready:\n{tail(log, 40)}")
+            until(lambda: answers(f"{url}/ready"), within=60, why=lambda: f"{words} is not ready:\n{tail(log, 40)}")
             yield url
         finally:
             code = stop(process, 60)
@@ -86,13 +86,6 @@ def answers(url: str) -> bool:
         return httpx.get(url, trust_env=False, timeout=30).is_success
     except httpx.TransportError:
         return False
-
-
-def until(holds: Callable[[], bool], why: Callable[[], str] = lambda: "it took too long", within: float = 60) -> None:
-    deadline = time.monotonic() + within
-    while not holds():
-        assert time.monotonic() < deadline, why()
-        time.sleep(0.2)
 
 
 class Ledger:
@@ -169,7 +162,11 @@ def the_projector_meets_everything(actors: Actors, ledger: Ledger) -> None:
     with actors.serve("Projector", "projector", "run", env=kcl) as url:
 
         def reaches(account: str, version: int) -> None:
-            until(lambda: answers(f"{url}/balances/{account}?min_version={version}"), lambda: f"{account} is behind")
+            until(
+                lambda: answers(f"{url}/balances/{account}?min_version={version}"),
+                within=60,
+                why=lambda: f"{account} is behind",
+            )
 
         reaches("alice", 5)
         ledger.destination(on=False)
@@ -180,7 +177,7 @@ def the_projector_meets_everything(actors: Actors, ledger: Ledger) -> None:
         for account in ("carol", "dave"):
             ledger.poison(account)
             letter = f"{url}/dead-letters/balance-summary~{account}~2"
-            until(lambda letter=letter: answers(letter), lambda: "no dead letter")  # type: ignore[misc]
+            until(lambda letter=letter: answers(letter), within=60, why=lambda: "no dead letter")  # type: ignore[misc]
         ledger.mend("carol", 2)
         redriven = httpx.post(f"{url}/dead-letters/balance-summary~carol~2/redrive", trust_env=False, timeout=30)
         assert redriven.status_code == 200, redriven.text
@@ -194,13 +191,13 @@ def the_watch_heals(actors: Actors, ledger: Ledger) -> None:
     with actors.serve("Watch", "bridge", "watch", env=quick):
         ledger.destination(on=False)
         ledger.append("erin", 3)
-        until(lambda: ledger.on_stream("erin") == 3)
-        until(lambda: marks.find() is not None)
+        until(lambda: ledger.on_stream("erin") == 3, within=60)
+        until(lambda: marks.find() is not None, within=60)
     mark = marks.find()
     assert mark is not None
     marks.save(replace(mark, gap=(mark.moment - timedelta(hours=1), mark.moment)))
     with actors.serve("Watch", "bridge", "watch", env=quick):
-        until(lambda: (now := marks.find()) is not None and now.gap is None)
+        until(lambda: (now := marks.find()) is not None and now.gap is None, within=60)
 
 
 def the_relay_carries(actors: Actors, ledger: Ledger) -> None:
@@ -208,12 +205,12 @@ def the_relay_carries(actors: Actors, ledger: Ledger) -> None:
     relay = {"KINFOLD_BRIDGE": "relay", "KINFOLD_WORKER_ID": "r"}
     with actors.serve("Relay", "bridge", "relay", env=relay) as url:
         ledger.append("frank", 4)
-        until(lambda: ledger.on_stream("frank") == 4)
+        until(lambda: ledger.on_stream("frank") == 4, within=60)
         assert answers(f"{url}/metrics")
         actors.run("Operator", "bridge", "status", "--sample", "0", env=relay)
     with actors.serve("Relay", "bridge", "relay", env=relay):
         ledger.append("frank")
-        until(lambda: ledger.on_stream("frank") == 5)
+        until(lambda: ledger.on_stream("frank") == 5, within=60)
     ledger.destination(on=True)
 
 

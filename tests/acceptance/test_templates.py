@@ -6,7 +6,6 @@ claimed.
 
 import json
 import re
-import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +22,7 @@ from ledger.events import FundsDeposited
 from ledger.tables import Names, ensure_table
 from stream_bridge.bridge import all_specs
 from tests.templates import INFRA
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -71,13 +71,10 @@ class Stacks:
         assert self._end_of(stack) == "DELETE_COMPLETE"
 
     def _end_of(self, stack: str) -> str:
-        deadline = time.monotonic() + 60
-        while True:
-            status: str = self._api.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
-            if not status.endswith("IN_PROGRESS"):
-                return status
-            assert time.monotonic() < deadline, status
-            time.sleep(0.1)
+        def status() -> str:
+            return str(self._api.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"])
+
+        return until(status, lambda seen: not seen.endswith("IN_PROGRESS"), within=60)
 
 
 def shape(dynamodb: "DynamoDBClient", name: str) -> dict[str, Any]:
@@ -120,10 +117,7 @@ def test_what_the_templates_make_is_what_the_code_makes_and_it_carries_events(
     EventStore(clients.dynamodb, names.events).append(
         "alice", [DEPOSIT], 0, aggregate_type="account", correlation_id="t"
     )
-    deadline = time.monotonic() + 30
-    while "alice" not in shown(clients.kinesis, names.stream, names.events):
-        assert time.monotonic() < deadline, "the event is not on the stream"
-        time.sleep(0.1)
+    until(lambda: "alice" in shown(clients.kinesis, names.stream, names.events))
 
     image = {"Profile": profile, "Image": "kinfold@sha256:1", "TokensSecret": SECRET}
     stacks.deploy("services", Vpc="vpc-1", Subnets="subnet-1,subnet-2", Callers="sg-1", **image)

@@ -12,6 +12,7 @@ from kinfold.service import Service
 from ledger.aws import Clients
 from ledger.tables import Names
 from tests.ledger_load import LedgerLoad
+from tests.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
@@ -23,13 +24,6 @@ QUICK = {"KINFOLD_WATCH_INTERVAL": "0.5", "KINFOLD_WATCH_GRACE": "4", "KINFOLD_W
 def disable(clients: Clients, names: Names) -> None:
     arn = clients.kinesis.describe_stream_summary(StreamName=names.stream)["StreamDescriptionSummary"]["StreamARN"]
     clients.dynamodb.disable_kinesis_streaming_destination(TableName=names.events, StreamArn=arn)
-
-
-def wait_until(condition: Callable[[], bool], within: float = 60) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.2)
 
 
 def ready(service: Service) -> httpx.Response:
@@ -51,16 +45,16 @@ def test_a_destination_disabled_under_load_comes_back_with_all_that_it_missed(
         # Held, so that the spell lasts.
         assert kinfold("bridge", "hold", "--reason", "test")[0] == 0
         disable(clients, names)
-        wait_until(lambda: ready(watch).status_code == 503)
+        until(lambda: ready(watch).status_code == 503, within=60)
         assert "held by" in ready(watch).json()["detail"]
         time.sleep(DISABLED)
         assert counter(watch.url, "kinfold_watch_repairs") == 0
         code, out, _ = kinfold("bridge", "hold", "--lift")
         assert (code, out) == (0, "nobody holds the watch\n")
-        wait_until(lambda: counter(watch.url, "kinfold_watch_repairs") == 1)
+        until(lambda: counter(watch.url, "kinfold_watch_repairs") == 1, within=60)
         time.sleep(2)
     assert load.differences(within=60, heal=False) == {}
-    wait_until(lambda: ready(watch).status_code == 200)
+    until(lambda: ready(watch).status_code == 200, within=60)
     assert counter(watch.url, "kinfold_watch_republished") > 0
     assert kinfold("bridge", "status", "--sample", "0")[0] == 0
     assert watch.stop() == 0

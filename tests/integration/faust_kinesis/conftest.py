@@ -60,13 +60,6 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def only_polling(kind: str) -> None:
-    """For what the polling source promises of its own, and KCL does not."""
-    if kind != "polling":
-        pytest.skip("about the polling source's own leases")
-
-
-@pytest.fixture
 async def make_source(
     kind: str,
     kinesis: "KinesisClient",

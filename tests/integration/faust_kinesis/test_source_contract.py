@@ -30,6 +30,9 @@ pytestmark = pytest.mark.integration
 
 GetLease = Callable[[str], Lease]
 
+#: For what the polling source promises of its own, and KCL does not.
+only_polling = pytest.mark.parametrize("kind", ["polling"], indirect=True)
+
 
 def texts(*batches: RecordBatch) -> list[str]:
     return [record.data.decode() for batch in batches for record in batch.records]
@@ -301,7 +304,7 @@ async def test_a_lost_lease_is_not_checkpointed_and_its_shard_stops(
     assert source.failure is None
 
 
-@pytest.mark.usefixtures("only_polling")
+@only_polling
 async def test_of_two_processes_with_one_worker_id_the_newer_reads(
     stream: Stream, make_source: MakeSource, lease: GetLease, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -317,7 +320,7 @@ async def test_of_two_processes_with_one_worker_id_the_newer_reads(
     assert len(lost) == 1
 
 
-@pytest.mark.usefixtures("only_polling")
+@only_polling
 async def test_a_lease_write_whose_answer_was_lost_is_not_taken_for_a_lost_lease(
     stream: Stream, make_source: MakeSource, lease: GetLease, dynamodb: "DynamoDBClient"
 ) -> None:
@@ -340,7 +343,7 @@ async def test_a_lease_write_whose_answer_was_lost_is_not_taken_for_a_lost_lease
     assert next(lose, None) is None
 
 
-@pytest.mark.usefixtures("only_polling")
+@only_polling
 async def test_what_others_keep_in_a_lease_stays(
     stream: Stream, make_source: MakeSource, lease: GetLease, dynamodb: "DynamoDBClient", application: str
 ) -> None:
@@ -376,7 +379,7 @@ async def test_a_stream_that_is_not_there_yet_is_waited_for(
     assert texts(*await take(source, 1)) == ["1"]
 
 
-@pytest.mark.usefixtures("only_polling")
+@only_polling
 async def test_leases_are_reset_only_when_nobody_has_them(
     stream: Stream, make_source: MakeSource, kinesis: "KinesisClient", dynamodb: "DynamoDBClient", application: str
 ) -> None:

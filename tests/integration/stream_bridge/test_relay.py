@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
@@ -24,6 +24,7 @@ from stream_bridge.relay_view import RelayView, Role
 from stream_bridge.settings import RelaySettings
 from stream_bridge.stream import StreamPlan
 from tests.ledger_load import LedgerLoad
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -62,15 +63,6 @@ async def running(settings: RelaySettings, prompt: Clients | None = None) -> Asy
         finally:
             relay.stop()
             await asyncio.wait_for(task, 30)
-
-
-async def until(holds: Callable[[], bool], *, within: float = 30) -> bool:
-    deadline = time.monotonic() + within
-    while not (held := holds()):
-        if time.monotonic() >= deadline:
-            break
-        await asyncio.sleep(0.1)
-    return held
 
 
 async def right(clients: Clients, names: Names, store: EventStore, account_ids: list[str]) -> bool:
@@ -151,7 +143,7 @@ async def test_records_that_putrecords_refuses_are_neither_reordered_nor_lost(
     failures.install(prompt)
     with LedgerLoad(clients, names) as load:
         async with running(relay_settings, prompt) as view:
-            assert await until(lambda: view.relayed > 150)
+            await eventually(lambda: view.relayed > 150)
             refused = view.registry.get_sample_value("kinfold_relay_put_refusals_total")
     assert failures.refusals >= (refused or 0) > 40
     async with running(relay_settings):
@@ -168,7 +160,7 @@ async def test_what_is_no_event_reaches_the_projector_as_the_change_record_that_
     clients.dynamodb.delete_item(TableName=names.events, Key=key)
     clients.dynamodb.put_item(TableName=names.events, Item=key | {"sequenceNumber": {"N": "2"}})
     async with running(relay_settings) as view:
-        assert await until(lambda: view.relayed == 4)
+        await eventually(lambda: view.relayed == 4)
     raw = read_raw(clients.kinesis, names.stream)
     records = [orjson.loads(data) for _, data in raw]
     assert len({shard for shard, _ in raw}) == 1
@@ -184,15 +176,15 @@ async def test_a_clean_stop_checkpoints_and_the_next_relay_begins_at_once_after_
 ) -> None:
     deposits(store, "alice", 3, 1)
     async with running(relay_settings) as view:
-        assert await until(lambda: view.relayed == 4)
+        await eventually(lambda: view.relayed == 4)
         waiting = relay_settings.model_copy(update={"worker_id": "other"})
         async with running(waiting) as second:
-            assert await until(lambda: second.role is Role.STANDBY)
+            await eventually(lambda: second.role is Role.STANDBY)
             assert (second.holder, second.ready().reason) == ("r", None)
     other = relay_settings.model_copy(update={"worker_id": "other", "failover_time": 60})
     async with running(other) as third:
         deposits(store, "alice", 1)
-        assert await until(lambda: third.relayed == 1, within=10)
+        await eventually(lambda: third.relayed == 1, within=10)
         assert third.role is Role.ACTIVE
     assert third.relayed == 1, "everything before was checkpointed"
     assert await right(clients, names, store, ["alice"])
@@ -211,7 +203,7 @@ async def test_status_tells_who_relays_and_how_late_it_is(
     assert (report.healthy, report.relay.holder) == (False, None)
     assert report.relay.lag_seconds > 0
     async with running(relay_settings) as view:
-        assert await until(lambda: view.relayed == 1)
+        await eventually(lambda: view.relayed == 1)
         await asyncio.sleep(1)
         report = await asyncio.to_thread(status, 5)
         assert report.relay is not None

@@ -3,7 +3,6 @@
 import asyncio
 import random
 import threading
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -28,6 +27,7 @@ from stream_bridge.soundness import Sight
 from stream_bridge.table_stream import TableStream
 from stream_bridge.tails import StreamTail, TableTail
 from stream_bridge.watch import Watch, WatchOptions
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -79,7 +79,7 @@ def watching(
         running = asyncio.create_task(watch.run(stop))
         try:
             # It begins with what is taken from now on.
-            await until(lambda: watch.following)
+            await eventually(lambda: watch.following)
             yield watch
         finally:
             stop.set()
@@ -87,13 +87,6 @@ def watching(
             calls.close()
 
     return run
-
-
-async def until(condition: Callable[[], bool], within: float = 30) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "it took too long"
-        await asyncio.sleep(0.05)
 
 
 def keys(events: list[StoredEvent]) -> Counter[Key]:
@@ -111,9 +104,9 @@ async def test_just_what_the_endpoint_dropped_is_put_on_the_stream(
             await asyncio.to_thread(publisher.put, events[:19] + events[:2])
             stored, dropped = stored + events, dropped + events[19:]
         repeated = keys(on_stream()) - keys(stored)
-        await until(lambda: watch.witness.taken >= 200)
-        await until(lambda: keys(dropped).keys() <= keys(on_stream()).keys())
-        await until(lambda: watch.ready().reason is None)
+        await eventually(lambda: watch.witness.taken >= 200)
+        await eventually(lambda: keys(dropped).keys() <= keys(on_stream()).keys())
+        await eventually(lambda: watch.ready().reason is None)
         assert keys(on_stream()) == keys(stored) + repeated, "each event that was dropped, once"
         assert watch.metrics.registry.get_sample_value("kinfold_watch_lost_total") == 48
     # The mark is after all of it: another watch has nothing to do with what was compared.
@@ -129,11 +122,11 @@ async def test_what_was_taken_while_no_watch_ran_is_compared_by_the_next(
     async with watching(Told()) as watch:
         shown = await asyncio.to_thread(append, "alice", 5)
         await asyncio.to_thread(publisher.put, shown)
-        await until(lambda: watch.witness.taken >= 5 and watch.witness.waiting == 0)
-        await until(lambda: watch.marked)
+        await eventually(lambda: watch.witness.taken >= 5 and watch.witness.waiting == 0)
+        await eventually(lambda: watch.marked)
     lost = await asyncio.to_thread(append, "alice", 5) + await asyncio.to_thread(append, "bob", 3)
     async with watching(Told()):
-        await until(lambda: keys(lost).keys() <= keys(on_stream()).keys())
+        await eventually(lambda: keys(lost).keys() <= keys(on_stream()).keys())
     assert keys(on_stream()) == keys(shown) + keys(lost)
 
 
@@ -142,13 +135,13 @@ async def test_a_mark_never_passes_an_event_that_the_stream_has_not_shown(
 ) -> None:
     patient = WatchOptions(interval=0.2, grace=600, poll=0.2)
     async with watching(Told(), patient) as watch:
-        await until(lambda: watch.marked)
+        await eventually(lambda: watch.marked)
         lost = await asyncio.to_thread(append, "alice", 5)
-        await until(lambda: watch.witness.waiting == 5)
+        await eventually(lambda: watch.witness.waiting == 5)
         await asyncio.sleep(2)  # several marks later
     assert on_stream() == []
     async with watching(Told()):
-        await until(lambda: keys(on_stream()) == keys(lost))
+        await eventually(lambda: keys(on_stream()) == keys(lost))
 
 
 async def test_what_is_missing_waits_while_a_person_holds_the_watch(
@@ -157,11 +150,11 @@ async def test_what_is_missing_waits_while_a_person_holds_the_watch(
     told = Told(replace(SOUND, held="held by eve: upkeep"))
     async with watching(told, WatchOptions(interval=0.2, grace=0.5, poll=0.2)) as watch:
         lost = await asyncio.to_thread(append, "alice", 3)
-        await until(lambda: watch.ready().details["missing"] == 3)
+        await eventually(lambda: watch.ready().details["missing"] == 3)
         await asyncio.sleep(1.5)
         assert on_stream() == []
         told.sight = SOUND
-        await until(lambda: keys(on_stream()) == keys(lost))
+        await eventually(lambda: keys(on_stream()) == keys(lost))
 
 
 async def test_a_destination_that_fell_off_is_enabled_and_its_spell_put_on_the_stream(
@@ -171,15 +164,15 @@ async def test_a_destination_that_fell_off_is_enabled_and_its_spell_put_on_the_s
     async with watching(told) as watch:
         told.sight = Sight("ACTIVE", "ACTIVE", DestinationState(ACTIVE.stream_arn, "DISABLED"), "held by eve: upkeep")
         stored = await asyncio.to_thread(append, "alice", 12)
-        await until(lambda: watch.ready().details["missing"] == 12)
+        await eventually(lambda: watch.ready().details["missing"] == 12)
         assert "held by eve: upkeep" in str(watch.ready().reason)
         assert (told.enabled, on_stream()) == (0, []), "nothing is changed while a person holds it"
         told.sight = Sight("ACTIVE", "ACTIVE", DestinationState(ACTIVE.stream_arn, "DISABLED"))
-        await until(lambda: keys(on_stream()) == keys(stored))
+        await eventually(lambda: keys(on_stream()) == keys(stored))
         assert told.enabled == 1
         # Disabled again at once: somebody means it.
         told.sight = Sight("ACTIVE", "ACTIVE", DestinationState(ACTIVE.stream_arn, "DISABLED"))
-        await until(lambda: "somebody means it" in str(watch.ready().reason))
+        await eventually(lambda: "somebody means it" in str(watch.ready().reason))
         await asyncio.sleep(1)
         assert told.enabled == 1
 
@@ -193,7 +186,7 @@ async def test_without_repair_and_beside_a_relay_it_only_tells(
     ):
         async with watching(Told(), options) as watch:
             await asyncio.to_thread(append, "alice", 3)
-            await until(lambda watch=watch: "events are not on the stream" in str(watch.ready().reason))  # type: ignore[misc]
+            await eventually(lambda watch=watch: "events are not on the stream" in str(watch.ready().reason))  # type: ignore[misc]
             await asyncio.sleep(1.5)
             assert on_stream() == []
 
@@ -202,7 +195,7 @@ async def test_a_spell_that_the_tables_stream_no_longer_tells_is_backfilled(
     watching: Callable[..., Any], append: Append, on_stream: OnStream, clients: Clients, ledger_tables: Names
 ) -> None:
     async with watching(Told()) as watch:
-        await until(lambda: watch.marked)
+        await eventually(lambda: watch.marked)
     lost = await asyncio.to_thread(append, "alice", 40)
     marks = Marks(clients.dynamodb, ledger_tables.bridge)
     mark = marks.find()
@@ -211,8 +204,8 @@ async def test_a_spell_that_the_tables_stream_no_longer_tells_is_backfilled(
     # backfill of the spell can bring the events.
     marks.save(replace(mark, stream_arn=f"{mark.stream_arn}-before"))
     async with watching(Told(), WatchOptions(interval=0.2, grace=600, poll=0.2)) as watch:
-        await until(lambda: keys(lost).keys() <= keys(on_stream()).keys())
-        await until(lambda: watch.ready().reason is None)
+        await eventually(lambda: keys(lost).keys() <= keys(on_stream()).keys())
+        await eventually(lambda: watch.ready().reason is None)
     mark = marks.find()
     assert mark is not None
     assert mark.gap is None

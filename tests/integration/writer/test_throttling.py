@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextvars import ContextVar
 from io import BytesIO
 from typing import Any
@@ -22,6 +22,7 @@ from ledger.event_store import EventStore
 from ledger.settings import Settings
 from ledger.snapshots import SnapshotStore
 from ledger.tables import Names
+from tests.waiting import eventually
 from writer.accounts import Accounts
 from writer.api import build_api
 from writer.metrics import Metrics
@@ -100,13 +101,6 @@ def api(clients: Clients, store: EventStore, ledger_tables: Names, settings: Wri
     snapshots.close(10)
 
 
-async def until(condition: Callable[[], bool], within: float = 60) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "it did not go on"
-        await asyncio.sleep(0.1)
-
-
 async def test_ten_seconds_of_throttling(
     http: httpx.AsyncClient, store: EventStore, throttle: Throttle, clients: Clients, ledger_tables: Names
 ) -> None:
@@ -139,7 +133,7 @@ async def test_ten_seconds_of_throttling(
                 await asyncio.sleep(0.1)
 
     tasks = [asyncio.create_task(client(number)) for number in range(40)]
-    await until(lambda: len(confirmed) > 0)
+    await eventually(lambda: len(confirmed) > 0, within=60)
     throttle.on = True
     end, stalled = time.monotonic() + SECONDS, 0.0
     while (began := time.monotonic()) < end:
@@ -150,7 +144,7 @@ async def test_ten_seconds_of_throttling(
     throttle.on = False
     during = len(confirmed)
     await asyncio.sleep(3)
-    await until(lambda: len(confirmed) > during)
+    await eventually(lambda: len(confirmed) > during, within=60)
     assert (await http.get("/ready")).status_code == 200
     ended = True
     await asyncio.gather(*tasks)

@@ -18,6 +18,7 @@ from ledger.events import BetSettled, DomainEvent, FundsDeposited
 from ledger.snapshots import SCHEMA_VERSION, SnapshotStore, crosses, decode, encode
 from tests.histories import histories
 from tests.unit.writer.conftest import MemoryStore
+from tests.waiting import until
 from writer.accounts import Accounts
 from writer.metrics import Metrics
 from writer.snapshots import Snapshots
@@ -83,13 +84,6 @@ def blocked_until(release: threading.Event) -> Callable[[], None]:
     return block
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 @pytest.mark.parametrize(
     ("before", "after", "interval", "expected"),
     [
@@ -140,7 +134,7 @@ def test_the_state_equals_the_full_replay_at_every_version(
 def test_a_load_reads_only_what_follows_the_snapshot(rig: Rig) -> None:
     for _ in range(25):
         rig.append(deposit())
-    until(lambda: rig.table.items["alice"]["version"] == {"N": "20"})
+    until(lambda: rig.table.items["alice"]["version"] == {"N": "20"}, within=10)
     rig.store.read_after.clear()
     assert rig.accounts.load("alice").account.version == 25
     assert rig.accounts.load("alice", until=22).account.version == 22
@@ -212,7 +206,7 @@ def test_an_older_snapshot_never_replaces_a_newer_one(rig: Rig) -> None:
     assert not store.save(newer)
     assert store.find("alice") == newer
     rig.snapshots.offer(9, older)
-    until(lambda: rig.counted("snapshots", outcome="superseded") == 1)
+    until(lambda: rig.counted("snapshots", outcome="superseded") == 1, within=10)
 
 
 def test_writing_holds_nobody_up_is_bounded_and_drained_at_the_end() -> None:
@@ -249,11 +243,11 @@ def test_a_snapshot_that_fails_fails_alone(rig: Rig, failure: Exception) -> None
     rig.table.before_put = fail
     for _ in range(INTERVAL):
         rig.append(deposit())
-    until(lambda: rig.counted("snapshots", outcome="failed") == 1)
+    until(lambda: rig.counted("snapshots", outcome="failed") == 1, within=10)
     rig.table.before_put = lambda: None
     for _ in range(INTERVAL):
         rig.append(deposit())
-    until(lambda: rig.counted("snapshots", outcome="written") == 1)
+    until(lambda: rig.counted("snapshots", outcome="written") == 1, within=10)
 
 
 def test_a_state_that_no_item_can_hold_is_told_and_the_account_goes_on(rig: Rig) -> None:
@@ -264,7 +258,7 @@ def test_a_state_that_no_item_can_hold_is_told_and_the_account_goes_on(rig: Rig)
     with pytest.raises(SnapshotError, match=r"41\d{4} bytes; DynamoDB stores at most 409600"):
         encode(account)
     rig.snapshots.offer(INTERVAL - 1, Account("alice", INTERVAL, "EUR", Decimal(1), {}, account.settled_bets))
-    until(lambda: rig.counted("snapshots", outcome="too_large") == 1)
+    until(lambda: rig.counted("snapshots", outcome="too_large") == 1, within=10)
     rig.append(deposit())
     assert rig.accounts.load("alice").account.version == 1
 
