@@ -3,6 +3,7 @@
 import runpy
 import signal
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -44,12 +45,13 @@ def run_contest(
     results: Results = LATEST,
 ) -> None:
     """Kinfold and its peers on the same streams: events a second, CPU, calls, capacity units, memory."""
-    chosen = [CONTENDERS[name] for name in contender or CONTENDERS]
+    chosen = [CONTENDERS[name] for name in _known(contender, CONTENDERS)]
+    workloads = _known(workload, WORKLOADS)
     for each in chosen:
         if not each.installed:
             raise typer.BadParameter(f"{each.name} is not installed: run `make bench-install`, or leave it out")
     sizes = Sizes(events, backlog, peer_records, runs, shards)
-    for so_far in contest(chosen, workload or list(WORKLOADS), sizes, _tell):
+    for so_far in contest(chosen, workloads, sizes, _tell):
         keep(results, "contest", so_far)
 
 
@@ -74,11 +76,12 @@ def run_alone(
     results: Results = LATEST,
 ) -> None:
     """Kinfold alone: decoding, the projector with AWS from memory, appends, loads, rebuilds."""
+    streams, accounts, tables = _sizes(sizes), _sizes(loads_of), _sizes(rebuilds)
     keep(results, "decoding", decoding(50_000, 5, _tell))
-    keep(results, "projecting", projecting(_sizes(sizes), runs, _tell))
+    keep(results, "projecting", projecting(streams, runs, _tell))
     keep(results, "appends", appends(200, _tell))
-    keep(results, "loads", {"sizes": loads(_sizes(loads_of), _tell)})
-    keep(results, "rebuild", {"sizes": {str(size): rebuild(size, _tell) for size in _sizes(rebuilds)}})
+    keep(results, "loads", {"sizes": loads(accounts, _tell)})
+    keep(results, "rebuild", {"sizes": {str(size): rebuild(size, _tell) for size in tables}})
 
 
 @app.command("backlog")
@@ -135,6 +138,10 @@ def show_report(
     results: Results = LATEST,
 ) -> None:
     """Render the tables of docs/benchmarks.md from a result file."""
+    if not results.exists():
+        raise typer.BadParameter(
+            f"no results in {results}: run `make bench` first, or name a file by --results"
+        )
     tables = render(load(results))
     if not publish:
         typer.echo("\n\n".join(f"{name}\n\n{table}" for name, table in tables.items()))
@@ -145,7 +152,22 @@ def show_report(
 
 
 def _sizes(text: str) -> list[int]:
-    return [int(size) for size in text.split(",")]
+    try:
+        sizes = [int(size) for size in text.split(",")]
+    except ValueError:
+        sizes = []
+    if not sizes or min(sizes) < 1:
+        raise typer.BadParameter(f"{text!r} is no list of counts such as 1000,10000")
+    return sizes
+
+
+def _known(names: Sequence[str] | None, all_names: Iterable[str]) -> list[str]:
+    """The names that were given, or all; an unknown one is refused before anything runs."""
+    known = list(all_names)
+    for name in names or ():
+        if name not in known:
+            raise typer.BadParameter(f"{name!r} is unknown; there are {', '.join(known)}")
+    return list(names or known)
 
 
 @app.command(
