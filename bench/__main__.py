@@ -139,9 +139,7 @@ def show_report(
 ) -> None:
     """Render the tables of docs/benchmarks.md from a result file."""
     if not results.exists():
-        raise typer.BadParameter(
-            f"no results in {results}: run `make bench` first, or name a file by --results"
-        )
+        raise typer.BadParameter(f"no results in {results}: run `make bench` first, or name a file by --results")
     tables = render(load(results))
     if not publish:
         typer.echo("\n\n".join(f"{name}\n\n{table}" for name, table in tables.items()))
