@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from faust_kinesis.kcl import KclSource
+from faust_kinesis.kcl.source import KclSource
 from faust_kinesis.options import KinesisOptions
 from kinfold.disposable import delete_profile, disposable_profile
 from kinfold.environment import service_clients, service_environment

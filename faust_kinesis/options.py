@@ -100,7 +100,7 @@ class KinesisOptions(BaseModel):
     java_heap_mb: int = Field(default=256, ge=64)
     """kcl: the cap on the Java process's heap. KCL holds up to 8 MB read ahead a shard, and copies of it."""
     kcl_properties: Mapping[str, str] = Field(default_factory=dict)
-    """kcl: properties of the MultiLangDaemon, over `faust_kinesis.kcl_properties`. As text: JSON, or k=v,k=v."""
+    """kcl: properties of the MultiLangDaemon, over `faust_kinesis.kcl.properties`. As text: JSON, or k=v,k=v."""
 
     @field_validator("kcl_properties", mode="before")
     @classmethod

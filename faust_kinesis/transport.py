@@ -24,9 +24,9 @@ from faust.types.transports import ConsumerT, ProducerT
 from faust_kinesis.agents import StopWorkerSupervisor
 from faust_kinesis.consumer import Consumer
 from faust_kinesis.errors import ConfigurationError, FaustKinesisError
-from faust_kinesis.kcl import KclSource
+from faust_kinesis.kcl.source import KclSource
 from faust_kinesis.options import KinesisOptions, options_from_url
-from faust_kinesis.polling import PollingSource
+from faust_kinesis.polling.source import PollingSource
 from faust_kinesis.producer import Producer
 from faust_kinesis.source import ShardSource, ShardStatus
 

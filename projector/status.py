@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from faust_kinesis.leases import Lease, LeaseTable
-from faust_kinesis.shards import list_shards, missing_leases
+from faust_kinesis.leases.table import Lease, LeaseTable
+from faust_kinesis.leases.topology import list_shards, missing_leases
 from ledger.aws import aws_errors, error_code
 from ledger.errors import ResourceError
 from projector.builds import Builds

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import ClientError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from faust_kinesis.leases import Lease
-from faust_kinesis.shard_reader import iterator_request
-from faust_kinesis.shards import is_missing
+from faust_kinesis.leases.table import Lease
+from faust_kinesis.polling.shard_reader import iterator_request
+from faust_kinesis.leases.topology import is_missing
 from ledger.aws import aws_errors, error_code
 from ledger.errors import ThrottledError
 

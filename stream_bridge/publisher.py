@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from faust_kinesis.outbox import COMMON_RECORD, MOST_BYTES, MOST_RECORDS
+from faust_kinesis.sending.put_queue import COMMON_RECORD, MOST_BYTES, MOST_RECORDS
 from faust_kinesis.retries import delay, should_log
 from ledger.aws import aws_errors
 from ledger.change_record import encode

@@ -13,7 +13,7 @@ import structlog
 
 from faust_kinesis.calls import Calls
 from faust_kinesis.errors import LeaseLostError
-from faust_kinesis.leases import LeaseTable
+from faust_kinesis.leases.table import LeaseTable
 from ledger.errors import ResourceError
 from stream_bridge.carrier import Carrier
 from stream_bridge.relay_lease import LeaseNotHeldError, RelayLease, Term

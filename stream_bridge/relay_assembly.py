@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from faust_kinesis.calls import Calls
-from faust_kinesis.leases import LeaseTable
+from faust_kinesis.leases.table import LeaseTable
 from ledger.aws import Clients
 from ledger.errors import TransientError
 from ledger.event_store import EventStore

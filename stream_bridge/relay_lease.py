@@ -14,8 +14,8 @@ import structlog
 
 from faust_kinesis.calls import Calls
 from faust_kinesis.errors import FaustKinesisError, LeaseLostError
-from faust_kinesis.lease_planner import LeaseSights, leases_to_take
-from faust_kinesis.leases import TRIM_HORIZON, Lease, LeaseTable
+from faust_kinesis.leases.planner import LeaseSights, leases_to_take
+from faust_kinesis.leases.table import TRIM_HORIZON, Lease, LeaseTable
 
 log = structlog.get_logger(__name__)
 

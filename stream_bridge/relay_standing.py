@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
-from faust_kinesis.leases import Lease, LeaseTable
+from faust_kinesis.leases.table import Lease, LeaseTable
 from ledger.aws import Clients, aws_errors, error_code
 from ledger.errors import ResourceError
 from ledger.tables import Names

@@ -11,8 +11,8 @@ import structlog
 
 from faust_kinesis.calls import Calls
 from faust_kinesis.errors import LeaseLostError
-from faust_kinesis.lease_planner import parents_are_done
-from faust_kinesis.leases import TRIM_HORIZON, Lease, LeaseTable
+from faust_kinesis.leases.planner import parents_are_done
+from faust_kinesis.leases.table import TRIM_HORIZON, Lease, LeaseTable
 from stream_bridge.relay_lease import RELAY
 from stream_bridge.table_stream import StreamDescription
 

@@ -19,7 +19,7 @@ import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
 from faust_kinesis.calls import Calls
-from faust_kinesis.leases import LATEST, TRIM_HORIZON
+from faust_kinesis.leases.table import LATEST, TRIM_HORIZON
 from faust_kinesis.retries import code_of
 from ledger.aws import translate
 from ledger.errors import ResourceError

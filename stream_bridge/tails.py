@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from faust_kinesis.calls import Calls
-from faust_kinesis.leases import AT_TIMESTAMP, LATEST, TRIM_HORIZON, Lease
+from faust_kinesis.leases.table import AT_TIMESTAMP, LATEST, TRIM_HORIZON, Lease
 from faust_kinesis.records import Record
-from faust_kinesis.shard_reader import ShardReader
-from faust_kinesis.shards import is_missing, list_shards
+from faust_kinesis.polling.shard_reader import ShardReader
+from faust_kinesis.leases.topology import is_missing, list_shards
 from ledger.aws import translate
 from ledger.change_record import decode
 from ledger.errors import UnusableRecordError

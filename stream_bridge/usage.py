@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from faust_kinesis.shards import list_shards
+from faust_kinesis.leases.topology import list_shards
 from ledger.aws import aws_errors
 from stream_bridge.stream import SHARD_BYTES, SHARD_RECORDS
 

@@ -10,7 +10,7 @@ from typing import Self
 
 import httpx
 
-from faust_kinesis.leases import LeaseTable
+from faust_kinesis.leases.table import LeaseTable
 from kinfold.child import spawn, stop
 from kinfold.environment import service_environment
 from kinfold.ports import free_port

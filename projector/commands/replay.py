@@ -67,7 +67,7 @@ def replay(
 
 
 def _reset(house: "House", where: "StartingPosition", *, force: bool) -> list[str]:
-    from faust_kinesis.reset import reset_leases
+    from faust_kinesis.leases.reset import reset_leases
 
     leases = reset_leases(
         kinesis=house.clients.kinesis,

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from faust_kinesis.kcl import KclSource
-from faust_kinesis.leases import Lease, LeaseTable
+from faust_kinesis.kcl.source import KclSource
+from faust_kinesis.leases.table import Lease, LeaseTable
 from faust_kinesis.options import KinesisOptions
-from faust_kinesis.polling import PollingSource
+from faust_kinesis.polling.source import PollingSource
 from faust_kinesis.source import ShardSource
 from kinfold.local_aws import REGION
 from tests.stream import Stream

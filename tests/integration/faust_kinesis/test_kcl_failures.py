@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 from faust_kinesis.errors import AgentHungError, DaemonError, FaustKinesisError
-from faust_kinesis.kcl import KclSource
-from faust_kinesis.leases import TRIM_HORIZON, Lease
+from faust_kinesis.kcl.source import KclSource
+from faust_kinesis.leases.table import TRIM_HORIZON, Lease
 from faust_kinesis.options import KinesisOptions
-from faust_kinesis.polling import PollingSource
+from faust_kinesis.polling.source import PollingSource
 from faust_kinesis.records import RecordBatch
 from faust_kinesis.source import ShardSource
 from tests.processes import group, one, wait_until_gone

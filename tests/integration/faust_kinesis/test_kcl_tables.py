@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from faust_kinesis.kcl_tables import CoordinationTables
-from faust_kinesis.leases import LeaseTable
+from faust_kinesis.kcl.coordination_tables import CoordinationTables
+from faust_kinesis.leases.table import LeaseTable
 from ledger.tables import Names, ensure_table, lease_specs
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from faust_kinesis.leases import TRIM_HORIZON, Lease
+from faust_kinesis.leases.table import TRIM_HORIZON, Lease
 from tests.integration.faust_kinesis.conftest import Worker
 from tests.processes import children, group, wait_until_gone
 from tests.stream import Stream

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from faust_kinesis.leases import TRIM_HORIZON, Lease
+from faust_kinesis.leases.table import TRIM_HORIZON, Lease
 from tests.integration.faust_kinesis.conftest import Worker
 from tests.stream import Stream
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from faust_kinesis.leases import Lease, LeaseTable
+from faust_kinesis.leases.table import Lease, LeaseTable
 from faust_kinesis.source import ShardStatus
 from ledger.aws import Clients
 from ledger.event_store import EventStore

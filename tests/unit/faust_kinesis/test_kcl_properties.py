@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
-from faust_kinesis.kcl_properties import Place, daemon_properties, render
+from faust_kinesis.kcl.properties import Place, daemon_properties, render
 from faust_kinesis.options import OWN_PROPERTIES, KinesisOptions, parse_properties
 
 LOCAL = Place("eu-west-1", "http://127.0.0.1:4566", "http://127.0.0.1:4566")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from faust_kinesis.errors import DaemonError
-from faust_kinesis.kcl_session import Session
+from faust_kinesis.kcl.session import Session
 from faust_kinesis.options import KinesisOptions
 from faust_kinesis.records import RecordBatch
 

@@ -3,7 +3,7 @@
 import pytest
 
 from faust_kinesis.errors import AgentHungError, DaemonError
-from faust_kinesis.kcl_vigil import Vigil
+from faust_kinesis.kcl.watchdog import Vigil
 from faust_kinesis.options import KinesisOptions
 
 

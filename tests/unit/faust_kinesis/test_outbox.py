@@ -3,7 +3,7 @@ from collections import defaultdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faust_kinesis.outbox import COMMON_RECORD, MOST_BYTES, MOST_RECORDS, Outbox, Waiting
+from faust_kinesis.sending.put_queue import COMMON_RECORD, MOST_BYTES, MOST_RECORDS, Outbox, Waiting
 
 
 def outbox_of(*records: Waiting[int]) -> Outbox[int]:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faust_kinesis.progress import SHARD_END, ShardProgress
+from faust_kinesis.leases.checkpoint_tracker import SHARD_END, ShardProgress
 
 
 @given(st.integers(1, 30).flatmap(lambda size: st.permutations(range(size))), st.booleans())

@@ -8,8 +8,8 @@ from botocore.exceptions import ClientError
 from faust_kinesis import calls as calls_module
 from faust_kinesis.calls import Calls
 from faust_kinesis.errors import CheckpointRefusedError
-from faust_kinesis.leases import AT_TIMESTAMP, LATEST, TRIM_HORIZON, Lease
-from faust_kinesis.shard_reader import ShardReader, iterator_request
+from faust_kinesis.leases.table import AT_TIMESTAMP, LATEST, TRIM_HORIZON, Lease
+from faust_kinesis.polling.shard_reader import ShardReader, iterator_request
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 

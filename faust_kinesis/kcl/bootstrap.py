@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from faust_kinesis.calls import Calls
 from faust_kinesis.errors import ConfigurationError
-from faust_kinesis.kcl_tables import CoordinationTables
-from faust_kinesis.lease_keeper import LeaseKeeper
-from faust_kinesis.leases import AT_TIMESTAMP, LATEST, Lease, LeaseTable
+from faust_kinesis.kcl.coordination_tables import CoordinationTables
+from faust_kinesis.leases.coordinator import LeaseKeeper
+from faust_kinesis.leases.table import AT_TIMESTAMP, LATEST, Lease, LeaseTable
 from faust_kinesis.options import KinesisOptions
 
 if TYPE_CHECKING:

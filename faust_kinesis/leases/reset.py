@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from faust_kinesis.errors import LeaseLostError, LeasesHeldError
-from faust_kinesis.leases import Lease, LeaseTable
+from faust_kinesis.leases.table import Lease, LeaseTable
 from faust_kinesis.options import StartingPosition
-from faust_kinesis.shards import list_shards, missing_leases
+from faust_kinesis.leases.topology import list_shards, missing_leases
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from faust_kinesis.leases import Lease
+from faust_kinesis.leases.table import Lease
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from faust_kinesis.leases import AT_TIMESTAMP, LATEST, TRIM_HORIZON, Lease
+from faust_kinesis.leases.table import AT_TIMESTAMP, LATEST, TRIM_HORIZON, Lease
 from faust_kinesis.options import StartingPosition
 from faust_kinesis.retries import code_of
 

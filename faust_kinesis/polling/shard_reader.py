@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from faust_kinesis.calls import Calls
 from faust_kinesis.errors import CheckpointRefusedError
-from faust_kinesis.leases import AT_TIMESTAMP, LATEST, TRIM_HORIZON, Lease
+from faust_kinesis.leases.table import AT_TIMESTAMP, LATEST, TRIM_HORIZON, Lease
 from faust_kinesis.records import Record
 from faust_kinesis.retries import code_of
 

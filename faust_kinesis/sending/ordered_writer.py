@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from faust_kinesis.calls import Calls
 from faust_kinesis.errors import FaustKinesisError, NotSentError
-from faust_kinesis.outbox import Outbox, Waiting
+from faust_kinesis.sending.put_queue import Outbox, Waiting
 from faust_kinesis.retries import delay, should_log, typed
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from uuid import uuid4
 from botocore.exceptions import ClientError
 
 from faust_kinesis.errors import LeaseLostError
-from faust_kinesis.progress import SHARD_END
+from faust_kinesis.leases.checkpoint_tracker import SHARD_END
 from faust_kinesis.retries import code_of
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""The source in Python alone: GetRecords in a loop for each shard whose lease this worker holds."""

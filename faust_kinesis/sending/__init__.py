@@ -1,0 +1,1 @@
+"""Records out: a bounded queue of puts, and puts in order."""
