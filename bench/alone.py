@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from bench.from_memory import SHARDS, prepared
 from bench.workloads import skewed
-from ledger.change_record import decode, encode
+from ledger.store.change_record import decode, encode
 from projector.projections import PROJECTIONS
 
 Tell = Callable[[str], None]

@@ -15,7 +15,7 @@ from bench.emulator import Place
 from bench.metering import TreeWatch
 from kinfold.child import stop
 from kinfold.environment import service_environment
-from ledger.tables import TableSpec, lease_specs, specs
+from ledger.store.tables import TableSpec, lease_specs, specs
 from projector.projections import PROJECTIONS
 from projector.projections.balance_summary import BALANCE_SUMMARY
 from projector.read_model import table_spec

@@ -8,7 +8,7 @@ from typing import Any
 from bench.contenders import Contender, Task
 from bench.emulator import Emulator, Place, emulator, place
 from bench.workloads import WORKLOADS, Delivery, Workload
-from ledger.account import Account
+from ledger.domain.account import Account
 
 Tell = Callable[[str], None]
 

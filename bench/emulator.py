@@ -11,10 +11,10 @@ from bench.workloads import Delivery
 from kinfold.disposable import delete_profile, disposable_profile
 from kinfold.environment import service_clients
 from kinfold.local_aws import LocalAws
-from ledger.aws import Clients
-from ledger.change_record import encode
-from ledger.stored_event import StoredEvent
-from ledger.tables import Names, TableSpec, ensure_table, specs
+from ledger.runtime.aws import Clients
+from ledger.store.change_record import encode
+from ledger.store.stored_event import StoredEvent
+from ledger.store.tables import Names, TableSpec, ensure_table, specs
 
 _REGION: Final = "us-east-1"
 #: AWS's limits: records in one PutRecords, items in one BatchWriteItem.

@@ -11,7 +11,7 @@ from bench.contenders import KINFOLD, Task
 from bench.emulator import Place, emulator, place
 from bench.memory_aws import write_pages
 from bench.workloads import WORKLOADS
-from ledger.change_record import encode
+from ledger.store.change_record import encode
 from projector.settings import ProjectorSettings
 
 #: A core is to keep up with so many shards, each at its 2 MB/s; and the pace of reading allows for more than it needs.

@@ -17,10 +17,10 @@ from bench.memory_aws import MemoryAws, Pages, Tables
 from bench.metering import Meter, cpu_seconds, resident_mb
 from bench.profiling import Profiles
 from kinfold.ports import LOOPBACK, free_port
-from ledger.aws import Clients
-from ledger.logs import configure_logs
-from ledger.settings import load_settings
-from ledger.tables import Names
+from ledger.runtime.aws import Clients
+from ledger.runtime.logs import configure_logs
+from ledger.runtime.settings import load_settings
+from ledger.store.tables import Names
 from projector import projections
 from projector.metrics import Metrics
 from projector.settings import ProjectorSettings

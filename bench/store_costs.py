@@ -18,14 +18,14 @@ from bench.memory_events import MemoryEvents
 from bench.metering import Meter
 from bench.workloads import skewed
 from kinfold.environment import service_clients, service_environment
-from ledger.account import AGGREGATE_TYPE, Account
-from ledger.aws import Clients
-from ledger.event_store import EventStore, ProvenVersion
-from ledger.events import FundsDeposited, encode_payload
-from ledger.snapshots import SnapshotStore
-from ledger.snapshots import encode as encode_snapshot
-from ledger.stored_event import StoredEvent, timestamp
-from ledger.tables import ensure_table, lease_specs
+from ledger.domain.account import AGGREGATE_TYPE, Account
+from ledger.domain.events import FundsDeposited, encode_payload
+from ledger.runtime.aws import Clients
+from ledger.store.event_store import EventStore, ProvenVersion
+from ledger.store.snapshots import SnapshotStore
+from ledger.store.snapshots import encode as encode_snapshot
+from ledger.store.stored_event import StoredEvent, timestamp
+from ledger.store.tables import ensure_table, lease_specs
 from projector.preparation import prepare
 from projector.projections import PROJECTIONS
 from writer.accounts import Accounts

@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from ledger.events import BetPlaced, BetSettled, DomainEvent, FundsDeposited, FundsWithdrawn, encode_payload
-from ledger.stored_event import StoredEvent, timestamp
+from ledger.domain.events import BetPlaced, BetSettled, DomainEvent, FundsDeposited, FundsWithdrawn, encode_payload
+from ledger.store.stored_event import StoredEvent, timestamp
 
 ACCOUNTS: Final = 1_000
 ZIPF_EXPONENT: Final = 0.99

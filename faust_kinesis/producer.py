@@ -14,8 +14,8 @@ from typing_extensions import override
 
 from faust_kinesis.calls import Calls
 from faust_kinesis.errors import RecordRefusedError
-from faust_kinesis.sending.put_queue import LARGEST_RECORD
 from faust_kinesis.sending.ordered_writer import StreamWriter
+from faust_kinesis.sending.put_queue import LARGEST_RECORD
 
 if TYPE_CHECKING:
     from faust_kinesis.transport import Transport

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import httpx
 
-from ledger.account import Account
+from ledger.domain.account import Account
+from ledger.domain.money import format_amount
 from ledger.errors import EndpointError
-from ledger.event_store import EventStore
-from ledger.money import format_amount
+from ledger.store.event_store import EventStore
 
 #: Seconds that one request waits for a summary to catch up, and without any progress before the audit gives up on it.
 _WAIT: Final = 2

@@ -14,8 +14,8 @@ import typer.main
 from kinfold.load_command import load
 from kinfold.ports import is_loopback
 from kinfold.up import up
-from ledger.access import Credential, Scope, digest, new_token
 from ledger.errors import ConfigurationError, KinfoldError, TransientError
+from ledger.runtime.auth import Credential, Scope, digest, new_token
 
 #: Command, the module of its Typer app, and its line in ``kinfold --help``. A service is imported when it is used:
 #: the web framework and the daemon would cost every other command most of a second.

@@ -23,9 +23,9 @@ from kinfold.raw_stream import faults, shown
 from kinfold.scrape import counter, scrape
 from kinfold.stack import Stack
 from kinfold.tally import LoadResult
-from ledger.aws import Clients
-from ledger.event_store import EventStore
-from ledger.tables import Names
+from ledger.runtime.aws import Clients
+from ledger.store.event_store import EventStore
+from ledger.store.tables import Names
 from projector.projections.balance_summary import BALANCE_SUMMARY
 
 

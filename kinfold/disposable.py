@@ -4,8 +4,8 @@ import contextlib
 import secrets
 from typing import Final
 
-from ledger.aws import Clients, aws_errors
-from ledger.tables import Names
+from ledger.runtime.aws import Clients, aws_errors
+from ledger.store.tables import Names
 
 #: Only profiles that begin so are ever deleted: a slip must not reach anybody's ledger.
 PREFIXES: Final = ("demo-", "test-")

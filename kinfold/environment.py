@@ -7,8 +7,8 @@ import boto3
 
 from kinfold.local_aws import DUMMY_CREDENTIALS, REGION
 from kinfold.ports import LOOPBACK_HOSTS, is_loopback
-from ledger.aws import Clients
-from ledger.settings import Settings
+from ledger.runtime.aws import Clients
+from ledger.runtime.settings import Settings
 
 
 def service_environment(endpoint: str, profile: str, extra: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ledger.change_record import decode
+from ledger.store.change_record import decode
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient

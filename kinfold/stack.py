@@ -13,7 +13,7 @@ from kinfold.environment import service_environment
 from kinfold.ports import LOOPBACK, free_port
 from kinfold.service import Service, ServiceDiedError
 from ledger.errors import ConfigurationError, EndpointError, KinfoldError
-from ledger.settings import Bridge
+from ledger.runtime.settings import Bridge
 
 #: Seconds for a service to become ready; the KCL needs over a minute on its first start.
 READY_TIMEOUT: Final = 180.0

@@ -11,8 +11,8 @@ from faust_kinesis.agents import batch_topic
 from faust_kinesis.options import KinesisOptions, parse_properties
 from faust_kinesis.records import RecordBatch
 from faust_kinesis.transport import configure
-from ledger.aws import Clients
-from ledger.tables import Names
+from ledger.runtime.aws import Clients
+from ledger.store.tables import Names
 from projector.gauges import Gauges
 from projector.guard import MAX_BODY, guard
 from projector.handler import BatchHandler
@@ -39,7 +39,7 @@ class ProjectorApp:
 def build_app(settings: ProjectorSettings, clients: Clients, *, host: str, port: int) -> ProjectorApp:
     """Wire the projector. Nothing runs and nothing is called before the app is started.
 
-    Raises ConfigurationError when nothing guards the port (ledger.access).
+    Raises ConfigurationError when nothing guards the port (ledger.runtime.auth).
     """
     executor = ThreadPoolExecutor(settings.write_concurrency, thread_name_prefix="row-write")
     house = build_house(settings, clients, executor)

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from ledger.stored_event import StoredEvent
+from ledger.store.stored_event import StoredEvent
 
 
 class Arrivals:

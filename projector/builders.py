@@ -9,7 +9,7 @@ from typing import Self
 import structlog
 
 from ledger.errors import TransientError
-from ledger.segments import Cursor
+from ledger.store.parallel_scan import Cursor
 from projector.builds import BEAT, Build, Builds, Phase
 
 log = structlog.get_logger(__name__)

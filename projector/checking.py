@@ -5,9 +5,9 @@ Its rows are read first and its events after them, so what is appended meanwhile
 
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from ledger.aws import aws_errors
 from ledger.errors import CorruptHistoryError
-from ledger.event_store import EventStore
+from ledger.runtime.aws import aws_errors
+from ledger.store.event_store import EventStore
 from projector.comparing import Account, Compared, Item, StoredRow, compare
 from projector.dead_letters import Skips
 from projector.projection import HEAD

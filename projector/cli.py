@@ -31,10 +31,10 @@ def run(
     Exit codes: 0 after a clean stop; 1 when something it needs is gone; 2 for settings that cannot be used; 3 when so
     many accounts were halted within a minute that it must be a bad deploy; 75 when the endpoint did not come up.
     """
-    from ledger.aws import Clients, wait_for_endpoint, wait_for_tables
-    from ledger.logs import configure_logs
-    from ledger.settings import load_settings
-    from ledger.tables import Names, specs
+    from ledger.runtime.aws import Clients, wait_for_endpoint, wait_for_tables
+    from ledger.runtime.logs import configure_logs
+    from ledger.runtime.settings import load_settings
+    from ledger.store.tables import Names, specs
     from projector.app import build_app
     from projector.preparation import prepare
     from projector.projections import PROJECTIONS

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar, get_type_hints
 
 from pydantic.alias_generators import to_camel
 
-from ledger.money import format_amount
+from ledger.domain.money import format_amount
 
 S = TypeVar("S")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 from ledger.errors import PermanentError
-from ledger.stored_event import StoredEvent
+from ledger.store.stored_event import StoredEvent
 from projector.projection import HEAD, Halt, Projection, Row
 
 S = TypeVar("S")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from botocore.exceptions import ClientError
 
-from ledger.aws import aws_errors, error_code
-from ledger.stored_event import timestamp
+from ledger.runtime.aws import aws_errors, error_code
+from ledger.store.stored_event import timestamp
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

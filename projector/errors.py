@@ -4,9 +4,9 @@ PermanentError
 └── UnprojectableEventError     an event that the projection cannot fold
 """
 
+from ledger.domain.events import DomainEvent
 from ledger.errors import PermanentError, UndecodableEventError
-from ledger.events import DomainEvent
-from ledger.stored_event import StoredEvent
+from ledger.store.stored_event import StoredEvent
 
 
 class UnprojectableEventError(PermanentError):

@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
-from ledger.event_store import EventStore
-from ledger.stored_event import StoredEvent
+from ledger.store.event_store import EventStore
+from ledger.store.stored_event import StoredEvent
 from projector.dead_letters import DeadLetter, DeadLetters, Origin
 from projector.folding import Poison
 from projector.halting import Halting

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from ledger.stored_event import StoredEvent
+from ledger.store.stored_event import StoredEvent
 from projector.errors import UnprojectableEventError
 from projector.projection import HEAD, Projection, Row
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 import structlog
 
 from ledger.errors import CorruptHistoryError
-from ledger.event_store import EventStore
-from ledger.stored_event import StoredEvent
+from ledger.store.event_store import EventStore
+from ledger.store.stored_event import StoredEvent
 from projector.errors import UnprojectableEventError
 from projector.projection import Row
 

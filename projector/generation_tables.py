@@ -9,8 +9,8 @@ from typing import Any, Literal
 import structlog
 from botocore.exceptions import ClientError
 
-from ledger.aws import aws_errors, error_code
 from ledger.errors import PermanentError
+from ledger.runtime.aws import aws_errors, error_code
 from projector.builds import Builds
 from projector.house import House
 from projector.projection import Projection

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from ledger.stored_event import timestamp
+from ledger.store.stored_event import timestamp
 from projector.dead_letters import DeadLetter, DeadLetters, Skips, StoredLetter
 from projector.halts import Halts
 from projector.metrics import Metrics

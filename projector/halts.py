@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from ledger.aws import aws_errors, error_code
+from ledger.runtime.aws import aws_errors, error_code
 from projector.projection import Halt, Row
 from projector.read_model import ReadModel
 

@@ -11,9 +11,9 @@ import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from faust_kinesis.records import Record, RecordBatch
-from ledger.change_record import decode
 from ledger.errors import ResourceError, TransientError, UnusableRecordError
-from ledger.stored_event import StoredEvent
+from ledger.store.change_record import decode
+from ledger.store.stored_event import StoredEvent
 from projector.arrivals import Arrivals
 from projector.dead_letters import DeadLetter, Origin
 from projector.folding import Poison

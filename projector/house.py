@@ -4,9 +4,9 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
-from ledger.aws import Clients
-from ledger.event_store import EventStore
-from ledger.tables import Names
+from ledger.runtime.aws import Clients
+from ledger.store.event_store import EventStore
+from ledger.store.tables import Names
 from projector.dead_letters import DeadLetters, Skips
 from projector.generations import ControlView, Generations
 from projector.halting import Halting

@@ -9,7 +9,7 @@ import orjson
 from aiohttp.web import Request, Response
 from faust.web import View
 
-from ledger.access import Access
+from ledger.runtime.auth import Access
 from projector.dead_letters import State, StoredLetter
 from projector.guard import caller
 from projector.house import House

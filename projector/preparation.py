@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from ledger.aws import aws_errors
-from ledger.tables import Names, ensure_table
+from ledger.runtime.aws import aws_errors
+from ledger.store.tables import Names, ensure_table
 from projector.generations import Generations
 from projector.projection import Projection
 from projector.read_model import table_spec

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
-from ledger.stored_event import StoredEvent
+from ledger.store.stored_event import StoredEvent
 from projector.columns import Columns
 
 S = TypeVar("S")

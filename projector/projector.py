@@ -11,8 +11,8 @@ from typing import Generic, TypeVar
 
 from cachetools import LRUCache
 
-from ledger.event_store import EventStore
-from ledger.stored_event import StoredEvent
+from ledger.store.event_store import EventStore
+from ledger.store.stored_event import StoredEvent
 from projector.errors import UnprojectableEventError
 from projector.folding import Folded, Poison, Skipped, first_head, fold_on
 from projector.gaps import NextEvents

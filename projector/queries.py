@@ -11,8 +11,8 @@ from aiohttp.web import Request, Response
 from faust.web import View
 from pydantic import TypeAdapter, ValidationError
 
+from ledger.domain.identifiers import AccountId
 from ledger.errors import TransientError
-from ledger.identifiers import AccountId
 from projector.arrivals import Arrivals
 from projector.projection import HEAD, Projection, Row
 from projector.read_models import ReadModels

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from ledger.aws import CONTENTION, THROTTLING, aws_errors
 from ledger.errors import EndpointError, ResourceError, ThrottledError
-from ledger.tables import TableSpec
+from ledger.runtime.aws import CONTENTION, THROTTLING, aws_errors
+from ledger.store.tables import TableSpec
 from projector.projection import HEAD, Halt, Projection, Row
 from projector.statements import send_statements_as_they_are
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
-from ledger.event_store import EventStore
+from ledger.store.event_store import EventStore
 from projector.dead_letters import Skips
 from projector.generations import Control, ControlView
 from projector.metrics import Metrics

@@ -22,9 +22,9 @@ from typing import Any, Final, Protocol
 import structlog
 
 from ledger.errors import CorruptHistoryError, PermanentError, ResourceError
-from ledger.segments import Cursor, Item, Patience, SegmentedScan, approximate_size, read_segments
-from ledger.stored_event import StoredEvent
-from ledger.tables import ensure_table
+from ledger.store.parallel_scan import Cursor, Item, Patience, SegmentedScan, approximate_size, read_segments
+from ledger.store.stored_event import StoredEvent
+from ledger.store.tables import ensure_table
 from projector.builders import Builder
 from projector.builds import Build, Builds
 from projector.carrying import carry_halts

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import orjson
 import structlog
 
-from ledger.change_record import decode
 from ledger.errors import PermanentError, UnusableRecordError
-from ledger.event_store import EventStore
+from ledger.store.change_record import decode
+from ledger.store.event_store import EventStore
 from projector.dead_letters import DeadLetter, DeadLetters, Origin, Skips, StoredLetter
 from projector.folding import Poison
 from projector.halting import Halting

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from ledger.aws import aws_errors, error_code
+from ledger.runtime.aws import aws_errors, error_code
 from projector.comparing import Compared, Fault, Item
 from projector.feeding import Feeder
 from projector.read_model import ReadModel

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, field_validator
 
 from faust_kinesis.options import parse_properties
-from ledger.settings import GuardedSettings
+from ledger.runtime.settings import GuardedSettings
 
 
 class ProjectorSettings(GuardedSettings):

@@ -9,8 +9,8 @@ from botocore.exceptions import ClientError
 
 from faust_kinesis.leases.table import Lease, LeaseTable
 from faust_kinesis.leases.topology import list_shards, missing_leases
-from ledger.aws import aws_errors, error_code
 from ledger.errors import ResourceError
+from ledger.runtime.aws import aws_errors, error_code
 from projector.builds import Builds
 from projector.house import House
 from projector.projection import Projection

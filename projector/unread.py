@@ -8,10 +8,10 @@ from botocore.exceptions import ClientError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from faust_kinesis.leases.table import Lease
-from faust_kinesis.polling.shard_reader import iterator_request
 from faust_kinesis.leases.topology import is_missing
-from ledger.aws import aws_errors, error_code
+from faust_kinesis.polling.shard_reader import iterator_request
 from ledger.errors import ThrottledError
+from ledger.runtime.aws import aws_errors, error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient

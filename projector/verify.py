@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from ledger.aws import aws_errors
-from ledger.segments import Cursor, Patience, SegmentedScan, approximate_size, read_segments
+from ledger.runtime.aws import aws_errors
+from ledger.store.parallel_scan import Cursor, Patience, SegmentedScan, approximate_size, read_segments
 from projector.checking import Checker
 from projector.comparing import Compared, Item, Kind
 from projector.house import House

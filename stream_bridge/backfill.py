@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 import structlog
 
 from ledger.errors import CorruptHistoryError
-from ledger.event_store import EventStore
-from ledger.segments import Cursor, Item, Patience, SegmentedScan, approximate_size, read_segments
-from ledger.stored_event import StoredEvent
+from ledger.store.event_store import EventStore
+from ledger.store.parallel_scan import Cursor, Item, Patience, SegmentedScan, approximate_size, read_segments
+from ledger.store.stored_event import StoredEvent
 from stream_bridge.backfill_state import BackfillState, BackfillStates
 from stream_bridge.pacing import Pace
 from stream_bridge.publisher import Publisher
@@ -36,7 +36,7 @@ _WORK: Final = "backfill"
 
 
 class Report(Protocol):
-    """Who hears how far it is (ledger.progress.ProgressReport)."""
+    """Who hears how far it is (ledger.runtime.progress_bar.ProgressReport)."""
 
     def begin(self, work: str, phase: str, total: int, done: int) -> None:
         """Reading begins; ``total``: events to read, about; ``done``: those that an earlier run read."""

@@ -8,9 +8,9 @@ from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
-from ledger.aws import aws_errors, error_code
 from ledger.errors import PermanentError
-from ledger.segments import Cursor
+from ledger.runtime.aws import aws_errors, error_code
+from ledger.store.parallel_scan import Cursor
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

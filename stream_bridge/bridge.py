@@ -3,9 +3,9 @@
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ledger.aws import Clients, aws_errors
-from ledger.settings import Bridge
-from ledger.tables import Names, TableSpec, ensure_table, lease_specs, relay_spec, specs, table_status
+from ledger.runtime.aws import Clients, aws_errors
+from ledger.runtime.settings import Bridge
+from ledger.store.tables import Names, TableSpec, ensure_table, lease_specs, relay_spec, specs, table_status
 from stream_bridge.destination import DestinationState, NativeDestination, describe_destinations
 from stream_bridge.patience import Patience
 from stream_bridge.relay_standing import RelayStanding, await_table_stream, look

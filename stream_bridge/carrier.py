@@ -9,10 +9,10 @@ import structlog
 
 from faust_kinesis.calls import Calls
 from faust_kinesis.errors import AccessRefusedError
-from faust_kinesis.sending.put_queue import COMMON_RECORD
 from faust_kinesis.retries import is_transient, typed
 from faust_kinesis.sending.ordered_writer import PutsRecords, StreamWriter
-from ledger.stored_event import StoredEvent
+from faust_kinesis.sending.put_queue import COMMON_RECORD
+from ledger.store.stored_event import StoredEvent
 from stream_bridge.account_order import Marks, Missing, missing
 from stream_bridge.changes import Change, change_of, inserted
 from stream_bridge.relay_lease import LeaseNotHeldError, Term

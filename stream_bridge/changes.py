@@ -1,6 +1,6 @@
 """What the table's stream shows, as what the relay puts: change records in the format of the native destination.
 
-The insertion of an event is written as ``ledger.change_record.encode`` writes it. Everything else (an update, a
+The insertion of an event is written as ``ledger.store.change_record.encode`` writes it. Everything else (an update, a
 removal, an item that is no event) means that somebody tampered with the table: it is passed on as it is, so that the
 projector makes a dead letter of it.
 """
@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
-from ledger.change_record import encode
 from ledger.errors import CorruptHistoryError
-from ledger.stored_event import StoredEvent
+from ledger.store.change_record import encode
+from ledger.store.stored_event import StoredEvent
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodbstreams.type_defs import RecordTypeDef

@@ -56,7 +56,7 @@ def ensure(
 
     [dim]$[/dim] kinfold bridge ensure --shards 4
     """
-    from ledger.aws import wait_for_endpoint
+    from ledger.runtime.aws import wait_for_endpoint
     from stream_bridge import bridge
     from stream_bridge.composition import compose, tell
     from stream_bridge.patience import Patience

@@ -2,10 +2,10 @@
 
 import typer
 
-from ledger.aws import Clients
-from ledger.logs import configure_logs
-from ledger.settings import load_settings
-from ledger.tables import Names
+from ledger.runtime.aws import Clients
+from ledger.runtime.logs import configure_logs
+from ledger.runtime.settings import load_settings
+from ledger.store.tables import Names
 from stream_bridge.settings import BridgeSettings
 
 

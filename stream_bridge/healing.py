@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from ledger.errors import CorruptHistoryError
-from ledger.event_store import EventStore
+from ledger.store.event_store import EventStore
 from stream_bridge.backfill import Backfill, Outcome
 from stream_bridge.backfill_state import BackfillStates
 from stream_bridge.publisher import Publisher

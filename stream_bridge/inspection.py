@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from ledger.aws import Clients
 from ledger.errors import ResourceError
-from ledger.tables import Names, table_status
+from ledger.runtime.aws import Clients
+from ledger.store.tables import Names, table_status
 from stream_bridge.destination import NativeDestination, describe_destinations
 from stream_bridge.holds import Holds
 from stream_bridge.patience import Patience

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from ledger.aws import aws_errors
-from ledger.stored_event import timestamp
+from ledger.runtime.aws import aws_errors
+from ledger.store.stored_event import timestamp
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

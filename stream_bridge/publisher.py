@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from faust_kinesis.sending.put_queue import COMMON_RECORD, MOST_BYTES, MOST_RECORDS
 from faust_kinesis.retries import delay, should_log
-from ledger.aws import aws_errors
-from ledger.change_record import encode
+from faust_kinesis.sending.put_queue import COMMON_RECORD, MOST_BYTES, MOST_RECORDS
 from ledger.errors import ThrottledError
-from ledger.stored_event import StoredEvent
+from ledger.runtime.aws import aws_errors
+from ledger.store.change_record import encode
+from ledger.store.stored_event import StoredEvent
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient

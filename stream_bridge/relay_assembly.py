@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 from faust_kinesis.calls import Calls
 from faust_kinesis.leases.table import LeaseTable
-from ledger.aws import Clients
 from ledger.errors import TransientError
-from ledger.event_store import EventStore
-from ledger.tables import Names
+from ledger.runtime.aws import Clients
+from ledger.store.event_store import EventStore
+from ledger.store.tables import Names
 from stream_bridge.carrier import Carrier
 from stream_bridge.relay import Parts, Relay
 from stream_bridge.relay_lease import RelayLease, Term

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import ClientError
 
 from faust_kinesis.leases.table import Lease, LeaseTable
-from ledger.aws import Clients, aws_errors, error_code
 from ledger.errors import ResourceError
-from ledger.tables import Names
+from ledger.runtime.aws import Clients, aws_errors, error_code
+from ledger.store.tables import Names
 from stream_bridge.changes import created_at
 from stream_bridge.patience import Patience
 from stream_bridge.relay_lease import RELAY

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from ledger.aws import aws_errors, error_code
 from ledger.errors import ResourceError
+from ledger.runtime.aws import aws_errors, error_code
 from stream_bridge.patience import Patience
 from stream_bridge.stream import NO_KEY, StreamPlan, StreamState, need_stream, wait_until_active
 

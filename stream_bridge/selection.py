@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ledger.stored_event import StoredEvent, timestamp
+from ledger.store.stored_event import StoredEvent, timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Selection:
         )
 
     def scan_filter(self) -> Mapping[str, Any]:
-        """The time as Scan's arguments. ``occurredAt`` sorts as text (ledger.stored_event.timestamp)."""
+        """The time as Scan's arguments. ``occurredAt`` sorts as text (ledger.store.stored_event.timestamp)."""
         conditions, values = [], {}
         for moment, name, condition in (
             (self.since, ":since", "occurredAt >= :since"),

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from ledger.settings import GuardedSettings, Settings
+from ledger.runtime.settings import GuardedSettings, Settings
 
 StreamArn = Annotated[
     str, StringConstraints(pattern=r"^arn:aws[a-z-]*:kinesis:[a-z0-9-]+:[0-9]{12}:stream/[a-zA-Z0-9_.-]+$")

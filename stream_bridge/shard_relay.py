@@ -8,8 +8,8 @@ import structlog
 
 from faust_kinesis.calls import Calls
 from faust_kinesis.errors import FaustKinesisError
-from faust_kinesis.leases.table import Lease, LeaseTable
 from faust_kinesis.leases.checkpoint_tracker import SHARD_END, ShardProgress
+from faust_kinesis.leases.table import Lease, LeaseTable
 from stream_bridge.carrier import Carrier, Sent, is_passed_by
 from stream_bridge.changes import Change, created_at
 from stream_bridge.relay_view import RelayView, ShardView

@@ -8,8 +8,8 @@ import structlog
 
 from faust_kinesis.calls import Calls
 from ledger.errors import CorruptHistoryError
-from ledger.event_store import EventStore
-from ledger.stored_event import StoredEvent
+from ledger.store.event_store import EventStore
+from ledger.store.stored_event import StoredEvent
 from stream_bridge.account_order import Missing
 
 log = structlog.get_logger(__name__)

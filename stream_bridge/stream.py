@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
-from ledger.aws import aws_errors, error_code
 from ledger.errors import ConfigurationError, ResourceError, ThrottledError
+from ledger.runtime.aws import aws_errors, error_code
 from stream_bridge.patience import Patience
 
 if TYPE_CHECKING:

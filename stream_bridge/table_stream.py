@@ -21,8 +21,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from faust_kinesis.calls import Calls
 from faust_kinesis.leases.table import LATEST, TRIM_HORIZON
 from faust_kinesis.retries import code_of
-from ledger.aws import translate
 from ledger.errors import ResourceError
+from ledger.runtime.aws import translate
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

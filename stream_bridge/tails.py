@@ -9,12 +9,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from faust_kinesis.calls import Calls
 from faust_kinesis.leases.table import AT_TIMESTAMP, LATEST, TRIM_HORIZON, Lease
-from faust_kinesis.records import Record
-from faust_kinesis.polling.shard_reader import ShardReader
 from faust_kinesis.leases.topology import is_missing, list_shards
-from ledger.aws import translate
-from ledger.change_record import decode
+from faust_kinesis.polling.shard_reader import ShardReader
+from faust_kinesis.records import Record
 from ledger.errors import UnusableRecordError
+from ledger.runtime.aws import translate
+from ledger.store.change_record import decode
 from stream_bridge.marks import Mark
 from stream_bridge.table_stream import StreamDescription, TableStream
 from stream_bridge.witness import Key

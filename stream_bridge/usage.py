@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from faust_kinesis.leases.topology import list_shards
-from ledger.aws import aws_errors
+from ledger.runtime.aws import aws_errors
 from stream_bridge.stream import SHARD_BYTES, SHARD_RECORDS
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ledger.access import Access, Scope
 from ledger.errors import EndpointError, MissingScopeError, UnauthenticatedError
-from ledger.listening import address
+from ledger.runtime.auth import Access, Scope
+from ledger.runtime.sockets import address
 
 log = structlog.get_logger(__name__)
 

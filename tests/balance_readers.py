@@ -11,8 +11,8 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Self
 
-from ledger.account import Account
-from ledger.event_store import EventStore
+from ledger.domain.account import Account
+from ledger.store.event_store import EventStore
 
 
 @dataclass(frozen=True)

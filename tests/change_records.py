@@ -2,8 +2,8 @@
 
 import json
 
-from ledger.change_record import encode
-from ledger.stored_event import StoredEvent
+from ledger.store.change_record import encode
+from ledger.store.stored_event import StoredEvent
 
 
 def change_record(event: StoredEvent, table: str, *, name: str = "INSERT") -> bytes:

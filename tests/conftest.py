@@ -9,9 +9,9 @@ import pytest
 
 from kinfold.disposable import delete_profile, disposable_profile
 from kinfold.local_aws import DUMMY_CREDENTIALS, REGION, local_aws
-from ledger.aws import Clients
-from ledger.settings import Settings
-from ledger.tables import Names, ensure_table, specs
+from ledger.runtime.aws import Clients
+from ledger.runtime.settings import Settings
+from ledger.store.tables import Names, ensure_table, specs
 from tests.stream import Stream
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ledger.aws import Clients
+from ledger.runtime.aws import Clients
 
 
 class Consumption:

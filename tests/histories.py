@@ -4,8 +4,8 @@ from decimal import Decimal
 
 from hypothesis import strategies as st
 
-from ledger.account import Account
-from ledger.events import DomainEvent
+from ledger.domain.account import Account
+from ledger.domain.events import DomainEvent
 
 AMOUNTS = st.integers(1, 50_000).map(lambda cents: Decimal(cents) / 100)
 

@@ -15,8 +15,8 @@ from kinfold.child import spawn, stop
 from kinfold.environment import service_environment
 from kinfold.ports import free_port
 from kinfold.service import Service
-from ledger.aws import Clients
-from ledger.tables import Names
+from ledger.runtime.aws import Clients
+from ledger.store.tables import Names
 
 
 class Fleet:

@@ -10,12 +10,12 @@ from types import TracebackType
 from typing import Self
 
 from kinfold.raw_stream import read_raw
-from ledger.account import Account
-from ledger.aws import Clients
-from ledger.change_record import decode
-from ledger.event_store import EventStore
-from ledger.events import DomainEvent, FundsDeposited, FundsWithdrawn
-from ledger.tables import Names
+from ledger.domain.account import Account
+from ledger.domain.events import DomainEvent, FundsDeposited, FundsWithdrawn
+from ledger.runtime.aws import Clients
+from ledger.store.change_record import decode
+from ledger.store.event_store import EventStore
+from ledger.store.tables import Names
 from projector.generations import Generations
 from projector.projection import HEAD, Row
 from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from ledger.aws import Clients
-from ledger.tables import Names
+from ledger.runtime.aws import Clients
+from ledger.store.tables import Names
 from tests.templates import ACCOUNT, REGION
 
 #: An action, such as ``dynamodb:PutItem``, and the ARN of what it is done to, or ``*``.

@@ -1,6 +1,6 @@
 """``kinfold WORDS`` that notes what its calls of AWS need: ``python -m tests.recorded_kinfold FILE WORDS``.
 
-The whole command, daemon or not, as it always is; only every ``ledger.aws.Clients`` that it makes is listened to.
+The whole command, daemon or not, as it always is; only every ``ledger.runtime.aws.Clients`` that it makes is listened to.
 """
 
 import os
@@ -8,8 +8,8 @@ import sys
 from typing import Any, Final
 
 from kinfold.cli import main
-from ledger.aws import Clients
-from ledger.tables import Names
+from ledger.runtime.aws import Clients
+from ledger.store.tables import Names
 from tests.permissions import Need, note_calls
 
 _MADE: Final = Clients.__init__

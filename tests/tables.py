@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ledger.aws import Clients
+from ledger.runtime.aws import Clients
 
 
 def rows(clients: Clients, name: str) -> dict[tuple[str, str], Any]:

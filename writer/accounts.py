@@ -4,15 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ledger.account import AGGREGATE_TYPE, Account
+from ledger.domain.account import AGGREGATE_TYPE, Account
+from ledger.domain.events import DomainEvent
 from ledger.errors import SnapshotError
-from ledger.event_store import EventStore, History, ProvenVersion
-from ledger.event_writes import CommandPut
-from ledger.events import DomainEvent
-from ledger.stored_event import StoredEvent, timestamp
+from ledger.store.event_store import EventStore, History, ProvenVersion
+from ledger.store.stored_event import StoredEvent, timestamp
+from ledger.store.transactions import CommandPut
 from writer.snapshots import Snapshots
 
-#: No account can have this id (ledger.identifiers), so a read of it finds nothing and costs next to nothing.
+#: No account can have this id (ledger.domain.identifiers), so a read of it finds nothing and costs next to nothing.
 _NOBODY = "-"
 
 #: Makes the record of a command from the account after it and the events that it stores.

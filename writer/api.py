@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from anyio.to_thread import current_default_thread_limiter, run_sync
 from fastapi import FastAPI
 
-from ledger.access import Access
-from ledger.command_log import CommandLog
+from ledger.runtime.auth import Access
+from ledger.store.idempotency_keys import CommandLog
 from writer import error_answers, openapi
 from writer.accounts import Accounts
 from writer.admission import Admission

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ledger.identifiers import CorrelationId
+from ledger.domain.identifiers import CorrelationId
 from writer.metrics import Metrics
 from writer.problems import CORRELATION_SCOPE_KEY, internal_error, problem_response
 

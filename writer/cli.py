@@ -6,14 +6,14 @@ from typing import Annotated, Final
 import structlog
 import typer
 
-from ledger.aws import Clients, wait_for_endpoint, wait_for_tables
-from ledger.command_log import CommandLog
-from ledger.event_store import EventStore
-from ledger.listening import address, bind
-from ledger.logs import configure_logs
-from ledger.settings import load_settings
-from ledger.snapshots import SnapshotStore
-from ledger.tables import Names
+from ledger.runtime.aws import Clients, wait_for_endpoint, wait_for_tables
+from ledger.runtime.logs import configure_logs
+from ledger.runtime.settings import load_settings
+from ledger.runtime.sockets import address, bind
+from ledger.store.event_store import EventStore
+from ledger.store.idempotency_keys import CommandLog
+from ledger.store.snapshots import SnapshotStore
+from ledger.store.tables import Names
 from writer import server
 from writer.accounts import Accounts
 from writer.api import build_api

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import ClassVar, assert_never
 
-from ledger.account import Account
-from ledger.events import DomainEvent
-from ledger.money import Currency
+from ledger.domain.account import Account
+from ledger.domain.events import DomainEvent
+from ledger.domain.money import Currency
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ledger.access import Access
-from ledger.access import Scope as AccessScope
 from ledger.errors import MissingScopeError, UnauthenticatedError
+from ledger.runtime.auth import Access
+from ledger.runtime.auth import Scope as AccessScope
 from writer.problems import problem, problem_response
 
 log = structlog.get_logger(__name__)

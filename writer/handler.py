@@ -14,11 +14,11 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from ledger.account import Account
-from ledger.command_log import CommandKey, CommandLog, RecordedCommand
+from ledger.domain.account import Account
 from ledger.errors import CommandRecordedError, RefusedError, TransientError, VersionConflictError
-from ledger.event_writes import CommandPut
-from ledger.stored_event import StoredEvent
+from ledger.store.idempotency_keys import CommandKey, CommandLog, RecordedCommand
+from ledger.store.stored_event import StoredEvent
+from ledger.store.transactions import CommandPut
 from writer.accounts import Accounts, LoadedAccount, SavedAccount
 from writer.commands import Command, decide
 from writer.idempotency import KeyReusedError

@@ -8,9 +8,9 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from ledger.command_log import CommandKey
-from ledger.identifiers import IdempotencyKey
-from ledger.money import format_amount
+from ledger.domain.identifiers import IdempotencyKey
+from ledger.domain.money import format_amount
+from ledger.store.idempotency_keys import CommandKey
 from writer.commands import Command
 
 HEADER: Final = "Idempotency-Key"

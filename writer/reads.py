@@ -9,8 +9,8 @@ from fastapi import APIRouter, Header, Query
 from pydantic import AwareDatetime
 from starlette.responses import Response
 
-from ledger.account import Account
-from ledger.stored_event import StoredEvent, timestamp
+from ledger.domain.account import Account
+from ledger.store.stored_event import StoredEvent, timestamp
 from writer.accounts import Accounts
 from writer.openapi import HEADERS_OF_ACCOUNT, HEADERS_OF_PAGE, problems
 from writer.preconditions import etag, unchanged

@@ -10,8 +10,8 @@ from typing import Final
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from ledger.account import Account
-from ledger.stored_event import StoredEvent
+from ledger.domain.account import Account
+from ledger.store.stored_event import StoredEvent
 from writer.commands import Command, Deposit, PlaceBet, SettleBet, Withdraw
 from writer.gate import CLIENT_SCOPE_KEY
 from writer.handler import Accepted, CommandHandler, Order

@@ -9,11 +9,11 @@ from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
 
-from ledger.account import Account
+from ledger.domain.account import Account
+from ledger.domain.identifiers import AccountId, BetId
+from ledger.domain.money import Amount, Currency, format_amount
 from ledger.errors import UndecodableEventError
-from ledger.identifiers import AccountId, BetId
-from ledger.money import Amount, Currency, format_amount
-from ledger.stored_event import StoredEvent
+from ledger.store.stored_event import StoredEvent
 
 AccountIdInPath = Annotated[AccountId, Path(alias="accountId", description="the account", examples=["alice"])]
 BetIdInPath = Annotated[BetId, Path(alias="betId", description="the bet", examples=["bet-1"])]

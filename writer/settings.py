@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from ledger.settings import GuardedSettings
+from ledger.runtime.settings import GuardedSettings
 
 
 class WriterSettings(GuardedSettings):

@@ -6,9 +6,9 @@ from typing import Final
 
 import structlog
 
-from ledger.account import Account
+from ledger.domain.account import Account
 from ledger.errors import KinfoldError, SnapshotError
-from ledger.snapshots import SnapshotStore, crosses
+from ledger.store.snapshots import SnapshotStore, crosses
 from writer.metrics import Metrics
 
 log = structlog.get_logger(__name__)

@@ -19,9 +19,9 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from faust_kinesis.errors import ConfigurationError
 from faust_kinesis.kcl import guard_process as kcl_guard
 from faust_kinesis.kcl import pipe_process as kcl_pipe
-from faust_kinesis.errors import ConfigurationError
 from faust_kinesis.kcl.daemon_log import DaemonLog, logback_configuration
 from faust_kinesis.kcl.properties import render
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 from faust_kinesis.calls import Calls
 from faust_kinesis.errors import LeaseLostError
-from faust_kinesis.kcl.properties import report_interval
 from faust_kinesis.kcl.coordination_tables import CoordinationTables
+from faust_kinesis.kcl.properties import report_interval
 from faust_kinesis.leases.table import Lease, LeaseTable
 from faust_kinesis.options import KinesisOptions
 

@@ -15,11 +15,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
-from faust_kinesis.kcl import protocol
 from faust_kinesis.errors import DaemonError
+from faust_kinesis.kcl import protocol
 from faust_kinesis.kcl.protocol import CheckpointAck, Initialize, LeaseLost, ProcessRecords, ShardEnded
-from faust_kinesis.options import KinesisOptions
 from faust_kinesis.leases.checkpoint_tracker import SHARD_END, ShardProgress
+from faust_kinesis.options import KinesisOptions
 from faust_kinesis.records import Record, RecordBatch
 from faust_kinesis.source import ShardStatus
 

@@ -27,20 +27,20 @@ from botocore.exceptions import ClientError
 
 from faust_kinesis.calls import Calls
 from faust_kinesis.errors import DaemonError, FaustKinesisError, StreamGoneError
-from faust_kinesis.kcl.daemon import Daemon
-from faust_kinesis.kcl.lease_handoff import hand_over
 from faust_kinesis.kcl.bootstrap import prepare
+from faust_kinesis.kcl.coordination_tables import CoordinationTables
+from faust_kinesis.kcl.daemon import Daemon
 from faust_kinesis.kcl.daemon_log import DaemonLog
+from faust_kinesis.kcl.lease_handoff import hand_over
 from faust_kinesis.kcl.properties import Place, daemon_properties, jvm_options
 from faust_kinesis.kcl.session import Session
-from faust_kinesis.kcl.coordination_tables import CoordinationTables
 from faust_kinesis.kcl.watchdog import Vigil
 from faust_kinesis.leases.coordinator import LeaseKeeper
 from faust_kinesis.leases.table import Lease, LeaseTable
+from faust_kinesis.leases.topology import is_missing
 from faust_kinesis.options import KinesisOptions
 from faust_kinesis.records import RecordBatch
 from faust_kinesis.retries import typed
-from faust_kinesis.leases.topology import is_missing
 from faust_kinesis.source import ShardStatus
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from faust_kinesis.calls import Calls
 from faust_kinesis.errors import ConfigurationError, LeaseLostError, StreamGoneError
 from faust_kinesis.leases.planner import LeaseSights, leases_to_forget, leases_to_take
 from faust_kinesis.leases.table import Lease, LeaseTable
+from faust_kinesis.leases.topology import Topology, is_missing, list_shards, missing_leases
 from faust_kinesis.options import KinesisOptions
 from faust_kinesis.retries import delay, should_log
-from faust_kinesis.leases.topology import Topology, is_missing, list_shards, missing_leases
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from faust_kinesis.errors import LeaseLostError, LeasesHeldError
 from faust_kinesis.leases.table import Lease, LeaseTable
-from faust_kinesis.options import StartingPosition
 from faust_kinesis.leases.topology import list_shards, missing_leases
+from faust_kinesis.options import StartingPosition
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -12,13 +12,13 @@ from botocore.exceptions import ClientError
 
 from faust_kinesis.calls import Calls
 from faust_kinesis.errors import CheckpointRefusedError
-from faust_kinesis.leases.table import Lease, LeaseTable
-from faust_kinesis.options import KinesisOptions
 from faust_kinesis.leases.checkpoint_tracker import SHARD_END, ShardProgress
+from faust_kinesis.leases.table import Lease, LeaseTable
+from faust_kinesis.leases.topology import Topology, is_missing
+from faust_kinesis.options import KinesisOptions
+from faust_kinesis.polling.shard_reader import Page, ShardReader
 from faust_kinesis.records import RecordBatch
 from faust_kinesis.retries import delay
-from faust_kinesis.polling.shard_reader import Page, ShardReader
-from faust_kinesis.leases.topology import Topology, is_missing
 from faust_kinesis.source import ShardStatus
 
 log = logging.getLogger(__name__)

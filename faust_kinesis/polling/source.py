@@ -24,13 +24,13 @@ from faust_kinesis.calls import Calls
 from faust_kinesis.errors import FaustKinesisError, LeaseLostError
 from faust_kinesis.leases.coordinator import LeaseKeeper, TakenLease
 from faust_kinesis.leases.table import LeaseTable
+from faust_kinesis.leases.topology import Topology
 from faust_kinesis.options import KinesisOptions
 from faust_kinesis.pages import read_pages_at_once
-from faust_kinesis.records import RecordBatch
-from faust_kinesis.retries import typed
 from faust_kinesis.polling.shard_reader import ShardReader
 from faust_kinesis.polling.shard_runner import ShardRunner
-from faust_kinesis.leases.topology import Topology
+from faust_kinesis.records import RecordBatch
+from faust_kinesis.retries import typed
 from faust_kinesis.source import ShardStatus
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from faust_kinesis.calls import Calls
 from faust_kinesis.errors import FaustKinesisError, NotSentError
-from faust_kinesis.sending.put_queue import Outbox, Waiting
 from faust_kinesis.retries import delay, should_log, typed
+from faust_kinesis.sending.put_queue import Outbox, Waiting
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis.type_defs import (

@@ -68,7 +68,7 @@ def redrive(
     [dim]$[/dim] kinfold projector dead-letters redrive balance-summary~alice~17
     [dim]$[/dim] kinfold projector dead-letters redrive --all --dry-run
     """
-    from ledger.operators import who
+    from ledger.runtime.operators import who
     from projector.commands.operator import operator
 
     if sum((letter_id is not None, account is not None, every)) != 1:
@@ -99,7 +99,7 @@ def skip(
 
     [dim]$[/dim] kinfold projector dead-letters skip balance-summary~alice~17 --reason "ticket 4711: test deposit"
     """
-    from ledger.operators import who
+    from ledger.runtime.operators import who
     from projector.commands.operator import operator
 
     with operator() as house:

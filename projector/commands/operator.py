@@ -4,9 +4,9 @@ import contextlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from ledger.aws import Clients
-from ledger.logs import configure_logs
-from ledger.settings import load_settings
+from ledger.runtime.aws import Clients
+from ledger.runtime.logs import configure_logs
+from ledger.runtime.settings import load_settings
 from projector.house import House, build_house
 from projector.settings import ProjectorSettings
 

@@ -38,7 +38,7 @@ def rebuild(
     if give_up:
         _abort(chosen_ones, as_json=as_json)
         return
-    from ledger.progress import ProgressReport
+    from ledger.runtime.progress_bar import ProgressReport
     from projector.builds import RebuildRunningError
     from projector.commands.operator import operator
     from projector.commands.outcomes import BUSY, WRONG, refuse

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from botocore.exceptions import ClientError
 
-from ledger.moments import parse_moment
+from ledger.runtime.moments import parse_moment
 from projector.commands.choices import Json
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def replay(
     [dim]$[/dim] kinfold projector replay --from trim-horizon
     """
     from faust_kinesis.errors import LeasesHeldError
-    from ledger.aws import aws_errors, error_code
     from ledger.errors import ResourceError
+    from ledger.runtime.aws import aws_errors, error_code
     from projector.commands.operator import operator
     from projector.commands.outcomes import BUSY, refuse
 

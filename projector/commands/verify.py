@@ -11,7 +11,7 @@ import typer
 from projector.commands.choices import Json, Names, Segments, chosen
 
 if TYPE_CHECKING:
-    from ledger.progress import ProgressReport
+    from ledger.runtime.progress_bar import ProgressReport
     from projector.house import House
     from projector.projection import Projection
     from projector.verify import Finding
@@ -48,7 +48,7 @@ def verify(
     [dim]$[/dim] kinfold projector verify --sample 1000
     [dim]$[/dim] kinfold projector verify --repair --json | jq 'select(.found == "wrong")'
     """
-    from ledger.progress import ProgressReport
+    from ledger.runtime.progress_bar import ProgressReport
     from projector.commands.operator import operator
     from projector.commands.outcomes import WAITING, WRONG
 
@@ -110,7 +110,7 @@ def _verify(
     segments: int,
 ) -> Counter[Any]:
     from ledger.errors import ResourceError
-    from ledger.segments import Cursor, Patience, approximate_size
+    from ledger.store.parallel_scan import Cursor, Patience, approximate_size
     from projector.feeding import feeder_of
     from projector.repair import Repair
     from projector.verify import verification_of

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import assert_never
 
-from ledger.account import Account
-from ledger.events import BetPlaced, BetSettled, FundsDeposited, FundsWithdrawn
-from ledger.money import ZERO, format_amount
-from ledger.stored_event import StoredEvent
+from ledger.domain.account import Account
+from ledger.domain.events import BetPlaced, BetSettled, FundsDeposited, FundsWithdrawn
+from ledger.domain.money import ZERO, format_amount
+from ledger.store.stored_event import StoredEvent
 from projector.columns import Columns
 from projector.errors import UnprojectableEventError, decoded
 from projector.projection import HEAD, Projection
@@ -33,7 +33,7 @@ class BalanceSummary:
 def fold(summary: BalanceSummary | None, stored: StoredEvent) -> BalanceSummary:
     """Fold the event that follows ``summary``; ``None`` is the account before its first event.
 
-    Written apart from ``ledger.account`` on purpose: verification refolds with the account's own fold, and two
+    Written apart from ``ledger.domain.account`` on purpose: verification refolds with the account's own fold, and two
     witnesses are worth more than one. Raises UnprojectableEventError when the event cannot be read, carries another
     currency than the account, or would overdraw it.
     """

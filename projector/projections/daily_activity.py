@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import assert_never
 
-from ledger.events import BetPlaced, BetSettled, FundsDeposited, FundsWithdrawn
-from ledger.money import ZERO
-from ledger.stored_event import StoredEvent
+from ledger.domain.events import BetPlaced, BetSettled, FundsDeposited, FundsWithdrawn
+from ledger.domain.money import ZERO
+from ledger.store.stored_event import StoredEvent
 from projector.columns import Columns
 from projector.errors import decoded
 from projector.projection import Projection

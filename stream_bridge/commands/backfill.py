@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ledger.moments import parse_moment
+from ledger.runtime.moments import parse_moment
 
 if TYPE_CHECKING:
     from stream_bridge.backfill import Outcome
@@ -74,7 +74,7 @@ def backfill(
 def _run(
     selection: "Selection", *, rate: int | None, read_rate: int | None, segments: int, dry_run: bool, restart: bool
 ) -> "Outcome":
-    from ledger.progress import ProgressReport
+    from ledger.runtime.progress_bar import ProgressReport
     from stream_bridge.backfill import Backfill
     from stream_bridge.backfill_state import BackfillStates
     from stream_bridge.composition import compose

@@ -27,7 +27,7 @@ def hold(
     [dim]$[/dim] kinfold bridge hold --reason "moving to another KMS key, ticket 4711"
     [dim]$[/dim] kinfold bridge hold --lift
     """
-    from ledger.operators import who
+    from ledger.runtime.operators import who
     from stream_bridge.composition import compose
     from stream_bridge.holds import Holds
 

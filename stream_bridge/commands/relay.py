@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from types import FrameType
 
-    from ledger.aws import Clients
+    from ledger.runtime.aws import Clients
     from stream_bridge.relay_view import RelayView
     from stream_bridge.settings import RelaySettings
 
@@ -42,11 +42,11 @@ def relay(
     [dim]$[/dim] KINFOLD_BRIDGE=relay kinfold bridge ensure --shards 4
     [dim]$[/dim] KINFOLD_WORKER_ID=relay-a kinfold bridge relay --port 6067
     """
-    from ledger.aws import Clients, wait_for_endpoint, wait_for_tables
-    from ledger.listening import bind
-    from ledger.logs import configure_logs
-    from ledger.settings import load_settings
-    from ledger.tables import Names
+    from ledger.runtime.aws import Clients, wait_for_endpoint, wait_for_tables
+    from ledger.runtime.logs import configure_logs
+    from ledger.runtime.settings import load_settings
+    from ledger.runtime.sockets import bind
+    from ledger.store.tables import Names
     from stream_bridge.composition import tell
     from stream_bridge.relay_view import RelayView
     from stream_bridge.settings import RelaySettings
@@ -73,7 +73,7 @@ def _exit(number: int, frame: "FrameType | None") -> None:  # noqa: ARG001
 
 
 async def _run(settings: "RelaySettings", view: "RelayView", clients: "Clients") -> None:
-    from ledger.aws import Clients
+    from ledger.runtime.aws import Clients
     from stream_bridge.relay_assembly import build_relay
     from stream_bridge.relay_lease import put_timeouts
 

@@ -11,8 +11,8 @@ import typer
 
 if TYPE_CHECKING:
     from faust_kinesis.calls import Calls
-    from ledger.aws import Clients
-    from ledger.tables import Names
+    from ledger.runtime.aws import Clients
+    from ledger.store.tables import Names
     from stream_bridge.settings import WatchSettings
     from stream_bridge.watch import Watch
 
@@ -44,11 +44,11 @@ def watch(
 
     [dim]$[/dim] kinfold bridge watch --port 6068
     """
-    from ledger.aws import Clients, wait_for_endpoint, wait_for_tables
-    from ledger.listening import bind
-    from ledger.logs import configure_logs
-    from ledger.settings import load_settings
-    from ledger.tables import Names
+    from ledger.runtime.aws import Clients, wait_for_endpoint, wait_for_tables
+    from ledger.runtime.logs import configure_logs
+    from ledger.runtime.settings import load_settings
+    from ledger.runtime.sockets import bind
+    from ledger.store.tables import Names
     from stream_bridge.composition import tell
     from stream_bridge.settings import WatchSettings
     from stream_bridge.web import serving

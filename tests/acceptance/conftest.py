@@ -9,7 +9,7 @@ import pytest
 
 from kinfold.ports import free_port
 from kinfold.service import Service
-from ledger.aws import Clients
+from ledger.runtime.aws import Clients
 
 
 @pytest.fixture

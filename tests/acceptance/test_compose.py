@@ -22,7 +22,7 @@ import yaml
 
 from kinfold.child import spawn, stop, tail
 from kinfold.ports import free_port
-from ledger.aws import Clients
+from ledger.runtime.aws import Clients
 
 ROOT: Final = Path(__file__).parents[2]
 #: What a container has beside its environment.

@@ -7,7 +7,7 @@ import boto3
 import pytest
 
 from kinfold.local_aws import REGION
-from ledger.aws import Clients
+from ledger.runtime.aws import Clients
 from tests.kcl_fleet import Fleet
 from tests.templates import Template
 from tests.waiting import until

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ledger.aws import Clients
-from ledger.tables import Names
+from ledger.runtime.aws import Clients
+from ledger.store.tables import Names
 from tests.kcl_fleet import Fleet
 from tests.ledger_load import LedgerLoad
 from tests.processes import children, group

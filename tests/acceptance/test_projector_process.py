@@ -18,11 +18,11 @@ import pytest
 
 from kinfold.scrape import counter
 from kinfold.service import Service
-from ledger.aws import Clients
-from ledger.event_store import EventStore
-from ledger.events import FundsDeposited
-from ledger.stored_event import StoredEvent
-from ledger.tables import Names
+from ledger.domain.events import FundsDeposited
+from ledger.runtime.aws import Clients
+from ledger.store.event_store import EventStore
+from ledger.store.stored_event import StoredEvent
+from ledger.store.tables import Names
 from tests.fault_proxy import FaultProxy
 from tests.ledger_load import LedgerLoad
 from tests.waiting import until

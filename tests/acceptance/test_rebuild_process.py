@@ -13,10 +13,10 @@ import pytest
 
 from kinfold.scrape import counter
 from kinfold.service import Service
-from ledger.aws import Clients
-from ledger.event_store import EventStore
-from ledger.events import FundsDeposited
-from ledger.tables import Names
+from ledger.domain.events import FundsDeposited
+from ledger.runtime.aws import Clients
+from ledger.store.event_store import EventStore
+from ledger.store.tables import Names
 from projector.builds import Builds
 from projector.generations import Control, Generations
 from tests.balance_readers import BalanceReaders

@@ -16,9 +16,9 @@ import pytest
 
 from kinfold.raw_stream import faults, shown
 from kinfold.service import Service
-from ledger.aws import Clients
-from ledger.event_store import EventStore
-from ledger.tables import Names
+from ledger.runtime.aws import Clients
+from ledger.store.event_store import EventStore
+from ledger.store.tables import Names
 from tests.ledger_load import LedgerLoad
 from tests.waiting import until
 

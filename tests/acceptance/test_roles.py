@@ -18,13 +18,13 @@ import pytest
 from kinfold.child import spawn, stop, tail
 from kinfold.ports import free_port
 from kinfold.raw_stream import read_raw
-from ledger.aws import Clients
-from ledger.change_record import decode
+from ledger.domain.events import FundsDeposited
 from ledger.errors import UnusableRecordError
-from ledger.event_store import EventStore
-from ledger.events import FundsDeposited
-from ledger.stored_event import StoredEvent
-from ledger.tables import Names
+from ledger.runtime.aws import Clients
+from ledger.store.change_record import decode
+from ledger.store.event_store import EventStore
+from ledger.store.stored_event import StoredEvent
+from ledger.store.tables import Names
 from stream_bridge.marks import Marks
 from tests.permissions import Need, kcl_needs, table_arn
 from tests.templates import Role, Template

@@ -21,8 +21,8 @@ from kinfold.local_aws import local_aws
 from kinfold.ports import free_port
 from kinfold.service import Service, ServiceDiedError, ServiceNotReadyError
 from kinfold.stack import Stack
-from ledger.aws import Clients
 from ledger.errors import EndpointError
+from ledger.runtime.aws import Clients
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.integration]
 

@@ -16,10 +16,10 @@ import pytest
 from kinfold import local_aws
 from kinfold.local_aws import DUMMY_CREDENTIALS, REGION
 from kinfold.raw_stream import shown
-from ledger.aws import Clients
-from ledger.event_store import EventStore
-from ledger.events import FundsDeposited
-from ledger.tables import Names, ensure_table
+from ledger.domain.events import FundsDeposited
+from ledger.runtime.aws import Clients
+from ledger.store.event_store import EventStore
+from ledger.store.tables import Names, ensure_table
 from stream_bridge.bridge import all_specs
 from tests.templates import INFRA
 from tests.waiting import until

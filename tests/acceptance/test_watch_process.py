@@ -9,8 +9,8 @@ import pytest
 
 from kinfold.scrape import counter
 from kinfold.service import Service
-from ledger.aws import Clients
-from ledger.tables import Names
+from ledger.runtime.aws import Clients
+from ledger.store.tables import Names
 from tests.ledger_load import LedgerLoad
 from tests.waiting import until
 

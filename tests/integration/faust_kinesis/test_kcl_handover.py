@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from faust_kinesis.calls import Calls
-from faust_kinesis.kcl.lease_handoff import hand_over
 from faust_kinesis.kcl.coordination_tables import CoordinationTables
+from faust_kinesis.kcl.lease_handoff import hand_over
 from faust_kinesis.leases.table import TRIM_HORIZON, Lease, LeaseTable
 from faust_kinesis.options import KinesisOptions
 

@@ -6,7 +6,7 @@ import pytest
 
 from faust_kinesis.kcl.coordination_tables import CoordinationTables
 from faust_kinesis.leases.table import LeaseTable
-from ledger.tables import Names, ensure_table, lease_specs
+from ledger.store.tables import Names, ensure_table, lease_specs
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

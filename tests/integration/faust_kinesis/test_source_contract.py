@@ -13,11 +13,11 @@ from botocore.exceptions import ReadTimeoutError
 
 from faust_kinesis.errors import LeaseLostError, LeasesHeldError
 from faust_kinesis.kcl.coordination_tables import CoordinationTables
+from faust_kinesis.leases.checkpoint_tracker import SHARD_END
+from faust_kinesis.leases.reset import reset_leases
 from faust_kinesis.leases.table import AT_TIMESTAMP, LATEST, TRIM_HORIZON, Lease, LeaseTable
 from faust_kinesis.options import StartingPosition
-from faust_kinesis.leases.checkpoint_tracker import SHARD_END
 from faust_kinesis.records import RecordBatch
-from faust_kinesis.leases.reset import reset_leases
 from faust_kinesis.source import ShardSource
 from tests.integration.faust_kinesis.conftest import MakeSource
 from tests.stream import Stream

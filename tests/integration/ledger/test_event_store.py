@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ledger.account import AGGREGATE_TYPE
+from ledger.domain.account import AGGREGATE_TYPE
+from ledger.domain.events import DomainEvent, FundsDeposited
 from ledger.errors import AppendTooLargeError, CorruptHistoryError, VersionConflictError
-from ledger.event_store import EventStore, History, ProvenVersion
-from ledger.events import DomainEvent, FundsDeposited
-from ledger.stored_event import StoredEvent, timestamp
-from ledger.tables import Names
+from ledger.store.event_store import EventStore, History, ProvenVersion
+from ledger.store.stored_event import StoredEvent, timestamp
+from ledger.store.tables import Names
 from tests.integration.ledger.conftest import Calls
 
 if TYPE_CHECKING:

@@ -8,17 +8,17 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ReadTimeoutError
 
-from ledger.account import AGGREGATE_TYPE
-from ledger.aws import Clients
+from ledger.domain.account import AGGREGATE_TYPE
+from ledger.domain.events import DomainEvent, FundsDeposited
 from ledger.errors import EndpointError, VersionConflictError
-from ledger.event_store import EventStore, History, ProvenVersion
-from ledger.events import DomainEvent, FundsDeposited
-from ledger.stored_event import StoredEvent
-from ledger.tables import Names
+from ledger.runtime.aws import Clients
+from ledger.store.event_store import EventStore, History, ProvenVersion
+from ledger.store.stored_event import StoredEvent
+from ledger.store.tables import Names
 
 pytestmark = pytest.mark.integration
 
-#: How often the SDK sends a request before it gives up (ledger.aws.Clients).
+#: How often the SDK sends a request before it gives up (ledger.runtime.aws.Clients).
 SDK_ATTEMPTS = 4
 
 

@@ -9,13 +9,13 @@ from threading import Barrier
 
 import pytest
 
-from ledger.account import AGGREGATE_TYPE
-from ledger.aws import Clients
+from ledger.domain.account import AGGREGATE_TYPE
+from ledger.domain.events import FundsDeposited
 from ledger.errors import VersionConflictError
-from ledger.event_store import EventStore, ProvenVersion
-from ledger.events import FundsDeposited
-from ledger.settings import Settings
-from ledger.tables import Names
+from ledger.runtime.aws import Clients
+from ledger.runtime.settings import Settings
+from ledger.store.event_store import EventStore, ProvenVersion
+from ledger.store.tables import Names
 
 pytestmark = pytest.mark.integration
 

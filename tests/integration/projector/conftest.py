@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from ledger.aws import Clients
-from ledger.event_store import EventStore
-from ledger.tables import Names
+from ledger.runtime.aws import Clients
+from ledger.store.event_store import EventStore
+from ledger.store.tables import Names
 from projector.house import House, build_house
 from projector.preparation import prepare
 from projector.projections import PROJECTIONS

@@ -16,12 +16,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger.aws import Clients
-from ledger.change_record import decode
-from ledger.event_store import EventStore, ProvenVersion
-from ledger.events import DomainEvent
-from ledger.stored_event import StoredEvent
-from ledger.tables import Names
+from ledger.domain.events import DomainEvent
+from ledger.runtime.aws import Clients
+from ledger.store.change_record import decode
+from ledger.store.event_store import EventStore, ProvenVersion
+from ledger.store.stored_event import StoredEvent
+from ledger.store.tables import Names
 from projector.metrics import Metrics
 from projector.preparation import prepare
 from projector.projection import HEAD, Projection, Row

@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 
 from faust_kinesis.records import Record, RecordBatch
-from ledger.event_store import EventStore
-from ledger.events import FundsDeposited
+from ledger.domain.events import FundsDeposited
+from ledger.store.event_store import EventStore
 from projector.handler import BatchHandler
 from projector.house import House
 from projector.projections.balance_summary import BalanceSummary

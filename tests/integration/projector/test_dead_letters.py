@@ -16,11 +16,11 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from faust_kinesis.records import Record, RecordBatch
-from ledger.aws import Clients
-from ledger.event_store import EventStore
-from ledger.events import FundsDeposited
-from ledger.stored_event import StoredEvent
-from ledger.tables import Names
+from ledger.domain.events import FundsDeposited
+from ledger.runtime.aws import Clients
+from ledger.store.event_store import EventStore
+from ledger.store.stored_event import StoredEvent
+from ledger.store.tables import Names
 from projector.dead_letters import MAX_RAW, StoredLetter
 from projector.handler import BatchHandler
 from projector.house import House, build_house

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from faust_kinesis.records import Record, RecordBatch
-from ledger.account import Account
-from ledger.change_record import decode
+from ledger.domain.account import Account
+from ledger.domain.events import FundsDeposited, FundsWithdrawn
 from ledger.errors import UnusableRecordError
-from ledger.event_store import EventStore
-from ledger.events import FundsDeposited, FundsWithdrawn
-from ledger.stored_event import StoredEvent
+from ledger.store.change_record import decode
+from ledger.store.event_store import EventStore
+from ledger.store.stored_event import StoredEvent
 from projector.handler import BatchHandler
 from projector.house import House, build_house
 from projector.projection import HEAD

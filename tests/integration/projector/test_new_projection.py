@@ -9,12 +9,12 @@ from decimal import Decimal
 import pytest
 
 from faust_kinesis.records import Record, RecordBatch
-from ledger.aws import Clients
-from ledger.event_store import EventStore, ProvenVersion
-from ledger.events import BetPlaced, BetSettled, DomainEvent, FundsDeposited
-from ledger.money import ZERO
-from ledger.stored_event import StoredEvent
-from ledger.tables import Names
+from ledger.domain.events import BetPlaced, BetSettled, DomainEvent, FundsDeposited
+from ledger.domain.money import ZERO
+from ledger.runtime.aws import Clients
+from ledger.store.event_store import EventStore, ProvenVersion
+from ledger.store.stored_event import StoredEvent
+from ledger.store.tables import Names
 from projector.columns import Columns
 from projector.errors import decoded
 from projector.handler import BatchHandler

@@ -9,13 +9,13 @@ from decimal import Decimal
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from ledger.account import Account
-from ledger.aws import Clients
+from ledger.domain.account import Account
+from ledger.domain.events import DomainEvent, FundsDeposited
 from ledger.errors import EndpointError
-from ledger.event_store import EventStore
-from ledger.events import DomainEvent, FundsDeposited
-from ledger.stored_event import StoredEvent
-from ledger.tables import Names
+from ledger.runtime.aws import Clients
+from ledger.store.event_store import EventStore
+from ledger.store.stored_event import StoredEvent
+from ledger.store.tables import Names
 from projector.house import House
 from projector.metrics import Metrics
 from projector.projection import Row

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from ledger import segments
-from ledger.aws import Clients
-from ledger.event_store import EventStore
-from ledger.events import FundsDeposited
-from ledger.stored_event import StoredEvent
-from ledger.tables import Names
+from ledger.domain.events import FundsDeposited
+from ledger.runtime.aws import Clients
+from ledger.store import parallel_scan as segments
+from ledger.store.event_store import EventStore
+from ledger.store.stored_event import StoredEvent
+from ledger.store.tables import Names
 from projector import builders, builds, generation_tables, rebuild
 from projector.builds import BuildLostError, Builds, RebuildRunningError
 from projector.feeding import feeder_of

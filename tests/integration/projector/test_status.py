@@ -8,10 +8,10 @@ from botocore.exceptions import EndpointConnectionError
 
 from faust_kinesis.leases.table import Lease, LeaseTable
 from faust_kinesis.source import ShardStatus
-from ledger.aws import Clients
-from ledger.event_store import EventStore
-from ledger.events import FundsDeposited
-from ledger.tables import Names
+from ledger.domain.events import FundsDeposited
+from ledger.runtime.aws import Clients
+from ledger.store.event_store import EventStore
+from ledger.store.tables import Names
 from projector.dead_letters import DeadLetter, Origin
 from projector.gauges import Gauges
 from projector.house import House

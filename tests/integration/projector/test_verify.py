@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger.aws import Clients
-from ledger.event_store import EventStore
-from ledger.events import FundsDeposited
-from ledger.segments import Cursor, Patience
-from ledger.stored_event import StoredEvent
-from ledger.tables import Names
+from ledger.domain.events import FundsDeposited
+from ledger.runtime.aws import Clients
+from ledger.store.event_store import EventStore
+from ledger.store.parallel_scan import Cursor, Patience
+from ledger.store.stored_event import StoredEvent
+from ledger.store.tables import Names
 from projector.feeding import feeder_of
 from projector.house import House
 from projector.projection import HEAD, Projection

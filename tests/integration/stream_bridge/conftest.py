@@ -8,12 +8,12 @@ from decimal import Decimal
 import pytest
 
 from kinfold.raw_stream import read_raw
-from ledger.aws import Clients
-from ledger.change_record import decode
-from ledger.event_store import EventStore
-from ledger.events import FundsDeposited
-from ledger.stored_event import StoredEvent
-from ledger.tables import Names
+from ledger.domain.events import FundsDeposited
+from ledger.runtime.aws import Clients
+from ledger.store.change_record import decode
+from ledger.store.event_store import EventStore
+from ledger.store.stored_event import StoredEvent
+from ledger.store.tables import Names
 from stream_bridge.patience import Patience
 from stream_bridge.publisher import Publisher
 from stream_bridge.stream import StreamPlan, ensure_stream

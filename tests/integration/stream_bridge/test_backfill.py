@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ledger import segments
-from ledger.aws import Clients
-from ledger.stored_event import StoredEvent
-from ledger.tables import Names
+from ledger.runtime.aws import Clients
+from ledger.store import parallel_scan as segments
+from ledger.store.stored_event import StoredEvent
+from ledger.store.tables import Names
 from stream_bridge.backfill import Backfill, Outcome
 from stream_bridge.backfill_state import BackfillLostError, BackfillStates
 from stream_bridge.publisher import Publisher

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kinfold.raw_stream import read_raw
-from ledger.aws import Clients
 from ledger.errors import ConfigurationError
-from ledger.tables import Names, ensure_table, lease_specs, relay_spec, specs
+from ledger.runtime.aws import Clients
+from ledger.store.tables import Names, ensure_table, lease_specs, relay_spec, specs
 from stream_bridge import bridge
 from stream_bridge.bridge import BridgeReport
 from stream_bridge.patience import Patience

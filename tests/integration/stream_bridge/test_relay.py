@@ -13,10 +13,10 @@ import pytest
 
 from kinfold.local_aws import REGION
 from kinfold.raw_stream import faults, read_raw, shown
-from ledger.aws import Clients
-from ledger.event_store import EventStore
-from ledger.events import DomainEvent, FundsDeposited
-from ledger.tables import Names
+from ledger.domain.events import DomainEvent, FundsDeposited
+from ledger.runtime.aws import Clients
+from ledger.store.event_store import EventStore
+from ledger.store.tables import Names
 from stream_bridge import bridge
 from stream_bridge.patience import Patience
 from stream_bridge.relay_assembly import build_relay

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from ledger.aws import Clients
 from ledger.errors import ResourceError
-from ledger.stored_event import StoredEvent
-from ledger.tables import Names
+from ledger.runtime.aws import Clients
+from ledger.store.stored_event import StoredEvent
+from ledger.store.tables import Names
 from stream_bridge import bridge, usage
 from stream_bridge.patience import Patience
 from stream_bridge.publisher import Publisher

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from faust_kinesis.calls import Calls
-from ledger.aws import Clients
-from ledger.tables import Names, ensure_table, specs
+from ledger.runtime.aws import Clients
+from ledger.store.tables import Names, ensure_table, specs
 from stream_bridge.table_stream import StreamDescription, TablePage, TableShardReader, TableStream
 
 pytestmark = pytest.mark.integration

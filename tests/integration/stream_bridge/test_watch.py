@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from faust_kinesis.calls import Calls
-from ledger.aws import Clients
-from ledger.stored_event import StoredEvent
-from ledger.tables import Names
+from ledger.runtime.aws import Clients
+from ledger.store.stored_event import StoredEvent
+from ledger.store.tables import Names
 from stream_bridge import watch as watch_module
 from stream_bridge.backfill_state import BackfillStates
 from stream_bridge.destination import DestinationState

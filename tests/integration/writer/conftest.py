@@ -4,12 +4,12 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from ledger.access import Access
-from ledger.aws import Clients
-from ledger.command_log import CommandLog
-from ledger.event_store import EventStore
-from ledger.snapshots import SnapshotStore
-from ledger.tables import Names
+from ledger.runtime.auth import Access
+from ledger.runtime.aws import Clients
+from ledger.store.event_store import EventStore
+from ledger.store.idempotency_keys import CommandLog
+from ledger.store.snapshots import SnapshotStore
+from ledger.store.tables import Names
 from writer.accounts import Accounts
 from writer.api import build_api
 from writer.metrics import Metrics

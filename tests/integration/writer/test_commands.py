@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ledger.event_store import EventStore
+from ledger.store.event_store import EventStore
 
 pytestmark = pytest.mark.integration
 

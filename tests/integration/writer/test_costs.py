@@ -8,13 +8,13 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from ledger.account import AGGREGATE_TYPE, Account
-from ledger.aws import Clients
-from ledger.command_log import CommandKey, CommandLog
-from ledger.event_store import EventStore
-from ledger.events import DomainEvent, FundsDeposited
-from ledger.snapshots import SnapshotStore
-from ledger.tables import Names
+from ledger.domain.account import AGGREGATE_TYPE, Account
+from ledger.domain.events import DomainEvent, FundsDeposited
+from ledger.runtime.aws import Clients
+from ledger.store.event_store import EventStore
+from ledger.store.idempotency_keys import CommandKey, CommandLog
+from ledger.store.snapshots import SnapshotStore
+from ledger.store.tables import Names
 from tests.consumption import consumption
 from writer.accounts import Accounts
 from writer.metrics import Metrics

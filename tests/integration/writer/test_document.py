@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ledger.access import Credential, Principal, Scope, digest, new_token
-from ledger.tables import Names
+from ledger.runtime.auth import Credential, Principal, Scope, digest, new_token
+from ledger.store.tables import Names
 from tests.integration.writer.writer_process import WriterProcess
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]

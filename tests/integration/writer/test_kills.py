@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from ledger.account import Account
-from ledger.event_store import EventStore
+from ledger.domain.account import Account
+from ledger.store.event_store import EventStore
 from tests.integration.writer.writer_process import WriterProcess
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]

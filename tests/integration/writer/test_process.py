@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from ledger.event_store import EventStore
-from ledger.tables import Names
+from ledger.store.event_store import EventStore
+from ledger.store.tables import Names
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 

@@ -15,13 +15,13 @@ from botocore.compat import HTTPHeaders
 from fastapi import FastAPI
 from urllib3 import HTTPResponse
 
-from ledger.access import Access
-from ledger.aws import Clients
-from ledger.command_log import CommandLog
-from ledger.event_store import EventStore
-from ledger.settings import Settings
-from ledger.snapshots import SnapshotStore
-from ledger.tables import Names
+from ledger.runtime.auth import Access
+from ledger.runtime.aws import Clients
+from ledger.runtime.settings import Settings
+from ledger.store.event_store import EventStore
+from ledger.store.idempotency_keys import CommandLog
+from ledger.store.snapshots import SnapshotStore
+from ledger.store.tables import Names
 from tests.waiting import eventually
 from writer.accounts import Accounts
 from writer.api import build_api

@@ -13,8 +13,8 @@ from bench.memory_aws import MemoryAws, NotUnderstoodError, Pages, Statement, Ta
 from bench.memory_events import MemoryEvents
 from bench.store_costs import deposit
 from kinfold.environment import service_clients
-from ledger.aws import Clients
-from ledger.event_store import EventStore
+from ledger.runtime.aws import Clients
+from ledger.store.event_store import EventStore
 from projector.projection import HEAD, Row
 from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary
 from projector.read_model import Change, ReadModel

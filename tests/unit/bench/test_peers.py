@@ -12,7 +12,7 @@ from bench.contest import folded
 from bench.peers.balances import Change, addition, addition_once, change_of
 from bench.peers.kclpy import combined
 from bench.workloads import WORKLOADS
-from ledger.change_record import encode
+from ledger.store.change_record import encode
 
 
 def test_the_sums_of_the_changes_are_the_folds() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from bench.contest import folded
 from bench.workloads import REPEATED, WINDOW, WORKLOADS, Delivery, Workload
-from ledger.change_record import encode
+from ledger.store.change_record import encode
 
 EVENTS = 3_000
 

@@ -1,8 +1,8 @@
 """Where a stopping worker's leases go."""
 
 from faust_kinesis.kcl.lease_handoff import moves
-from faust_kinesis.leases.table import TRIM_HORIZON, Lease
 from faust_kinesis.leases.checkpoint_tracker import SHARD_END
+from faust_kinesis.leases.table import TRIM_HORIZON, Lease
 
 
 def lease(key: str, owner: str | None = None, *, handed_over_by: str | None = None, counter: int = 5) -> Lease:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faust_kinesis.kcl import protocol
 from faust_kinesis.errors import DaemonError
+from faust_kinesis.kcl import protocol
 from faust_kinesis.records import Record
 
 

@@ -3,9 +3,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from faust_kinesis.leases.checkpoint_tracker import SHARD_END
 from faust_kinesis.leases.planner import LeaseSights, leases_to_forget, leases_to_take, parents_are_done
 from faust_kinesis.leases.table import TRIM_HORIZON, Lease
-from faust_kinesis.leases.checkpoint_tracker import SHARD_END
 
 
 def table(*leases: Lease) -> dict[str, Lease]:

@@ -2,10 +2,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from faust_kinesis.leases.table import AT_TIMESTAMP, LATEST, TRIM_HORIZON, Lease
-from faust_kinesis.options import StartingPosition
 from faust_kinesis.leases.checkpoint_tracker import SHARD_END
+from faust_kinesis.leases.table import AT_TIMESTAMP, LATEST, TRIM_HORIZON, Lease
 from faust_kinesis.leases.topology import Shard, Topology, list_shards, missing_leases
+from faust_kinesis.options import StartingPosition
 
 LISTED_AT = datetime(2026, 1, 2, tzinfo=UTC)
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)

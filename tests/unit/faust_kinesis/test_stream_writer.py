@@ -5,9 +5,9 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from faust_kinesis.sending import ordered_writer as stream_writer
 from faust_kinesis.calls import Calls
 from faust_kinesis.errors import NotSentError, RequestRefusedError
+from faust_kinesis.sending import ordered_writer as stream_writer
 from faust_kinesis.sending.ordered_writer import StreamWriter
 
 Placed = tuple[str, str]

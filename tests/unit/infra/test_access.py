@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from ledger.tables import Names
+from ledger.store.tables import Names
 from projector.projections import PROJECTIONS
 from tests.permissions import kcl_needs, table_arn
 from tests.templates import ACCOUNT, Role, Statement, Template

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from ledger.tables import Names
+from ledger.store.tables import Names
 from stream_bridge.bridge import all_specs
 from tests.templates import Template
 

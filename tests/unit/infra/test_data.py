@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ledger.tables import Names, TableSpec
+from ledger.store.tables import Names, TableSpec
 from stream_bridge.bridge import all_specs
 from stream_bridge.destination import PRECISION
 from tests.templates import Statement, Template, statements

@@ -11,8 +11,8 @@ import typer.main
 import yaml
 
 from kinfold.cli import app
-from ledger.access import digest
-from ledger.settings import GuardedSettings, Settings, load_settings
+from ledger.runtime.auth import digest
+from ledger.runtime.settings import GuardedSettings, Settings, load_settings
 from projector.settings import ProjectorSettings
 from stream_bridge.settings import BridgeSettings, RelaySettings, WatchSettings
 from tests.templates import TEMPLATES, Template

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from faust_kinesis import errors as transport
 from kinfold import cli
 from ledger import errors
-from ledger.access import Access, Credential, Scope
+from ledger.runtime.auth import Access, Credential, Scope
 
 
 def kinfold(*arguments: str) -> "subprocess.CompletedProcess[str]":

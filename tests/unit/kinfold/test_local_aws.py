@@ -10,10 +10,10 @@ import pytest
 
 from kinfold import local_aws as subject
 from kinfold.local_aws import local_aws
-from ledger.aws import Clients
 from ledger.errors import ConfigurationError, EndpointError
-from ledger.settings import Settings
-from ledger.tables import Names, ensure_table, specs
+from ledger.runtime.aws import Clients
+from ledger.runtime.settings import Settings
+from ledger.store.tables import Names, ensure_table, specs
 
 pytestmark = pytest.mark.integration
 

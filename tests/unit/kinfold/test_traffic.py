@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kinfold.traffic import CURRENCIES, Command, Traffic
-from ledger.account import Account
+from ledger.domain.account import Account
+from ledger.domain.money import Currency, parse_amount
 from ledger.errors import RefusedError
-from ledger.money import Currency, parse_amount
 
 
 def commands(count: int, *, accounts: int = 20, seed: int = 1, stream: int = 0) -> list[Command]:

@@ -3,7 +3,8 @@ import hmac
 
 import pytest
 
-from ledger.access import (
+from ledger.errors import ConfigurationError, MissingScopeError, UnauthenticatedError
+from ledger.runtime.auth import (
     ANYBODY,
     Access,
     Credential,
@@ -14,8 +15,7 @@ from ledger.access import (
     is_loopback_host,
     new_token,
 )
-from ledger.errors import ConfigurationError, MissingScopeError, UnauthenticatedError
-from ledger.settings import GuardedSettings, load_settings
+from ledger.runtime.settings import GuardedSettings, load_settings
 
 #: As new_token makes them, but the same in every run: it names tests.
 TOKEN, OTHER = "kf_" + "Az09-_" * 7 + "x", "kf_" + "za90_-" * 7 + "y"

@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.account import Account
+from ledger.domain.account import Account
+from ledger.domain.events import BetPlaced, BetSettled, DomainEvent, FundsDeposited, FundsWithdrawn
+from ledger.domain.money import Currency
 from ledger.errors import (
     BetAlreadyPlacedError,
     BetAlreadySettledError,
@@ -14,8 +16,6 @@ from ledger.errors import (
     RefusedError,
     UnknownBetError,
 )
-from ledger.events import BetPlaced, BetSettled, DomainEvent, FundsDeposited, FundsWithdrawn
-from ledger.money import Currency
 
 
 def account(*events: DomainEvent) -> Account:

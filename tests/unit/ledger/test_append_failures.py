@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from ledger.domain.events import FundsDeposited
 from ledger.errors import (
     EndpointError,
     KinfoldError,
@@ -15,8 +16,7 @@ from ledger.errors import (
     ThrottledError,
     VersionConflictError,
 )
-from ledger.event_store import EventStore, History
-from ledger.events import FundsDeposited
+from ledger.store.event_store import EventStore, History
 
 EVENT = FundsDeposited(amount=Decimal(1), currency="EUR")
 STORED_VERSION = 9

@@ -10,8 +10,8 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from ledger.aws import aws_errors, translate
 from ledger.errors import ConfigurationError, EndpointError, KinfoldError, ResourceError, ThrottledError
+from ledger.runtime.aws import aws_errors, translate
 
 
 def client_error(code: str, status: int = 400, message: str = "said so") -> ClientError:

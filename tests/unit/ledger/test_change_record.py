@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.change_record import decode
 from ledger.errors import UnusableRecordError
-from ledger.stored_event import StoredEvent
+from ledger.store.change_record import decode
+from ledger.store.stored_event import StoredEvent
 from tests.change_records import change_record
 
 TABLE = "domain-events-local"

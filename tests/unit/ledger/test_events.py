@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ledger.events import (
+from ledger.domain.events import (
     EVENT_TYPES,
     BetPlaced,
     BetSettled,
@@ -18,7 +18,7 @@ from ledger.events import (
     decode_payload,
     encode_payload,
 )
-from ledger.money import Currency
+from ledger.domain.money import Currency
 
 SECRET = "s3cr3t-4111-1111"
 

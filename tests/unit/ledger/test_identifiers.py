@@ -1,7 +1,7 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from ledger.identifiers import AccountId, BetId, CorrelationId
+from ledger.domain.identifiers import AccountId, BetId, CorrelationId
 
 ACCOUNT: TypeAdapter[str] = TypeAdapter(AccountId)
 BET: TypeAdapter[str] = TypeAdapter(BetId)

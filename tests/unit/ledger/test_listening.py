@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from ledger.errors import ConfigurationError
-from ledger.listening import address, bind
+from ledger.runtime.sockets import address, bind
 
 
 def test_port_0_takes_a_free_one_on_which_nobody_is_kept_waiting() -> None:

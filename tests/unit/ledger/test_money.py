@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.money import format_amount, parse_amount
+from ledger.domain.money import format_amount, parse_amount
 
 NOT_AMOUNTS = [
     "-1",

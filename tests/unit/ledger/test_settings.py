@@ -1,7 +1,7 @@
 import pytest
 
 from ledger.errors import ConfigurationError
-from ledger.settings import Settings, load_settings
+from ledger.runtime.settings import Settings, load_settings
 
 ENDPOINT = "http://127.0.0.1:4566"
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledger.domain.events import FundsDeposited, encode_payload
 from ledger.errors import CorruptHistoryError, UndecodableEventError
-from ledger.events import FundsDeposited, encode_payload
-from ledger.stored_event import ATTRIBUTES, StoredEvent, timestamp
+from ledger.store.stored_event import ATTRIBUTES, StoredEvent, timestamp
 
 DEPOSIT = FundsDeposited(amount=Decimal("12.50"), currency="EUR")
 EVENT = StoredEvent(

@@ -5,11 +5,11 @@ from decimal import Decimal
 
 import pytest
 
-from ledger.account import Account
+from ledger.domain.account import Account
+from ledger.domain.events import EVENT_TYPES, BetPlaced
+from ledger.domain.upcasters import UPCASTERS
 from ledger.errors import UndecodableEventError
-from ledger.events import EVENT_TYPES, BetPlaced
-from ledger.stored_event import StoredEvent
-from ledger.upcasters import UPCASTERS
+from ledger.store.stored_event import StoredEvent
 from projector.projections import PROJECTIONS
 from tests.unit.ledger.test_stored_event import EVENT
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from ledger.stored_event import StoredEvent
+from ledger.store.stored_event import StoredEvent
 from projector.arrivals import Arrivals
 
 

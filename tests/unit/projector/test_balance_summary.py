@@ -6,10 +6,10 @@ from functools import reduce
 import pytest
 from hypothesis import given
 
-from ledger.account import Account
+from ledger.domain.account import Account
+from ledger.domain.events import DomainEvent, FundsDeposited, encode_payload
 from ledger.errors import RefusedError
-from ledger.events import DomainEvent, FundsDeposited, encode_payload
-from ledger.stored_event import StoredEvent
+from ledger.store.stored_event import StoredEvent
 from projector.errors import UnprojectableEventError
 from projector.projection import HEAD
 from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary, fold, witness

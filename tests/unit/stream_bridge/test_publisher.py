@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mypy_boto3_kinesis import KinesisClient
 
-from ledger.change_record import decode
 from ledger.errors import ThrottledError
-from ledger.stored_event import StoredEvent
+from ledger.store.change_record import decode
+from ledger.store.stored_event import StoredEvent
 from stream_bridge.pacing import Pace
 from stream_bridge.publisher import Publisher
 

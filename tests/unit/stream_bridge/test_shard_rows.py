@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from faust_kinesis.leases.table import TRIM_HORIZON, Lease
 from faust_kinesis.leases.checkpoint_tracker import SHARD_END
+from faust_kinesis.leases.table import TRIM_HORIZON, Lease
 from stream_bridge.relay_lease import RELAY
 from stream_bridge.shard_rows import missing_rows, row_key, rows_to_forget, rows_to_read
 from stream_bridge.table_stream import StreamDescription, TableShard

@@ -8,8 +8,8 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
-from ledger.access import Access, Credential
-from ledger.listening import bind
+from ledger.runtime.auth import Access, Credential
+from ledger.runtime.sockets import bind
 from stream_bridge.web import Standing, serving
 
 

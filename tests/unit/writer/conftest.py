@@ -9,13 +9,13 @@ import structlog
 from fastapi import FastAPI
 from structlog.testing import capture_logs
 
-from ledger.access import Access
-from ledger.command_log import CommandLog
+from ledger.domain.events import DomainEvent, FundsDeposited, encode_payload
 from ledger.errors import CommandRecordedError, VersionConflictError
-from ledger.event_store import EventStore, History, ProvenVersion
-from ledger.event_writes import CommandPut
-from ledger.events import DomainEvent, FundsDeposited, encode_payload
-from ledger.stored_event import StoredEvent, timestamp
+from ledger.runtime.auth import Access
+from ledger.store.event_store import EventStore, History, ProvenVersion
+from ledger.store.idempotency_keys import CommandLog
+from ledger.store.stored_event import StoredEvent, timestamp
+from ledger.store.transactions import CommandPut
 from writer.accounts import Accounts
 from writer.api import build_api
 from writer.metrics import Metrics

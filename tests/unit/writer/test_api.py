@@ -9,9 +9,9 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from ledger.access import Access
-from ledger.command_log import CommandLog
 from ledger.errors import CorruptHistoryError, EndpointError, ResourceError, ThrottledError
+from ledger.runtime.auth import Access
+from ledger.store.idempotency_keys import CommandLog
 from tests.unit.writer.conftest import MemoryStore
 from writer.accounts import Accounts
 from writer.api import build_api

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from ledger.command_log import CommandLog
+from ledger.domain.events import FundsDeposited, FundsWithdrawn
 from ledger.errors import EndpointError, InsufficientFundsError, ThrottledError, VersionConflictError
-from ledger.events import FundsDeposited, FundsWithdrawn
+from ledger.store.idempotency_keys import CommandLog
 from tests.unit.writer.conftest import MemoryStore
 from writer.accounts import Accounts
 from writer.commands import Command, Deposit, Withdraw

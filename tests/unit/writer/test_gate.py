@@ -8,8 +8,8 @@ import pytest
 from fastapi import FastAPI
 from starlette.routing import BaseRoute, Route
 
-from ledger.access import Access, Credential, Principal, Scope, digest
-from ledger.command_log import CommandLog
+from ledger.runtime.auth import Access, Credential, Principal, Scope, digest
+from ledger.store.idempotency_keys import CommandLog
 from tests.unit.writer.conftest import MemoryStore
 from writer.accounts import Accounts
 from writer.api import build_api

@@ -7,9 +7,9 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from ledger.command_log import CommandKey, CommandLog
+from ledger.domain.events import FundsWithdrawn
 from ledger.errors import EndpointError
-from ledger.events import FundsWithdrawn
+from ledger.store.idempotency_keys import CommandKey, CommandLog
 from tests.unit.writer.conftest import MemoryStore
 from writer.commands import Deposit, PlaceBet, Withdraw
 from writer.idempotency import MalformedKeyError, command_key, parse_key

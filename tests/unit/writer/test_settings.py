@@ -1,7 +1,7 @@
 import pytest
 
 from ledger.errors import ConfigurationError
-from ledger.settings import load_settings
+from ledger.runtime.settings import load_settings
 from writer.settings import WriterSettings
 
 

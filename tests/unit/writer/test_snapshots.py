@@ -11,11 +11,11 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger.account import Account
+from ledger.domain.account import Account
+from ledger.domain.events import BetSettled, DomainEvent, FundsDeposited
 from ledger.errors import SnapshotError, ThrottledError
-from ledger.event_store import EventStore
-from ledger.events import BetSettled, DomainEvent, FundsDeposited
-from ledger.snapshots import SCHEMA_VERSION, SnapshotStore, crosses, decode, encode
+from ledger.store.event_store import EventStore
+from ledger.store.snapshots import SCHEMA_VERSION, SnapshotStore, crosses, decode, encode
 from tests.histories import histories
 from tests.unit.writer.conftest import MemoryStore
 from tests.waiting import until

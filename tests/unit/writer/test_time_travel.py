@@ -6,8 +6,8 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from ledger.events import FundsDeposited
-from ledger.stored_event import StoredEvent, timestamp
+from ledger.domain.events import FundsDeposited
+from ledger.store.stored_event import StoredEvent, timestamp
 from tests.unit.writer.conftest import MemoryStore
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -20,8 +20,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from ledger.access import Access, Credential, build_access
 from ledger.errors import ConfigurationError
+from ledger.runtime.auth import Access, Credential, build_access
 
 Profile = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 Bridge = Literal["native", "relay"]
@@ -82,7 +82,7 @@ class GuardedSettings(Settings):
     )
 
     def guard(self, host: str) -> Access:
-        """How the service is guarded when it listens on ``host``. Raises ConfigurationError (ledger.access)."""
+        """How the service is guarded when it listens on ``host``. Raises ConfigurationError (ledger.runtime.auth)."""
         return build_access(
             self.tokens,
             switched_off=self.access == "off",

@@ -11,9 +11,9 @@ from typing import Any, Final
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
+from ledger.domain.identifiers import AccountId
 from ledger.errors import CorruptHistoryError, UnusableRecordError
-from ledger.identifiers import AccountId
-from ledger.stored_event import MAX_SEQUENCE_NUMBER, StoredEvent
+from ledger.store.stored_event import MAX_SEQUENCE_NUMBER, StoredEvent
 
 #: Gives the account id back, or raises ValidationError. Bound once: every record asks.
 _as_account_id: Final = TypeAdapter(AccountId).validate_python

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError, WaiterError
 
-from ledger.aws import aws_errors, error_code
 from ledger.errors import ResourceError
+from ledger.runtime.aws import aws_errors, error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

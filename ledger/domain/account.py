@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Self, assert_never
 
+from ledger.domain.events import BetPlaced, BetSettled, DomainEvent, FundsDeposited, FundsWithdrawn
+from ledger.domain.money import ZERO, Currency, format_amount
 from ledger.errors import (
     BetAlreadyPlacedError,
     BetAlreadySettledError,
@@ -17,8 +19,6 @@ from ledger.errors import (
     InvalidAmountError,
     UnknownBetError,
 )
-from ledger.events import BetPlaced, BetSettled, DomainEvent, FundsDeposited, FundsWithdrawn
-from ledger.money import ZERO, Currency, format_amount
 
 AGGREGATE_TYPE = "account"
 

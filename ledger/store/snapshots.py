@@ -14,12 +14,12 @@ from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from ledger.account import Account
-from ledger.aws import aws_errors, error_code
+from ledger.domain.account import Account
+from ledger.domain.money import Currency
 from ledger.errors import SnapshotError
-from ledger.event_writes import MAX_ITEM_BYTES
-from ledger.money import Currency
-from ledger.stored_event import timestamp
+from ledger.runtime.aws import aws_errors, error_code
+from ledger.store.stored_event import timestamp
+from ledger.store.transactions import MAX_ITEM_BYTES
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

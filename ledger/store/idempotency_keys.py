@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ledger.aws import aws_errors
-from ledger.event_writes import CommandPut
+from ledger.runtime.aws import aws_errors
+from ledger.store.transactions import CommandPut
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

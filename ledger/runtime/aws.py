@@ -19,7 +19,7 @@ from botocore.exceptions import ConnectionError as BotoConnectionError
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from ledger.errors import ConfigurationError, EndpointError, KinfoldError, ResourceError, ThrottledError, TransientError
-from ledger.settings import Settings
+from ledger.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -12,16 +12,16 @@ from typing import Any, ClassVar, Final, Literal, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
-from ledger.identifiers import BetId
-from ledger.money import Amount, Currency
-from ledger.upcasters import upcast
+from ledger.domain.identifiers import BetId
+from ledger.domain.money import Amount, Currency
+from ledger.domain.upcasters import upcast
 
 
 class _Event(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
     #: Each class states its name, and its ``schema_version``: the shape of the payload that this code writes. Older
-    #: ones are brought forward (ledger.upcasters); the fields of a newer one may mean what this code cannot know.
+    #: ones are brought forward (ledger.domain.upcasters); the fields of a newer one may mean what this code cannot know.
     event_type: ClassVar[str]
 
 

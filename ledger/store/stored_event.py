@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from ledger.domain.events import DomainEvent, UnreadablePayloadError, decode_payload
 from ledger.errors import CorruptHistoryError, UndecodableEventError
-from ledger.events import DomainEvent, UnreadablePayloadError, decode_payload
 
 #: The wire type of each attribute. The order is that of section "What is stored" in docs/design.md.
 ATTRIBUTES: Final = {

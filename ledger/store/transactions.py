@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from ledger.aws import CONTENTION, THROTTLING, aws_errors, error_code, translate
 from ledger.errors import (
     AppendTooLargeError,
     CommandRecordedError,
@@ -14,7 +13,8 @@ from ledger.errors import (
     RejectedEventError,
     ThrottledError,
 )
-from ledger.stored_event import StoredEvent
+from ledger.runtime.aws import CONTENTION, THROTTLING, aws_errors, error_code, translate
+from ledger.store.stored_event import StoredEvent
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from ledger.aws import aws_errors
+from ledger.domain.events import DomainEvent, encode_payload
 from ledger.errors import CorruptHistoryError, TransientError, VersionConflictError
-from ledger.event_writes import CommandPut, ConditionFailedError, EventWrite
-from ledger.events import DomainEvent, encode_payload
-from ledger.stored_event import StoredEvent, timestamp
+from ledger.runtime.aws import aws_errors
+from ledger.store.stored_event import StoredEvent, timestamp
+from ledger.store.transactions import CommandPut, ConditionFailedError, EventWrite
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

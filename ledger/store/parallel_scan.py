@@ -17,8 +17,8 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from ledger.aws import aws_errors
 from ledger.errors import TransientError
+from ledger.runtime.aws import aws_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -1,0 +1,1 @@
+"""The account: events, money, rules. Knows no table and no network."""

@@ -1,0 +1,1 @@
+"""A process's plumbing: settings, access, AWS clients, logs, sockets."""

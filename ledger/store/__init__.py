@@ -1,0 +1,1 @@
+"""What is stored and how: events, snapshots, idempotency keys, and the change records of the table."""
