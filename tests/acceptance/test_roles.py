@@ -25,7 +25,7 @@ from ledger.store.change_record import decode
 from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
-from stream_bridge.marks import Marks
+from stream_bridge.watch.watermark import Marks
 from tests.permissions import Need, kcl_needs, table_arn
 from tests.templates import Role, Template
 from tests.waiting import until

@@ -20,7 +20,7 @@ from ledger.domain.events import FundsDeposited
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names, ensure_table
-from stream_bridge.bridge import all_specs
+from stream_bridge.provisioning.bridge import all_specs
 from tests.templates import INFRA
 from tests.waiting import until
 

@@ -17,9 +17,9 @@ from projector.gauges import Gauges
 from projector.house import House
 from projector.projections import PROJECTIONS
 from projector.status import look
-from stream_bridge import bridge
-from stream_bridge.patience import Patience
-from stream_bridge.stream import StreamPlan
+from stream_bridge.provisioning import bridge
+from stream_bridge.provisioning.stream import StreamPlan
+from stream_bridge.waiter import Patience
 
 pytestmark = pytest.mark.integration
 

@@ -14,9 +14,9 @@ from ledger.store.change_record import decode
 from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
-from stream_bridge.patience import Patience
-from stream_bridge.publisher import Publisher
-from stream_bridge.stream import StreamPlan, ensure_stream
+from stream_bridge.backfill.publisher import Publisher
+from stream_bridge.provisioning.stream import StreamPlan, ensure_stream
+from stream_bridge.waiter import Patience
 
 DEPOSIT = FundsDeposited(amount=Decimal(1), currency="EUR")
 

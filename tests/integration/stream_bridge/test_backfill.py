@@ -11,10 +11,10 @@ from ledger.runtime.aws import Clients
 from ledger.store import parallel_scan as segments
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
-from stream_bridge.backfill import Backfill, Outcome
-from stream_bridge.backfill_state import BackfillLostError, BackfillStates
-from stream_bridge.publisher import Publisher
-from stream_bridge.selection import Selection
+from stream_bridge.backfill.backfill import Backfill, Outcome
+from stream_bridge.backfill.progress import BackfillLostError, BackfillStates
+from stream_bridge.backfill.publisher import Publisher
+from stream_bridge.backfill.selection import Selection
 
 pytestmark = pytest.mark.integration
 

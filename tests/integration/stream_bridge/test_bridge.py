@@ -9,10 +9,10 @@ from kinfold.raw_stream import read_raw
 from ledger.errors import ConfigurationError
 from ledger.runtime.aws import Clients
 from ledger.store.tables import Names, ensure_table, lease_specs, relay_spec, specs
-from stream_bridge import bridge
-from stream_bridge.bridge import BridgeReport
-from stream_bridge.patience import Patience
-from stream_bridge.stream import StreamPlan
+from stream_bridge.provisioning import bridge
+from stream_bridge.provisioning.bridge import BridgeReport
+from stream_bridge.provisioning.stream import StreamPlan
+from stream_bridge.waiter import Patience
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient

@@ -17,12 +17,12 @@ from ledger.domain.events import DomainEvent, FundsDeposited
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
-from stream_bridge import bridge
-from stream_bridge.patience import Patience
-from stream_bridge.relay_assembly import build_relay
-from stream_bridge.relay_view import RelayView, Role
+from stream_bridge.provisioning import bridge
+from stream_bridge.provisioning.stream import StreamPlan
+from stream_bridge.relay.assembly import build_relay
+from stream_bridge.relay.health import RelayView, Role
 from stream_bridge.settings import RelaySettings
-from stream_bridge.stream import StreamPlan
+from stream_bridge.waiter import Patience
 from tests.ledger_load import LedgerLoad
 from tests.waiting import eventually
 

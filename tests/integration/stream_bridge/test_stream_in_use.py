@@ -9,12 +9,13 @@ from ledger.errors import ResourceError
 from ledger.runtime.aws import Clients
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
-from stream_bridge import bridge, usage
-from stream_bridge.patience import Patience
-from stream_bridge.publisher import Publisher
-from stream_bridge.scaling import change_stream
-from stream_bridge.stream import StreamPlan, need_stream
-from stream_bridge.usage import measure_use
+from stream_bridge.backfill.publisher import Publisher
+from stream_bridge.provisioning import bridge
+from stream_bridge.provisioning import shard_usage as usage
+from stream_bridge.provisioning.scaling import change_stream
+from stream_bridge.provisioning.shard_usage import measure_use
+from stream_bridge.provisioning.stream import StreamPlan, need_stream
+from stream_bridge.waiter import Patience
 
 pytestmark = pytest.mark.integration
 

@@ -9,7 +9,7 @@ import pytest
 from faust_kinesis.calls import Calls
 from ledger.runtime.aws import Clients
 from ledger.store.tables import Names, ensure_table, specs
-from stream_bridge.table_stream import StreamDescription, TablePage, TableShardReader, TableStream
+from stream_bridge.dynamodb_stream import StreamDescription, TablePage, TableShardReader, TableStream
 
 pytestmark = pytest.mark.integration
 

@@ -16,17 +16,17 @@ from faust_kinesis.calls import Calls
 from ledger.runtime.aws import Clients
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
-from stream_bridge import watch as watch_module
-from stream_bridge.backfill_state import BackfillStates
-from stream_bridge.destination import DestinationState
-from stream_bridge.healing import Healer
-from stream_bridge.inspection import Inspector
-from stream_bridge.marks import Marks
-from stream_bridge.publisher import Publisher
-from stream_bridge.soundness import Sight
-from stream_bridge.table_stream import TableStream
-from stream_bridge.tails import StreamTail, TableTail
-from stream_bridge.watch import Watch, WatchOptions
+from stream_bridge.backfill.progress import BackfillStates
+from stream_bridge.backfill.publisher import Publisher
+from stream_bridge.dynamodb_stream import TableStream
+from stream_bridge.provisioning.destination import DestinationState
+from stream_bridge.watch import daemon as watch_module
+from stream_bridge.watch.daemon import Watch, WatchOptions
+from stream_bridge.watch.destination_health import Sight
+from stream_bridge.watch.followers import StreamTail, TableTail
+from stream_bridge.watch.inspection import Inspector
+from stream_bridge.watch.republish import Healer
+from stream_bridge.watch.watermark import Marks
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.integration

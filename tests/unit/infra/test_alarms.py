@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from ledger.store.tables import Names
-from stream_bridge.bridge import all_specs
+from stream_bridge.provisioning.bridge import all_specs
 from tests.templates import Template
 
 ROOT: Final = Path(__file__).parents[3]

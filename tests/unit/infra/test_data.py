@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from ledger.store.tables import Names, TableSpec
-from stream_bridge.bridge import all_specs
-from stream_bridge.destination import PRECISION
+from stream_bridge.provisioning.bridge import all_specs
+from stream_bridge.provisioning.destination import PRECISION
 from tests.templates import Statement, Template, statements
 
 PROFILE = "prod"

@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_bridge.account_order import Marks, Missing, missing
+from stream_bridge.relay.ordering import Marks, Missing, missing
 
 
 def put(pages: list[list[int]], marks: Marks, before: int) -> list[int]:

@@ -7,8 +7,8 @@ from botocore.exceptions import ClientError
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from ledger.errors import EndpointError, ResourceError
-from stream_bridge.destination import NativeDestination
-from stream_bridge.patience import Patience
+from stream_bridge.provisioning.destination import NativeDestination
+from stream_bridge.waiter import Patience
 
 TABLE = "domain-events-t"
 STREAM = "arn:aws:kinesis:us-east-1:000000000000:stream/domain-events-t"

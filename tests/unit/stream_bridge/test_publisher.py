@@ -11,8 +11,8 @@ from mypy_boto3_kinesis import KinesisClient
 from ledger.errors import ThrottledError
 from ledger.store.change_record import decode
 from ledger.store.stored_event import StoredEvent
-from stream_bridge.pacing import Pace
-from stream_bridge.publisher import Publisher
+from stream_bridge.backfill.pacing import Pace
+from stream_bridge.backfill.publisher import Publisher
 
 TABLE = "domain-events-t"
 

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mypy_boto3_kinesis import KinesisClient
 
-from stream_bridge.patience import Patience
-from stream_bridge.scaling import change_stream, shard_steps
-from stream_bridge.stream import StreamPlan
-from stream_bridge.usage import ShardUse, hot_shards
+from stream_bridge.provisioning.scaling import change_stream, shard_steps
+from stream_bridge.provisioning.shard_usage import ShardUse, hot_shards
+from stream_bridge.provisioning.stream import StreamPlan
+from stream_bridge.waiter import Patience
 
 
 @given(st.integers(1, 10_000), st.integers(1, 10_000))

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from faust_kinesis.leases.checkpoint_tracker import SHARD_END
 from faust_kinesis.leases.table import TRIM_HORIZON, Lease
-from stream_bridge.relay_lease import RELAY
-from stream_bridge.shard_rows import missing_rows, row_key, rows_to_forget, rows_to_read
-from stream_bridge.table_stream import StreamDescription, TableShard
+from stream_bridge.dynamodb_stream import StreamDescription, TableShard
+from stream_bridge.relay.checkpoints import missing_rows, row_key, rows_to_forget, rows_to_read
+from stream_bridge.relay.leader_lease import RELAY
 
 STREAM = StreamDescription(
     "arn", "today", "ENABLED", {"p": TableShard("p", is_open=False), "c": TableShard("c", parent="p")}

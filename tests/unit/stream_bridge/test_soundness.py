@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from stream_bridge.destination import DestinationState
-from stream_bridge.soundness import Sight, judge
+from stream_bridge.provisioning.destination import DestinationState
+from stream_bridge.watch.destination_health import Sight, judge
 
 ARN = "arn:aws:kinesis:us-east-1:000000000000:stream/domain-events-t"
 

@@ -5,8 +5,8 @@ from botocore.exceptions import ClientError
 from mypy_boto3_kinesis import KinesisClient
 
 from ledger.errors import ConfigurationError
-from stream_bridge.patience import Patience
-from stream_bridge.stream import StreamPlan, StreamState, check_place, ensure_stream
+from stream_bridge.provisioning.stream import StreamPlan, StreamState, check_place, ensure_stream
+from stream_bridge.waiter import Patience
 
 NAME = "domain-events-t"
 ARN = f"arn:aws:kinesis:eu-central-1:111111111111:stream/{NAME}"

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from faust_kinesis.calls import Calls
 from ledger.errors import ResourceError
-from stream_bridge.table_stream import StreamDescription, TableShard, TableStream
+from stream_bridge.dynamodb_stream import StreamDescription, TableShard, TableStream
 
 ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/t/stream/2026-01-01T00:00:00.000"
 SHARD = "shardId-00000000000000000000-aaaaaaaa"

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from ledger.runtime.auth import Access, Credential
 from ledger.runtime.sockets import bind
-from stream_bridge.web import Standing, serving
+from stream_bridge.daemon_http import Standing, serving
 
 
 class Daemon:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_bridge import witness as witnesses
-from stream_bridge.witness import Key, Witness
+from stream_bridge.watch import reconciler as witnesses
+from stream_bridge.watch.reconciler import Key, Witness
 
 KEYS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 9)), unique=True, max_size=20)
 

@@ -9,11 +9,11 @@ import structlog
 
 from ledger.errors import CorruptHistoryError
 from ledger.store.event_store import EventStore
-from stream_bridge.backfill import Backfill, Outcome
-from stream_bridge.backfill_state import BackfillStates
-from stream_bridge.publisher import Publisher
-from stream_bridge.selection import Selection
-from stream_bridge.witness import Key
+from stream_bridge.backfill.backfill import Backfill, Outcome
+from stream_bridge.backfill.progress import BackfillStates
+from stream_bridge.backfill.publisher import Publisher
+from stream_bridge.backfill.selection import Selection
+from stream_bridge.watch.reconciler import Key
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

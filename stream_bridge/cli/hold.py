@@ -28,8 +28,8 @@ def hold(
     [dim]$[/dim] kinfold bridge hold --lift
     """
     from ledger.runtime.operators import who
-    from stream_bridge.composition import compose
-    from stream_bridge.holds import Holds
+    from stream_bridge.cli.context import compose
+    from stream_bridge.watch.holds import Holds
 
     if lift and reason is not None:
         raise typer.BadParameter("give --reason or --lift, not both")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from faust_kinesis.leases.topology import list_shards
 from ledger.runtime.aws import aws_errors
-from stream_bridge.stream import SHARD_BYTES, SHARD_RECORDS
+from stream_bridge.provisioning.stream import SHARD_BYTES, SHARD_RECORDS
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient

@@ -13,11 +13,11 @@ from faust_kinesis.retries import is_transient, typed
 from faust_kinesis.sending.ordered_writer import PutsRecords, StreamWriter
 from faust_kinesis.sending.put_queue import COMMON_RECORD
 from ledger.store.stored_event import StoredEvent
-from stream_bridge.account_order import Marks, Missing, missing
-from stream_bridge.changes import Change, change_of, inserted
-from stream_bridge.relay_lease import LeaseNotHeldError, Term
-from stream_bridge.relay_view import RelayView
-from stream_bridge.stored_events import StoredEvents
+from stream_bridge.relay.change_records import Change, change_of, inserted
+from stream_bridge.relay.health import RelayView
+from stream_bridge.relay.leader_lease import LeaseNotHeldError, Term
+from stream_bridge.relay.lookback import StoredEvents
+from stream_bridge.relay.ordering import Marks, Missing, missing
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodbstreams.type_defs import RecordTypeDef

@@ -10,7 +10,7 @@ from faust_kinesis.calls import Calls
 from ledger.errors import CorruptHistoryError
 from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
-from stream_bridge.account_order import Missing
+from stream_bridge.relay.ordering import Missing
 
 log = structlog.get_logger(__name__)
 

@@ -12,11 +12,11 @@ from faust_kinesis.leases.table import Lease, LeaseTable
 from ledger.errors import ResourceError
 from ledger.runtime.aws import Clients, aws_errors, error_code
 from ledger.store.tables import Names
-from stream_bridge.changes import created_at
-from stream_bridge.patience import Patience
-from stream_bridge.relay_lease import RELAY
-from stream_bridge.shard_rows import row_key
-from stream_bridge.table_stream import iterator_request
+from stream_bridge.dynamodb_stream import iterator_request
+from stream_bridge.relay.change_records import created_at
+from stream_bridge.relay.checkpoints import row_key
+from stream_bridge.relay.leader_lease import RELAY
+from stream_bridge.waiter import Patience
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodbstreams.type_defs import StreamDescriptionTypeDef

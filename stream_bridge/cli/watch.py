@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ledger.runtime.aws import Clients
     from ledger.store.tables import Names
     from stream_bridge.settings import WatchSettings
-    from stream_bridge.watch import Watch
+    from stream_bridge.watch.daemon import Watch
 
 EPILOG: Final = (
     "Exit codes: 0 stopped by SIGTERM or Ctrl-C, 2 bad settings, 75 the endpoint does not answer at start (try again)."
@@ -49,9 +49,9 @@ def watch(
     from ledger.runtime.settings import load_settings
     from ledger.runtime.sockets import bind
     from ledger.store.tables import Names
-    from stream_bridge.composition import tell
+    from stream_bridge.cli.context import tell
+    from stream_bridge.daemon_http import serving
     from stream_bridge.settings import WatchSettings
-    from stream_bridge.web import serving
 
     settings = load_settings(WatchSettings)
     configure_logs(settings.log_level, settings.log_format)
@@ -87,15 +87,15 @@ def _build(
     settings: "WatchSettings", clients: "Clients", names: "Names", halt: threading.Event, *, repair: bool
 ) -> "tuple[Watch, Calls]":
     from faust_kinesis.calls import Calls
-    from stream_bridge.backfill_state import BackfillStates
-    from stream_bridge.composition import tell
-    from stream_bridge.healing import Healer
-    from stream_bridge.inspection import Inspector
-    from stream_bridge.marks import Marks
-    from stream_bridge.publisher import Publisher
-    from stream_bridge.table_stream import TableStream
-    from stream_bridge.tails import StreamTail, TableTail
-    from stream_bridge.watch import Watch, WatchOptions
+    from stream_bridge.backfill.progress import BackfillStates
+    from stream_bridge.backfill.publisher import Publisher
+    from stream_bridge.cli.context import tell
+    from stream_bridge.dynamodb_stream import TableStream
+    from stream_bridge.watch.daemon import Watch, WatchOptions
+    from stream_bridge.watch.followers import StreamTail, TableTail
+    from stream_bridge.watch.inspection import Inspector
+    from stream_bridge.watch.republish import Healer
+    from stream_bridge.watch.watermark import Marks
 
     calls = Calls(_THREADS, "watch")
     publisher = Publisher(clients.kinesis, names.stream, names.events, settings.region, halt)

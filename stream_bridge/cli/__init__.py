@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream_bridge.commands import backfill, hold, relay, scale, watch
+from stream_bridge.cli import backfill, hold, relay, scale, watch
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from stream_bridge.bridge import BridgeReport
+    from stream_bridge.provisioning.bridge import BridgeReport
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -57,10 +57,10 @@ def ensure(
     [dim]$[/dim] kinfold bridge ensure --shards 4
     """
     from ledger.runtime.aws import wait_for_endpoint
-    from stream_bridge import bridge
-    from stream_bridge.composition import compose, tell
-    from stream_bridge.patience import Patience
-    from stream_bridge.stream import StreamPlan
+    from stream_bridge.cli.context import compose, tell
+    from stream_bridge.provisioning import bridge
+    from stream_bridge.provisioning.stream import StreamPlan
+    from stream_bridge.waiter import Patience
 
     if on_demand and shards is not None:
         raise typer.BadParameter("give --shards or --on-demand, not both")
@@ -96,8 +96,8 @@ def status(
 
     [dim]$[/dim] kinfold bridge status --json | jq .stream.shards
     """
-    from stream_bridge import bridge
-    from stream_bridge.composition import compose
+    from stream_bridge.cli.context import compose
+    from stream_bridge.provisioning import bridge
 
     settings, clients, names = compose()
     report = bridge.status(clients, names, sample=sample, carrier=settings.bridge, failover_time=settings.failover_time)

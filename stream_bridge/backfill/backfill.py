@@ -18,10 +18,10 @@ from ledger.errors import CorruptHistoryError
 from ledger.store.event_store import EventStore
 from ledger.store.parallel_scan import Cursor, Item, Patience, SegmentedScan, approximate_size, read_segments
 from ledger.store.stored_event import StoredEvent
-from stream_bridge.backfill_state import BackfillState, BackfillStates
-from stream_bridge.pacing import Pace
-from stream_bridge.publisher import Publisher
-from stream_bridge.selection import Selection
+from stream_bridge.backfill.pacing import Pace
+from stream_bridge.backfill.progress import BackfillState, BackfillStates
+from stream_bridge.backfill.publisher import Publisher
+from stream_bridge.backfill.selection import Selection
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -15,12 +15,12 @@ from faust_kinesis.calls import Calls
 from faust_kinesis.errors import LeaseLostError
 from faust_kinesis.leases.table import LeaseTable
 from ledger.errors import ResourceError
-from stream_bridge.carrier import Carrier
-from stream_bridge.relay_lease import LeaseNotHeldError, RelayLease, Term
-from stream_bridge.relay_view import RelayView, Role
-from stream_bridge.shard_relay import ShardRelay
-from stream_bridge.shard_rows import ShardRows, shard_of
-from stream_bridge.table_stream import StreamDescription, TableStream
+from stream_bridge.dynamodb_stream import StreamDescription, TableStream
+from stream_bridge.relay.checkpoints import ShardRows, shard_of
+from stream_bridge.relay.health import RelayView, Role
+from stream_bridge.relay.leader_lease import LeaseNotHeldError, RelayLease, Term
+from stream_bridge.relay.sender import Carrier
+from stream_bridge.relay.shard import ShardRelay
 
 log = structlog.get_logger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from stream_bridge.web import Standing
+from stream_bridge.daemon_http import Standing
 
 #: Seconds after which a passing fault makes the relay unhealthy, and not only not ready.
 UNHEALTHY_AFTER: Final = 30.0

@@ -10,10 +10,10 @@ from faust_kinesis.calls import Calls
 from faust_kinesis.errors import FaustKinesisError
 from faust_kinesis.leases.checkpoint_tracker import SHARD_END, ShardProgress
 from faust_kinesis.leases.table import Lease, LeaseTable
-from stream_bridge.carrier import Carrier, Sent, is_passed_by
-from stream_bridge.changes import Change, created_at
-from stream_bridge.relay_view import RelayView, ShardView
-from stream_bridge.table_stream import TablePage, TableShardReader
+from stream_bridge.dynamodb_stream import TablePage, TableShardReader
+from stream_bridge.relay.change_records import Change, created_at
+from stream_bridge.relay.health import RelayView, ShardView
+from stream_bridge.relay.sender import Carrier, Sent, is_passed_by
 
 log = structlog.get_logger(__name__)
 

@@ -15,9 +15,9 @@ from faust_kinesis.records import Record
 from ledger.errors import UnusableRecordError
 from ledger.runtime.aws import translate
 from ledger.store.change_record import decode
-from stream_bridge.marks import Mark
-from stream_bridge.table_stream import StreamDescription, TableStream
-from stream_bridge.witness import Key
+from stream_bridge.dynamodb_stream import StreamDescription, TableStream
+from stream_bridge.watch.reconciler import Key
+from stream_bridge.watch.watermark import Mark
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodbstreams.type_defs import RecordTypeDef

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from ledger.runtime.aws import Clients
-    from stream_bridge.relay_view import RelayView
+    from stream_bridge.relay.health import RelayView
     from stream_bridge.settings import RelaySettings
 
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -47,10 +47,10 @@ def relay(
     from ledger.runtime.settings import load_settings
     from ledger.runtime.sockets import bind
     from ledger.store.tables import Names
-    from stream_bridge.composition import tell
-    from stream_bridge.relay_view import RelayView
+    from stream_bridge.cli.context import tell
+    from stream_bridge.daemon_http import serving
+    from stream_bridge.relay.health import RelayView
     from stream_bridge.settings import RelaySettings
-    from stream_bridge.web import serving
 
     for number in STOP_SIGNALS:
         signal.signal(number, _exit)
@@ -74,8 +74,8 @@ def _exit(number: int, frame: "FrameType | None") -> None:  # noqa: ARG001
 
 async def _run(settings: "RelaySettings", view: "RelayView", clients: "Clients") -> None:
     from ledger.runtime.aws import Clients
-    from stream_bridge.relay_assembly import build_relay
-    from stream_bridge.relay_lease import put_timeouts
+    from stream_bridge.relay.assembly import build_relay
+    from stream_bridge.relay.leader_lease import put_timeouts
 
     connect, answer = put_timeouts(settings.failover_time)
     prompt = Clients(settings, attempts=1, connect_timeout=connect, read_timeout=answer)

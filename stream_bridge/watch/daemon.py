@@ -24,14 +24,14 @@ from faust_kinesis.calls import Calls
 from faust_kinesis.errors import FaustKinesisError
 from faust_kinesis.retries import should_log
 from ledger.errors import KinfoldError
-from stream_bridge.healing import Healer
-from stream_bridge.inspection import Inspector
-from stream_bridge.marks import Mark, Marks, Pending, with_gap
-from stream_bridge.soundness import Judgement, judge
-from stream_bridge.tails import StreamTail, TableTail
-from stream_bridge.watch_metrics import WatchMetrics
-from stream_bridge.web import Standing
-from stream_bridge.witness import Witness
+from stream_bridge.daemon_http import Standing
+from stream_bridge.watch.destination_health import Judgement, judge
+from stream_bridge.watch.followers import StreamTail, TableTail
+from stream_bridge.watch.inspection import Inspector
+from stream_bridge.watch.metrics import WatchMetrics
+from stream_bridge.watch.reconciler import Witness
+from stream_bridge.watch.republish import Healer
+from stream_bridge.watch.watermark import Mark, Marks, Pending, with_gap
 
 log = structlog.get_logger(__name__)
 

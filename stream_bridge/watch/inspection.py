@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 from ledger.errors import ResourceError
 from ledger.runtime.aws import Clients
 from ledger.store.tables import Names, table_status
-from stream_bridge.destination import NativeDestination, describe_destinations
-from stream_bridge.holds import Holds
-from stream_bridge.patience import Patience
-from stream_bridge.soundness import Sight
-from stream_bridge.stream import describe_stream, need_stream
+from stream_bridge.provisioning.destination import NativeDestination, describe_destinations
+from stream_bridge.provisioning.stream import describe_stream, need_stream
+from stream_bridge.waiter import Patience
+from stream_bridge.watch.destination_health import Sight
+from stream_bridge.watch.holds import Holds
 
 if TYPE_CHECKING:
     from collections.abc import Callable

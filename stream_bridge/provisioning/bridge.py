@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 from ledger.runtime.aws import Clients, aws_errors
 from ledger.runtime.settings import Bridge
 from ledger.store.tables import Names, TableSpec, ensure_table, lease_specs, relay_spec, specs, table_status
-from stream_bridge.destination import DestinationState, NativeDestination, describe_destinations
-from stream_bridge.patience import Patience
-from stream_bridge.relay_standing import RelayStanding, await_table_stream, look
-from stream_bridge.scaling import settle_new_stream
-from stream_bridge.stream import StreamPlan, StreamState, check_place, describe_stream, ensure_stream
-from stream_bridge.usage import ShardUse, hot_shards, measure_use
+from stream_bridge.provisioning.destination import DestinationState, NativeDestination, describe_destinations
+from stream_bridge.provisioning.scaling import settle_new_stream
+from stream_bridge.provisioning.shard_usage import ShardUse, hot_shards, measure_use
+from stream_bridge.provisioning.stream import StreamPlan, StreamState, check_place, describe_stream, ensure_stream
+from stream_bridge.relay.inspection import RelayStanding, await_table_stream, look
+from stream_bridge.waiter import Patience
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

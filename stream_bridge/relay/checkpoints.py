@@ -13,8 +13,8 @@ from faust_kinesis.calls import Calls
 from faust_kinesis.errors import LeaseLostError
 from faust_kinesis.leases.planner import parents_are_done
 from faust_kinesis.leases.table import TRIM_HORIZON, Lease, LeaseTable
-from stream_bridge.relay_lease import RELAY
-from stream_bridge.table_stream import StreamDescription
+from stream_bridge.dynamodb_stream import StreamDescription
+from stream_bridge.relay.leader_lease import RELAY
 
 log = structlog.get_logger(__name__)
 

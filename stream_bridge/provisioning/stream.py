@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from ledger.errors import ConfigurationError, ResourceError, ThrottledError
 from ledger.runtime.aws import aws_errors, error_code
-from stream_bridge.patience import Patience
+from stream_bridge.waiter import Patience
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient

@@ -10,13 +10,13 @@ from ledger.errors import TransientError
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
-from stream_bridge.carrier import Carrier
-from stream_bridge.relay import Parts, Relay
-from stream_bridge.relay_lease import RelayLease, Term
-from stream_bridge.relay_view import RelayView
+from stream_bridge.dynamodb_stream import TableStream
+from stream_bridge.relay.daemon import Parts, Relay
+from stream_bridge.relay.health import RelayView
+from stream_bridge.relay.leader_lease import RelayLease, Term
+from stream_bridge.relay.lookback import StoredEvents
+from stream_bridge.relay.sender import Carrier
 from stream_bridge.settings import RelaySettings
-from stream_bridge.stored_events import StoredEvents
-from stream_bridge.table_stream import TableStream
 
 
 @contextmanager

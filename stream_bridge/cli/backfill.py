@@ -11,8 +11,8 @@ import typer
 from ledger.runtime.moments import parse_moment
 
 if TYPE_CHECKING:
-    from stream_bridge.backfill import Outcome
-    from stream_bridge.selection import Selection
+    from stream_bridge.backfill.backfill import Outcome
+    from stream_bridge.backfill.selection import Selection
 
 EPILOG = (
     "Exit codes: 0 all of it is on the stream, 1 some events fit no record or something is gone, 2 bad settings or "
@@ -75,11 +75,11 @@ def _run(
     selection: "Selection", *, rate: int | None, read_rate: int | None, segments: int, dry_run: bool, restart: bool
 ) -> "Outcome":
     from ledger.runtime.progress_bar import ProgressReport
-    from stream_bridge.backfill import Backfill
-    from stream_bridge.backfill_state import BackfillStates
-    from stream_bridge.composition import compose
-    from stream_bridge.publisher import Publisher
-    from stream_bridge.stream import need_stream
+    from stream_bridge.backfill.backfill import Backfill
+    from stream_bridge.backfill.progress import BackfillStates
+    from stream_bridge.backfill.publisher import Publisher
+    from stream_bridge.cli.context import compose
+    from stream_bridge.provisioning.stream import need_stream
 
     settings, clients, names = compose()
     stop = threading.Event()
@@ -101,7 +101,7 @@ def _run(
 
 
 def _selection(accounts: list[str], since: str | None, until: str | None, *, everything: bool) -> "Selection":
-    from stream_bridge.selection import Selection
+    from stream_bridge.backfill.selection import Selection
 
     if not (accounts or since or until or everything):
         raise typer.BadParameter("say what to put: --account, --since, --until, or --all for every event there is")

@@ -35,10 +35,10 @@ def scale(
     [dim]$[/dim] kinfold bridge scale --shards 8
     [dim]$[/dim] kinfold bridge scale --on-demand --retention 168 --key alias/aws/kinesis
     """
-    from stream_bridge.composition import compose, tell
-    from stream_bridge.patience import Patience
-    from stream_bridge.scaling import change_stream
-    from stream_bridge.stream import StreamPlan, need_stream
+    from stream_bridge.cli.context import compose, tell
+    from stream_bridge.provisioning.scaling import change_stream
+    from stream_bridge.provisioning.stream import StreamPlan, need_stream
+    from stream_bridge.waiter import Patience
 
     if on_demand and shards is not None:
         raise typer.BadParameter("give --shards or --on-demand, not both")

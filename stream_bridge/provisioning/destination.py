@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from ledger.errors import ResourceError
 from ledger.runtime.aws import aws_errors, error_code
-from stream_bridge.patience import Patience
+from stream_bridge.waiter import Patience
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from stream_bridge.destination import ENABLEABLE, DestinationState
+from stream_bridge.provisioning.destination import ENABLEABLE, DestinationState
 
 #: Seconds after a repair within which a destination that is DISABLED again was disabled by somebody who means it.
 UNDONE_WITHIN: Final = 600.0

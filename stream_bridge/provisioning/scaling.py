@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 
 from ledger.errors import ResourceError
 from ledger.runtime.aws import aws_errors, error_code
-from stream_bridge.patience import Patience
-from stream_bridge.stream import NO_KEY, StreamPlan, StreamState, need_stream, wait_until_active
+from stream_bridge.provisioning.stream import NO_KEY, StreamPlan, StreamState, need_stream, wait_until_active
+from stream_bridge.waiter import Patience
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient

@@ -1,1 +1,0 @@
-"""The commands of ``kinfold bridge``, a file each."""

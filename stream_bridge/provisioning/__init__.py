@@ -1,0 +1,1 @@
+"""Stream, destination, shards: makes them or changes them, and ends."""
