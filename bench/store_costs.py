@@ -28,9 +28,9 @@ from ledger.store.stored_event import StoredEvent, timestamp
 from ledger.store.tables import ensure_table, lease_specs
 from projector.preparation import prepare
 from projector.projections import PROJECTIONS
-from writer.accounts import Accounts
+from writer.commands.account_repository import Accounts
+from writer.commands.snapshot_writer import Snapshots
 from writer.metrics import Metrics
-from writer.snapshots import Snapshots
 
 Tell = Callable[[str], None]
 _DEPOSIT: Final = FundsDeposited(amount=Decimal("12.50"), currency="EUR")

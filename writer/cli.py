@@ -15,11 +15,11 @@ from ledger.store.idempotency_keys import CommandLog
 from ledger.store.snapshots import SnapshotStore
 from ledger.store.tables import Names
 from writer import server
-from writer.accounts import Accounts
-from writer.api import build_api
+from writer.commands.account_repository import Accounts
+from writer.commands.snapshot_writer import Snapshots
+from writer.http.app import build_api
 from writer.metrics import Metrics
 from writer.settings import WriterSettings
-from writer.snapshots import Snapshots
 
 #: Beside one for each thread: the probes of /ready and the thread that writes snapshots wait for no command's.
 _OTHER_CONNECTIONS: Final = 5

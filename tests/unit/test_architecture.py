@@ -117,7 +117,7 @@ def test_every_package_of_the_project_has_its_place() -> None:
 @pytest.mark.parametrize(
     ("path", "text", "fault"),
     [
-        ("ledger/a.py", "import os\nfrom writer.api import x\n", "ledger/a.py:2: ledger must not import writer"),
+        ("ledger/a.py", "import os\nfrom writer.http.app import x\n", "ledger/a.py:2: ledger must not import writer"),
         ("ledger/a.py", "import faust_kinesis\n", "ledger/a.py:1: ledger must not import faust_kinesis"),
         ("faust_kinesis/a.py", "import ledger.errors\n", "faust_kinesis/a.py:1: faust_kinesis must not import ledger"),
         ("writer/a.py", "def f():\n    from projector import app\n", "writer/a.py:2: writer must not import projector"),
@@ -128,7 +128,7 @@ def test_every_package_of_the_project_has_its_place() -> None:
         ),
         (
             "projector/deep/a.py",
-            "import importlib\nimportlib.import_module('writer.api')\n",
+            "import importlib\nimportlib.import_module('writer.http.app')\n",
             "projector/deep/a.py:2: projector must not import writer",
         ),
         ("writer/a.py", "from ..projector import app\n", "writer/a.py:1: writer must not import (a relative import)"),

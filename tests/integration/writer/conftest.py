@@ -10,11 +10,11 @@ from ledger.store.event_store import EventStore
 from ledger.store.idempotency_keys import CommandLog
 from ledger.store.snapshots import SnapshotStore
 from ledger.store.tables import Names
-from writer.accounts import Accounts
-from writer.api import build_api
+from writer.commands.account_repository import Accounts
+from writer.commands.snapshot_writer import Snapshots
+from writer.http.app import build_api
 from writer.metrics import Metrics
 from writer.settings import WriterSettings
-from writer.snapshots import Snapshots
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from ledger.store.idempotency_keys import CommandKey, CommandLog
 from ledger.store.snapshots import SnapshotStore
 from ledger.store.tables import Names
 from tests.consumption import consumption
-from writer.accounts import Accounts
+from writer.commands.account_repository import Accounts
+from writer.commands.snapshot_writer import Snapshots
 from writer.metrics import Metrics
-from writer.snapshots import Snapshots
 
 pytestmark = pytest.mark.integration
 

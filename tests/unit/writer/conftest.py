@@ -16,8 +16,8 @@ from ledger.store.event_store import EventStore, History, ProvenVersion
 from ledger.store.idempotency_keys import CommandLog
 from ledger.store.stored_event import StoredEvent, timestamp
 from ledger.store.transactions import CommandPut
-from writer.accounts import Accounts
-from writer.api import build_api
+from writer.commands.account_repository import Accounts
+from writer.http.app import build_api
 from writer.metrics import Metrics
 from writer.settings import WriterSettings
 

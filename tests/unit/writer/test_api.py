@@ -13,8 +13,8 @@ from ledger.errors import CorruptHistoryError, EndpointError, ResourceError, Thr
 from ledger.runtime.auth import Access
 from ledger.store.idempotency_keys import CommandLog
 from tests.unit.writer.conftest import MemoryStore
-from writer.accounts import Accounts
-from writer.api import build_api
+from writer.commands.account_repository import Accounts
+from writer.http.app import build_api
 from writer.metrics import Metrics
 from writer.settings import WriterSettings
 

@@ -9,13 +9,13 @@ from ledger.domain.events import FundsDeposited, FundsWithdrawn
 from ledger.errors import EndpointError, InsufficientFundsError, ThrottledError, VersionConflictError
 from ledger.store.idempotency_keys import CommandLog
 from tests.unit.writer.conftest import MemoryStore
-from writer.accounts import Accounts
-from writer.commands import Command, Deposit, Withdraw
-from writer.handler import CommandHandler, Order
-from writer.idempotency import command_key
+from writer.commands.account_repository import Accounts
+from writer.commands.commands import Command, Deposit, Withdraw
+from writer.commands.handler import CommandHandler, Order
+from writer.commands.idempotency import command_key
+from writer.commands.preconditions import Precondition
+from writer.http.command_routes import render
 from writer.metrics import Metrics
-from writer.preconditions import Precondition
-from writer.routes import render
 
 RETRIES = 3
 

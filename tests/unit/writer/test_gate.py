@@ -11,10 +11,10 @@ from starlette.routing import BaseRoute, Route
 from ledger.runtime.auth import Access, Credential, Principal, Scope, digest
 from ledger.store.idempotency_keys import CommandLog
 from tests.unit.writer.conftest import MemoryStore
-from writer.accounts import Accounts
-from writer.api import build_api
-from writer.gate import OPEN_PATHS, needed_scope
+from writer.commands.account_repository import Accounts
+from writer.http.app import build_api
 from writer.metrics import Metrics
+from writer.middleware.authentication import OPEN_PATHS, needed_scope
 from writer.settings import WriterSettings
 
 TOKENS = {scope: f"kf_{scope}-only" for scope in Scope}

@@ -11,8 +11,8 @@ from ledger.domain.events import FundsWithdrawn
 from ledger.errors import EndpointError
 from ledger.store.idempotency_keys import CommandKey, CommandLog
 from tests.unit.writer.conftest import MemoryStore
-from writer.commands import Deposit, PlaceBet, Withdraw
-from writer.idempotency import MalformedKeyError, command_key, parse_key
+from writer.commands.commands import Deposit, PlaceBet, Withdraw
+from writer.commands.idempotency import MalformedKeyError, command_key, parse_key
 
 DEPOSITS, WITHDRAWALS = "/accounts/alice/deposits", "/accounts/alice/withdrawals"
 

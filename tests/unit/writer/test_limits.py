@@ -5,7 +5,7 @@ import orjson
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from writer.limits import DISCARDED, BodyLimit
+from writer.middleware.size_limits import DISCARDED, BodyLimit
 
 MOST = 100
 

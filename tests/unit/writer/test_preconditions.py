@@ -1,7 +1,7 @@
 import pytest
 
 from ledger.errors import VersionConflictError
-from writer.preconditions import MalformedPreconditionError, Precondition, etag, unchanged
+from writer.commands.preconditions import MalformedPreconditionError, Precondition, etag, unchanged
 
 
 def test_no_if_match_allows_every_version() -> None:

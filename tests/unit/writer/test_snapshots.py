@@ -19,9 +19,9 @@ from ledger.store.snapshots import SCHEMA_VERSION, SnapshotStore, crosses, decod
 from tests.histories import histories
 from tests.unit.writer.conftest import MemoryStore
 from tests.waiting import until
-from writer.accounts import Accounts
+from writer.commands.account_repository import Accounts
+from writer.commands.snapshot_writer import Snapshots
 from writer.metrics import Metrics
-from writer.snapshots import Snapshots
 
 INTERVAL = 10
 

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from writer.schemas import Bet, Money
-from writer.validation import describe
+from writer.http.schemas import Bet, Money
+from writer.http.validation import describe
 
 MONEY: TypeAdapter[Money] = TypeAdapter(Money)
 

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from ledger.domain.identifiers import IdempotencyKey
 from ledger.domain.money import format_amount
 from ledger.store.idempotency_keys import CommandKey
-from writer.commands import Command
+from writer.commands.commands import Command
 
 HEADER: Final = "Idempotency-Key"
 REPLAYED_HEADER: Final = "Idempotency-Replayed"

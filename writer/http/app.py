@@ -8,17 +8,18 @@ from fastapi import FastAPI
 
 from ledger.runtime.auth import Access
 from ledger.store.idempotency_keys import CommandLog
-from writer import error_answers, openapi
-from writer.accounts import Accounts
-from writer.admission import Admission
-from writer.boundary import Boundary
-from writer.gate import Gate
-from writer.handler import CommandHandler
-from writer.limits import BodyLimit, HeadLimit
+from writer.commands.account_repository import Accounts
+from writer.commands.handler import CommandHandler
+from writer.http import error_handlers as error_answers
+from writer.http import openapi
+from writer.http.account_routes import account_routes
+from writer.http.command_routes import command_routes, render
+from writer.http.operations_routes import operation_routes
 from writer.metrics import Metrics
-from writer.operations import operation_routes
-from writer.reads import account_routes
-from writer.routes import command_routes, render
+from writer.middleware.authentication import Gate
+from writer.middleware.load_shedding import Admission
+from writer.middleware.request_context import Boundary
+from writer.middleware.size_limits import BodyLimit, HeadLimit
 from writer.settings import WriterSettings
 
 

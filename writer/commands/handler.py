@@ -19,11 +19,11 @@ from ledger.errors import CommandRecordedError, RefusedError, TransientError, Ve
 from ledger.store.idempotency_keys import CommandKey, CommandLog, RecordedCommand
 from ledger.store.stored_event import StoredEvent
 from ledger.store.transactions import CommandPut
-from writer.accounts import Accounts, LoadedAccount, SavedAccount
-from writer.commands import Command, decide
-from writer.idempotency import KeyReusedError
+from writer.commands.account_repository import Accounts, LoadedAccount, SavedAccount
+from writer.commands.commands import Command, decide
+from writer.commands.idempotency import KeyReusedError
+from writer.commands.preconditions import Precondition
 from writer.metrics import Metrics
-from writer.preconditions import Precondition
 
 log = structlog.get_logger(__name__)
 

@@ -12,9 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ledger.errors import CommandRecordedError, RefusedError, TransientError, VersionConflictError
-from writer import validation
-from writer.idempotency import HEADER, KeyReusedError
-from writer.preconditions import Precondition
+from writer.commands.idempotency import HEADER, KeyReusedError
+from writer.commands.preconditions import Precondition
+from writer.http import validation
 from writer.problems import (
     RETRY_AFTER,
     Problem,

@@ -10,7 +10,7 @@ from ledger.errors import SnapshotError
 from ledger.store.event_store import EventStore, History, ProvenVersion
 from ledger.store.stored_event import StoredEvent, timestamp
 from ledger.store.transactions import CommandPut
-from writer.snapshots import Snapshots
+from writer.commands.snapshot_writer import Snapshots
 
 #: No account can have this id (ledger.domain.identifiers), so a read of it finds nothing and costs next to nothing.
 _NOBODY = "-"

@@ -11,12 +11,12 @@ from starlette.responses import Response
 
 from ledger.domain.account import Account
 from ledger.store.stored_event import StoredEvent, timestamp
-from writer.accounts import Accounts
-from writer.openapi import HEADERS_OF_ACCOUNT, HEADERS_OF_PAGE, problems
-from writer.preconditions import etag, unchanged
+from writer.commands.account_repository import Accounts
+from writer.commands.preconditions import etag, unchanged
+from writer.http.dependencies import not_yet, unknown_account, unknown_version
+from writer.http.openapi import HEADERS_OF_ACCOUNT, HEADERS_OF_PAGE, problems
+from writer.http.schemas import AccountIdInPath, AccountState, Event, EventPage
 from writer.problems import FieldFault, ProblemError, malformed
-from writer.requests import not_yet, unknown_account, unknown_version
-from writer.schemas import AccountIdInPath, AccountState, Event, EventPage
 
 _PROBLEMS: Final = problems(400, 401, 403, 404, 413, 431, 500, 503)
 _JSON: Final = "application/json"

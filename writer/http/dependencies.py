@@ -5,8 +5,8 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Request
 
-from writer.idempotency import HEADER, MalformedKeyError, parse_key
-from writer.preconditions import MalformedPreconditionError, Precondition
+from writer.commands.idempotency import HEADER, MalformedKeyError, parse_key
+from writer.commands.preconditions import MalformedPreconditionError, Precondition
 from writer.problems import FieldFault, ProblemError, malformed, problem
 
 

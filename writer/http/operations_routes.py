@@ -14,11 +14,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import PlainTextResponse, Response
 
 from ledger.errors import KinfoldError
-from writer.accounts import Accounts
+from writer.commands.account_repository import Accounts
+from writer.http.openapi import problems
+from writer.http.schemas import Health
 from writer.metrics import Metrics
-from writer.openapi import problems
 from writer.problems import RETRY_AFTER, ProblemError, problem
-from writer.schemas import Health
 
 log = structlog.get_logger(__name__)
 

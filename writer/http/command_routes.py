@@ -12,15 +12,15 @@ from starlette.responses import Response
 
 from ledger.domain.account import Account
 from ledger.store.stored_event import StoredEvent
-from writer.commands import Command, Deposit, PlaceBet, SettleBet, Withdraw
-from writer.gate import CLIENT_SCOPE_KEY
-from writer.handler import Accepted, CommandHandler, Order
-from writer.idempotency import REPLAYED_HEADER, command_key
-from writer.openapi import accepted, problems
-from writer.preconditions import Precondition, etag
+from writer.commands.commands import Command, Deposit, PlaceBet, SettleBet, Withdraw
+from writer.commands.handler import Accepted, CommandHandler, Order
+from writer.commands.idempotency import REPLAYED_HEADER, command_key
+from writer.commands.preconditions import Precondition, etag
+from writer.http.dependencies import IfMatch, RequestKey, json_only
+from writer.http.openapi import accepted, problems
+from writer.http.schemas import AccountIdInPath, Bet, BetIdInPath, CommandAccepted, Money, Settlement
+from writer.middleware.authentication import CLIENT_SCOPE_KEY
 from writer.problems import CORRELATION_SCOPE_KEY
-from writer.requests import IfMatch, RequestKey, json_only
-from writer.schemas import AccountIdInPath, Bet, BetIdInPath, CommandAccepted, Money, Settlement
 
 _RESPONSES: Final = problems(400, 401, 403, 409, 412, 413, 415, 422, 431, 500, 503) | accepted()
 _JSON = "application/json"

@@ -6,7 +6,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from writer.gate import needed_scope
+from writer.middleware.authentication import needed_scope
 from writer.problem_examples import examples
 from writer.problems import MEDIA_TYPE, Problem
 

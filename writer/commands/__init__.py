@@ -1,0 +1,1 @@
+"""What a command does: load, decide, append. Knows no HTTP framework."""

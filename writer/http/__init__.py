@@ -1,0 +1,1 @@
+"""Routes, schemas and answers. Knows no DynamoDB."""
