@@ -16,9 +16,9 @@ from bench.metering import TreeWatch
 from kinfold.child import stop
 from kinfold.environment import service_environment
 from ledger.store.tables import TableSpec, lease_specs, specs
+from projector.engine.read_model import table_spec
 from projector.projections import PROJECTIONS
 from projector.projections.balance_summary import BALANCE_SUMMARY
-from projector.read_model import table_spec
 from projector.settings import ProjectorSettings
 
 ROOT: Final = Path(__file__).parents[1]

@@ -107,8 +107,8 @@ def run(given: argparse.Namespace) -> None:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     register(given.projections)
     from projector.app import build_app
-    from projector.preparation import prepare
-    from projector.read_model import table_spec
+    from projector.engine.provisioning import prepare
+    from projector.engine.read_model import table_spec
     from projector.worker import run_worker
 
     settings = load_settings(ProjectorSettings)

@@ -26,7 +26,7 @@ from ledger.store.snapshots import SnapshotStore
 from ledger.store.snapshots import encode as encode_snapshot
 from ledger.store.stored_event import StoredEvent, timestamp
 from ledger.store.tables import ensure_table, lease_specs
-from projector.preparation import prepare
+from projector.engine.provisioning import prepare
 from projector.projections import PROJECTIONS
 from writer.commands.account_repository import Accounts
 from writer.commands.snapshot_writer import Snapshots

@@ -13,14 +13,14 @@ from faust_kinesis.records import RecordBatch
 from faust_kinesis.transport import configure
 from ledger.runtime.aws import Clients
 from ledger.store.tables import Names
-from projector.gauges import Gauges
-from projector.guard import MAX_BODY, guard
-from projector.handler import BatchHandler
-from projector.house import House, build_house
-from projector.operations import mount_operations
-from projector.queries import mount_queries
+from projector.components import House, build_house
+from projector.http.authentication import MAX_BODY, guard
+from projector.http.dead_letters import mount_operations
+from projector.http.health import mount_views
+from projector.http.queries import mount_queries
+from projector.ingest.batch_handler import BatchHandler
 from projector.settings import ProjectorSettings
-from projector.views import mount_views
+from projector.status.gauges import Gauges
 
 #: Records from which on no further batch is waited for. More of one account's events at once mean fewer gaps to repair
 #: and fewer writes: the native destination scatters an account over all shards.

@@ -16,10 +16,10 @@ from ledger.runtime.aws import Clients
 from ledger.store.change_record import decode
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
-from projector.generations import Generations
+from projector.engine.control_rows import Generations
+from projector.engine.read_model import ReadModel
 from projector.projection import HEAD, Row
 from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary
-from projector.read_model import ReadModel
 
 
 class LedgerLoad:

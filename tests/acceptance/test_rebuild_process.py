@@ -17,8 +17,8 @@ from ledger.domain.events import FundsDeposited
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
-from projector.builds import Builds
-from projector.generations import Control, Generations
+from projector.engine.control_rows import Control, Generations
+from projector.rebuild.build_lease import Builds
 from tests.balance_readers import BalanceReaders
 from tests.ledger_load import LedgerLoad
 from tests.tables import rows

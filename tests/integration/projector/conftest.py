@@ -10,11 +10,11 @@ import pytest
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
-from projector.house import House, build_house
-from projector.preparation import prepare
+from projector.components import House, build_house
+from projector.engine.provisioning import prepare
+from projector.engine.read_model import ReadModel
 from projector.projections import PROJECTIONS
 from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary
-from projector.read_model import ReadModel
 from projector.settings import ProjectorSettings
 
 

@@ -22,12 +22,12 @@ from ledger.store.change_record import decode
 from ledger.store.event_store import EventStore, ProvenVersion
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
+from projector.engine.projector import Projector
+from projector.engine.provisioning import prepare
+from projector.engine.read_model import Change, ReadModel, RowKey
 from projector.metrics import Metrics
-from projector.preparation import prepare
 from projector.projection import HEAD, Projection, Row
 from projector.projections import PROJECTIONS
-from projector.projector import Projector
-from projector.read_model import Change, ReadModel, RowKey
 from tests.change_records import change_record
 from tests.histories import histories
 

@@ -9,10 +9,10 @@ import pytest
 from faust_kinesis.records import Record, RecordBatch
 from ledger.domain.events import FundsDeposited
 from ledger.store.event_store import EventStore
-from projector.handler import BatchHandler
-from projector.house import House
+from projector.components import House
+from projector.engine.read_model import ReadModel
+from projector.ingest.batch_handler import BatchHandler
 from projector.projections.balance_summary import BalanceSummary
-from projector.read_model import ReadModel
 from tests.change_records import change_record
 
 pytestmark = pytest.mark.integration

@@ -21,15 +21,15 @@ from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
-from projector.dead_letters import MAX_RAW, StoredLetter
-from projector.handler import BatchHandler
-from projector.house import House, build_house
+from projector.components import House, build_house
+from projector.dead_letters.letters import MAX_RAW, StoredLetter
+from projector.dead_letters.redrive import DeadLetterError
+from projector.dead_letters.storm_guard import StormError
+from projector.ingest.batch_handler import BatchHandler
 from projector.projection import Row
 from projector.projections import PROJECTIONS
 from projector.projections.balance_summary import BALANCE_SUMMARY
-from projector.redrive import DeadLetterError
 from projector.settings import ProjectorSettings
-from projector.storm import StormError
 from tests.change_records import change_record
 
 pytestmark = pytest.mark.integration

@@ -18,8 +18,8 @@ from ledger.errors import UnusableRecordError
 from ledger.store.change_record import decode
 from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
-from projector.handler import BatchHandler
-from projector.house import House, build_house
+from projector.components import House, build_house
+from projector.ingest.batch_handler import BatchHandler
 from projector.projection import HEAD
 from projector.projections.balance_summary import BALANCE_SUMMARY
 from projector.settings import ProjectorSettings

@@ -16,10 +16,10 @@ from ledger.store.event_store import EventStore, ProvenVersion
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
 from projector.columns import Columns
+from projector.components import House, build_house
+from projector.engine.provisioning import prepare
 from projector.errors import decoded
-from projector.handler import BatchHandler
-from projector.house import House, build_house
-from projector.preparation import prepare
+from projector.ingest.batch_handler import BatchHandler
 from projector.projection import Projection
 from projector.projections import PROJECTIONS
 from projector.settings import ProjectorSettings

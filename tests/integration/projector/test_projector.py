@@ -16,13 +16,13 @@ from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
-from projector.house import House
+from projector.components import House
+from projector.engine.projector import Projector
+from projector.engine.read_model import ReadModel
 from projector.metrics import Metrics
 from projector.projection import Row
 from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary
 from projector.projections.daily_activity import DAILY_ACTIVITY
-from projector.projector import Projector
-from projector.read_model import ReadModel
 
 pytestmark = pytest.mark.integration
 

@@ -16,18 +16,21 @@ from ledger.store import parallel_scan as segments
 from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
-from projector import builders, builds, generation_tables, rebuild
-from projector.builds import BuildLostError, Builds, RebuildRunningError
-from projector.feeding import feeder_of
-from projector.generation_tables import GenerationInUseError, abort, drop
-from projector.generations import Control, ControlView, Generations
-from projector.house import House, build_house
+from projector.components import House, build_house
+from projector.engine.control_rows import Control, ControlView, Generations
+from projector.engine.read_model import ReadModel
+from projector.ingest.feeder import feeder_of
 from projector.projections import PROJECTIONS
 from projector.projections.balance_summary import BALANCE_SUMMARY
 from projector.projections.daily_activity import DAILY_ACTIVITY
-from projector.read_model import ReadModel
-from projector.rebuild import SEEN_BY_ALL as _SEEN_BY_ALL
-from projector.rebuild import Rebuild, UnverifiedError
+from projector.rebuild import build_lease as builds
+from projector.rebuild import generations as generation_tables
+from projector.rebuild import heartbeat as builders
+from projector.rebuild import rebuild
+from projector.rebuild.build_lease import BuildLostError, Builds, RebuildRunningError
+from projector.rebuild.generations import GenerationInUseError, abort, drop
+from projector.rebuild.rebuild import SEEN_BY_ALL as _SEEN_BY_ALL
+from projector.rebuild.rebuild import Rebuild, UnverifiedError
 from projector.settings import ProjectorSettings
 
 pytestmark = pytest.mark.integration
@@ -310,7 +313,7 @@ def test_halts_and_skips_are_reproduced_and_are_no_storm(
 
 
 def test_an_account_that_is_halted_for_a_records_sake_stays_halted(house: House, store: EventStore) -> None:
-    from projector.dead_letters import DeadLetter, Origin
+    from projector.dead_letters.letters import DeadLetter, Origin
 
     events = deposit(store, "alice", 2)
     targets = house.projectors.fed()

@@ -12,11 +12,11 @@ from ledger.domain.events import FundsDeposited
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
-from projector.dead_letters import DeadLetter, Origin
-from projector.gauges import Gauges
-from projector.house import House
+from projector.components import House
+from projector.dead_letters.letters import DeadLetter, Origin
 from projector.projections import PROJECTIONS
-from projector.status import look
+from projector.status.gauges import Gauges
+from projector.status.status import look
 from stream_bridge.provisioning import bridge
 from stream_bridge.provisioning.stream import StreamPlan
 from stream_bridge.waiter import Patience

@@ -17,16 +17,16 @@ from ledger.store.event_store import EventStore
 from ledger.store.parallel_scan import Cursor, Patience
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
-from projector.feeding import feeder_of
-from projector.house import House
+from projector.components import House
+from projector.engine.projector import Projector
+from projector.engine.read_model import ReadModel
+from projector.ingest.feeder import feeder_of
 from projector.projection import HEAD, Projection
 from projector.projections import PROJECTIONS
 from projector.projections.balance_summary import BALANCE_SUMMARY
 from projector.projections.daily_activity import DAILY_ACTIVITY
-from projector.projector import Projector
-from projector.read_model import ReadModel
-from projector.repair import Repair
-from projector.verify import Finding, verification_of
+from projector.verification.repair import Repair
+from projector.verification.verification import Finding, verification_of
 from tests.histories import histories
 
 pytestmark = pytest.mark.integration

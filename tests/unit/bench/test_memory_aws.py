@@ -15,9 +15,9 @@ from bench.store_costs import deposit
 from kinfold.environment import service_clients
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
+from projector.engine.read_model import Change, ReadModel
 from projector.projection import HEAD, Row
 from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary
-from projector.read_model import Change, ReadModel
 
 NOWHERE = "http://127.0.0.1:9"  # nothing listens: what is not answered from memory fails
 TABLE = "balance-summary-test-1"

@@ -3,7 +3,7 @@
 import asyncio
 
 from ledger.store.stored_event import StoredEvent
-from projector.arrivals import Arrivals
+from projector.ingest.wakeups import Arrivals
 
 
 def of(account_id: str) -> StoredEvent:

@@ -1,0 +1,58 @@
+"""``kinfold projector``: the projector's composition root."""
+
+from typing import Annotated
+
+import typer
+
+from projector.cli import dead_letters, generations, rebuild, replay, status, verify
+
+app = typer.Typer(no_args_is_help=True, help="Fold the stream of events into balance summaries.")
+
+
+app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(generations.app, name="generations")
+app.command(epilog=rebuild.EPILOG)(rebuild.rebuild)
+app.command(epilog=verify.EPILOG)(verify.verify)
+app.command(epilog=replay.EPILOG)(replay.replay)
+app.command(epilog=status.EPILOG)(status.status)
+
+
+@app.command()
+def run(
+    host: Annotated[str | None, typer.Option(help="Address of the web server. [env KINFOLD_PROJECTOR_HOST]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the web server. [env KINFOLD_PROJECTOR_PORT]")] = None,
+) -> None:
+    """Run the projector until SIGTERM or Ctrl-C, which let it finish the batch in hand and checkpoint.
+
+    It waits for the endpoint and for the tables and the stream that `kinfold bridge ensure` creates. Its web server
+    answers GET /balances/{id}?min_version=V, GET /activity/{id}, /health, /ready and /metrics. An event that can never
+    be applied becomes a dead letter and halts its own account; see `kinfold projector dead-letters --help`.
+
+    Exit codes: 0 after a clean stop; 1 when something it needs is gone; 2 for settings that cannot be used; 3 when so
+    many accounts were halted within a minute that it must be a bad deploy; 75 when the endpoint did not come up.
+    """
+    from ledger.runtime.aws import Clients, wait_for_endpoint, wait_for_tables
+    from ledger.runtime.logs import configure_logs
+    from ledger.runtime.settings import load_settings
+    from ledger.store.tables import Names, specs
+    from projector.app import build_app
+    from projector.engine.provisioning import prepare
+    from projector.projections import PROJECTIONS
+    from projector.settings import ProjectorSettings
+    from projector.worker import run_worker
+
+    settings = load_settings(ProjectorSettings)
+    configure_logs(settings.log_level, settings.log_format, quiet=("faust", "mode"))
+    clients = Clients(settings, connections=settings.write_concurrency + 32)
+
+    def tell(message: str) -> None:
+        typer.echo(f"projector: {message}", err=True)
+
+    wait_for_endpoint(clients, settings.endpoint_timeout, tell)
+    names = Names(settings.profile)
+    tables = [spec.name for spec in specs(names)]
+    wait_for_tables(clients, tables, settings.endpoint_timeout, tell)
+    prepare(clients.dynamodb, names, PROJECTIONS)
+    projector = build_app(settings, clients, host=host or settings.projector_host, port=port or settings.projector_port)
+    projector.house.skips.load()
+    run_worker(projector)

@@ -1,0 +1,132 @@
+"""``kinfold projector dead-letters``: what could never be applied, and what to do about it."""
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from projector.components import House
+    from projector.dead_letters.letters import StoredLetter
+    from projector.dead_letters.redrive import Redriven
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Look at dead letters, redrive them, or pass their events by. All are safe to repeat, beside running workers.",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, one object a line.")]
+Account = Annotated[str | None, typer.Option(help="Only letters of this account.")]
+State = Annotated[str | None, typer.Option(help="Only letters that are open, redriven or skipped.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+By = Annotated[str | None, typer.Option(help="Who decides, for the record; your user and host unless given.")]
+
+
+@app.command("list")
+def list_letters(account: Account = None, state: State = "open", as_json: Json = False) -> None:
+    """List dead letters, the open ones unless told otherwise (`--state all`).
+
+    [dim]$[/dim] kinfold projector dead-letters list --account alice
+    """
+    from projector.cli.context import operator
+
+    with operator() as house:
+        letters = sorted(_chosen(house, account, state), key=lambda letter: letter.first_at)
+    for letter in letters:
+        typer.echo(json.dumps(letter.to_json()) if as_json else _line(letter))
+    if not as_json:
+        typer.echo(f"{len(letters)} dead letters", err=True)
+
+
+@app.command()
+def show(letter_id: Annotated[str, typer.Argument(metavar="ID")], as_json: Json = False) -> None:
+    """Show one dead letter with its raw data, which may hold personal data."""
+    from projector.cli.context import operator
+
+    with operator() as house:
+        shown = house.redrive.letter(letter_id).to_json(raw=True)
+    if as_json:
+        typer.echo(json.dumps(shown))
+        return
+    for name, value in shown.items():
+        typer.echo(f"{name:>16}  {value}")
+
+
+@app.command(epilog="Exit codes: 0 nothing is halted any more, 1 an account is still halted or a record unusable.")
+def redrive(
+    letter_id: Annotated[str | None, typer.Argument(metavar="[ID]")] = None,
+    account: Account = None,
+    every: Annotated[bool, typer.Option("--all", help="All open letters.")] = False,
+    dry_run: DryRun = False,
+    by: By = None,
+    as_json: Json = False,
+) -> None:
+    """Take halted accounts up again from the event store, with today's code: one letter, an account's, or all.
+
+    Mend the cause first: deploy a version that can apply the event, or correct what was wrong around it.
+
+    [dim]$[/dim] kinfold projector dead-letters redrive balance-summary~alice~17
+    [dim]$[/dim] kinfold projector dead-letters redrive --all --dry-run
+    """
+    from ledger.runtime.operators import who
+    from projector.cli.context import operator
+
+    if sum((letter_id is not None, account is not None, every)) != 1:
+        raise typer.BadParameter("name one letter's ID, or --account, or --all")
+    with operator() as house:
+        ids = [letter_id] if letter_id else [letter.id for letter in _chosen(house, account, "open")]
+        projectors = house.operating()
+        outcomes = []
+        for number, each in enumerate(ids, start=1):
+            outcome = house.redrive.redrive(each, projectors, by=by or who(), dry_run=dry_run)
+            outcomes.append(outcome)
+            _say(outcome, f"{number}/{len(ids)} ", as_json=as_json)
+    if any(outcome.result in {"still halted", "still unusable"} for outcome in outcomes):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Exit codes: 0 the event is passed by, 1 it cannot be, or a later event halts the account.")
+def skip(
+    letter_id: Annotated[str, typer.Argument(metavar="ID")],
+    reason: Annotated[str, typer.Option(help="Why the event may be passed by, for the record.")],
+    by: By = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Pass one event by for good, in this projection, and take its account up again.
+
+    The event stays in the event store; the projection counts its version and none of its effect, in every rebuild too.
+
+    [dim]$[/dim] kinfold projector dead-letters skip balance-summary~alice~17 --reason "ticket 4711: test deposit"
+    """
+    from ledger.runtime.operators import who
+    from projector.cli.context import operator
+
+    with operator() as house:
+        if dry_run:
+            letter = house.redrive.letter(letter_id)
+            typer.echo(f"would pass by: {_line(letter)}")
+            return
+        outcome = house.redrive.skip(letter_id, house.operating(), by=by or who(), why=reason)
+        _say(outcome, "", as_json=as_json)
+    if outcome.result == "still halted":
+        raise typer.Exit(1)
+
+
+def _chosen(house: "House", account: str | None, state: str | None) -> "list[StoredLetter]":
+    if state not in {None, "all", "open", "redriven", "skipped"}:
+        raise typer.BadParameter("a state is open, redriven, skipped or all")
+    letters = house.letters.list(account_id=account)
+    return [letter for letter in letters if state in (None, "all", letter.state)]
+
+
+def _line(letter: "StoredLetter") -> str:
+    return f"{letter.id}  {letter.state}  attempts {letter.attempts}  since {letter.first_at}  {letter.letter.reason}"
+
+
+def _say(outcome: "Redriven", progress: str, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(outcome.to_json()))
+        return
+    reached = ", ".join(f"{table} at version {version}" for table, version in outcome.versions.items())
+    typer.echo(f"{progress}{outcome.id}: {'; '.join(filter(None, [outcome.result, reached, outcome.reason]))}")

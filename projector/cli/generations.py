@@ -1,0 +1,47 @@
+"""``kinfold projector generations``: which generations there are, and dropping old ones."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from projector.cli.options import Json, Names, chosen
+
+app = typer.Typer(no_args_is_help=True, help="List the generations of the read models, and drop old ones.")
+
+
+@app.command("list")
+def list_generations(projection: Names = None, as_json: Json = False) -> None:
+    """List generations: active (readers see it), building, retiring (still fed, seen no more), old.
+
+    [dim]$[/dim] kinfold projector generations list
+    """
+    from projector.cli.context import operator
+    from projector.rebuild.generations import generation_tables
+
+    with operator() as house:
+        found = generation_tables(house, chosen(projection))
+    for each in found:
+        if as_json:
+            typer.echo(json.dumps(asdict(each)))
+        else:
+            typer.echo(f"{each.projection}  {each.generation}  {each.standing}  {each.table}  about {each.rows} rows")
+
+
+@app.command(epilog="Exit codes: 0 it is gone, 1 it is active or being built.")
+def drop(
+    projection: Annotated[str, typer.Argument(metavar="PROJECTION")],
+    generation: Annotated[int, typer.Argument(min=1)],
+) -> None:
+    """Delete the table of an old generation for good. The active one, and one that is being built, are refused.
+
+    [dim]$[/dim] kinfold projector generations drop balance-summary 1
+    """
+    from projector.cli.context import operator
+    from projector.rebuild.generations import drop as drop_generation
+
+    (of,) = chosen([projection])
+    with operator() as house:
+        drop_generation(house, of, generation, lambda text: typer.echo(text, err=True))
+    typer.echo(f"{projection}: generation {generation} is gone")

@@ -1,0 +1,77 @@
+"""``kinfold projector rebuild``: a new generation of the read models, beside running workers and readers."""
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from projector.cli.options import Json, Names, Segments, chosen
+
+if TYPE_CHECKING:
+    from projector.projection import Projection
+
+EPILOG = (
+    "Exit codes: 0 readers see the new generation, 1 something is gone or the build was given up meanwhile, 2 bad "
+    "settings, 3 too many accounts were halted, 4 the new generation does not agree with the event store and is not "
+    "shown, 6 another rebuild is at work, 75 the endpoint does not answer, 130 Ctrl-C (run it again to go on)."
+)
+
+
+def rebuild(
+    projection: Names = None,
+    segments: Segments = 4,
+    give_up: Annotated[
+        bool, typer.Option("--abort", help="End a rebuild instead, running or killed, and delete what it made.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Make the read models anew from the event store, verify them, and then show them to readers.
+
+    The workers go on, and feed both generations; readers see the live one until the new one agrees with the event store
+    in every account. A rebuild that was killed goes on where it was when this command is run again. The replaced
+    generation is kept: `kinfold projector generations drop`.
+
+    [dim]$[/dim] kinfold projector rebuild --projection balance-summary --segments 8
+    """
+    chosen_ones = chosen(projection)
+    if give_up:
+        _abort(chosen_ones, as_json=as_json)
+        return
+    from ledger.runtime.progress_bar import ProgressReport
+    from projector.cli.context import operator
+    from projector.cli.outcomes import BUSY, WRONG, refuse
+    from projector.rebuild.build_lease import RebuildRunningError
+    from projector.rebuild.rebuild import Rebuild, UnverifiedError
+
+    try:
+        with operator() as house, ProgressReport() as report:
+            rebuilt = Rebuild(house, report).run(chosen_ones, segments=segments)
+    except RebuildRunningError as error:
+        refuse(error, BUSY)
+    except UnverifiedError as error:
+        refuse(error, WRONG)
+    for each in rebuilt:
+        if as_json:
+            typer.echo(json.dumps(asdict(each)))
+        else:
+            typer.echo(
+                f"{each.projection}: generation {each.generation} replaces {each.replaced}; {each.events} events, "
+                f"{each.accounts} accounts verified, {each.halted} of them halted, {each.brought_up} brought up"
+            )
+
+
+def _abort(projections: "list[Projection[Any]]", *, as_json: bool) -> None:
+    from projector.cli.context import operator
+    from projector.rebuild.generations import abort
+
+    with operator() as house:
+        given_up = abort(house, projections, lambda text: typer.echo(text, err=True))
+    for name, generation in given_up:
+        typer.echo(
+            json.dumps({"projection": name, "generation": generation, "result": "given up"})
+            if as_json
+            else f"{name}: the build of generation {generation} was given up"
+        )
+    if not given_up:
+        typer.echo("no rebuild to end", err=True)

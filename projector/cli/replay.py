@@ -1,0 +1,101 @@
+"""``kinfold projector replay``: have the stream delivered again from where it is told."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from botocore.exceptions import ClientError
+
+from ledger.runtime.moments import parse_moment
+from projector.cli.options import Json
+
+if TYPE_CHECKING:
+    from faust_kinesis.options import StartingPosition
+    from projector.components import House
+
+EPILOG = (
+    "Exit codes: 0 the next start reads from there, 1 there is no stream or no lease table, 2 bad settings or time, "
+    "6 a worker holds leases, 75 the endpoint does not answer."
+)
+
+
+def replay(
+    start: Annotated[
+        str, typer.Option("--from", metavar="WHERE", help="trim-horizon, latest, or a time such as 2026-01-31T06:00Z.")
+    ],
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Also while leases have an owner: one that was killed. A live one is refused."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Reset the leases, so that the projector's next start reads the stream from there. Stop the workers first.
+
+    It changes no row of a read model: an event that one holds already counts as a duplicate. What the stream no longer
+    holds is not read again; `kinfold projector rebuild` reads the event store instead.
+
+    [dim]$[/dim] kinfold projector replay --from trim-horizon
+    """
+    from faust_kinesis.errors import LeasesHeldError
+    from ledger.errors import ResourceError
+    from ledger.runtime.aws import aws_errors, error_code
+    from projector.cli.context import operator
+    from projector.cli.outcomes import BUSY, refuse
+
+    where = _position(start)
+    with operator() as house:
+        try:
+            with aws_errors(f"resetting the leases of {house.names.leases}"):
+                shards = _reset(house, where, force=force)
+                hours = house.clients.kinesis.describe_stream_summary(StreamName=house.names.stream)[
+                    "StreamDescriptionSummary"
+                ]["RetentionPeriodHours"]
+        except LeasesHeldError as error:
+            refuse(error, BUSY)
+        except ResourceError as error:
+            if isinstance(error.__cause__, ClientError) and error_code(error.__cause__) == "ResourceNotFoundException":
+                raise ResourceError(
+                    f"there is no stream {house.names.stream} or no lease table {house.names.leases} yet, so there is "
+                    f"nothing to reset: the first start of a projector reads from KINFOLD_START"
+                ) from error
+            raise
+    if as_json:
+        typer.echo(json.dumps({"from": start, "shards": shards, "retentionHours": hours}))
+        return
+    typer.echo(f"{len(shards)} shards: the next start of a projector reads {_meaning(where, hours)}.")
+    typer.echo("The read models do not change: an event that they hold already counts as a duplicate.")
+
+
+def _reset(house: "House", where: "StartingPosition", *, force: bool) -> list[str]:
+    from faust_kinesis.leases.reset import reset_leases
+
+    leases = reset_leases(
+        kinesis=house.clients.kinesis,
+        dynamodb=house.clients.dynamodb,
+        stream=house.names.stream,
+        application=house.names.leases,
+        start=where,
+        even_if_held=force,
+    )
+    return sorted(lease.key for lease in leases)
+
+
+def _position(text: str) -> "StartingPosition":
+    if text in {"trim-horizon", "latest"}:
+        named: Literal["trim-horizon", "latest"] = "latest" if text == "latest" else "trim-horizon"
+        return named
+    try:
+        return parse_moment(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"--from is trim-horizon, latest or a time: {error}") from None
+
+
+def _meaning(where: "StartingPosition", hours: int) -> str:
+    if where == "trim-horizon":
+        return f"everything that the stream still holds, which is {hours} h at most"
+    if where == "latest":
+        return (
+            "what comes from now on; an account whose event is passed over so is behind until its next event, "
+            "`kinfold projector verify --repair` or a rebuild"
+        )
+    return f"what came since {where}, as far as the stream still holds it ({hours} h at most)"

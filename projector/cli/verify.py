@@ -1,0 +1,143 @@
+"""``kinfold projector verify``: the read models against the event store."""
+
+import json
+import threading
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from projector.cli.options import Json, Names, Segments, chosen
+
+if TYPE_CHECKING:
+    from ledger.runtime.progress_bar import ProgressReport
+    from projector.components import House
+    from projector.projection import Projection
+    from projector.verification.verification import Finding
+
+#: Accounts named in text; --json names them all.
+_NAMED = 100
+
+EPILOG = (
+    "Exit codes: 0 every account agrees, or was mended; 4 an account is wrong (or has rows without events, or events "
+    "that cannot be read); 5 none is wrong, but some are behind, missing or halted; 1 the generation was replaced "
+    "meanwhile or something is gone; 2 bad settings; 3 too many accounts were halted; 75 the endpoint does not answer."
+)
+
+
+def verify(
+    projection: Names = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, show_default=False, help="Only about so many accounts, chosen at random.")
+    ] = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Rewrite wrong rows, delete rows without events, fold late accounts on.")
+    ] = False,
+    wait: Annotated[
+        float, typer.Option(min=0, help="Seconds in which a late account may still catch up before it is behind.")
+    ] = 5,
+    segments: Segments = 4,
+    as_json: Json = False,
+) -> None:
+    """Refold each account from the event store and compare it with what readers see.
+
+    An account is compared at its own version: one that is right and behind is told from one that is wrong. It changes
+    nothing unless told to repair, and runs beside workers and writers. A halted account stays halted: redrive it.
+
+    [dim]$[/dim] kinfold projector verify --sample 1000
+    [dim]$[/dim] kinfold projector verify --repair --json | jq 'select(.found == "wrong")'
+    """
+    from ledger.runtime.progress_bar import ProgressReport
+    from projector.cli.context import operator
+    from projector.cli.outcomes import WAITING, WRONG
+
+    tally: Counter[str] = Counter()
+    with operator() as house, ProgressReport() as report:
+        house.skips.load()
+        for each in chosen(projection):
+            shown = _Shown(each.name, report, as_json=as_json)
+            tally += _verify(house, each, shown, sample=sample, repair=repair, wait=wait, segments=segments)
+    if tally["wrong"] or tally["extra"] or tally["unreadable"]:
+        raise typer.Exit(WRONG)
+    if tally["behind"] or tally["missing"] or tally["halted"]:
+        raise typer.Exit(WAITING)
+
+
+class _Shown:
+    """Findings as they come: all of them in JSON, the first hundred in text."""
+
+    def __init__(self, projection: str, report: "ProgressReport", *, as_json: bool) -> None:
+        self.projection = projection
+        self.report = report
+        self.as_json = as_json
+        self._named = 0
+
+    def __call__(self, finding: "Finding") -> None:
+        self._named += 1
+        if self.as_json:
+            typer.echo(json.dumps({"projection": self.projection, **finding.to_json()}))
+        elif self._named <= _NAMED:
+            typer.echo(self._line(finding))
+
+    def _line(self, finding: "Finding") -> str:
+        found = finding.found
+        at = "no row" if found.version is None else f"version {found.version}"
+        late = f", behind by {found.behind}" if found.behind else ""
+        reason = f": {found.reason}" if found.reason else ""
+        done = f" -> {finding.done}, now {finding.now.kind}" if finding.done else ""
+        return f"{self.projection} {found.account_id}: {found.kind} at {at}{late}{reason}{done}"
+
+    def end(self, generation: int, tally: Counter[Any]) -> None:
+        """The last line."""
+        if self.as_json:
+            typer.echo(json.dumps({"projection": self.projection, "generation": generation, "tally": dict(tally)}))
+            return
+        if self._named > _NAMED:
+            typer.echo(f"... and {self._named - _NAMED} more: --json names them all")
+        counted = ", ".join(f"{count} {kind}" for kind, count in sorted(tally.items())) or "no account"
+        typer.echo(f"{self.projection}, generation {generation}: {counted}")
+
+
+def _verify(
+    house: "House",
+    projection: "Projection[Any]",
+    shown: _Shown,
+    *,
+    sample: int | None,
+    repair: bool,
+    wait: float,
+    segments: int,
+) -> Counter[Any]:
+    from ledger.errors import ResourceError
+    from ledger.store.parallel_scan import Cursor, Patience, approximate_size
+    from projector.ingest.feeder import feeder_of
+    from projector.verification.repair import Repair
+    from projector.verification.verification import verification_of
+
+    dynamodb = house.clients.dynamodb
+    generation = house.generations.read(projection.name).active
+    model = house.models.model(projection, generation)
+    patience = Patience(threading.Event(), shown.report.say)
+    mender = Repair(dynamodb, model, feeder_of(house, model, cache_size=1000)) if repair else None
+    verification = verification_of(house, model, patience, shown, mender=mender, wait=wait)
+    if sample is not None:
+        verification.sample(sample)
+    else:
+        cursors = [Cursor() for _ in range(segments)]
+
+        def moved(segment: int, cursor: Cursor) -> None:
+            cursors[segment] = cursor
+            shown.report.advance(projection.name, sum(each.items for each in cursors))
+
+        total = patience(partial(approximate_size, dynamodb, house.names.events))
+        shown.report.begin(projection.name, "verifying", total, 0)
+        verification.everything(tuple(cursors), moved)
+        verification.extra_rows(segments, lambda _segment, _cursor: None)
+    shown.end(generation, verification.tally)
+    now = house.generations.read(projection.name).active
+    if now != generation:
+        raise ResourceError(
+            f"generation {generation} of {projection.name} was replaced by {now} while it was verified: verify again"
+        )
+    return Counter(verification.tally)

@@ -1,1 +1,0 @@
-"""The operator's commands, one module each; ``projector.cli`` registers them."""

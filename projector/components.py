@@ -1,0 +1,76 @@
+"""The projector's parts, wired: what the worker and the operator's commands both are made of."""
+
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+from ledger.runtime.aws import Clients
+from ledger.store.event_store import EventStore
+from ledger.store.tables import Names
+from projector.dead_letters.account_halts import Halting
+from projector.dead_letters.letters import DeadLetters, Skips
+from projector.dead_letters.redrive import Redrive
+from projector.dead_letters.storm_guard import StormGuard
+from projector.engine.control_rows import ControlView, Generations
+from projector.engine.projector import Projector
+from projector.engine.read_model_registry import Projectors, ReadModels
+from projector.metrics import Metrics
+from projector.projection import Projection
+from projector.projections import PROJECTIONS
+from projector.settings import ProjectorSettings
+
+#: Seconds in which ``storm_limit`` accounts may be halted.
+STORM_WINDOW = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Everything that works on one profile's read models. Made by ``build_house``; holds no thread of its own."""
+
+    names: Names
+    clients: Clients
+    store: EventStore
+    letters: DeadLetters
+    skips: Skips
+    generations: Generations
+    models: ReadModels
+    projectors: Projectors
+    halting: Halting
+    redrive: Redrive
+    metrics: Metrics
+
+    def operating(self) -> list[Projector[Any]]:
+        """Projectors of what is fed now, for one operation: those of the worker are not to be shared."""
+        return Projectors(self.models, self.store, self.skips, self.metrics, cache_size=1).fed()
+
+
+def build_house(
+    settings: ProjectorSettings,
+    clients: Clients,
+    executor: Executor,
+    projections: tuple[Projection[Any], ...] = PROJECTIONS,
+) -> House:
+    """Wire the parts. Nothing is called yet. ``executor`` runs the bulk writes."""
+    names = Names(settings.profile)
+    metrics = Metrics()
+    store = EventStore(clients.dynamodb, names.events)
+    letters = DeadLetters(clients.dynamodb, names.dead_letters)
+    skips = Skips(letters)
+    generations = Generations(clients.dynamodb, names.projections)
+    view = ControlView(generations, [projection.name for projection in projections])
+    models = ReadModels(clients.dynamodb, names.profile, projections, view, executor)
+    storm = StormGuard(settings.storm_limit, STORM_WINDOW)
+    halting = Halting(clients.dynamodb, letters, skips, models, storm, metrics)
+    return House(
+        names=names,
+        clients=clients,
+        store=store,
+        letters=letters,
+        skips=skips,
+        generations=generations,
+        models=models,
+        projectors=Projectors(models, store, skips, metrics, cache_size=settings.cache_size),
+        halting=halting,
+        redrive=Redrive(clients.dynamodb, store, letters, skips, halting, names.events),
+        metrics=metrics,
+    )

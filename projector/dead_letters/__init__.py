@@ -1,0 +1,1 @@
+"""What can never be applied: letters, halted accounts, redrive and skip."""

@@ -1,0 +1,196 @@
+"""Taking a halted account up again from the event store, and passing one event by.
+
+Safe to repeat, to run twice at once, and beside running workers. The halt is lifted first, on the condition that it is
+the one that was read; then the account is folded on like any other, and halted again if the cause is still there. A
+worker that skipped newer events because it still saw the halt skipped events that the store held by then: folding to
+the end of the store after the halt is lifted leaves none behind.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import orjson
+import structlog
+
+from ledger.errors import PermanentError, UnusableRecordError
+from ledger.store.change_record import decode
+from ledger.store.event_store import EventStore
+from projector.dead_letters.account_halts import Halting
+from projector.dead_letters.letters import DeadLetter, DeadLetters, Origin, Skips, StoredLetter
+from projector.engine.fold import Poison
+from projector.engine.halts import Halts
+from projector.engine.projector import Projector
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+log = structlog.get_logger(__name__)
+
+#: What became of a letter. "not halted": there was nothing to do; "noted": it named no account, and was put aside.
+Result = Literal["redriven", "still halted", "not halted", "would be redriven", "noted", "still unusable"]
+
+Targets = Sequence[Projector[Any]]
+
+
+class DeadLetterError(PermanentError):
+    """The dead letter is in a state in which this cannot be done to it."""
+
+
+class NoSuchLetterError(DeadLetterError):
+    """There is no dead letter of that id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redriven:
+    """What became of one letter. ``versions``: the version of its account afterwards, by table."""
+
+    id: str
+    result: Result
+    account_id: str | None = None
+    versions: dict[str, int] = field(default_factory=dict)
+    reason: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The outcome for an operator."""
+        return {
+            "id": self.id,
+            "result": self.result,
+            "accountId": self.account_id,
+            "versions": self.versions,
+            "reason": self.reason,
+        }
+
+
+class Redrive:
+    """Redrives and skips dead letters with today's code. Raises ThrottledError, EndpointError or ResourceError."""
+
+    def __init__(
+        self,
+        dynamodb: "DynamoDBClient",
+        store: EventStore,
+        letters: DeadLetters,
+        skips: Skips,
+        halting: Halting,
+        events_table: str,
+    ) -> None:
+        self._dynamodb = dynamodb
+        self._store = store
+        self._letters = letters
+        self._skips = skips
+        self._halting = halting
+        self._events_table = events_table
+
+    def letter(self, letter_id: str) -> StoredLetter:
+        """Read one letter. Raises NoSuchLetterError."""
+        found = self._letters.get(letter_id)
+        if found is None:
+            raise NoSuchLetterError(
+                f"there is no dead letter {letter_id}; `kinfold projector dead-letters list` has all"
+            )
+        return found
+
+    def redrive(self, letter_id: str, targets: Targets, *, by: str, dry_run: bool = False) -> Redriven:
+        """Fold the letter's account on in each target in which it is halted. ``dry_run`` writes nothing.
+
+        A letter without an account is read again: its event is applied if today's code can read the record. Raises
+        NoSuchLetterError.
+        """
+        stored = self.letter(letter_id)
+        account_id = stored.letter.account_id
+        if account_id is None:
+            return self._reread(stored, targets, by=by, dry_run=dry_run)
+        concerned = [each for each in targets if stored.letter.projection in (None, each.model.projection.name)]
+        versions: dict[str, int] = {}
+        lifted, poison = False, None
+        for target in concerned:
+            head = target.model.get(account_id)
+            if head is not None and head.halted is not None:
+                lifted = True
+                if not dry_run:
+                    poison = self._take_up(account_id, target, stored) or poison
+                    head = target.model.get(account_id)
+            versions[target.model.table] = head.version if head else 0
+        if poison is not None:
+            return Redriven(letter_id, "still halted", account_id, versions, poison.reason)
+        if dry_run:
+            return Redriven(letter_id, "would be redriven" if lifted else "not halted", account_id, versions)
+        self._letters.resolve(letter_id, "redriven", by=by, why="folded on from the event store")
+        return Redriven(letter_id, "redriven" if lifted else "not halted", account_id, versions)
+
+    def skip(self, letter_id: str, targets: Targets, *, by: str, why: str) -> Redriven:
+        """Pass the letter's event by for good, record who decided it and why, and fold the account on.
+
+        Repeating it finishes what a crash left undone, and keeps the first reason. Raises DeadLetterError for an event
+        that its account has meanwhile applied.
+        """
+        stored = self.letter(letter_id)
+        if stored.state != "skipped":
+            self._check_skippable(stored, targets)
+            self._letters.resolve(letter_id, "skipped", by=by, why=why)
+            self._skips.add(stored.letter)
+            log.warning("event_skipped", id=letter_id, account=stored.letter.account_id, by=by, why=why)
+        if stored.letter.account_id is None:
+            return Redriven(letter_id, "noted")
+        return self.redrive(letter_id, targets, by=by)
+
+    def _take_up(self, account_id: str, target: Projector[Any], stored: StoredLetter) -> Poison | None:
+        """Lift the halt and fold to the end of the store. Returns what halted the account again."""
+        halts = Halts(self._dynamodb, target.model)
+        while (head := target.model.get(account_id)) is not None and head.halted is not None:
+            halts.lift(head)
+        target.forget(account_id)
+        while True:
+            head = target.model.get(account_id)
+            version = head.version if head else 0
+            last = self._store.version(account_id).number
+            if last <= version:
+                return None
+            # The last event alone: the engine reads what is missing before it from the store, in bounded rounds.
+            poisons = target.apply(self._store.load(account_id, after=last - 1, until=last).events)
+            for poison in poisons:
+                if self._halting.set_aside(self._letter(poison, target, stored), [target], overtaken=True):
+                    return poison
+
+    def _letter(self, poison: Poison, target: Projector[Any], stored: StoredLetter) -> DeadLetter:
+        """The letter of what halts the account again: the same one with today's reason, or one for a later event."""
+        if poison.sequence_number == stored.letter.sequence_number and stored.letter.projection is not None:
+            return replace(stored.letter, reason=poison.reason)
+        return DeadLetter(
+            poison.reason,
+            Origin(self._events_table),
+            orjson.dumps(poison.event.to_item()) if poison.event else b"",
+            projection=target.model.projection.name,
+            account_id=poison.account_id,
+            sequence_number=poison.sequence_number,
+        )
+
+    def _reread(self, stored: StoredLetter, targets: Targets, *, by: str, dry_run: bool) -> Redriven:
+        try:
+            event = decode(stored.letter.raw, self._events_table)
+        except UnusableRecordError as error:
+            return Redriven(stored.id, "still unusable", reason=error.reason)
+        if dry_run:
+            return Redriven(stored.id, "would be redriven", event.aggregate_id)
+        for target in targets:
+            for poison in target.apply([event]):
+                self._halting.set_aside(self._letter(poison, target, stored), [target], overtaken=True)
+        self._letters.resolve(stored.id, "redriven", by=by, why="read by today's code")
+        return Redriven(stored.id, "redriven", event.aggregate_id)
+
+    def _check_skippable(self, stored: StoredLetter, targets: Targets) -> None:
+        letter = stored.letter
+        if letter.account_id is None or letter.sequence_number is None or letter.projection is None:
+            return
+        if self._store.version(letter.account_id).number < letter.sequence_number:
+            raise DeadLetterError(
+                f"the event store holds no event {letter.sequence_number} of account {letter.account_id}, so there is "
+                f"nothing to skip: `kinfold projector dead-letters redrive {stored.id}` takes the account up again"
+            )
+        for target in targets:
+            head = target.model.get(letter.account_id)
+            if target.model.projection.name == letter.projection and head and head.version >= letter.sequence_number:
+                raise DeadLetterError(
+                    f"account {letter.account_id} is at version {head.version} in {target.model.table}: event "
+                    f"{letter.sequence_number} was applied meanwhile and cannot be skipped"
+                )

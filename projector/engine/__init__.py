@@ -1,0 +1,1 @@
+"""Events become rows: fold, gap repair, conditional writes, the read model's tables."""

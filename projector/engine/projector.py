@@ -1,0 +1,221 @@
+"""The engine: whatever order, repetition or loss the stream delivers, a row moves from prefix to prefix.
+
+The stream carries, the event store decides: an event that is ahead of its account's head makes the engine read the
+missing ones from the store, so a late or lost record costs a read and never a wrong balance.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from cachetools import LRUCache
+
+from ledger.store.event_store import EventStore
+from ledger.store.stored_event import StoredEvent
+from projector.engine.fold import Folded, Poison, Skipped, first_head, fold_on
+from projector.engine.gap_repair import NextEvents
+from projector.engine.read_model import Change, ReadModel, RowKey
+from projector.errors import UnprojectableEventError
+from projector.metrics import Figures, Metrics
+from projector.projection import HEAD, Row
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class _Advance(Generic[S]):
+    """How far one round takes an account; ``before`` is None when it has no head row yet."""
+
+    before: Row[S] | None
+    parts_before: Mapping[str, Row[S]]
+    folded: Folded[S]
+    duplicates: int
+    gaps: int
+    finished: bool
+
+    @property
+    def moved(self) -> int:
+        """Events that this round took the head further."""
+        return self.folded.head.version - (self.before.version if self.before else 0)
+
+    def head_change(self) -> Change[S]:
+        """The write of the head."""
+        return Change(self.folded.head, self.before.version if self.before else None)
+
+    def part_changes(self) -> list[Change[S]]:
+        """The writes of the parts."""
+        known = self.parts_before
+        return [Change(row, known[part].version if part in known else None) for part, row in self.folded.parts.items()]
+
+    def durable(self) -> Iterator[Row[S]]:
+        """The rows that exist once everything is written."""
+        yield from self.folded.parts.values()
+        if self.moved or self.before:
+            yield self.folded.head
+
+
+class Projector(Generic[S]):
+    """Folds batches of events into one read model. One batch at a time: not to be shared between threads.
+
+    Any number of projectors may work on the same tables: each write holds only if the row is still at the version that
+    was read. In a steady state every row is in the cache and nothing is read.
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        model: ReadModel[S],
+        metrics: Metrics,
+        *,
+        skipped: Skipped,
+        cache_size: int = 100_000,
+    ) -> None:
+        """``cache_size``: rows kept in memory, about 1 KB each."""
+        self.model = model
+        self._projection = model.projection
+        self._store = store
+        self._figures = Figures(metrics, model.table)
+        self._skipped = skipped
+        self._cache: LRUCache[RowKey, Row[S]] = LRUCache(cache_size)
+
+    def apply(self, events: Sequence[StoredEvent]) -> list[Poison]:
+        """Make the effect of every event durable: applied, known to be applied already, or waiting in the event store.
+
+        At-least-once delivery in any order in, exactly-once effect out. Returns the events that can never be applied,
+        one an account at most; everything before them is durable. Events of a halted account wait where they are.
+
+        Raises ThrottledError, EndpointError or ResourceError when the endpoint fails; call again with the same events.
+        """
+        pending = _by_account(events)
+        repeated = len(events) - sum(map(len, pending.values()))
+        poisons: list[Poison] = []
+        newcomers = {
+            account_id
+            for account_id, delivered in pending.items()
+            if delivered[0].sequence_number == 1 and (account_id, HEAD) not in self._cache
+        }
+        while pending:
+            heads = self._rows([(account_id, HEAD) for account_id in pending], newcomers)
+            pending = self._without_halted(pending, heads)
+            advances = self._advance(pending, heads, newcomers)
+            lost = self._write(advances)
+            self._figures.lost_conditions.inc(len(lost))
+            # A newcomer that did not get as far as a write was only taken for one.
+            again = lost | {name for name in newcomers & advances.keys() if not advances[name].moved}
+            newcomers = set()
+            for account_id in pending.keys() - again:
+                self._count(advances[account_id])
+                poison = advances[account_id].folded.poison
+                if poison is not None:
+                    poisons.append(poison)
+            pending = {
+                account_id: delivered
+                for account_id, delivered in pending.items()
+                if account_id in again or not advances[account_id].finished
+            }
+        self._figures.duplicates.inc(repeated)
+        return poisons
+
+    def forget(self, account_id: str) -> None:
+        """Drop what the cache holds of an account whose head was changed past this projector."""
+        self._cache.pop((account_id, HEAD), None)
+
+    def _without_halted(
+        self, pending: dict[str, list[StoredEvent]], heads: dict[RowKey, Row[S]]
+    ) -> dict[str, list[StoredEvent]]:
+        going = {}
+        for account_id, delivered in pending.items():
+            head = heads.get((account_id, HEAD))
+            if head is not None and head.halted is not None:
+                # Never trusted from the cache: a redrive may lift the halt at any moment.
+                self.forget(account_id)
+                self._figures.waiting.inc(sum(event.sequence_number > head.version for event in delivered))
+            else:
+                going[account_id] = delivered
+        return going
+
+    def _rows(self, keys: Collection[RowKey], newcomers: Collection[str]) -> dict[RowKey, Row[S]]:
+        """The rows that exist, from the cache or the table.
+
+        Those of ``newcomers``, accounts whose first event has just come and whose head the cache does not have, are
+        taken for absent: the write holds only if that is true, and otherwise the next round reads them.
+        """
+        known = {key: self._cache[key] for key in keys if key in self._cache}
+        unknown = [key for key in keys if key not in known and key[0] not in newcomers]
+        return known | self.model.get_many(unknown) if unknown else known
+
+    def _advance(
+        self, pending: dict[str, list[StoredEvent]], heads: dict[RowKey, Row[S]], newcomers: Collection[str]
+    ) -> dict[str, _Advance[S]]:
+        rounds = {
+            account_id: NextEvents(self._store, account_id, heads.get((account_id, HEAD)), delivered)
+            for account_id, delivered in pending.items()
+        }
+        parts = self._parts_of(rounds, newcomers)
+        advances = {}
+        for account_id, each in rounds.items():
+            before = heads.get((account_id, HEAD))
+            head = before or first_head(account_id)
+            folded = fold_on(self._projection, head, parts[account_id], each, self._skipped)
+            advances[account_id] = _Advance(
+                before, parts[account_id], folded, each.duplicates, each.gaps, each.finished
+            )
+        return advances
+
+    def _parts_of(
+        self, rounds: Mapping[str, NextEvents], newcomers: Collection[str]
+    ) -> defaultdict[str, dict[str, Row[S]]]:
+        """The parts that exist of those which the rounds' events belong to, by account."""
+        parts: defaultdict[str, dict[str, Row[S]]] = defaultdict(dict)
+        if self._projection.part is not None:
+            keys = {(name, part) for name, each in rounds.items() for part in self._part_names(each.events)}
+            for (account_id, part), row in self._rows(keys, newcomers).items():
+                parts[account_id][part] = row
+        return parts
+
+    def _part_names(self, events: Iterable[StoredEvent]) -> Iterator[str]:
+        """The parts that the events belong to, up to one that tells none: the fold stops there too, and says why."""
+        try:
+            for event in events:
+                yield self._projection.part_of(event)
+        except UnprojectableEventError:
+            return
+
+    def _write(self, advances: dict[str, _Advance[S]]) -> set[str]:
+        """Write what moved, parts before heads; keep the cache true to what is durable. Returns the lost accounts."""
+        parts = [change for advance in advances.values() for change in advance.part_changes()]
+        try:
+            lost = {account_id for account_id, _ in self._put(parts)}
+            heads = [each.head_change() for name, each in advances.items() if each.moved and name not in lost]
+            lost |= {account_id for account_id, _ in self._put(heads)}
+        except BaseException:
+            for advance in advances.values():
+                self._drop(advance)
+            raise
+        for account_id, advance in advances.items():
+            if account_id in lost:
+                self._drop(advance)
+            else:
+                self._cache.update({(account_id, row.part): row for row in advance.durable()})
+        return lost
+
+    def _drop(self, advance: _Advance[S]) -> None:
+        for row in (advance.folded.head, *advance.folded.parts.values()):
+            self._cache.pop((row.account_id, row.part), None)
+
+    def _put(self, changes: Sequence[Change[S]]) -> set[RowKey]:
+        return self.model.write(changes) if changes else set()
+
+    def _count(self, advance: _Advance[S]) -> None:
+        self._figures.applied.inc(advance.moved)
+        self._figures.duplicates.inc(advance.duplicates)
+        self._figures.gaps_repaired.inc(advance.gaps)
+
+
+def _by_account(events: Iterable[StoredEvent]) -> dict[str, list[StoredEvent]]:
+    """Group by account, in order of sequence number. A repeated event counts once: the last one delivered."""
+    grouped: defaultdict[str, dict[int, StoredEvent]] = defaultdict(dict)
+    for event in events:
+        grouped[event.aggregate_id][event.sequence_number] = event
+    return {account_id: [of[number] for number in sorted(of)] for account_id, of in grouped.items()}

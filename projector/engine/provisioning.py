@@ -1,0 +1,41 @@
+"""Before the first event: control rows and tables of the registered projections."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from ledger.runtime.aws import aws_errors
+from ledger.store.tables import Names, ensure_table
+from projector.engine.control_rows import Generations
+from projector.engine.read_model import table_spec
+from projector.projection import Projection
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+log = structlog.get_logger(__name__)
+
+
+def prepare(dynamodb: "DynamoDBClient", names: Names, projections: Iterable[Projection[Any]]) -> None:
+    """Make the control row of each projection that has none, and the table of each generation that is fed.
+
+    Safe to repeat and to race. A projection that is new to a ledger with events starts empty and fills as accounts
+    move; a log line says to rebuild it. Raises ResourceError, ThrottledError or EndpointError.
+    """
+    generations = Generations(dynamodb, names.projections)
+    for projection in projections:
+        is_new = generations.begin(projection.name)
+        for generation in generations.read(projection.name).fed:
+            ensure_table(dynamodb, table_spec(projection, names.profile, generation))
+        if is_new and _any_event(dynamodb, names.events):
+            log.warning(
+                "projection_is_new",
+                projection=projection.name,
+                action=f"kinfold projector rebuild --projection {projection.name}: the stream may not hold all events",
+            )
+
+
+def _any_event(dynamodb: "DynamoDBClient", table: str) -> bool:
+    with aws_errors(f"looking for an event in {table}"):
+        return bool(dynamodb.scan(TableName=table, Limit=1, Select="COUNT")["Count"])

@@ -1,0 +1,239 @@
+"""The table of one projection's generation: consistent reads in bulk, conditional writes in bulk.
+
+A row only ever moves from the version that its writer read to the next state that this writer folded from it, and
+only while its account is not halted and no repair has rewritten it; so it is the fold of a prefix at every moment,
+whoever else writes.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from ledger.errors import EndpointError, ResourceError, ThrottledError
+from ledger.runtime.aws import CONTENTION, THROTTLING, aws_errors
+from ledger.store.tables import TableSpec
+from projector.engine.fast_statements import send_statements_as_they_are
+from projector.projection import HEAD, Halt, Projection, Row
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+#: AWS, "Amazon DynamoDB quotas": keys in one BatchGetItem, statements in one BatchExecuteStatement.
+MAX_KEYS: Final = 100
+MAX_STATEMENTS: Final = 25
+
+#: The answers of a statement whose condition did not hold: an UPDATE at another version, an INSERT of a row that is.
+_LOST: Final = frozenset({"ConditionalCheckFailed", "DuplicateItem"})
+_SERVER_FAULT: Final = "InternalServerError"
+
+S = TypeVar("S")
+T = TypeVar("T")
+RowKey = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Generic[S]):
+    """Put ``row`` in the place of the one at version ``replaces``; None when there is no row yet."""
+
+    row: Row[S]
+    replaces: int | None
+
+
+def table_spec(projection: Projection[Any], profile: str, generation: int) -> TableSpec:
+    """The shape of a generation's table."""
+    part = ((projection.part_name, "S"),) if projection.part_name else ()
+    return TableSpec(projection.table(profile, generation), (("aggregateId", "S"), *part))
+
+
+class ReadModel(Generic[S]):
+    """One generation of one projection. Safe to share between threads.
+
+    Every method raises ThrottledError, EndpointError or ResourceError when the endpoint fails.
+    """
+
+    def __init__(
+        self,
+        dynamodb: "DynamoDBClient",
+        projection: Projection[S],
+        table: str,
+        executor: Executor,
+        *,
+        patience: float = 10.0,
+    ) -> None:
+        """``executor`` runs the calls of one bulk write side by side; ``patience``: seconds to try a throttled one."""
+        self.projection = projection
+        self.table = table
+        self._dynamodb = dynamodb
+        send_statements_as_they_are(dynamodb)
+        self._executor = executor
+        self._patience = patience
+        self._keys = ("aggregateId", projection.part_name) if projection.part_name else ("aggregateId",)
+        columns = ("version", *projection.columns.names)
+        where = " AND ".join(f'"{key}"=?' for key in self._keys)
+        condition = f'{where} AND "version"=? AND "halted" IS MISSING AND "revision"'
+        self._insert = _insert(table, (*self._keys, *columns))
+        self._insert_head = _insert(table, (*self._keys, "version"))
+        self._update = f'UPDATE "{table}" {_assignments(columns)} WHERE {condition}'
+        self._update_head = f'UPDATE "{table}" {_assignments(("version",))} WHERE {condition}'
+
+    def get(self, account_id: str) -> Row[S] | None:
+        """Read an account's head, strongly consistent."""
+        return self.get_many([(account_id, HEAD)]).get((account_id, HEAD))
+
+    def get_many(self, keys: Iterable[RowKey]) -> dict[RowKey, Row[S]]:
+        """Read rows (account, part), strongly consistent; one that does not exist is absent from the answer."""
+        found: dict[RowKey, Row[S]] = {}
+        for chunk in chunks(list(keys), MAX_KEYS):
+            found |= self._get_chunk(chunk)
+        return found
+
+    def parts(self, account_id: str, first: str, last: str, limit: int) -> list[Row[S]]:
+        """Read an account's parts from ``first`` to ``last``, in order, strongly consistent, at most ``limit``."""
+        with aws_errors(f"reading {self.table} of account {account_id}"):
+            answer = self._dynamodb.query(
+                TableName=self.table,
+                KeyConditionExpression="aggregateId = :a AND #part BETWEEN :first AND :last",
+                ExpressionAttributeNames={"#part": str(self.projection.part_name)},
+                ExpressionAttributeValues={":a": {"S": account_id}, ":first": {"S": first}, ":last": {"S": last}},
+                ConsistentRead=True,
+                Limit=limit,
+            )
+        return [self.row(item) for item in answer["Items"]]
+
+    def write(self, changes: Sequence[Change[S]]) -> set[RowKey]:
+        """Apply each change on the condition that its row is as it was read: its version, no halt, no repair since.
+
+        At most one change a row. Returns the keys whose condition was lost; all others are durable. After an error
+        any part may be durable: read again before going on.
+        """
+        answers = list(self._executor.map(self._write_chunk, chunks(changes, MAX_STATEMENTS)))
+        return set().union(*answers)
+
+    def row(self, item: Mapping[str, Mapping[str, Any]]) -> Row[S]:
+        """Read an item of the table. Raises ResourceError for one that no projector wrote so."""
+        columns = self.projection.columns
+        try:
+            return Row(
+                account_id=item["aggregateId"]["S"],
+                part=item[self.projection.part_name]["S"] if self.projection.part_name else HEAD,
+                version=int(item["version"]["N"]),
+                state=columns.state(item) if columns.names[0] in item else None,
+                halted=_halt(item["halted"]["M"]) if "halted" in item else None,
+                revision=int(item["revision"]["N"]) if "revision" in item else 0,
+            )
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+            raise ResourceError(
+                f"a row of account {item['aggregateId']['S']} in {self.table} cannot be read ({error!r}): "
+                f"`kinfold projector verify --repair` mends it"
+            ) from error
+
+    def readable(self, item: Mapping[str, Mapping[str, Any]]) -> Row[S] | None:
+        """Like ``row``; None for an item that no projector wrote so."""
+        try:
+            return self.row(item)
+        except ResourceError:
+            return None
+
+    def image(self, row: Row[S]) -> dict[str, Any]:
+        """The item that holds a row which is not halted."""
+        columns = self.projection.columns
+        state = columns.values(row.state) if row.state is not None else []
+        image = {**self.key(row.account_id, row.part), "version": {"N": str(row.version)}}
+        image |= dict(zip(columns.names, state, strict=False))
+        return image | ({"revision": {"N": str(row.revision)}} if row.revision else {})
+
+    def key(self, account_id: str, part: str = HEAD) -> dict[str, Any]:
+        """The primary key of a row."""
+        return {name: {"S": value} for name, value in zip(self._keys, (account_id, part), strict=False)}
+
+    def _get_chunk(self, keys: Sequence[RowKey]) -> dict[RowKey, Row[S]]:
+        found: dict[RowKey, Row[S]] = {}
+        request: Any = {"Keys": [self.key(*key) for key in keys], "ConsistentRead": True}
+        for attempt in self._retrying():
+            with attempt, aws_errors(f"reading {len(request['Keys'])} rows of {self.table}"):
+                answer = self._dynamodb.batch_get_item(RequestItems={self.table: request})
+                rows = [self.row(item) for item in answer["Responses"][self.table]]
+                found |= {(row.account_id, row.part): row for row in rows}
+                left = answer.get("UnprocessedKeys", {}).get(self.table)
+                if left:
+                    request = left
+                    raise ThrottledError(f"reading {self.table}: {len(left['Keys'])} keys left unprocessed")
+        return found
+
+    def _write_chunk(self, changes: Sequence[Change[S]]) -> set[RowKey]:
+        lost: set[RowKey] = set()
+        waiting = list(changes)
+        for attempt in self._retrying():
+            with attempt, aws_errors(f"writing {len(waiting)} rows of {self.table}"):
+                answer = self._dynamodb.batch_execute_statement(Statements=[self._statement(each) for each in waiting])
+                codes = [response.get("Error", {}).get("Code") for response in answer["Responses"]]
+                if len(codes) != len(waiting):
+                    raise ResourceError(f"writing to {self.table}: {len(codes)} answers for {len(waiting)} statements")
+                lost |= {
+                    (each.row.account_id, each.row.part)
+                    for each, code in zip(waiting, codes, strict=True)
+                    if code in _LOST
+                }
+                refused = [
+                    (each, code) for each, code in zip(waiting, codes, strict=True) if code and code not in _LOST
+                ]
+                waiting = [each for each, _ in refused]
+                if refused:
+                    raise _refusal(self.table, waiting[0].row.account_id, {str(code) for _, code in refused})
+        return lost
+
+    def _statement(self, change: Change[S]) -> Any:
+        row = change.row
+        keys = list(self.key(row.account_id, row.part).values())
+        state = self.projection.columns.values(row.state) if row.state is not None else []
+        values = [{"N": str(row.version)}, *state]
+        if change.replaces is None:
+            return {"Statement": self._insert if state else self._insert_head, "Parameters": [*keys, *values]}
+        statement = self._update if state else self._update_head
+        parameters = [*values, *keys, {"N": str(change.replaces)}]
+        if row.revision == 0:
+            return {"Statement": f"{statement} IS MISSING", "Parameters": parameters}
+        return {"Statement": f"{statement}=?", "Parameters": [*parameters, {"N": str(row.revision)}]}
+
+    def _retrying(self) -> Retrying:
+        return Retrying(
+            retry=retry_if_exception_type((ThrottledError, EndpointError)),
+            stop=stop_after_delay(self._patience),
+            wait=wait_random_exponential(0.02, max=1),
+            reraise=True,
+        )
+
+
+def chunks(things: Sequence[T], size: int) -> list[Sequence[T]]:
+    """Cut into pieces of at most ``size``."""
+    return [things[start : start + size] for start in range(0, len(things), size)]
+
+
+def _insert(table: str, columns: Sequence[str]) -> str:
+    fields = ", ".join(f"'{column}': ?" for column in columns)
+    return f'INSERT INTO "{table}" VALUE {{{fields}}}'
+
+
+def _assignments(columns: Sequence[str]) -> str:
+    return " ".join(f'SET "{column}"=?' for column in columns)
+
+
+def _halt(halted: Mapping[str, Any]) -> Halt:
+    return Halt(
+        sequence_number=int(halted["sequenceNumber"]["N"]),
+        reason=halted["reason"]["S"],
+        at=halted["at"]["S"],
+        dead_letter=halted["deadLetter"]["S"],
+    )
+
+
+def _refusal(table: str, account_id: str, codes: set[str]) -> Exception:
+    named = ", ".join(sorted(codes))
+    if codes <= THROTTLING | CONTENTION:
+        return ThrottledError(f"writing to {table}: {named}")
+    if codes <= THROTTLING | CONTENTION | {_SERVER_FAULT}:
+        return EndpointError(f"writing to {table}: {named}")
+    return ResourceError(f"writing the row of account {account_id} to {table}: {named}")

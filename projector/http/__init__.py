@@ -1,0 +1,1 @@
+"""Queries, operations and health over HTTP."""

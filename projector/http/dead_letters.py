@@ -1,0 +1,90 @@
+"""The operator's work over HTTP, for tokens with scope operate: dead letters, redrive, skip."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final, get_args
+
+import faust
+import orjson
+from aiohttp.web import Request, Response
+from faust.web import View
+
+from ledger.runtime.auth import Access
+from projector.components import House
+from projector.dead_letters.letters import State, StoredLetter
+from projector.dead_letters.redrive import DeadLetterError, NoSuchLetterError, Redriven
+from projector.http.authentication import caller
+from projector.http.responses import answer, problem
+
+#: Characters of the reason for a skip.
+MAX_REASON: Final = 500
+
+
+def mount_operations(app: faust.App, house: House, access: Access) -> None:
+    """Add ``/dead-letters`` and what can be done with one."""
+
+    @app.page("/dead-letters")
+    class DeadLetters(View):
+        """The dead letters, the open ones unless ``state`` says otherwise; ``account`` picks one account's."""
+
+        async def get(self, request: Request) -> Response:
+            state = request.query.get("state", "open")
+            if state != "all" and state not in get_args(State):
+                return problem(400, "bad-query", "a state is open, redriven, skipped or all")
+            letters = await asyncio.to_thread(_chosen, house, request.query.get("account"), state)
+            return answer(200, {"deadLetters": [letter.to_json() for letter in letters]})
+
+    @app.page("/dead-letters/{letter_id}")
+    class DeadLetter(View):
+        """One dead letter, with its raw data."""
+
+        async def get(self, _request: Request, letter_id: str) -> Response:
+            return await _answered(lambda: house.redrive.letter(letter_id).to_json(raw=True))
+
+    @app.page("/dead-letters/{letter_id}/redrive")
+    class Redrive(View):
+        """Take the letter's account up again; ``dry_run=true`` only says what would happen."""
+
+        async def post(self, request: Request, letter_id: str) -> Response:
+            by = caller(access, request).name
+            dry_run = request.query.get("dry_run") == "true"
+            return await _redriven(lambda: house.redrive.redrive(letter_id, house.operating(), by=by, dry_run=dry_run))
+
+    @app.page("/dead-letters/{letter_id}/skip")
+    class Skip(View):
+        """Pass the letter's event by for good: ``{"reason": "..."}``."""
+
+        async def post(self, request: Request, letter_id: str) -> Response:
+            by = caller(access, request).name
+            why = _reason(await request.read())
+            if why is None:
+                return problem(
+                    400, "bad-body", f'a body like {{"reason": "ticket 4711"}}, at most {MAX_REASON} characters'
+                )
+            return await _redriven(lambda: house.redrive.skip(letter_id, house.operating(), by=by, why=why))
+
+
+async def _redriven(work: Callable[[], Redriven]) -> Response:
+    return await _answered(lambda: work().to_json())
+
+
+async def _answered(work: Callable[[], dict[str, Any]]) -> Response:
+    try:
+        return answer(200, await asyncio.to_thread(work))
+    except NoSuchLetterError as error:
+        return problem(404, "unknown-dead-letter", str(error))
+    except DeadLetterError as error:
+        return problem(409, "dead-letter-conflict", str(error))
+
+
+def _chosen(house: House, account_id: str | None, state: str) -> list[StoredLetter]:
+    letters = house.letters.list(account_id=account_id)
+    return sorted((each for each in letters if state in ("all", each.state)), key=lambda letter: letter.first_at)
+
+
+def _reason(body: bytes) -> str | None:
+    try:
+        reason = orjson.loads(body)["reason"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
+    return reason if isinstance(reason, str) and 0 < len(reason.strip()) <= MAX_REASON else None

@@ -1,0 +1,172 @@
+"""From batches of records to durable effect: decode, apply to every read model, set aside, complete."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import structlog
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
+
+from faust_kinesis.records import Record, RecordBatch
+from ledger.errors import ResourceError, TransientError, UnusableRecordError
+from ledger.store.change_record import decode
+from ledger.store.stored_event import StoredEvent
+from projector.dead_letters.account_halts import Halting
+from projector.dead_letters.letters import DeadLetter, Origin
+from projector.engine.fold import Poison
+from projector.engine.projector import Projector
+from projector.engine.read_model_registry import Projectors
+from projector.ingest.wakeups import Arrivals
+from projector.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A passing fault that holds the projector up: what it is, and since when (monotonic seconds)."""
+
+    reason: str
+    since: float
+
+    @property
+    def seconds(self) -> float:
+        """How long it has lasted."""
+        return time.monotonic() - self.since
+
+
+@dataclass(slots=True)
+class _Decoded:
+    """The events of some batches, the record that each came in, and the letters of the records that hold none."""
+
+    events: list[StoredEvent] = field(default_factory=list)
+    carriers: list[tuple[RecordBatch, Record]] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
+
+    def carrier(self, account_id: str, sequence_number: int) -> tuple[RecordBatch, Record] | None:
+        """The last record that carried an event, if any did. Looks through all: few events are ever asked for."""
+        for event, carrier in zip(reversed(self.events), reversed(self.carriers), strict=True):
+            if event.aggregate_id == account_id and event.sequence_number == sequence_number:
+                return carrier
+        return None
+
+
+class BatchHandler:
+    """Applies batches and completes them.
+
+    A batch is completed only when the effect of all its records is durable: applied, a known duplicate, waiting in the
+    event store for its halted account, or stored as a dead letter.
+    """
+
+    def __init__(self, projectors: Projectors, halting: Halting, table: str, metrics: Metrics) -> None:
+        """``table``: the events table, whose change records are the only ones applied."""
+        self._projectors = projectors
+        self._halting = halting
+        self._table = table
+        self._metrics = metrics
+        self.fault: Fault | None = None
+        #: Who waits for what is applied here.
+        self.arrivals = Arrivals()
+
+    async def handle(self, batches: Sequence[RecordBatch]) -> None:
+        """Make every record's effect durable, then complete the batches.
+
+        A transient fault is tried again for as long as it lasts. Raises StormError, or a permanent error of the
+        endpoint (a table that is gone, say), with no batch completed: the checkpoint must not pass them.
+        """
+        decoded = await asyncio.to_thread(self._decode, batches)
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(TransientError),
+            wait=wait_random_exponential(0.1, max=10),
+            before_sleep=self._hold,
+        ):
+            with attempt, self._metrics.batch_seconds.time():
+                await asyncio.to_thread(self._apply, decoded)
+        self.fault = None
+        self.arrivals.announce(decoded.events)
+        for batch in batches:
+            batch.complete()
+
+    def _decode(self, batches: Sequence[RecordBatch]) -> _Decoded:
+        decoded = _Decoded()
+        for batch in batches:
+            self._metrics.records.inc(len(batch.records))
+            self._metrics.millis_behind_latest.labels(batch.shard_id).set(batch.millis_behind_latest)
+            for record in batch.records:
+                try:
+                    event = decode(record.data, self._table)
+                except UnusableRecordError as error:
+                    letter = DeadLetter(
+                        error.reason,
+                        _origin(batch, record),
+                        record.data,
+                        account_id=error.account_id,
+                        sequence_number=error.sequence_number,
+                    )
+                    decoded.letters.append(letter)
+                else:
+                    decoded.events.append(event)
+                    decoded.carriers.append((batch, record))
+        return decoded
+
+    def _apply(self, decoded: _Decoded) -> None:
+        """Apply to every read model that is fed, also to one that a rebuild has added meanwhile."""
+        done: set[str] = set()
+        while projectors := [each for each in self._projectors.fed() if each.model.table not in done]:
+            try:
+                for projector in projectors:
+                    self._project(projector, decoded)
+                    done.add(projector.model.table)
+                for letter in decoded.letters:
+                    self._halting.set_aside(letter, projectors, overtaken=False)
+            except ResourceError as error:
+                if {each.model.table for each in projectors} <= {each.model.table for each in self._projectors.fed()}:
+                    raise
+                # A generation was given up while this batch was in hand: go again without it.
+                done -= {each.model.table for each in projectors}
+                log.info("generation_is_gone", reason=str(error))
+
+    def _project(self, projector: Projector[Any], decoded: _Decoded) -> None:
+        events = decoded.events
+        while True:
+            again = {
+                poison.account_id
+                for poison in projector.apply(events)
+                if not self._halting.set_aside(self._letter(projector, poison, decoded), [projector], overtaken=True)
+            }
+            if not again:
+                return
+            events = [event for event in events if event.aggregate_id in again]
+
+    def _letter(self, projector: Projector[Any], poison: Poison, decoded: _Decoded) -> DeadLetter:
+        carrier = decoded.carrier(poison.account_id, poison.sequence_number)
+        if carrier is not None:
+            origin, raw = _origin(*carrier), carrier[1].data
+        else:
+            origin, raw = Origin(self._table), orjson.dumps(poison.event.to_item()) if poison.event else b""
+        return DeadLetter(
+            poison.reason,
+            origin,
+            raw,
+            projection=projector.model.projection.name,
+            account_id=poison.account_id,
+            sequence_number=poison.sequence_number,
+        )
+
+    def _hold(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        self.fault = Fault(str(error), self.fault.since if self.fault else time.monotonic())
+        self._metrics.transient_faults.inc()
+        log.warning(
+            "batch_held_up",
+            reason=str(error),
+            seconds=round(self.fault.seconds, 1),
+            action="none while it passes; check the endpoint and the tables' capacity if it lasts",
+        )
+
+
+def _origin(batch: RecordBatch, record: Record) -> Origin:
+    return Origin(batch.stream, batch.shard_id, record.sequence_number)

@@ -1,0 +1,1 @@
+"""A new generation of a read model beside the live one."""

@@ -1,0 +1,39 @@
+"""Halts that no event of the event store explains, taken over into a new generation.
+
+A record that is no event (a tampered one, say) halts its account in every generation that is fed. The event store does
+not show why, so a rebuild would lift the halt unasked; that is an operator's decision.
+"""
+
+from typing import Any
+
+from projector.components import House
+from projector.engine.halts import Halts
+from projector.engine.read_model import ReadModel
+
+
+def carry_halts(house: House, active: ReadModel[Any], new: ReadModel[Any]) -> None:
+    """Halt in ``new`` each account that ``active`` has halted for a record's sake. Safe to repeat.
+
+    A redrive at the same moment wins: after the halt is set, the active generation is looked at once more. Raises
+    ThrottledError, EndpointError or ResourceError.
+    """
+    halts = Halts(house.clients.dynamodb, new)
+    for letter in house.letters.list(state="open"):
+        account_id = letter.letter.account_id
+        if letter.letter.projection is not None or account_id is None:
+            continue
+        while (halt := _halt_of(active, account_id, letter.id)) is not None:
+            head = new.get(account_id)
+            if (head is not None and head.halted) or halts.halt(account_id, head.version if head else None, halt):
+                break
+        head = new.get(account_id)
+        ours = head is not None and head.halted is not None and head.halted.dead_letter == letter.id
+        if head is not None and ours and _halt_of(active, account_id, letter.id) is None:
+            halts.lift(head)
+
+
+def _halt_of(model: ReadModel[Any], account_id: str, letter_id: str) -> Any:
+    head = model.get(account_id)
+    if head is None or head.halted is None or head.halted.dead_letter != letter_id:
+        return None
+    return head.halted

@@ -1,0 +1,235 @@
+"""A new generation of a read model beside the live one: made, fed, filled, verified, shown.
+
+1. The new generation is named in the control row, and so fed by the workers from then on.
+2. Wait until no worker can hold an older control row. A worker looks at the control rows again before it completes a
+   batch (``handler``), so every batch completed from now on is fed to the new generation too; the events of every batch
+   completed before are in the events table by now.
+3. Scan the events table in parallel segments and apply the pages with the workers' own engine: its writes are
+   conditional and it repairs gaps, so scan and workers may meet on any account in any order.
+4. Verify every account against the event store; bring up those that are behind, whatever the stream lost.
+5. Flip in one conditional write, wait until no reader can hold an older control row, and stop feeding the old one.
+
+Progress is in the control row, so that a rebuild that was killed is gone on with, by whoever starts it again.
+"""
+
+import threading
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, Protocol
+
+import structlog
+
+from ledger.errors import CorruptHistoryError, PermanentError, ResourceError
+from ledger.store.parallel_scan import Cursor, Item, Patience, SegmentedScan, approximate_size, read_segments
+from ledger.store.stored_event import StoredEvent
+from ledger.store.tables import ensure_table
+from projector.components import House
+from projector.engine.control_rows import MAX_AGE
+from projector.engine.provisioning import prepare
+from projector.engine.read_model import ReadModel, table_spec
+from projector.ingest.feeder import feeder_of
+from projector.projection import Projection
+from projector.rebuild.build_lease import Build, Builds
+from projector.rebuild.carry_halts import carry_halts
+from projector.rebuild.heartbeat import Builder
+from projector.verification.repair import BringingUp
+from projector.verification.verification import Finding, verification_of
+
+log = structlog.get_logger(__name__)
+
+#: Seconds to wait for every worker and reader to see a change of a control row: the oldest view, and a margin for a
+#: clock that runs slow and a batch that is just being completed.
+SEEN_BY_ALL: Final = MAX_AGE + 1.0
+#: Rows that a segment keeps in memory: a scan brings an account's events together, and then never again.
+_CACHE: Final = 5_000
+
+
+class Report(Protocol):
+    """Where a rebuild says what it does."""
+
+    def begin(self, projection: str, phase: str, total: int, done: int) -> None:
+        """A phase begins; ``total``: events to read, about; ``done``: those that an earlier run read."""
+        ...
+
+    def advance(self, projection: str, done: int) -> None:
+        """So many events of the phase have been read in all."""
+        ...
+
+    def say(self, text: str) -> None:
+        """A line for the operator."""
+        ...
+
+
+class UnverifiedError(PermanentError):
+    """The new generation does not agree with the event store; it was not shown to readers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """One projection's new generation: ``events`` in the table, ``accounts`` verified, ``halted`` among them.
+
+    ``brought_up``: accounts that neither scan nor workers had brought to the event store's version when they were
+    verified; without writes meanwhile there are none.
+    """
+
+    projection: str
+    generation: int
+    replaced: int
+    events: int
+    accounts: int
+    halted: int
+    brought_up: int
+
+
+class Rebuild:
+    """Rebuilds read models. One at a time; made for one command's run."""
+
+    def __init__(self, house: House, report: Report) -> None:
+        self._house = house
+        self._builds = Builds(house.clients.dynamodb, house.names.projections)
+        self._report = report
+        self._stop = threading.Event()
+        self._patience = Patience(self._stop, report.say)
+        self._token = uuid.uuid4().hex
+
+    def run(self, projections: Sequence[Projection[Any]], *, segments: int) -> list[Rebuilt]:
+        """Rebuild each projection and flip it. ``segments``: parallel readers; a build gone on with keeps its own.
+
+        A transient fault is tried again for as long as it lasts. Raises RebuildRunningError when another rebuild of one
+        of them is at work (nothing is changed then), BuildLostError when this one was given up or taken over,
+        UnverifiedError, StormError, or ResourceError.
+        """
+        patience, house = self._patience, self._house
+        patience(partial(prepare, house.clients.dynamodb, house.names, projections))
+        patience(house.skips.load)
+        found = {each.name: patience(partial(self._builds.read, each.name)) for each in projections}
+        dead = [build for build in found.values() if build is not None]
+        if dead:
+            self._report.say("a rebuild was begun before; looking whether it is alive ...")
+        self._builds.watch(dead, sleep=self._stop.wait)
+        started = [self._begin(each, found[each.name], segments) for each in projections]
+        with Builder(self._builds, started, self._stop) as builder:
+            if any(build.phase == "joining" for build in started):
+                self._report.say(f"waiting {SEEN_BY_ALL:.0f} s until every worker feeds the new generation ...")
+                self._join(builder)
+            rebuilt = [self._watched(projection, builder) for projection in projections]
+        self._report.say(f"waiting {SEEN_BY_ALL:.0f} s until every reader has moved to the new generation ...")
+        self._stop.wait(SEEN_BY_ALL)
+        for each in rebuilt:
+            patience(partial(self._retire_others, each.projection))
+        return rebuilt
+
+    def _begin(self, projection: Projection[Any], dead: Build | None, segments: int) -> Build:
+        if dead is not None:
+            self._report.say(f"{projection.name}: going on with generation {dead.generation} ({dead.phase})")
+            return self._builds.take_over(dead, self._token)
+        house = self._house
+        active = house.generations.read(projection.name).active
+        generation = self._builds.last(projection.name) + 1
+        ensure_table(house.clients.dynamodb, table_spec(projection, house.names.profile, generation))
+        build = self._builds.start(projection.name, generation, self._token, active=active, segments=segments)
+        self._report.say(f"{projection.name}: building generation {generation} beside {active}")
+        return build
+
+    def _join(self, builder: Builder) -> None:
+        self._stop.wait(SEEN_BY_ALL)
+        builder.check()
+        for build in builder.builds:
+            if build.phase == "joining":
+                builder.enter(build.projection, "scanning")
+
+    def _watched(self, projection: Projection[Any], builder: Builder) -> Rebuilt:
+        try:
+            return self._rebuild(projection, builder)
+        except ResourceError:
+            # The table of a build that was given up is deleted under its builder's hands: say that, then.
+            builder.check()
+            builder.save(projection.name)
+            raise
+
+    def _retire_others(self, projection: str) -> None:
+        """Stop feeding what readers do not see, also what an earlier rebuild was killed before it could retire."""
+        control = self._house.generations.read(projection)
+        for generation in control.fed - {control.active, control.building}:
+            self._builds.retire(projection, generation)
+
+    def _rebuild(self, projection: Projection[Any], builder: Builder) -> Rebuilt:
+        house, name = self._house, projection.name
+        replaced = house.generations.read(name).active
+        model = house.models.model(projection, builder.build(name).generation)
+        if builder.build(name).phase == "scanning":
+            self._scan(model, builder)
+            builder.check()
+            self._patience(partial(carry_halts, house, house.models.model(projection, replaced), model))
+        # Always from its beginning: what an earlier run found wrong is not recorded.
+        builder.enter(name, "verifying")
+        build = builder.build(name)
+        figures = self._verify(model, builder)
+        builder.flip(name)
+        log.info("generation_flipped", projection=name, generation=build.generation, replaced=replaced)
+        self._report.say(f"{name}: readers see generation {build.generation} now")
+        return Rebuilt(name, build.generation, replaced, *figures)
+
+    def _scan(self, model: ReadModel[Any], builder: Builder) -> None:
+        """Apply every event of the table to the new generation, a feeder for each thread."""
+        local = threading.local()
+
+        def apply(items: list[Item]) -> None:
+            if not hasattr(local, "feeder"):
+                local.feeder = feeder_of(self._house, model, cache_size=_CACHE)
+            local.feeder.feed(_events(items))
+
+        name = model.projection.name
+        scan = SegmentedScan(self._house.clients.dynamodb, self._house.names.events)
+        cursors = self._begin_phase(name, builder)
+        read_segments(scan, cursors, apply, partial(self._moved, builder, name), self._patience)
+
+    def _verify(self, model: ReadModel[Any], builder: Builder) -> tuple[int, int, int, int]:
+        """Check every account; returns events, accounts, halted and brought up ones. Raises UnverifiedError."""
+        name = model.projection.name
+        wrong: list[Finding] = []
+        brought_up: list[str] = []
+
+        def note(finding: Finding) -> None:
+            if finding.done:
+                brought_up.append(finding.now.account_id)
+            if finding.now.kind in {"wrong", "unreadable", "extra"}:
+                wrong.append(finding)
+
+        mender = BringingUp(feeder_of(self._house, model, cache_size=_CACHE))
+        verification = verification_of(self._house, model, self._patience, note, mender=mender, wait=0)
+        verification.everything(self._begin_phase(name, builder), partial(self._moved, builder, name))
+        builder.check()
+        if wrong:
+            named = "; ".join(f"account {each.now.account_id}: {each.now.reason}" for each in wrong[:10])
+            generation = builder.build(name).generation
+            raise UnverifiedError(
+                f"generation {generation} of {name} does not agree with the event store in {len(wrong)} accounts and "
+                f"is not shown to readers: {named}. End it with `kinfold projector rebuild --abort --projection "
+                f"{name}`, mend the cause, and rebuild."
+            )
+        tally = verification.tally
+        read = sum(cursor.items for cursor in builder.build(name).cursors)
+        return read, sum(tally.values()), tally["halted"], len(brought_up)
+
+    def _begin_phase(self, name: str, builder: Builder) -> tuple[Cursor, ...]:
+        build = builder.build(name)
+        total = self._patience(partial(approximate_size, self._house.clients.dynamodb, self._house.names.events))
+        self._report.begin(name, build.phase, total, sum(cursor.items for cursor in build.cursors))
+        return build.cursors
+
+    def _moved(self, builder: Builder, name: str, segment: int, cursor: Cursor) -> None:
+        self._report.advance(name, builder.moved(name, segment, cursor))
+
+
+def _events(items: Sequence[Item]) -> list[StoredEvent]:
+    """The events among the items; what is none is met again by the engine, as a gap, and by verification."""
+    events = []
+    for item in items:
+        try:
+            events.append(StoredEvent.from_item(item))
+        except CorruptHistoryError as error:
+            log.warning("not_an_event", account=item["aggregateId"]["S"], reason=str(error))
+    return events

@@ -1,0 +1,1 @@
+"""How far the projector is, and what waits."""

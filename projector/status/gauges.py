@@ -1,0 +1,64 @@
+"""What ``kinfold projector status`` tells, as far as a running worker knows it cheaply, for Prometheus."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import structlog
+from prometheus_client import Gauge
+
+from faust_kinesis.source import ShardStatus
+from ledger.errors import KinfoldError
+from projector.components import House
+from projector.status.status import retention_hours
+
+log = structlog.get_logger(__name__)
+
+#: Seconds between two readings of the dead letters and of the stream's retention.
+PERIOD: Final = 60.0
+
+
+class Gauges:
+    """Gauges that are brought up to date when somebody asks for the metrics."""
+
+    def __init__(self, house: House, now: Callable[[], float] = time.monotonic) -> None:
+        self._house = house
+        self._now = now
+        self._read_at: float | None = None
+        self._retention_ms: float | None = None
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"kinfold_projector_{name}", text, labels, registry=house.metrics.registry)
+
+        self._letters = gauge("open_dead_letters", "dead letters that wait for an operator")
+        self._halted = gauge("halted_accounts", "accounts with an open dead letter")
+        self._active = gauge("active_generation", "the generation that readers see", "projection")
+        self._building = gauge("building_generation", "the generation that a rebuild fills; 0: none", "projection")
+        self._used = gauge(
+            "retention_used_ratio",
+            "age of the last record read, as a part of the stream's retention: at 1 the stream loses records",
+            "shard",
+        )
+        self._failures = house.metrics.gauge_failures
+
+    def refresh(self, shards: Iterable[ShardStatus]) -> None:
+        """Bring them up to date. What cannot be read keeps its value, is counted, and is tried again."""
+        try:
+            for name, control in self._house.models.controls().items():
+                self._active.labels(name).set(control.active)
+                self._building.labels(name).set(control.building or 0)
+            if self._read_at is None or self._now() - self._read_at >= PERIOD:
+                self._read_slowly()
+                self._read_at = self._now()
+        except KinfoldError as error:
+            self._failures.inc()
+            log.warning("gauges_not_read", reason=str(error), action="none while it passes")
+        for shard in shards:
+            if shard.millis_behind_latest is not None and self._retention_ms:
+                self._used.labels(shard.shard_id).set(shard.millis_behind_latest / self._retention_ms)
+
+    def _read_slowly(self) -> None:
+        letters = list(self._house.letters.list(state="open"))
+        self._letters.set(len(letters))
+        self._halted.set(len({letter.letter.account_id for letter in letters if letter.letter.account_id}))
+        self._retention_ms = retention_hours(self._house.clients.kinesis, self._house.names.stream) * 3_600_000

@@ -1,0 +1,217 @@
+"""How the projector stands, as an operator sees it from outside: read once, nothing changed."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from faust_kinesis.leases.table import Lease, LeaseTable
+from faust_kinesis.leases.topology import list_shards, missing_leases
+from ledger.errors import ResourceError
+from ledger.runtime.aws import aws_errors, error_code
+from projector.components import House
+from projector.projection import Projection
+from projector.rebuild.build_lease import Builds
+from projector.status.lag import Unread, oldest_unread
+
+if TYPE_CHECKING:
+    from mypy_boto3_kinesis import KinesisClient
+
+#: Parts of the stream's retention after which an unread record is a warning, and an error: past the whole, the stream
+#: has lost it.
+WARN_AT: Final = 0.5
+FAIL_AT: Final = 0.8
+_FLOWING: Final = frozenset({"ACTIVE", "UPDATING"})
+
+
+@dataclass(frozen=True, slots=True)
+class ShardStanding:
+    """One shard: who reads it, how far, and what waits. ``used``: the age of ``unread`` as a part of the retention."""
+
+    shard_id: str
+    owner: str | None
+    checkpoint: str
+    ended: bool
+    unread: Unread
+    used: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The shard for an operator; times are ISO 8601."""
+        oldest = self.unread.arrived_at
+        return {
+            "shardId": self.shard_id,
+            "owner": self.owner,
+            "checkpoint": self.checkpoint,
+            "ended": self.ended,
+            "millisBehindLatest": self.unread.millis_behind_latest,
+            "oldestUnreadAt": oldest.isoformat() if oldest else None,
+            "retentionUsed": round(self.used, 4),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectionStanding:
+    """One projection's generations; ``phase`` of the build under way, if there is one."""
+
+    name: str
+    active: int
+    fed: tuple[int, ...]
+    building: int | None
+    phase: str | None
+
+
+@dataclass(slots=True)
+class Status:
+    """Everything in one look. ``errors`` lose something unless somebody acts; ``warnings`` may come to that."""
+
+    profile: str
+    stream: str
+    retention_hours: int
+    destination: str | None
+    open_dead_letters: int
+    halted_accounts: int
+    shards: list[ShardStanding]
+    projections: list[ProjectionStanding]
+    warnings: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """The status as ``--json`` prints it."""
+        return {
+            "profile": self.profile,
+            "stream": self.stream,
+            "retentionHours": self.retention_hours,
+            "destination": self.destination,
+            "openDeadLetters": self.open_dead_letters,
+            "haltedAccounts": self.halted_accounts,
+            "shards": [shard.to_json() for shard in self.shards],
+            "projections": [
+                {
+                    "name": each.name,
+                    "active": each.active,
+                    "fed": each.fed,
+                    "building": each.building,
+                    "phase": each.phase,
+                }
+                for each in self.projections
+            ],
+            "warnings": self.warnings,
+            "errors": self.errors,
+        }
+
+
+def look(house: House, projections: Iterable[Projection[Any]], now: datetime | None = None) -> Status:
+    """Read everything once: a GetRecords or a few a shard, the leases, the control rows, the open dead letters.
+
+    Raises ThrottledError, EndpointError, or ResourceError when there is no stream or table to look at.
+    """
+    now = now or datetime.now(UTC)
+    names, kinesis = house.names, house.clients.kinesis
+    hours = retention_hours(kinesis, names.stream)
+    letters = list(house.letters.list(state="open"))
+    halted = {letter.letter.account_id for letter in letters if letter.letter.account_id is not None}
+    status = Status(
+        profile=names.profile,
+        stream=names.stream,
+        retention_hours=hours,
+        destination=_destination(house),
+        open_dead_letters=len(letters),
+        halted_accounts=len(halted),
+        shards=_shards(house, timedelta(hours=hours), now),
+        projections=[],
+    )
+    for projection in projections:
+        try:
+            status.projections.append(_projection(house, projection))
+        except ResourceError as error:
+            status.warnings.append(str(error))
+    _judge(status)
+    return status
+
+
+def retention_hours(kinesis: "KinesisClient", stream: str) -> int:
+    """How long the stream keeps a record. Raises ThrottledError, EndpointError or ResourceError."""
+    with aws_errors(f"describing stream {stream}"):
+        summary = kinesis.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]
+    return int(summary["RetentionPeriodHours"])
+
+
+def _shards(house: House, retention: timedelta, now: datetime) -> list[ShardStanding]:
+    names, clients = house.names, house.clients
+    with aws_errors(f"reading the leases of {names.leases}"):
+        topology = list_shards(clients.kinesis, names.stream)
+        try:
+            leases = LeaseTable(clients.dynamodb, names.leases).scan()
+        except ClientError as error:
+            if error_code(error) != "ResourceNotFoundException":
+                raise
+            leases = {}  # no worker has ever started
+    # A shard that has no lease yet waits from where a worker would begin with it.
+    to_come = {lease.key: lease for lease in missing_leases(topology, leases, "trim-horizon")}
+    found = []
+    for lease in sorted((leases | to_come).values(), key=lambda lease: lease.key):
+        gone = lease.key not in topology.shards
+        if gone and lease.ended:
+            continue
+        unread = Unread(lost=True) if gone else _unread(clients.kinesis, names.stream, lease)
+        age = (now - unread.arrived_at) / retention if unread.arrived_at else 0.0
+        found.append(
+            ShardStanding(lease.key, lease.owner, lease.checkpoint, lease.ended, unread, 1.0 if unread.lost else age)
+        )
+    return found
+
+
+def _unread(kinesis: "KinesisClient", stream: str, lease: Lease) -> Unread:
+    return Unread() if lease.ended else oldest_unread(kinesis, stream, lease)
+
+
+def _projection(house: House, projection: Projection[Any]) -> ProjectionStanding:
+    held = house.generations.read(projection.name)
+    build = Builds(house.clients.dynamodb, house.names.projections).read(projection.name)
+    phase = build.phase if build else None
+    return ProjectionStanding(projection.name, held.active, tuple(sorted(held.fed)), held.building, phase)
+
+
+def _destination(house: House) -> str | None:
+    """The status of the events table's streaming destination to our stream; None when there is none."""
+    with aws_errors(f"describing the streaming destinations of {house.names.events}"):
+        answer = house.clients.dynamodb.describe_kinesis_streaming_destination(TableName=house.names.events)
+    for each in answer.get("KinesisDataStreamDestinations", []):
+        if each["StreamArn"].endswith(f":stream/{house.names.stream}"):
+            return each["DestinationStatus"]
+    return None
+
+
+def _judge(status: Status) -> None:
+    """Say what somebody must act on."""
+    for shard in status.shards:
+        if shard.unread.lost:
+            status.errors.append(
+                f"shard {shard.shard_id}: what follows its checkpoint is no longer in the stream; the event store has "
+                f"it: `kinfold projector rebuild`"
+            )
+        elif shard.used >= FAIL_AT:
+            status.errors.append(
+                f"shard {shard.shard_id}: its oldest unread record has used {shard.used:.0%} of the stream's "
+                f"{status.retention_hours} h; raise the retention and start projectors. What the stream loses, the "
+                f"event store still has: `kinfold projector rebuild`"
+            )
+        elif shard.used >= WARN_AT:
+            status.warnings.append(
+                f"shard {shard.shard_id}: its oldest unread record has used {shard.used:.0%} of the stream's "
+                f"{status.retention_hours} h"
+            )
+        if shard.owner is None and not shard.ended:
+            status.warnings.append(f"shard {shard.shard_id} is read by nobody: start a projector")
+    if status.destination not in _FLOWING:
+        status.errors.append(
+            f"the events table's streaming destination is {status.destination or 'missing'}: `kinfold bridge ensure` "
+            f"mends it; `kinfold projector verify --repair` folds on what did not reach the stream meanwhile"
+        )
+    if status.open_dead_letters:
+        status.warnings.append(
+            f"{status.open_dead_letters} open dead letters, of {status.halted_accounts} accounts: "
+            f"`kinfold projector dead-letters list`"
+        )

@@ -1,0 +1,1 @@
+"""Rows compared with the event store, and repaired."""

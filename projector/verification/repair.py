@@ -1,0 +1,116 @@
+"""Rows that no prefix folds to, put right beside running workers.
+
+A row is rewritten on the condition that every attribute is still as it was read, and its revision is raised. A worker
+may hold the wrong row in its cache; its next write names the revision that it read, so it is refused, and the worker
+reads again: the wrong state cannot come back, even where the version stays the same.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from ledger.runtime.aws import aws_errors, error_code
+from projector.engine.read_model import ReadModel
+from projector.ingest.feeder import Feeder
+from projector.verification.comparison import Compared, Fault, Item
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class BringingUp:
+    """Folds accounts on that are behind, and touches no row that is wrong. Safe to share between threads."""
+
+    def __init__(self, feeder: Feeder) -> None:
+        self._feeder = feeder
+        self._lock = threading.Lock()
+
+    def mend(self, compared: Compared[Any]) -> str:
+        """Fold an account that is behind on to what was stored when it was compared."""
+        if compared.kind not in {"behind", "missing"} or compared.stored == 0:
+            return ""
+        with self._lock:
+            self._feeder.bring_up(compared.account_id, compared.stored)
+        return "folded on"
+
+
+class Repair:
+    """Mends wrong, missing and extra rows of one read model, then folds the account on. Safe to share between threads.
+
+    A halted account keeps its halt and its version; a redrive, or a skip, takes it further. Raises ThrottledError,
+    EndpointError, ResourceError or StormError.
+    """
+
+    def __init__(self, dynamodb: "DynamoDBClient", model: ReadModel[Any], feeder: Feeder) -> None:
+        self._dynamodb = dynamodb
+        self._model = model
+        self._bringing_up = BringingUp(feeder)
+
+    def mend(self, compared: Compared[Any]) -> str:
+        """Mend one account; a row that somebody else has written since it was compared is left for another look."""
+        if compared.kind not in {"wrong", "extra"}:
+            return self._bringing_up.mend(compared)
+        mended = [self._write(compared.account_id, fault) for fault in _heads_last(compared.faults)]
+        if compared.kind == "wrong" and compared.stored and compared.halted is None:
+            self._bringing_up.mend(replace(compared, kind="behind"))
+        if not all(mended):
+            return "somebody else wrote to it meanwhile"
+        return "deleted" if compared.kind == "extra" else "rewritten"
+
+    def _write(self, account_id: str, fault: Fault[Any]) -> bool:
+        """Put what is expected in the place of what was read. Returns False when it is no longer what was read."""
+        condition, names, values = _as_read(fault.found.item if fault.found else None)
+        request: dict[str, Any] = {
+            "TableName": self._model.table,
+            "ConditionExpression": condition,
+            "ExpressionAttributeNames": names,
+            **({"ExpressionAttributeValues": values} if values else {}),
+        }
+        with aws_errors(f"repairing account {account_id} in {self._model.table}"):
+            try:
+                if fault.expected is None:
+                    self._dynamodb.delete_item(Key=self._model.key(account_id, fault.part), **request)
+                else:
+                    row = replace(fault.expected, revision=_revision(fault) + 1)
+                    item = self._model.image(row) | _halt(fault)
+                    self._dynamodb.put_item(Item=item, **request)
+            except ClientError as error:
+                if error_code(error) == "ConditionalCheckFailedException":
+                    return False
+                raise
+        return True
+
+
+def _as_read(item: Item | None) -> tuple[str, dict[str, str], dict[str, Any]]:
+    """A condition that the item is still exactly as it was read, as far as its attributes go; or still missing."""
+    if item is None:
+        return "attribute_not_exists(#k)", {"#k": "aggregateId"}, {}
+    names = {f"#a{index}": name for index, name in enumerate(item)}
+    values = {f":a{index}": value for index, value in enumerate(item.values())}
+    conditions = [f"#a{index} = :a{index}" for index in range(len(item))]
+    for name in ("halted", "revision", "version"):
+        if name not in item:
+            names[f"#{name}"] = name
+            conditions.append(f"attribute_not_exists(#{name})")
+    return " AND ".join(conditions), names, values
+
+
+def _halt(fault: Fault[Any]) -> dict[str, Any]:
+    """The halt that the row has, as it stands there; none that cannot be read."""
+    found = fault.found
+    return {"halted": found.item["halted"]} if found and found.row and found.row.halted else {}
+
+
+def _revision(fault: Fault[Any]) -> int:
+    if fault.found is None or "revision" not in fault.found.item:
+        return 0
+    value = fault.found.item["revision"].get("N", "0")
+    return int(value) if str(value).isdigit() else 0
+
+
+def _heads_last(faults: Sequence[Fault[Any]]) -> list[Fault[Any]]:
+    """Parts before their head, as the engine writes them; HEAD sorts before every part."""
+    return sorted(faults, key=lambda fault: fault.part, reverse=True)

@@ -1,0 +1,240 @@
+"""Every account of a read model against the event store, refolded by other code than the engine's where there is some.
+
+Each account is right or wrong by itself and for its own version (``checking``). Memory holds one account's history a
+segment, however many accounts there are.
+"""
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+from ledger.runtime.aws import aws_errors
+from ledger.store.parallel_scan import Cursor, Patience, SegmentedScan, approximate_size, read_segments
+from projector.components import House
+from projector.engine.read_model import MAX_KEYS, ReadModel, chunks
+from projector.projection import HEAD
+from projector.verification.account_check import Checker
+from projector.verification.comparison import Compared, Item, Kind
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+S = TypeVar("S")
+
+#: Accounts that are late at the first look and get a second one; beyond that many, they are reported at once.
+MAX_LATE: Final = 10_000
+#: Accounts in one segment of a random sample, about; AWS allows a million segments.
+_SAMPLE_SEGMENT: Final = 50
+_MAX_SEGMENTS: Final = 1_000_000
+
+
+class Mender(Protocol):
+    """What is done about an account that does not agree."""
+
+    def mend(self, compared: Compared[Any]) -> str:
+        """Mend it as far as that is allowed; returns what was done, or "" when nothing was."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """An account that did not agree: what was found, what was done about it, and how it stands now."""
+
+    found: Compared[Any]
+    done: str
+    now: Compared[Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """The finding for an operator."""
+        return {
+            "accountId": self.found.account_id,
+            "found": self.found.kind,
+            "now": self.now.kind,
+            "version": self.found.version,
+            "stored": self.found.stored,
+            "behind": self.found.behind,
+            "reason": self.found.reason,
+            "done": self.done,
+        }
+
+
+class Verification:
+    """One pass over a read model's accounts. ``tally`` counts the accounts by how they stand in the end."""
+
+    def __init__(
+        self,
+        dynamodb: "DynamoDBClient",
+        events_table: str,
+        checker: Checker[Any],
+        patience: Patience,
+        on_finding: Callable[[Finding], None],
+        *,
+        mender: Mender | None = None,
+        wait: float = 5.0,
+    ) -> None:
+        """``wait``: seconds in which a late account may still reach the version that was stored at the first look."""
+        self.tally: Counter[Kind] = Counter()
+        self._dynamodb = dynamodb
+        self._events_table = events_table
+        self._checker = checker
+        self._patience = patience
+        self._on_finding = on_finding
+        self._mender = mender
+        self._wait = wait
+        self._lock = threading.Lock()
+        self._late: dict[str, int] = {}
+
+    def everything(self, cursors: Sequence[Cursor], done: Callable[[int, Cursor], None]) -> None:
+        """Check every account that has a first event, segment by segment from where ``cursors`` are."""
+        read_segments(self._first_events(), cursors, self._check_page, done, self._patience)
+        self.settle()
+
+    def sample(self, accounts: int) -> None:
+        """Check about ``accounts`` random ones, whole random segments at a time, and as many rows for extra ones."""
+        for account_id in self._random(self._first_events(), self._events_table, accounts):
+            self._check(account_id)
+        rows = SegmentedScan(self._dynamodb, self._checker.model.table, ProjectionExpression="aggregateId")
+        self._check_extra(self._random(rows, self._checker.model.table, accounts))
+        self.settle()
+
+    def extra_rows(self, segments: int, done: Callable[[int, Cursor], None]) -> None:
+        """Look at every row of the read model for accounts that the event store does not know."""
+        rows = SegmentedScan(self._dynamodb, self._checker.model.table, ProjectionExpression="aggregateId")
+        read_segments(
+            rows,
+            (Cursor(),) * segments,
+            lambda items: self._check_extra({item["aggregateId"]["S"]: None for item in items}),
+            done,
+            self._patience,
+        )
+
+    def settle(self) -> None:
+        """Wait for the late accounts, for ``wait`` seconds in all, and report those that do not come."""
+        deadline = time.monotonic() + self._wait
+        while self._late and not self._patience.stop.is_set():
+            heads = self._patience(partial(self._heads, list(self._late)))
+            for account_id in [name for name, until in self._late.items() if heads.get(name, 0) >= until]:
+                del self._late[account_id]
+                self._finish(self._patience(partial(self._checker.check, account_id)), late=True)
+            if time.monotonic() >= deadline:
+                for account_id in list(self._late):
+                    del self._late[account_id]
+                    self._finish(self._patience(partial(self._checker.check, account_id)))
+            elif self._late:
+                self._patience.stop.wait(0.2)
+
+    def _heads(self, account_ids: list[str]) -> dict[str, int]:
+        model = self._checker.model
+        found: dict[str, int] = {}
+        for chunk in chunks(account_ids, MAX_KEYS):
+            rows = model.get_many((account_id, HEAD) for account_id in chunk)
+            found |= {account_id: row.version for (account_id, _), row in rows.items()}
+        return found
+
+    def _first_events(self) -> SegmentedScan:
+        return SegmentedScan(
+            self._dynamodb,
+            self._events_table,
+            FilterExpression="sequenceNumber = :one",
+            ExpressionAttributeValues={":one": {"N": "1"}},
+            ProjectionExpression="aggregateId",
+        )
+
+    def _check_page(self, items: list[Item]) -> None:
+        for item in items:
+            if self._patience.stop.is_set():
+                return
+            self._check(item["aggregateId"]["S"])
+
+    def _check(self, account_id: str) -> None:
+        compared = self._patience(partial(self._checker.check, account_id))
+        if compared.kind in {"behind", "missing"} and self._wait:
+            with self._lock:
+                if len(self._late) < MAX_LATE:
+                    self._late[account_id] = compared.stored
+                    return
+        self._finish(compared)
+
+    def _check_extra(self, account_ids: Iterable[str]) -> None:
+        for chunk in chunks(list(account_ids), MAX_KEYS):
+            known = self._patience(partial(self._with_events, chunk))
+            for account_id in set(chunk) - known:
+                compared = self._patience(partial(self._checker.check, account_id))
+                if compared.kind not in {"agrees", "behind"}:
+                    self._finish(compared)
+
+    def _with_events(self, account_ids: Sequence[str]) -> set[str]:
+        """Those that have a first event."""
+        found: set[str] = set()
+        keys: Any = [{"aggregateId": {"S": each}, "sequenceNumber": {"N": "1"}} for each in set(account_ids)]
+        while keys:
+            with aws_errors(f"looking for accounts in {self._events_table}"):
+                answer = self._dynamodb.batch_get_item(
+                    RequestItems={
+                        self._events_table: {
+                            "Keys": keys,
+                            "ConsistentRead": True,
+                            "ProjectionExpression": "aggregateId",
+                        }
+                    }
+                )
+            found |= {item["aggregateId"]["S"] for item in answer["Responses"][self._events_table]}
+            left = answer.get("UnprocessedKeys", {}).get(self._events_table)
+            keys = left["Keys"] if left else []
+        return found
+
+    def _random(self, scan: SegmentedScan, table: str, accounts: int) -> Iterator[str]:
+        """Accounts of random segments, each once, until there are enough."""
+        size = approximate_size(self._dynamodb, table)
+        segments = min(max(size // _SAMPLE_SEGMENT, 1), _MAX_SEGMENTS)
+        seen: set[str] = set()
+        for segment in random.sample(range(segments), segments):
+            cursor = Cursor()
+            while not cursor.ended and not self._patience.stop.is_set():
+                items, cursor = self._patience(partial(scan.page, segment, segments, cursor))
+                for item in items:
+                    account_id = item["aggregateId"]["S"]
+                    if account_id not in seen and len(seen) < accounts:
+                        seen.add(account_id)
+                        yield account_id
+            if len(seen) >= accounts:
+                return
+
+    def _finish(self, found: Compared[Any], *, late: bool = False) -> None:
+        """Count the account, mend it where that is wanted, and report it unless it agrees.
+
+        ``late``: it has reached what was stored at the first look; what was appended since does not make it behind.
+        """
+        if found.kind == "agrees" or (late and found.kind == "behind"):
+            with self._lock:
+                self.tally["agrees"] += 1
+            return
+        mender = self._mender
+        with self._lock:
+            done = self._patience(partial(mender.mend, found)) if mender else ""
+            now = self._patience(partial(self._checker.check, found.account_id)) if done else found
+            if done and now.kind == "behind" and (now.version or 0) >= found.stored:
+                self.tally["agrees"] += 1
+            else:
+                self.tally[now.kind] += 1
+            self._on_finding(Finding(found, done, now))
+
+
+def verification_of(
+    house: House,
+    model: ReadModel[Any],
+    patience: Patience,
+    on_finding: Callable[[Finding], None],
+    *,
+    mender: Mender | None = None,
+    wait: float = 5.0,
+) -> Verification:
+    """A pass over one generation with a projector's parts, whose skips are loaded."""
+    dynamodb = house.clients.dynamodb
+    checker = Checker(dynamodb, house.store, model, house.skips)
+    return Verification(dynamodb, house.names.events, checker, patience, on_finding, mender=mender, wait=wait)
