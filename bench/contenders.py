@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from bench.emulator import Place
 from bench.metering import TreeWatch
-from kinfold.child import stop
-from kinfold.environment import service_environment
+from kinfold.local.child import stop
+from kinfold.local.environment import service_environment
 from ledger.store.tables import TableSpec, lease_specs, specs
 from projector.engine.read_model import table_spec
 from projector.projections import PROJECTIONS

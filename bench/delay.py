@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 
 from bench.emulator import emulator
-from kinfold.disposable import delete_profile, disposable_profile
-from kinfold.environment import service_clients
-from kinfold.stack import Stack
+from kinfold.demo.disposable import delete_profile, disposable_profile
+from kinfold.local.environment import service_clients
+from kinfold.local.stack import Stack
 
 Tell = Callable[[str], None]
 #: Seconds between two reads of a shard: the projector's default.

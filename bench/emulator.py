@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from bench.metering import cpu_of
 from bench.workloads import Delivery
-from kinfold.disposable import delete_profile, disposable_profile
-from kinfold.environment import service_clients
-from kinfold.local_aws import LocalAws
+from kinfold.demo.disposable import delete_profile, disposable_profile
+from kinfold.local.embedded_aws import LocalAws
+from kinfold.local.environment import service_clients
 from ledger.runtime.aws import Clients
 from ledger.store.change_record import encode
 from ledger.store.stored_event import StoredEvent

@@ -16,9 +16,9 @@ from typing import Any
 
 from faust_kinesis.kcl.source import KclSource
 from faust_kinesis.options import KinesisOptions
-from kinfold.disposable import delete_profile, disposable_profile
-from kinfold.environment import service_clients, service_environment
-from kinfold.local_aws import local_aws
+from kinfold.demo.disposable import delete_profile, disposable_profile
+from kinfold.local.embedded_aws import local_aws
+from kinfold.local.environment import service_clients, service_environment
 from projector.settings import ProjectorSettings
 from tests.processes import group
 

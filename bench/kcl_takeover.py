@@ -12,9 +12,9 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from kinfold.disposable import delete_profile, disposable_profile
-from kinfold.environment import service_clients
-from kinfold.local_aws import local_aws
+from kinfold.demo.disposable import delete_profile, disposable_profile
+from kinfold.local.embedded_aws import local_aws
+from kinfold.local.environment import service_clients
 from tests.kcl_fleet import Fleet
 from tests.ledger_load import LedgerLoad
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 from bench.memory_aws import MemoryAws, Pages, Tables
 from bench.metering import Meter, cpu_seconds, resident_mb
 from bench.profiling import Profiles
-from kinfold.ports import LOOPBACK, free_port
+from kinfold.local.ports import LOOPBACK, free_port
 from ledger.runtime.aws import Clients
 from ledger.runtime.logs import configure_logs
 from ledger.runtime.settings import load_settings

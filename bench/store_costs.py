@@ -17,7 +17,7 @@ from bench.emulator import Place, emulator, place
 from bench.memory_events import MemoryEvents
 from bench.metering import Meter
 from bench.workloads import skewed
-from kinfold.environment import service_clients, service_environment
+from kinfold.local.environment import service_clients, service_environment
 from ledger.domain.account import AGGREGATE_TYPE, Account
 from ledger.domain.events import FundsDeposited, encode_payload
 from ledger.runtime.aws import Clients

@@ -11,9 +11,9 @@ import typer
 import typer.core
 import typer.main
 
-from kinfold.load_command import load
-from kinfold.ports import is_loopback
-from kinfold.up import up
+from kinfold.load.command import load
+from kinfold.local.ports import is_loopback
+from kinfold.local.up import up
 from ledger.errors import ConfigurationError, KinfoldError, TransientError
 from ledger.runtime.auth import Credential, Scope, digest, new_token
 
@@ -49,7 +49,7 @@ class FrontDoor(typer.core.TyperGroup):
 
 
 def _demo() -> Any:
-    from kinfold.demo import demo
+    from kinfold.demo.command import demo
 
     alone = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
     alone.command(epilog=DEMO_EPILOG)(demo)

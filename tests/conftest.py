@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import localstack_client.config
 import pytest
 
-from kinfold.disposable import delete_profile, disposable_profile
-from kinfold.local_aws import DUMMY_CREDENTIALS, REGION, local_aws
+from kinfold.demo.disposable import delete_profile, disposable_profile
+from kinfold.local.embedded_aws import DUMMY_CREDENTIALS, REGION, local_aws
 from ledger.runtime.aws import Clients
 from ledger.runtime.settings import Settings
 from ledger.store.tables import Names, ensure_table, specs

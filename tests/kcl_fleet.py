@@ -11,10 +11,10 @@ from typing import Self
 import httpx
 
 from faust_kinesis.leases.table import LeaseTable
-from kinfold.child import spawn, stop
-from kinfold.environment import service_environment
-from kinfold.ports import free_port
-from kinfold.service import Service
+from kinfold.local.child import spawn, stop
+from kinfold.local.environment import service_environment
+from kinfold.local.ports import free_port
+from kinfold.local.service import Service
 from ledger.runtime.aws import Clients
 from ledger.store.tables import Names
 

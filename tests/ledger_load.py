@@ -9,7 +9,7 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Self
 
-from kinfold.raw_stream import read_raw
+from kinfold.demo.raw_stream import read_raw
 from ledger.domain.account import Account
 from ledger.domain.events import DomainEvent, FundsDeposited, FundsWithdrawn
 from ledger.runtime.aws import Clients

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kinfold.ports import free_port
-from kinfold.service import Service
+from kinfold.local.ports import free_port
+from kinfold.local.service import Service
 from ledger.runtime.aws import Clients
 
 

@@ -10,8 +10,8 @@ from decimal import Decimal
 
 import pytest
 
-from kinfold.scrape import counter
-from kinfold.service import Service
+from kinfold.demo.scrape import counter
+from kinfold.local.service import Service
 from ledger.domain.events import FundsDeposited
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore

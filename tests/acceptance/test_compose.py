@@ -20,8 +20,8 @@ import httpx
 import pytest
 import yaml
 
-from kinfold.child import spawn, stop, tail
-from kinfold.ports import free_port
+from kinfold.local.child import spawn, stop, tail
+from kinfold.local.ports import free_port
 from ledger.runtime.aws import Clients
 
 ROOT: Final = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ from typing import Any
 import boto3
 import pytest
 
-from kinfold.local_aws import REGION
+from kinfold.local.embedded_aws import REGION
 from ledger.runtime.aws import Clients
 from tests.kcl_fleet import Fleet
 from tests.templates import Template

@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from kinfold.raw_stream import faults, shown
-from kinfold.service import Service
+from kinfold.demo.raw_stream import faults, shown
+from kinfold.local.service import Service
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names

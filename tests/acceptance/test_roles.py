@@ -15,9 +15,9 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from kinfold.child import spawn, stop, tail
-from kinfold.ports import free_port
-from kinfold.raw_stream import read_raw
+from kinfold.demo.raw_stream import read_raw
+from kinfold.local.child import spawn, stop, tail
+from kinfold.local.ports import free_port
 from ledger.domain.events import FundsDeposited
 from ledger.errors import UnusableRecordError
 from ledger.runtime.aws import Clients

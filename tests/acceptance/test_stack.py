@@ -15,12 +15,12 @@ from typing import Any
 import httpx
 import pytest
 
-from kinfold.child import spawn, stop, tail
-from kinfold.environment import service_environment
-from kinfold.local_aws import local_aws
-from kinfold.ports import free_port
-from kinfold.service import Service, ServiceDiedError, ServiceNotReadyError
-from kinfold.stack import Stack
+from kinfold.local.child import spawn, stop, tail
+from kinfold.local.embedded_aws import local_aws
+from kinfold.local.environment import service_environment
+from kinfold.local.ports import free_port
+from kinfold.local.service import Service, ServiceDiedError, ServiceNotReadyError
+from kinfold.local.stack import Stack
 from ledger.errors import EndpointError
 from ledger.runtime.aws import Clients
 

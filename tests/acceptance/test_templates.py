@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 import pytest
 
-from kinfold import local_aws
-from kinfold.local_aws import DUMMY_CREDENTIALS, REGION
-from kinfold.raw_stream import shown
+from kinfold.demo.raw_stream import shown
+from kinfold.local import embedded_aws as local_aws
+from kinfold.local.embedded_aws import DUMMY_CREDENTIALS, REGION
 from ledger.domain.events import FundsDeposited
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore

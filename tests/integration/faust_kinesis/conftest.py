@@ -17,7 +17,7 @@ from faust_kinesis.leases.table import Lease, LeaseTable
 from faust_kinesis.options import KinesisOptions
 from faust_kinesis.polling.source import PollingSource
 from faust_kinesis.source import ShardSource
-from kinfold.local_aws import REGION
+from kinfold.local.embedded_aws import REGION
 from tests.stream import Stream
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from kinfold.raw_stream import read_raw
+from kinfold.demo.raw_stream import read_raw
 from ledger.domain.events import FundsDeposited
 from ledger.runtime.aws import Clients
 from ledger.store.change_record import decode

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kinfold.raw_stream import read_raw
+from kinfold.demo.raw_stream import read_raw
 from ledger.errors import ConfigurationError
 from ledger.runtime.aws import Clients
 from ledger.store.tables import Names, ensure_table, lease_specs, relay_spec, specs

@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 import pytest
 
-from kinfold.local_aws import REGION
-from kinfold.raw_stream import faults, read_raw, shown
+from kinfold.demo.raw_stream import faults, read_raw, shown
+from kinfold.local.embedded_aws import REGION
 from ledger.domain.events import DomainEvent, FundsDeposited
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore

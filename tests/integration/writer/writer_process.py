@@ -14,8 +14,8 @@ from typing import Self
 
 import httpx
 
-from kinfold.child import spawn, stop, tail
-from kinfold.ports import free_port
+from kinfold.local.child import spawn, stop, tail
+from kinfold.local.ports import free_port
 
 
 class WriterProcess:

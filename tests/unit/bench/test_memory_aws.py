@@ -12,7 +12,7 @@ import pytest
 from bench.memory_aws import MemoryAws, NotUnderstoodError, Pages, Statement, Tables, write_pages
 from bench.memory_events import MemoryEvents
 from bench.store_costs import deposit
-from kinfold.environment import service_clients
+from kinfold.local.environment import service_clients
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from projector.engine.read_model import Change, ReadModel

@@ -7,9 +7,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from kinfold.load import LoadPlan, UnexpectedAnswerError, run_load
-from kinfold.ports import free_port
-from kinfold.tally import LoadResult
+from kinfold.load.runner import LoadPlan, UnexpectedAnswerError, run_load
+from kinfold.load.tally import LoadResult
+from kinfold.local.ports import free_port
 from ledger.errors import ConfigurationError, EndpointError
 
 #: Status and headers for the n-th request (from 0); None closes the connection without an answer.

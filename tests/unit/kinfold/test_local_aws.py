@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from kinfold import local_aws as subject
-from kinfold.local_aws import local_aws
+from kinfold.local import embedded_aws as subject
+from kinfold.local.embedded_aws import local_aws
 from ledger.errors import ConfigurationError, EndpointError
 from ledger.runtime.aws import Clients
 from ledger.runtime.settings import Settings
@@ -30,7 +30,7 @@ def test_it_serves_tables_and_streams_and_is_gone_afterwards(aws_credentials: No
 
 def test_it_ends_with_a_parent_that_is_killed() -> None:
     script = (
-        "import time\nfrom kinfold.local_aws import local_aws\n"
+        "import time\nfrom kinfold.local.embedded_aws import local_aws\n"
         "with local_aws() as url:\n    print(url, flush=True)\n    time.sleep(120)\n"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:

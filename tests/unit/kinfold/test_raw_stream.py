@@ -2,7 +2,7 @@
 
 import pytest
 
-from kinfold.raw_stream import Shown, faults
+from kinfold.demo.raw_stream import Shown, faults
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import cast, get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinfold.traffic import CURRENCIES, Command, Traffic
+from kinfold.load.traffic import CURRENCIES, Command, Traffic
 from ledger.domain.account import Account
 from ledger.domain.money import Currency, parse_amount
 from ledger.errors import RefusedError

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import boto3
 
-from kinfold.local_aws import DUMMY_CREDENTIALS, REGION
-from kinfold.ports import LOOPBACK_HOSTS, is_loopback
+from kinfold.local.embedded_aws import DUMMY_CREDENTIALS, REGION
+from kinfold.local.ports import LOOPBACK_HOSTS, is_loopback
 from ledger.runtime.aws import Clients
 from ledger.runtime.settings import Settings
 

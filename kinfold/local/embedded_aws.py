@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from kinfold.child import spawn, stop, tail
-from kinfold.ports import LOOPBACK, free_port
+from kinfold.local.child import spawn, stop, tail
+from kinfold.local.ports import LOOPBACK, free_port
 from ledger.errors import ConfigurationError, EndpointError
 
 #: The services that Kinfold and Amazon's KCL call, in MiniStack's words.

@@ -10,9 +10,9 @@ from uuid import uuid4
 
 import httpx
 
-from kinfold.ports import is_loopback
-from kinfold.tally import LoadResult, Tally
-from kinfold.traffic import Command, Traffic
+from kinfold.load.tally import LoadResult, Tally
+from kinfold.load.traffic import Command, Traffic
+from kinfold.local.ports import is_loopback
 from ledger.errors import ConfigurationError, EndpointError, KinfoldError
 
 if TYPE_CHECKING:

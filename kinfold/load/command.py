@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from kinfold.tally import LoadResult
+    from kinfold.load.tally import LoadResult
 
 
 def load(
@@ -34,7 +34,7 @@ def load(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from kinfold.load import LoadPlan, run_load
+    from kinfold.load.runner import LoadPlan, run_load
 
     plan = LoadPlan(accounts=accounts, events=events, writers=writers, seed=seed, token=token)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -8,10 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from kinfold.child import spawn, stop, tail
-from kinfold.environment import service_environment
-from kinfold.ports import LOOPBACK, free_port
-from kinfold.service import Service, ServiceDiedError
+from kinfold.local.child import spawn, stop, tail
+from kinfold.local.environment import service_environment
+from kinfold.local.ports import LOOPBACK, free_port
+from kinfold.local.service import Service, ServiceDiedError
 from ledger.errors import ConfigurationError, EndpointError, KinfoldError
 from ledger.runtime.settings import Bridge
 

@@ -18,7 +18,7 @@ from kinfold.carrier import Carrier
 from kinfold.consumer import Consumer
 
 if TYPE_CHECKING:
-    from kinfold.stack import Stack
+    from kinfold.local.stack import Stack
 
 _POLL: Final = 0.3
 
@@ -67,9 +67,9 @@ def up(
     [dim]$[/dim] kinfold up
     [dim]$[/dim] kinfold up --endpoint-url http://127.0.0.1:4566 --writer-port 0
     """
-    from kinfold.local_aws import LocalAws
-    from kinfold.ports import claim_port
-    from kinfold.stack import Stack
+    from kinfold.local.embedded_aws import LocalAws
+    from kinfold.local.ports import claim_port
+    from kinfold.local.stack import Stack
 
     with contextlib.ExitStack() as cleanup, _Signals() as signals:
         writer_port = claim_port(writer_port, "the writer", "--writer-port")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from kinfold.child import spawn, stop, tail
+from kinfold.local.child import spawn, stop, tail
 from ledger.errors import KinfoldError
 
 #: Seconds; longer than the services' own drain timeouts (30 s), so that an orderly stop is never cut short.

@@ -12,17 +12,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from kinfold.audit import Finding, audit, disagreements
 from kinfold.carrier import Carrier
 from kinfold.consumer import Consumer
-from kinfold.disposable import delete_profile, disposable_profile
-from kinfold.environment import service_clients
-from kinfold.load import LoadPlan, run_load
-from kinfold.local_aws import local_aws
-from kinfold.raw_stream import faults, shown
-from kinfold.scrape import counter, scrape
-from kinfold.stack import Stack
-from kinfold.tally import LoadResult
+from kinfold.demo.audit import Finding, audit, disagreements
+from kinfold.demo.disposable import delete_profile, disposable_profile
+from kinfold.demo.raw_stream import faults, shown
+from kinfold.demo.scrape import counter, scrape
+from kinfold.load.runner import LoadPlan, run_load
+from kinfold.load.tally import LoadResult
+from kinfold.local.embedded_aws import local_aws
+from kinfold.local.environment import service_clients
+from kinfold.local.stack import Stack
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names

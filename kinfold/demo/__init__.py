@@ -1,0 +1,1 @@
+"""`kinfold demo`: the main job once, with its proof."""

@@ -1,0 +1,1 @@
+"""`kinfold load`: HTTP load on a running writer."""
