@@ -9,15 +9,15 @@ from typing import Annotated
 
 import typer
 
-from bench.alone import backlog, decoding, projecting
-from bench.contenders import CONTENDERS, ON_KCL
-from bench.contest import Sizes, contest
-from bench.delay import delay
-from bench.profiling import profile
-from bench.report import PAGE, fill, render
-from bench.results import LATEST, PUBLISHED, keep, load
-from bench.store_costs import appends, loads, rebuild
-from bench.workloads import WORKLOADS
+from bench.alone.delay import delay
+from bench.alone.profiling import profile
+from bench.alone.store_costs import appends, loads, rebuild
+from bench.alone.throughput import backlog, decoding, projecting
+from bench.contest.contenders import CONTENDERS, ON_KCL
+from bench.contest.contest import Sizes, contest
+from bench.contest.workloads import WORKLOADS
+from bench.report.results import LATEST, PUBLISHED, keep, load
+from bench.report.tables import PAGE, fill, render
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -173,7 +173,7 @@ def _known(names: Sequence[str] | None, all_names: Iterable[str]) -> list[str]:
 )
 def kcl_drain(context: typer.Context) -> None:
     """Memory while KCL drains a backlog."""
-    _run("bench.kcl_drain", context)
+    _run("bench.kcl.drain", context)
 
 
 @app.command(
@@ -181,7 +181,7 @@ def kcl_drain(context: typer.Context) -> None:
 )
 def kcl_takeover(context: typer.Context) -> None:
     """How long KCL takes to hand shards over."""
-    _run("bench.kcl_takeover", context)
+    _run("bench.kcl.takeover", context)
 
 
 def _run(module: str, context: typer.Context) -> None:

@@ -1,4 +1,4 @@
-"""Projectors on KCL, several at once: for the acceptance tests and for `bench/kcl_takeover.py`."""
+"""Projectors on KCL, several at once: for the acceptance tests and for `bench/kcl/takeover.py`."""
 
 import re
 import time

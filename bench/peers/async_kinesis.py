@@ -12,7 +12,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from kinesis import Consumer, StringProcessor
 
-from bench.metering import Meter
+from bench.metering.meter import Meter
 from bench.peers.balances import addition, change_of
 from bench.peers.shard_loop import arguments
 

@@ -11,7 +11,7 @@ import boto3
 from amazon_kclpy import kcl
 from samples.sample_kclpy_app import RecordProcessor
 
-from bench.metering import Meter
+from bench.metering.meter import Meter
 from bench.peers.balances import addition, change_of
 from bench.peers.shard_loop import client_config
 

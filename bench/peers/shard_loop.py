@@ -11,7 +11,7 @@ from typing import Any, Final
 import boto3
 from botocore.config import Config
 
-from bench.metering import Meter
+from bench.metering.meter import Meter
 
 #: Records in one GetRecords call, and the pause after an empty answer.
 LIMIT: Final = 1_000

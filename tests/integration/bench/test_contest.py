@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from bench.contenders import KINFOLD, MARKED, PLAIN
-from bench.contest import Sizes, contest
-from bench.report import render
-from bench.workloads import WORKLOADS
+from bench.contest.contenders import KINFOLD, MARKED, PLAIN
+from bench.contest.contest import Sizes, contest
+from bench.contest.workloads import WORKLOADS
+from bench.report.tables import render
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -63,8 +63,8 @@ def test_the_tables_are_rendered_from_it(results: dict[str, Any]) -> None:
 
 
 def test_a_contender_that_fails_is_named_with_the_end_of_its_output() -> None:
-    from bench.contenders import ContenderFailedError, Task
-    from bench.emulator import emulator, place
+    from bench.contest.contenders import ContenderFailedError, Task
+    from bench.contest.place import emulator, place
 
     with emulator() as aws, place(aws.url) as where:
         broken = replace(PLAIN, command=lambda _task, _report: ["-c", "raise SystemExit('out of luck')"])

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.__main__ import app
-from bench.report import PAGE
+from bench.report.tables import PAGE
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from bench.memory_aws import MemoryAws, NotUnderstoodError, Pages, Statement, Tables, write_pages
-from bench.memory_events import MemoryEvents
-from bench.store_costs import deposit
+from bench.alone.fake_aws import MemoryAws, NotUnderstoodError, Pages, Statement, Tables, write_pages
+from bench.alone.fake_events_table import MemoryEvents
+from bench.alone.store_costs import deposit
 from kinfold.local.environment import service_clients
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore

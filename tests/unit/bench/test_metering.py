@@ -15,9 +15,9 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
-from bench.item_size import item_size, query_units
-from bench.memory_aws import Raw
-from bench.metering import Meter, TreeWatch
+from bench.alone.fake_aws import Raw
+from bench.metering.item_size import item_size, query_units
+from bench.metering.meter import Meter, TreeWatch
 
 Answer = tuple[int, dict[str, Any]]
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from bench.markdown import figure, table
-from bench.report import PAGE, fill, render
-from bench.report_contest import cpu_micros, per_second, ratio
-from bench.results import PUBLISHED, load
-from bench.targets import targets
+from bench.report.contest_tables import cpu_micros, per_second, ratio
+from bench.report.markdown import figure, table
+from bench.report.results import PUBLISHED, load
+from bench.report.tables import PAGE, fill, render
+from bench.report.targets import targets
 
 
 def run(handled: int, seconds: float, cpu: float = 1.0, units: float = 100.0) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from bench.contest import folded
-from bench.workloads import REPEATED, WINDOW, WORKLOADS, Delivery, Workload
+from bench.contest.contest import folded
+from bench.contest.workloads import REPEATED, WINDOW, WORKLOADS, Delivery, Workload
 from ledger.store.change_record import encode
 
 EVENTS = 3_000

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bench.metering import cpu_of
-from bench.workloads import Delivery
+from bench.contest.workloads import Delivery
+from bench.metering.meter import cpu_of
 from kinfold.demo.disposable import delete_profile, disposable_profile
 from kinfold.local.embedded_aws import LocalAws
 from kinfold.local.environment import service_clients

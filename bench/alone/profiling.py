@@ -65,7 +65,7 @@ def _place(file: str, line: int, function: str) -> str:
 
 def profile(events: int, tell: Callable[[str], None]) -> dict[str, Any]:
     """Profile the real app with AWS answered from memory. The profiler slows it: only the shares mean something."""
-    from bench.from_memory import prepared
+    from bench.alone.prepared_run import prepared
 
     with prepared("skewed", events) as pages, tempfile.TemporaryDirectory(prefix="bench-profile-") as home:
         path = Path(home) / "stats"

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from itertools import islice, pairwise
 from typing import Any, Final
 
-from bench.from_memory import SHARDS, prepared
-from bench.workloads import skewed
+from bench.alone.prepared_run import SHARDS, prepared
+from bench.contest.workloads import skewed
 from ledger.store.change_record import decode, encode
 from projector.projections import PROJECTIONS
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from statistics import median as middle
 from typing import Any, NamedTuple
 
-from bench.markdown import figure, table, times
-from bench.report_contest import KINFOLD, cpu_micros, median, per_second, ratio, write_units
+from bench.report.contest_tables import KINFOLD, cpu_micros, median, per_second, ratio, write_units
+from bench.report.markdown import figure, table, times
 
 Results = Mapping[str, Any]
 

@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from bench.emulator import Place, emulator, place
-from bench.memory_events import MemoryEvents
-from bench.metering import Meter
-from bench.workloads import skewed
+from bench.alone.fake_events_table import MemoryEvents
+from bench.contest.place import Place, emulator, place
+from bench.contest.workloads import skewed
+from bench.metering.meter import Meter
 from kinfold.local.environment import service_clients, service_environment
 from ledger.domain.account import AGGREGATE_TYPE, Account
 from ledger.domain.events import FundsDeposited, encode_payload

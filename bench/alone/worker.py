@@ -1,8 +1,8 @@
-"""Kinfold as a contender: `python -m bench.kinfold_worker`. The projector that `kinfold projector run` runs, metered.
+"""Kinfold as a contender: `python -m bench.alone.worker`. The projector that `kinfold projector run` runs, metered.
 
 The same settings, clients, Faust app and worker, from the same environment. Two things differ: hooks on its clients
 count the calls, and it stops itself once everything is applied. `--projections balance-summary` registers that read
-model alone, which is the work that the peers do. `--from-memory` cuts the network out (bench.memory_aws).
+model alone, which is the work that the peers do. `--from-memory` cuts the network out (bench.alone.fake_aws).
 """
 
 import argparse
@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from bench.memory_aws import MemoryAws, Pages, Tables
-from bench.metering import Meter, cpu_seconds, resident_mb
-from bench.profiling import Profiles
+from bench.alone.fake_aws import MemoryAws, Pages, Tables
+from bench.alone.profiling import Profiles
+from bench.metering.meter import Meter, cpu_seconds, resident_mb
 from kinfold.local.ports import LOOPBACK, free_port
 from ledger.runtime.aws import Clients
 from ledger.runtime.logs import configure_logs
@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument("--report", type=Path, required=True)
     known = [each.name for each in projections.PROJECTIONS]
     parser.add_argument("--projections", nargs="+", choices=known, default=known)
-    parser.add_argument("--from-memory", type=Path, metavar="DIR", help="pages that bench.memory_aws has prepared")
+    parser.add_argument("--from-memory", type=Path, metavar="DIR", help="pages that bench.alone.fake_aws has prepared")
     parser.add_argument("--one-core", action="store_true", help="keep every thread on one core")
     parser.add_argument("--profile", type=Path, metavar="FILE", help="write a profile of every thread (pstats)")
     run(parser.parse_args())

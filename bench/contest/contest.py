@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from bench.contenders import Contender, Task
-from bench.emulator import Emulator, Place, emulator, place
-from bench.workloads import WORKLOADS, Delivery, Workload
+from bench.contest.contenders import Contender, Task
+from bench.contest.place import Emulator, Place, emulator, place
+from bench.contest.workloads import WORKLOADS, Delivery, Workload
 from ledger.domain.account import Account
 
 Tell = Callable[[str], None]

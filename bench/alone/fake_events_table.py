@@ -11,8 +11,8 @@ import orjson
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
-from bench.item_size import item_size, query_units
-from bench.memory_aws import NotUnderstoodError, Raw
+from bench.alone.fake_aws import NotUnderstoodError, Raw
+from bench.metering.item_size import item_size, query_units
 
 #: AWS, "Querying tables in DynamoDB": bytes in one page.
 _PAGE: Final = 1024 * 1024

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from bench.contenders import KINFOLD, Task
-from bench.emulator import Place, emulator, place
-from bench.memory_aws import write_pages
-from bench.workloads import WORKLOADS
+from bench.alone.fake_aws import write_pages
+from bench.contest.contenders import KINFOLD, Task
+from bench.contest.place import Place, emulator, place
+from bench.contest.workloads import WORKLOADS
 from ledger.store.change_record import encode
 from projector.settings import ProjectorSettings
 

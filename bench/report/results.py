@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from bench.machine import describe
+from bench.report.machine import describe
 
 ROOT: Final = Path(__file__).parents[1]
 #: Where runs write to, out of version control; and the results that docs/benchmarks.md shows.

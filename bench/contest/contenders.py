@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from bench.emulator import Place
-from bench.metering import TreeWatch
+from bench.contest.place import Place
+from bench.metering.meter import TreeWatch
 from kinfold.local.child import stop
 from kinfold.local.environment import service_environment
 from ledger.store.tables import TableSpec, lease_specs, specs
@@ -134,7 +134,7 @@ def _kinfold(*projections: str) -> Callable[[Task, Path], list[str]]:
     def command(task: Task, report: Path) -> list[str]:
         sizes = ["--events", str(task.events), "--records", str(task.records)]
         chosen = ["--projections", *projections] if projections else []
-        return ["-m", "bench.kinfold_worker", *sizes, "--report", str(report), *chosen]
+        return ["-m", "bench.alone.worker", *sizes, "--report", str(report), *chosen]
 
     return command
 

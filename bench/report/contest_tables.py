@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from bench.markdown import figure, table, times
+from bench.report.markdown import figure, table, times
 
 KINFOLD: Final = "kinfold"
 Run = Mapping[str, Any]

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from statistics import median
 from typing import Any, Final
 
-from bench.markdown import figure, table
-from bench.report_contest import contest_tables, speed
-from bench.results import ROOT
-from bench.targets import targets_table
+from bench.report.contest_tables import contest_tables, speed
+from bench.report.markdown import figure, table
+from bench.report.results import ROOT
+from bench.report.targets import targets_table
 
 PAGE: Final = ROOT / "docs" / "benchmarks.md"
 _BLOCK: Final = re.compile(r"(<!-- bench:(?!end)([\w-]+) -->\n).*?(<!-- bench:end -->)", re.DOTALL)

@@ -1,0 +1,1 @@
+"""Kinfold by itself: throughput, costs and profiles, with AWS from memory."""

@@ -1,0 +1,1 @@
+"""Kinfold beside its peers, on the same endpoint and the same records."""

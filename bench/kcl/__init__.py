@@ -1,0 +1,1 @@
+"""The projector on Amazon's KCL: drain and takeover."""

@@ -1,0 +1,1 @@
+"""Calls, units, CPU and time, counted alike for every contender."""
