@@ -20,7 +20,7 @@ from kinfold.demo.disposable import delete_profile, disposable_profile
 from kinfold.local.embedded_aws import local_aws
 from kinfold.local.environment import service_clients, service_environment
 from projector.settings import ProjectorSettings
-from tests.processes import group
+from tests.support.processes import group
 
 
 def resident_mb(pid: int) -> float:

@@ -19,8 +19,8 @@ from kinfold.local.service import Service
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
-from tests.ledger_load import LedgerLoad
-from tests.waiting import until
+from tests.support.ledger_load import LedgerLoad
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 

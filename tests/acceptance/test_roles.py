@@ -26,9 +26,9 @@ from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
 from stream_bridge.watch.watermark import Marks
-from tests.permissions import Need, kcl_needs, table_arn
-from tests.templates import Role, Template
-from tests.waiting import until
+from tests.support.permissions import Need, kcl_needs, table_arn
+from tests.support.templates import Role, Template
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
@@ -78,7 +78,7 @@ class Actors:
     def _spawn(self, role: str, words: tuple[str, ...], env: Mapping[str, str]) -> tuple[Any, Path]:
         self._runs += 1
         needs, log = (self._home / f"{role}-{self._runs}.{kind}" for kind in ("needs", "log"))
-        return spawn("tests.recorded_kinfold", [str(needs), *words], env={**self._env, **env}, log=log), log
+        return spawn("tests.support.recorded_kinfold", [str(needs), *words], env={**self._env, **env}, log=log), log
 
 
 def answers(url: str) -> bool:

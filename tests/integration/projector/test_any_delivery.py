@@ -28,8 +28,8 @@ from projector.engine.read_model import Change, ReadModel, RowKey
 from projector.metrics import Metrics
 from projector.projection import HEAD, Projection, Row
 from projector.projections import PROJECTIONS
-from tests.change_records import change_record
-from tests.histories import histories
+from tests.support.change_records import change_record
+from tests.support.histories import histories
 
 pytestmark = pytest.mark.integration
 

@@ -13,7 +13,7 @@ from projector.components import House
 from projector.engine.read_model import ReadModel
 from projector.ingest.batch_handler import BatchHandler
 from projector.projections.balance_summary import BalanceSummary
-from tests.change_records import change_record
+from tests.support.change_records import change_record
 
 pytestmark = pytest.mark.integration
 

@@ -30,7 +30,7 @@ from projector.projection import Row
 from projector.projections import PROJECTIONS
 from projector.projections.balance_summary import BALANCE_SUMMARY
 from projector.settings import ProjectorSettings
-from tests.change_records import change_record
+from tests.support.change_records import change_record
 
 pytestmark = pytest.mark.integration
 

@@ -23,7 +23,7 @@ from projector.ingest.batch_handler import BatchHandler
 from projector.projection import Projection
 from projector.projections import PROJECTIONS
 from projector.settings import ProjectorSettings
-from tests.change_records import change_record
+from tests.support.change_records import change_record
 
 pytestmark = pytest.mark.integration
 

@@ -27,7 +27,7 @@ from projector.projections.balance_summary import BALANCE_SUMMARY
 from projector.projections.daily_activity import DAILY_ACTIVITY
 from projector.verification.repair import Repair
 from projector.verification.verification import Finding, verification_of
-from tests.histories import histories
+from tests.support.histories import histories
 
 pytestmark = pytest.mark.integration
 

@@ -23,8 +23,8 @@ from stream_bridge.relay.assembly import build_relay
 from stream_bridge.relay.health import RelayView, Role
 from stream_bridge.settings import RelaySettings
 from stream_bridge.waiter import Patience
-from tests.ledger_load import LedgerLoad
-from tests.waiting import eventually
+from tests.support.ledger_load import LedgerLoad
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
 

@@ -27,7 +27,7 @@ from stream_bridge.watch.followers import StreamTail, TableTail
 from stream_bridge.watch.inspection import Inspector
 from stream_bridge.watch.republish import Healer
 from stream_bridge.watch.watermark import Marks
-from tests.waiting import eventually
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
 

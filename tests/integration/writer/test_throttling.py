@@ -22,7 +22,7 @@ from ledger.store.event_store import EventStore
 from ledger.store.idempotency_keys import CommandLog
 from ledger.store.snapshots import SnapshotStore
 from ledger.store.tables import Names
-from tests.waiting import eventually
+from tests.support.waiting import eventually
 from writer.commands.account_repository import Accounts
 from writer.commands.snapshot_writer import Snapshots
 from writer.http.app import build_api

@@ -13,7 +13,7 @@ from ledger.store.stored_event import StoredEvent
 from projector.errors import UnprojectableEventError
 from projector.projection import HEAD
 from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary, fold, witness
-from tests.histories import histories
+from tests.support.histories import histories
 
 
 def stored(events: list[DomainEvent], account_id: str = "acc-1") -> list[StoredEvent]:

@@ -16,9 +16,9 @@ from ledger.domain.events import BetSettled, DomainEvent, FundsDeposited
 from ledger.errors import SnapshotError, ThrottledError
 from ledger.store.event_store import EventStore
 from ledger.store.snapshots import SCHEMA_VERSION, SnapshotStore, crosses, decode, encode
-from tests.histories import histories
+from tests.support.histories import histories
+from tests.support.waiting import until
 from tests.unit.writer.conftest import MemoryStore
-from tests.waiting import until
 from writer.commands.account_repository import Accounts
 from writer.commands.snapshot_writer import Snapshots
 from writer.metrics import Metrics

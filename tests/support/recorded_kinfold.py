@@ -1,4 +1,4 @@
-"""``kinfold WORDS`` that notes what its calls of AWS need: ``python -m tests.recorded_kinfold FILE WORDS``.
+"""``kinfold WORDS`` that notes what its calls of AWS need: ``python -m tests.support.recorded_kinfold FILE WORDS``.
 
 The whole command, daemon or not, as it always is; only every ``ledger.runtime.aws.Clients`` that it makes is listened to.
 """
@@ -10,7 +10,7 @@ from typing import Any, Final
 from kinfold.cli import main
 from ledger.runtime.aws import Clients
 from ledger.store.tables import Names
-from tests.permissions import Need, note_calls
+from tests.support.permissions import Need, note_calls
 
 _MADE: Final = Clients.__init__
 

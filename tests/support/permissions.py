@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ledger.runtime.aws import Clients
 from ledger.store.tables import Names
-from tests.templates import ACCOUNT, REGION
+from tests.support.templates import ACCOUNT, REGION
 
 #: An action, such as ``dynamodb:PutItem``, and the ARN of what it is done to, or ``*``.
 Need = tuple[str, str]
