@@ -21,7 +21,7 @@ from projector.projections import PROJECTIONS
 from projector.projections.balance_summary import BALANCE_SUMMARY
 from projector.settings import ProjectorSettings
 
-ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[2]
 #: The peers' environment: async-kinesis wants another botocore than the embedded AWS allows.
 PEERS: Final = ROOT / ".venv-bench"
 TIMEOUT: Final = 600.0

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from bench.report.machine import describe
 
-ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[2]
 #: Where runs write to, out of version control; and the results that docs/benchmarks.md shows.
 LATEST: Final = ROOT / "bench" / "results" / "latest.json"
 PUBLISHED: Final = ROOT / "docs" / "benchmarks.json"

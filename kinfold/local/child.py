@@ -4,7 +4,7 @@ The parent holds the writing end of a pipe that is the child's standard input. T
 ends, however it ends; the child reads the end of the file and sends itself a SIGTERM, so it stops as it would for an
 operator. A pipe works on Linux and macOS alike, where a death signal exists on Linux only.
 
-``python -m kinfold.local.child MODULE ARGUMENTS`` is the child's side: it watches the pipe and runs ``MODULE`` as a program.
+``python -m kinfold.local.child MODULE ARGUMENTS`` is the child's side: it watches the pipe and runs ``MODULE``.
 """
 
 import os

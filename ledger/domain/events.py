@@ -21,7 +21,7 @@ class _Event(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
     #: Each class states its name, and its ``schema_version``: the shape of the payload that this code writes. Older
-    #: ones are brought forward (ledger.domain.upcasters); the fields of a newer one may mean what this code cannot know.
+    #: ones are brought forward (ledger.domain.upcasters); a newer one may mean what this code cannot know.
     event_type: ClassVar[str]
 
 

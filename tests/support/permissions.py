@@ -12,7 +12,7 @@ from tests.support.templates import ACCOUNT, REGION
 #: An action, such as ``dynamodb:PutItem``, and the ARN of what it is done to, or ``*``.
 Need = tuple[str, str]
 
-RUNNING: Final = Path(__file__).parents[1] / "docs" / "running.md"
+RUNNING: Final = Path(__file__).parents[2] / "docs" / "running.md"
 _PARTS: Final = {
     "Put": "PutItem",
     "Update": "UpdateItem",

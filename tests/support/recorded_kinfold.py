@@ -1,6 +1,6 @@
 """``kinfold WORDS`` that notes what its calls of AWS need: ``python -m tests.support.recorded_kinfold FILE WORDS``.
 
-The whole command, daemon or not, as it always is; only every ``ledger.runtime.aws.Clients`` that it makes is listened to.
+The whole command, daemon or not, as it always is; only every ``ledger.runtime.aws.Clients`` it makes is listened to.
 """
 
 import os

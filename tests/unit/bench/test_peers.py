@@ -9,7 +9,7 @@ import pytest
 
 from bench.contest.contest import folded
 from bench.contest.workloads import WORKLOADS
-from bench.metering import meter as metering
+from bench.metering import meter
 from bench.peers.balances import Change, addition, addition_once, change_of
 from bench.peers.kclpy import combined
 from ledger.store.change_record import encode
@@ -39,12 +39,12 @@ def test_the_requests() -> None:
     assert update == {"Update": add}
 
 
-PLACE = Path(metering.__file__).parent
+BENCH = Path(meter.__file__).parents[1]
 
 
 @pytest.mark.parametrize(
     "path",
-    [*sorted(PLACE.glob("peers/*.py")), PLACE / "metering.py", PLACE / "item_size.py"],
+    [*sorted(BENCH.glob("peers/*.py")), *sorted(BENCH.glob("metering/*.py"))],
     ids=lambda path: path.name,
 )
 def test_a_peer_has_no_code_of_kinfold_in_it(path: Path) -> None:

@@ -11,7 +11,7 @@ from ledger.domain.upcasters import UPCASTERS
 from ledger.errors import UndecodableEventError
 from ledger.store.stored_event import StoredEvent
 from projector.projections import PROJECTIONS
-from tests.unit.ledger.test_stored_event import EVENT
+from tests.unit.ledger.store.test_stored_event import EVENT
 
 #: As it was stored before a bet had a name of its own.
 BET_PLACED_1 = '{"schemaVersion":1,"stake":"4.00","currency":"EUR"}'
