@@ -8,6 +8,7 @@ WORKDIR /src
 COPY requirements.lock ./
 RUN python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
 COPY pyproject.toml README.md ./
+COPY aws_client aws_client
 COPY ledger ledger
 COPY faust_kinesis faust_kinesis
 COPY writer writer

@@ -18,6 +18,10 @@ FaustKinesisError
 
 from __future__ import annotations
 
+from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
+
+from aws_client.failures import ACCESS_REFUSALS, code_of
+
 
 class FaustKinesisError(Exception):
     """Root of everything this package raises on purpose."""
@@ -80,3 +84,20 @@ class LeaseLostError(FaustKinesisError):
     def __init__(self, shard_id: str, action: str) -> None:
         super().__init__(f"the lease of {shard_id} is another worker's: it was not {action}")
         self.shard_id = shard_id
+
+
+def typed(error: Exception, action: str) -> FaustKinesisError:
+    """The error for a failure that is not transient, with that failure as its cause; `action` says what was tried."""
+    if isinstance(error, FaustKinesisError):
+        return error
+    named = _named(error, action)
+    named.__cause__ = error
+    return named
+
+
+def _named(error: Exception, action: str) -> FaustKinesisError:
+    if isinstance(error, NoCredentialsError | PartialCredentialsError) or code_of(error) in ACCESS_REFUSALS:
+        return AccessRefusedError(f"{action}: access refused: {error}")
+    if isinstance(error, ClientError):
+        return RequestRefusedError(f"{action}: {error}")
+    return PermanentError(f"{action}: {error!r}")

@@ -12,7 +12,7 @@ from faust.transport.producer import Producer as FaustProducer
 from faust.types import TP, HeadersArg, RecordMetadata
 from typing_extensions import override
 
-from faust_kinesis.calls import Calls
+from aws_client.call_pool import CallPool
 from faust_kinesis.errors import RecordRefusedError
 from faust_kinesis.sending.ordered_writer import StreamWriter
 from faust_kinesis.sending.put_queue import LARGEST_RECORD
@@ -30,7 +30,7 @@ class Producer(FaustProducer):
     def __post_init__(self) -> None:
         """Faust calls it at the end of the construction."""
         self._writers: dict[str, StreamWriter[RecordMetadata]] = {}
-        self._calls: Calls | None = None
+        self._calls: CallPool | None = None
 
     @override
     async def send(
@@ -116,7 +116,7 @@ class Producer(FaustProducer):
 
     def _writer(self, stream: str) -> StreamWriter[RecordMetadata]:
         if self._calls is None:
-            self._calls = Calls(_PUT_THREADS, "put")
+            self._calls = CallPool(_PUT_THREADS, "put")
         if stream not in self._writers:
             linger = self.linger_ms / 1000
             self._writers[stream] = StreamWriter(

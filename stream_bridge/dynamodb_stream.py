@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
-from faust_kinesis.calls import Calls
+from aws_client.call_pool import CallPool
+from aws_client.failures import code_of
 from faust_kinesis.leases.table import LATEST, TRIM_HORIZON
-from faust_kinesis.retries import code_of
 from ledger.errors import ResourceError
 from ledger.runtime.aws import translate
 
@@ -78,7 +78,9 @@ class TablePage:
 class TableStream:
     """The stream that a table has now. Calls that fail transiently are repeated for as long as that lasts."""
 
-    def __init__(self, dynamodb: "DynamoDBClient", streams: "DynamoDBStreamsClient", table: str, calls: Calls) -> None:
+    def __init__(
+        self, dynamodb: "DynamoDBClient", streams: "DynamoDBStreamsClient", table: str, calls: CallPool
+    ) -> None:
         self._dynamodb = dynamodb
         self._streams = streams
         self._calls = calls
@@ -87,13 +89,13 @@ class TableStream:
     async def describe(self) -> StreamDescription:
         """List the stream's shards. Raises ResourceError when the table or its stream is not there."""
         try:
-            answer = await self._calls.until_answered(
+            answer = await self._calls.retry_until_answered(
                 f"describe table {self.table}", self._dynamodb.describe_table, TableName=self.table
             )
             arn = answer["Table"].get("LatestStreamArn")
             if arn is None:
                 raise ResourceError(f"table {self.table} has no stream: `kinfold bridge ensure` says what it needs")
-            return await self._calls.until_answered(f"describe the stream of {self.table}", self._describe, arn)
+            return await self._calls.retry_until_answered(f"describe the stream of {self.table}", self._describe, arn)
         except (ClientError, BotoCoreError) as error:
             raise translate(error, f"describing the stream of table {self.table}") from error
 
@@ -122,7 +124,7 @@ class TableShardReader:
         self,
         stream: TableStream,
         streams: "DynamoDBStreamsClient",
-        calls: Calls,
+        calls: CallPool,
         description: StreamDescription,
         shard_id: str,
         checkpoint: str,
@@ -154,7 +156,7 @@ class TableShardReader:
             try:
                 if self._iterator is None:
                     self._iterator = await self._new_iterator()
-                answer = await self._calls.until_answered(
+                answer = await self._calls.retry_until_answered(
                     f"read {self.shard_id}", self._streams.get_records, ShardIterator=self._iterator, Limit=limit
                 )
             except ClientError as error:
@@ -179,7 +181,7 @@ class TableShardReader:
 
     async def _new_iterator(self) -> str:
         request = iterator_request(self._after)
-        answer = await self._calls.until_answered(
+        answer = await self._calls.retry_until_answered(
             f"find the place in {self.shard_id}",
             self._streams.get_shard_iterator,
             StreamArn=self._arn,

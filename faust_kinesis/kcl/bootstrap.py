@@ -12,7 +12,7 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from faust_kinesis.calls import Calls
+from aws_client.call_pool import CallPool
 from faust_kinesis.errors import ConfigurationError
 from faust_kinesis.kcl.coordination_tables import CoordinationTables
 from faust_kinesis.leases.coordinator import LeaseKeeper
@@ -28,7 +28,7 @@ _LONG_AGO = datetime.fromtimestamp(1, UTC)
 
 
 async def prepare(
-    keeper: LeaseKeeper, table: LeaseTable, coordination: CoordinationTables, options: KinesisOptions, calls: Calls
+    keeper: LeaseKeeper, table: LeaseTable, coordination: CoordinationTables, options: KinesisOptions, calls: CallPool
 ) -> datetime | None:
     """Wait for the stream, make tables and first leases, drop this worker's own leader lock.
 
@@ -43,8 +43,10 @@ async def prepare(
     await keeper.sync()
     for lease in keeper.leases.values():
         if lease.checkpoint == LATEST:
-            await calls.until_answered(f"pin the lease of {lease.key}", table.pin_latest, lease)
-    if await calls.until_answered("release the leader's lock", coordination.release_leadership, options.worker_id):
+            await calls.retry_until_answered(f"pin the lease of {lease.key}", table.pin_latest, lease)
+    if await calls.retry_until_answered(
+        "release the leader's lock", coordination.release_leadership, options.worker_id
+    ):
         log.info(
             "Released the leader's lock that an earlier run of worker %s left behind",
             options.worker_id,
@@ -64,12 +66,12 @@ def moment_of(leases: Iterable[Lease], options: KinesisOptions) -> datetime | No
     return options.start if isinstance(options.start, datetime) else None
 
 
-async def _wait_for_tables(coordination: CoordinationTables, options: KinesisOptions, calls: Calls) -> None:
-    for name, key in await calls.until_answered("find KCL's tables", coordination.missing):
+async def _wait_for_tables(coordination: CoordinationTables, options: KinesisOptions, calls: CallPool) -> None:
+    for name, key in await calls.retry_until_answered("find KCL's tables", coordination.missing):
         if not options.lease_table_create:
             raise ConfigurationError(f"table {name} of KCL does not exist, and lease_table_create is off")
-        await calls.until_answered(f"create table {name}", coordination.create, name, key)
+        await calls.retry_until_answered(f"create table {name}", coordination.create, name, key)
     while True:
-        if await calls.until_answered("find KCL's tables", coordination.are_active):
+        if await calls.retry_until_answered("find KCL's tables", coordination.are_active):
             return
         await asyncio.sleep(0.2)

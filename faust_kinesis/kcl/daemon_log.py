@@ -11,7 +11,7 @@ import logging
 import re
 from collections import Counter, deque
 
-from faust_kinesis.retries import should_log
+from aws_client.retry import should_log
 
 log = logging.getLogger(__name__)
 

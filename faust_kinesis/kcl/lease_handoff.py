@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
-from faust_kinesis.calls import Calls
+from aws_client.call_pool import CallPool
 from faust_kinesis.errors import LeaseLostError
 from faust_kinesis.kcl.coordination_tables import CoordinationTables
 from faust_kinesis.kcl.properties import report_interval
@@ -59,7 +59,9 @@ def moves(leases: Mapping[str, Lease], given: Mapping[str, Lease], alive: Set[st
     return found
 
 
-async def hand_over(table: LeaseTable, coordination: CoordinationTables, options: KinesisOptions, calls: Calls) -> None:
+async def hand_over(
+    table: LeaseTable, coordination: CoordinationTables, options: KinesisOptions, calls: CallPool
+) -> None:
     """Leave nothing under this worker's name: report, leader's lock, leases. Only after the daemon's end.
 
     Every lease is then with a worker that reported lately, or with none if there is no such worker, for the next to
@@ -67,8 +69,8 @@ async def hand_over(table: LeaseTable, coordination: CoordinationTables, options
     fail-over time, as all of its leases do. Transient failures are retried for as long as they last.
     """
     me = options.worker_id
-    await calls.until_answered("retire this worker", coordination.retire, me)
-    await calls.until_answered("release the leader's lock", coordination.release_leadership, me)
+    await calls.retry_until_answered("retire this worker", coordination.retire, me)
+    await calls.retry_until_answered("release the leader's lock", coordination.release_leadership, me)
     given: dict[str, Lease] = {}
     looks = 0
     # A second look, because a leader may have read our last report and write only now.
@@ -81,7 +83,7 @@ async def _look(
     table: LeaseTable,
     coordination: CoordinationTables,
     options: KinesisOptions,
-    calls: Calls,
+    calls: CallPool,
     given: dict[str, Lease],
 ) -> bool:
     """Move what must be moved and remember it in `given`; whether there was anything.
@@ -89,18 +91,20 @@ async def _look(
     The leases are read first and the reports after them. So a receiver either still reported after we had written, and
     sees the lease when it comes to leave itself, or is found gone in the next look.
     """
-    leases = await calls.until_answered("look at the leases", table.scan)
+    leases = await calls.retry_until_answered("look at the leases", table.scan)
     since = time.time() - _SILENT_REPORTS * report_interval(options)
-    alive = await calls.until_answered("look for other workers", coordination.reporting, since)
+    alive = await calls.retry_until_answered("look for other workers", coordination.reporting, since)
     planned = moves(leases, given, alive, options.worker_id)
     for move in planned:
         lease = move.lease
         try:
             if move.owner is None:
-                given[lease.key] = await calls.until_answered(f"release the lease of {lease.key}", table.release, lease)
+                given[lease.key] = await calls.retry_until_answered(
+                    f"release the lease of {lease.key}", table.release, lease
+                )
             else:
                 action = f"give the lease of {lease.key} to {move.owner}"
-                given[lease.key] = await calls.until_answered(action, table.take, lease, move.owner)
+                given[lease.key] = await calls.retry_until_answered(action, table.take, lease, move.owner)
         except LeaseLostError as lost:
             log.info("%s", lost, extra={"action": "lease_taken", "shard": lease.key})
             continue

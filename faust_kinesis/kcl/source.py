@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from faust_kinesis.calls import Calls
-from faust_kinesis.errors import DaemonError, FaustKinesisError, StreamGoneError
+from aws_client.call_pool import CallPool
+from faust_kinesis.errors import DaemonError, FaustKinesisError, StreamGoneError, typed
 from faust_kinesis.kcl.bootstrap import prepare
 from faust_kinesis.kcl.coordination_tables import CoordinationTables
 from faust_kinesis.kcl.daemon import Daemon
@@ -40,7 +40,6 @@ from faust_kinesis.leases.table import Lease, LeaseTable
 from faust_kinesis.leases.topology import is_missing
 from faust_kinesis.options import KinesisOptions
 from faust_kinesis.records import RecordBatch
-from faust_kinesis.retries import typed
 from faust_kinesis.source import ShardStatus
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ class KclSource:
 
     async def start(self) -> None:
         """See `ShardSource.start`."""
-        self._calls = Calls(_THREADS, "kcl", stream=self._stream)
+        self._calls = CallPool(_THREADS, "kcl", stream=self._stream)
         self._main = asyncio.create_task(self._run(), name=f"faust-kinesis-kcl-{self._stream}")
 
     async def next_batch(self, timeout: float) -> RecordBatch | None:  # noqa: ASYNC109 - see the protocol
@@ -304,8 +303,8 @@ class KclSource:
         next_listing = 0.0
         while True:
             began = time.monotonic()
-            self._leases = await self._calls.until_answered("look at the leases", self._table.scan)
-            sign = await self._calls.until_answered(
+            self._leases = await self._calls.retry_until_answered("look at the leases", self._table.scan)
+            sign = await self._calls.retry_until_answered(
                 "look for KCL", self._coordination.last_sign_of, self._options.worker_id
             )
             if began >= next_listing:
@@ -320,7 +319,7 @@ class KclSource:
 
     async def _find_stream(self) -> None:
         try:
-            await self._calls.until_answered(
+            await self._calls.retry_until_answered(
                 f"find stream {self._stream}", self._kinesis.describe_stream_summary, StreamName=self._stream
             )
         except ClientError as error:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from faust_kinesis.calls import Calls
+from aws_client.call_pool import CallPool
+from aws_client.retry import delay, should_log
 from faust_kinesis.errors import ConfigurationError, LeaseLostError, StreamGoneError
 from faust_kinesis.leases.planner import LeaseSights, leases_to_forget, leases_to_take
 from faust_kinesis.leases.table import Lease, LeaseTable
 from faust_kinesis.leases.topology import Topology, is_missing, list_shards, missing_leases
 from faust_kinesis.options import KinesisOptions
-from faust_kinesis.retries import delay, should_log
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
@@ -44,8 +44,8 @@ class LeaseKeeper:
         *,
         kinesis: KinesisClient,
         table: LeaseTable,
-        reads: Calls,
-        writes: Calls,
+        reads: CallPool,
+        writes: CallPool,
     ) -> None:
         self._stream = stream
         self._options = options
@@ -86,13 +86,13 @@ class LeaseKeeper:
         """
         due = time.monotonic() - self._listed_at >= self._options.shard_sync_interval
         topology = await self._list_shards() if list_anew or due or self._topology is None else self._topology
-        leases = await self._writes.until_answered("look at the leases", self._table.scan)
+        leases = await self._writes.retry_until_answered("look at the leases", self._table.scan)
         for lease in missing_leases(topology, leases, self._options.start):
-            if await self._writes.until_answered(f"create the lease of {lease.key}", self._table.add, lease):
+            if await self._writes.retry_until_answered(f"create the lease of {lease.key}", self._table.add, lease):
                 self._created.add(lease.key)
                 leases[lease.key] = lease
         for lease in leases_to_forget(leases, topology.shards.keys()):
-            await self._writes.until_answered(f"forget the lease of {lease.key}", self._table.forget, lease)
+            await self._writes.retry_until_answered(f"forget the lease of {lease.key}", self._table.forget, lease)
             del leases[lease.key]
         self._topology, self._leases = topology, leases
         self._sights = self._sights.after(leases, time.monotonic())
@@ -114,7 +114,7 @@ class LeaseKeeper:
             failover_time=self._options.failover_time,
         ):
             try:
-                mine = await self._writes.until_answered(
+                mine = await self._writes.retry_until_answered(
                     f"take the lease of {lease.key}", self._table.take, lease, self._options.worker_id
                 )
             except LeaseLostError:
@@ -139,7 +139,7 @@ class LeaseKeeper:
 
     async def _stream_is_readable(self) -> bool:
         try:
-            answer = await self._reads.until_answered(
+            answer = await self._reads.retry_until_answered(
                 f"find stream {self._stream}", self._kinesis.describe_stream_summary, StreamName=self._stream
             )
         except ClientError as error:
@@ -150,18 +150,18 @@ class LeaseKeeper:
 
     async def _wait_for_table(self) -> None:
         find = f"find lease table {self._table.name}"
-        while (active := await self._writes.until_answered(find, self._table.is_active)) is not True:
+        while (active := await self._writes.retry_until_answered(find, self._table.is_active)) is not True:
             if active is None and not self._options.lease_table_create:
                 raise ConfigurationError(
                     f"lease table {self._table.name} does not exist, and lease_table_create is off"
                 )
             if active is None:
-                await self._writes.until_answered(f"create lease table {self._table.name}", self._table.create)
+                await self._writes.retry_until_answered(f"create lease table {self._table.name}", self._table.create)
             await asyncio.sleep(0.2)
 
     async def _list_shards(self) -> Topology:
         try:
-            topology = await self._reads.until_answered(
+            topology = await self._reads.retry_until_answered(
                 f"list the shards of {self._stream}", list_shards, self._kinesis, self._stream
             )
         except ClientError as error:

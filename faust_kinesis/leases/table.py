@@ -18,9 +18,9 @@ from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
+from aws_client.failures import code_of
 from faust_kinesis.errors import LeaseLostError
 from faust_kinesis.leases.checkpoint_tracker import SHARD_END
-from faust_kinesis.retries import code_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

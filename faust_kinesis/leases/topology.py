@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+from aws_client.failures import code_of
 from faust_kinesis.leases.table import AT_TIMESTAMP, LATEST, TRIM_HORIZON, Lease
 from faust_kinesis.options import StartingPosition
-from faust_kinesis.retries import code_of
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError as ClientErrorType

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from faust_kinesis.calls import Calls
+from aws_client.call_pool import CallPool
+from aws_client.failures import code_of
 from faust_kinesis.errors import CheckpointRefusedError
 from faust_kinesis.leases.table import AT_TIMESTAMP, LATEST, TRIM_HORIZON, Lease
 from faust_kinesis.records import Record
-from faust_kinesis.retries import code_of
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
@@ -54,7 +54,14 @@ class ShardReader:
     """Reads a shard from where its lease says, in order, no page twice."""
 
     def __init__(
-        self, kinesis: KinesisClient, calls: Calls, stream: str, lease: Lease, batch_size: int, *, at_first_start: bool
+        self,
+        kinesis: KinesisClient,
+        calls: CallPool,
+        stream: str,
+        lease: Lease,
+        batch_size: int,
+        *,
+        at_first_start: bool,
     ) -> None:
         self._kinesis = kinesis
         self._calls = calls
@@ -75,7 +82,7 @@ class ShardReader:
             if self._iterator is None:
                 self._iterator = await self._new_iterator()
             try:
-                page, self._iterator = await self._calls.until_answered(
+                page, self._iterator = await self._calls.retry_until_answered(
                     f"read {self._lease.key}", self._read, self._iterator
                 )
             except ClientError as error:
@@ -104,7 +111,7 @@ class ShardReader:
         # From now on, LATEST means the moment of the first start, and not another end of the shard.
         self._at_first_start = False
         try:
-            answer = await self._calls.until_answered(
+            answer = await self._calls.retry_until_answered(
                 f"find the place in {self._lease.key}",
                 self._kinesis.get_shard_iterator,
                 StreamName=self._stream,

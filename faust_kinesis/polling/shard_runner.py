@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 from botocore.exceptions import ClientError
 
-from faust_kinesis.calls import Calls
+from aws_client.call_pool import CallPool
+from aws_client.retry import delay
 from faust_kinesis.errors import CheckpointRefusedError
 from faust_kinesis.leases.checkpoint_tracker import SHARD_END, ShardProgress
 from faust_kinesis.leases.table import Lease, LeaseTable
@@ -18,7 +19,6 @@ from faust_kinesis.leases.topology import Topology, is_missing
 from faust_kinesis.options import KinesisOptions
 from faust_kinesis.polling.shard_reader import Page, ShardReader
 from faust_kinesis.records import RecordBatch
-from faust_kinesis.retries import delay
 from faust_kinesis.source import ShardStatus
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class ShardRunner:
         stream: str,
         options: KinesisOptions,
         table: LeaseTable,
-        lease_calls: Calls,
+        lease_calls: CallPool,
         reader: ShardReader,
         offer: Callable[[RecordBatch], None],
         sync: Callable[[], Awaitable[Topology]],
@@ -213,5 +213,5 @@ class ShardRunner:
     async def _write_alone(self, action: str, plan: Callable[[], Callable[[], Lease] | None]) -> None:
         async with self._writing:
             if write := plan():
-                self.lease = await self._calls.until_answered(f"{action} {self.lease.key}", write)
+                self.lease = await self._calls.retry_until_answered(f"{action} {self.lease.key}", write)
                 self._written_at = time.monotonic()

@@ -20,17 +20,16 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from faust_kinesis.calls import Calls
-from faust_kinesis.errors import FaustKinesisError, LeaseLostError
+from aws_client.call_pool import CallPool
+from aws_client.fast_get_records import read_pages_at_once
+from faust_kinesis.errors import FaustKinesisError, LeaseLostError, typed
 from faust_kinesis.leases.coordinator import LeaseKeeper, TakenLease
 from faust_kinesis.leases.table import LeaseTable
 from faust_kinesis.leases.topology import Topology
 from faust_kinesis.options import KinesisOptions
-from faust_kinesis.pages import read_pages_at_once
 from faust_kinesis.polling.shard_reader import ShardReader
 from faust_kinesis.polling.shard_runner import ShardRunner
 from faust_kinesis.records import RecordBatch
-from faust_kinesis.retries import typed
 from faust_kinesis.source import ShardStatus
 
 if TYPE_CHECKING:
@@ -66,8 +65,8 @@ class PollingSource:
 
     async def start(self) -> None:
         """See `ShardSource.start`."""
-        self._reads = Calls(self._options.read_threads, "read", stream=self._stream)
-        self._writes = Calls(_LEASE_THREADS, "lease", stream=self._stream, lease_table=self._table.name)
+        self._reads = CallPool(self._options.read_threads, "read", stream=self._stream)
+        self._writes = CallPool(_LEASE_THREADS, "lease", stream=self._stream, lease_table=self._table.name)
         self._keeper = LeaseKeeper(
             self._stream,
             self._options,

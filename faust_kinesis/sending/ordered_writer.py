@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from faust_kinesis.calls import Calls
-from faust_kinesis.errors import FaustKinesisError, NotSentError
-from faust_kinesis.retries import delay, should_log, typed
+from aws_client.call_pool import CallPool
+from aws_client.retry import delay, should_log
+from faust_kinesis.errors import FaustKinesisError, NotSentError, typed
 from faust_kinesis.sending.put_queue import Outbox, Waiting
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class StreamWriter(Generic[T]):
         self,
         stream: str,
         kinesis: PutsRecords,
-        calls: Calls,
+        calls: CallPool,
         linger: float,
         *,
         answer: Callable[[str, str], T],
@@ -117,7 +117,7 @@ class StreamWriter(Generic[T]):
 
     async def _put(self, records: list[Waiting[asyncio.Future[T]]]) -> None:
         try:
-            answer = await self._calls.until_answered(
+            answer = await self._calls.retry_until_answered(
                 f"put {len(records)} records to {self._stream}",
                 self._kinesis.put_records,
                 StreamName=self._stream,

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from aws_client.fast_statements import send_statements_as_they_are
 from ledger.errors import EndpointError, ResourceError, ThrottledError
 from ledger.runtime.aws import CONTENTION, THROTTLING, aws_errors
 from ledger.store.tables import TableSpec
-from projector.engine.fast_statements import send_statements_as_they_are
 from projector.projection import HEAD, Halt, Projection, Row
 
 if TYPE_CHECKING:

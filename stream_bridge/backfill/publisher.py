@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from faust_kinesis.retries import delay, should_log
+from aws_client.retry import delay, should_log
 from faust_kinesis.sending.put_queue import COMMON_RECORD, MOST_BYTES, MOST_RECORDS
 from ledger.errors import ThrottledError
 from ledger.runtime.aws import aws_errors

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 if TYPE_CHECKING:
-    from faust_kinesis.calls import Calls
+    from aws_client.call_pool import CallPool
     from ledger.runtime.aws import Clients
     from ledger.store.tables import Names
     from stream_bridge.settings import WatchSettings
@@ -68,7 +68,7 @@ def watch(
             asyncio.run(_run(built, calls, halt))
 
 
-async def _run(built: "Watch", calls: "Calls", halt: threading.Event) -> None:
+async def _run(built: "Watch", calls: "CallPool", halt: threading.Event) -> None:
     stop = asyncio.Event()
 
     def end() -> None:
@@ -85,8 +85,8 @@ async def _run(built: "Watch", calls: "Calls", halt: threading.Event) -> None:
 
 def _build(
     settings: "WatchSettings", clients: "Clients", names: "Names", halt: threading.Event, *, repair: bool
-) -> "tuple[Watch, Calls]":
-    from faust_kinesis.calls import Calls
+) -> "tuple[Watch, CallPool]":
+    from aws_client.call_pool import CallPool
     from stream_bridge.backfill.progress import BackfillStates
     from stream_bridge.backfill.publisher import Publisher
     from stream_bridge.cli.context import tell
@@ -97,7 +97,7 @@ def _build(
     from stream_bridge.watch.republish import Healer
     from stream_bridge.watch.watermark import Marks
 
-    calls = Calls(_THREADS, "watch")
+    calls = CallPool(_THREADS, "watch")
     publisher = Publisher(clients.kinesis, names.stream, names.events, settings.region, halt)
     built = Watch(
         WatchOptions(

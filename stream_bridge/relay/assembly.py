@@ -4,7 +4,7 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from faust_kinesis.calls import Calls
+from aws_client.call_pool import CallPool
 from faust_kinesis.leases.table import LeaseTable
 from ledger.errors import TransientError
 from ledger.runtime.aws import Clients
@@ -28,9 +28,9 @@ def build_relay(settings: RelaySettings, view: RelayView, clients: Clients, prom
     """
     names, worker_id = Names(settings.profile), settings.worker_id or platform.node()
     reads, leases, puts = (
-        Calls(threads, f"relay-{name}", witness=view) for name, threads in (("read", 8), ("lease", 4), ("put", 2))
+        CallPool(threads, f"relay-{name}", listener=view) for name, threads in (("read", 8), ("lease", 4), ("put", 2))
     )
-    loads = Calls(8, "relay-load", witness=view, transient=lambda error: isinstance(error, TransientError))
+    loads = CallPool(8, "relay-load", listener=view, transient=lambda error: isinstance(error, TransientError))
     stored = StoredEvents(EventStore(clients.dynamodb, names.events), loads)
     table = LeaseTable(prompt.dynamodb, names.relay)
 

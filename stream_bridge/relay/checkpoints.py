@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from faust_kinesis.calls import Calls
+from aws_client.call_pool import CallPool
 from faust_kinesis.errors import LeaseLostError
 from faust_kinesis.leases.planner import parents_are_done
 from faust_kinesis.leases.table import TRIM_HORIZON, Lease, LeaseTable
@@ -63,7 +63,7 @@ def rows_to_forget(stream: StreamDescription, rows: Mapping[str, Lease]) -> list
 class ShardRows:
     """The rows of one term. Not for two tasks at once."""
 
-    def __init__(self, table: LeaseTable, calls: Calls, worker_id: str) -> None:
+    def __init__(self, table: LeaseTable, calls: CallPool, worker_id: str) -> None:
         self._table = table
         self._calls = calls
         self._worker_id = worker_id
@@ -77,7 +77,7 @@ class ShardRows:
         """
         rows = {key: row for key, row in (await self._scan()).items() if key != RELAY}
         for row in missing_rows(stream, rows):
-            await self._calls.until_answered(f"make the row of {row.key}", self._table.add, row)
+            await self._calls.retry_until_answered(f"make the row of {row.key}", self._table.add, row)
             rows[row.key] = row
         for row in rows_to_forget(stream, rows):
             del rows[row.key]
@@ -88,7 +88,7 @@ class ShardRows:
                     checkpoint=row.checkpoint,
                     action="reads the table's new stream; a backfill brings what was not relayed of the old one",
                 )
-            await self._calls.until_answered(f"forget the row of {row.key}", self._table.remove, row)
+            await self._calls.retry_until_answered(f"forget the row of {row.key}", self._table.remove, row)
         for row in list(rows.values()):
             if row.key not in self._held and not row.ended:
                 rows[row.key] = await self._take(row)
@@ -97,7 +97,7 @@ class ShardRows:
     async def _take(self, row: Lease) -> Lease:
         while True:
             try:
-                taken = await self._calls.until_answered(
+                taken = await self._calls.retry_until_answered(
                     f"take the row of {row.key}", self._table.take, row, self._worker_id
                 )
             except LeaseLostError:
@@ -111,4 +111,4 @@ class ShardRows:
                 return taken
 
     async def _scan(self) -> dict[str, Lease]:
-        return await self._calls.until_answered("look at the relay's rows", self._table.scan)
+        return await self._calls.retry_until_answered("look at the relay's rows", self._table.scan)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import structlog
 
-from faust_kinesis.calls import Calls
+from aws_client.call_pool import CallPool
 from faust_kinesis.errors import LeaseLostError
 from faust_kinesis.leases.table import LeaseTable
 from ledger.errors import ResourceError
@@ -40,7 +40,7 @@ class Parts:
     stream: TableStream
     table: LeaseTable
     lease: RelayLease
-    leases: Calls
+    leases: CallPool
     view: RelayView
     worker_id: str
     failover_time: float

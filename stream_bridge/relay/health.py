@@ -41,7 +41,7 @@ class _Fault:
 
 
 class RelayView:
-    """The standing of one relay process, a ``web.Daemon`` and a ``calls.Witness``."""
+    """The standing of one relay process, a ``web.Daemon`` and a ``RetryListener``."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

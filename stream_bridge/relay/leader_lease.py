@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from faust_kinesis.calls import Calls
+from aws_client.call_pool import CallPool
 from faust_kinesis.errors import FaustKinesisError, LeaseLostError
 from faust_kinesis.leases.planner import LeaseSights, leases_to_take
 from faust_kinesis.leases.table import TRIM_HORIZON, Lease, LeaseTable
@@ -70,7 +70,7 @@ class Term:
 class RelayLease:
     """One relay's view of the lease. ``calls`` repeat what fails transiently."""
 
-    def __init__(self, table: LeaseTable, calls: Calls, worker_id: str, failover_time: float) -> None:
+    def __init__(self, table: LeaseTable, calls: CallPool, worker_id: str, failover_time: float) -> None:
         self._table = table
         self._calls = calls
         self._worker_id = worker_id
@@ -86,10 +86,10 @@ class RelayLease:
         A worker id is stable: what an earlier process under it left behind is taken back at once. None while another
         relay holds the lease.
         """
-        rows = await self._calls.until_answered("look at the relay's lease", self._table.scan)
+        rows = await self._calls.retry_until_answered("look at the relay's lease", self._table.scan)
         if RELAY not in rows:
             new = Lease(RELAY, TRIM_HORIZON)
-            await self._calls.until_answered("make the relay's lease", self._table.add, new)
+            await self._calls.retry_until_answered("make the relay's lease", self._table.add, new)
             rows = {RELAY: new}
         lease = rows[RELAY]
         seen_at = now()
@@ -108,7 +108,9 @@ class RelayLease:
             return None
         asked = now()
         try:
-            taken = await self._calls.until_answered("take the relay's lease", self._table.take, lease, self._worker_id)
+            taken = await self._calls.retry_until_answered(
+                "take the relay's lease", self._table.take, lease, self._worker_id
+            )
         except LeaseLostError:
             return None
         self._mine, self.holder = taken, self._worker_id
@@ -125,7 +127,7 @@ class RelayLease:
             asked = now()
             try:
                 async with asyncio.timeout(term.until - asked):
-                    term.lease = await self._calls.until_answered(
+                    term.lease = await self._calls.retry_until_answered(
                         "renew the relay's lease", self._table.renew, term.lease
                     )
             except TimeoutError as error:
@@ -142,7 +144,7 @@ class RelayLease:
         term.end("the relay stops")
         try:
             async with asyncio.timeout(self._failover_time):
-                await self._calls.until_answered("give the relay's lease back", self._table.release, term.lease)
+                await self._calls.retry_until_answered("give the relay's lease back", self._table.release, term.lease)
         except LeaseLostError:
             pass  # it is another relay's: nothing to give back
         except TimeoutError:

@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from faust_kinesis.calls import Calls
+from aws_client.call_pool import CallPool
 from ledger.errors import CorruptHistoryError
 from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
@@ -24,7 +24,7 @@ MOST_BEFORE: Final = 300
 class StoredEvents:
     """Reads events in order; a passing fault is sat out. ``calls`` must take TransientError for transient."""
 
-    def __init__(self, store: EventStore, calls: Calls) -> None:
+    def __init__(self, store: EventStore, calls: CallPool) -> None:
         self._store = store
         self._calls = calls
 
@@ -36,7 +36,9 @@ class StoredEvents:
 
         Raises ResourceError.
         """
-        return await self._calls.until_answered(f"read events of {account_id}", self._read, account_id, missing, before)
+        return await self._calls.retry_until_answered(
+            f"read events of {account_id}", self._read, account_id, missing, before
+        )
 
     def _read(self, account_id: str, missing: Missing, before: StoredEvent) -> list[StoredEvent]:
         if missing.after is None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from faust_kinesis.calls import Calls
-from faust_kinesis.errors import AccessRefusedError
-from faust_kinesis.retries import is_transient, typed
+from aws_client.call_pool import CallPool
+from aws_client.failures import is_transient
+from faust_kinesis.errors import AccessRefusedError, typed
 from faust_kinesis.sending.ordered_writer import PutsRecords, StreamWriter
 from faust_kinesis.sending.put_queue import COMMON_RECORD
 from ledger.store.stored_event import StoredEvent
@@ -69,7 +69,7 @@ class Carrier:
         region: str,
         term: Term,
         kinesis: PutsRecords,
-        puts: Calls,
+        puts: CallPool,
         stored: StoredEvents,
         view: RelayView,
     ) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from faust_kinesis.calls import Calls
+from aws_client.call_pool import CallPool
 from faust_kinesis.errors import FaustKinesisError
 from faust_kinesis.leases.checkpoint_tracker import SHARD_END, ShardProgress
 from faust_kinesis.leases.table import Lease, LeaseTable
@@ -32,7 +32,7 @@ class ShardRelay:
         row: Lease,
         *,
         table: LeaseTable,
-        calls: Calls,
+        calls: CallPool,
         reader: TableShardReader,
         carrier: Carrier,
         view: RelayView,
@@ -137,7 +137,7 @@ class ShardRelay:
             self._changed.clear()
             reached = self._progress.checkpoint
             if reached is not None and reached != self.row.checkpoint:
-                self.row = await self._calls.until_answered(
+                self.row = await self._calls.retry_until_answered(
                     f"checkpoint {self._reader.shard_id}", self._table.checkpoint, self.row, reached
                 )
                 if self._reading and reached != SHARD_END:

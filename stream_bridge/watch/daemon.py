@@ -20,9 +20,9 @@ from typing import Any, Final
 
 import structlog
 
-from faust_kinesis.calls import Calls
+from aws_client.call_pool import CallPool
+from aws_client.retry import should_log
 from faust_kinesis.errors import FaustKinesisError
-from faust_kinesis.retries import should_log
 from ledger.errors import KinfoldError
 from stream_bridge.daemon_http import Standing
 from stream_bridge.watch.destination_health import Judgement, judge
@@ -72,7 +72,7 @@ class Watch:
         marks: Marks,
         table_tail: Callable[..., TableTail],
         stream_tail: Callable[..., StreamTail],
-        calls: Calls,
+        calls: CallPool,
     ) -> None:
         """``table_tail`` and ``stream_tail`` are the classes, all but what the watch brings itself."""
         self._options = options

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from faust_kinesis.calls import Calls
+from aws_client.call_pool import CallPool
 from faust_kinesis.leases.table import AT_TIMESTAMP, LATEST, TRIM_HORIZON, Lease
 from faust_kinesis.leases.topology import is_missing, list_shards
 from faust_kinesis.polling.shard_reader import ShardReader
@@ -127,7 +127,7 @@ class StreamTail:
     def __init__(
         self,
         kinesis: "KinesisClient",
-        calls: Calls,
+        calls: CallPool,
         stream: str,
         table: str,
         sink: Sink,
@@ -148,7 +148,7 @@ class StreamTail:
 
         async def listed() -> Iterable[str]:
             try:
-                topology = await self._calls.until_answered(
+                topology = await self._calls.retry_until_answered(
                     f"list the shards of {self._stream}", list_shards, self._kinesis, self._stream
                 )
             except (ClientError, BotoCoreError) as error:

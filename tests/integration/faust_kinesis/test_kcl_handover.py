@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from faust_kinesis.calls import Calls
+from aws_client.call_pool import CallPool
 from faust_kinesis.kcl.coordination_tables import CoordinationTables
 from faust_kinesis.kcl.lease_handoff import hand_over
 from faust_kinesis.leases.table import TRIM_HORIZON, Lease, LeaseTable
@@ -25,7 +25,7 @@ class Workers:
     def __init__(self, dynamodb: "DynamoDBClient", application: str) -> None:
         self.table = LeaseTable(dynamodb, application)
         self.coordination = CoordinationTables(dynamodb, application)
-        self.calls = Calls(4, "test")
+        self.calls = CallPool(4, "test")
         self._dynamodb, self._application = dynamodb, application
         self.table.create()
         for name, key in self.coordination.missing():

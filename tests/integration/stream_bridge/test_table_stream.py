@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from faust_kinesis.calls import Calls
+from aws_client.call_pool import CallPool
 from ledger.runtime.aws import Clients
 from ledger.store.tables import Names, ensure_table, specs
 from stream_bridge.dynamodb_stream import StreamDescription, TablePage, TableShardReader, TableStream
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.integration
 @pytest.fixture
 async def stream(clients: Clients, names: Names) -> AsyncIterator[tuple[TableStream, StreamDescription]]:
     ensure_table(clients.dynamodb, specs(names)[0])
-    calls = Calls(2, "test")
+    calls = CallPool(2, "test")
     found = TableStream(clients.dynamodb, clients.dynamodbstreams, names.events, calls)
     deadline = time.monotonic() + 30
     while not (described := await found.describe()).enabled:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from faust_kinesis.calls import Calls
+from aws_client.call_pool import CallPool
 from ledger.runtime.aws import Clients
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
@@ -65,7 +65,7 @@ def watching(
 
     @asynccontextmanager
     async def run(told: Inspector, options: WatchOptions = OPTIONS) -> AsyncIterator[Watch]:
-        calls, stop = Calls(8, "watch"), asyncio.Event()
+        calls, stop = CallPool(8, "watch"), asyncio.Event()
         states = BackfillStates(clients.dynamodb, ledger_tables.bridge)
         watch = Watch(
             options,

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from faust_kinesis.calls import Calls
+from aws_client.call_pool import CallPool
 from ledger.errors import ResourceError
 from stream_bridge.dynamodb_stream import StreamDescription, TableShard, TableStream
 
@@ -57,7 +57,7 @@ Open = Callable[[Aws], TableStream]
 
 @pytest.fixture
 async def stream() -> AsyncIterator[Open]:
-    calls = Calls(1, "test")
+    calls = CallPool(1, "test")
     yield lambda aws: TableStream(cast("Any", aws), cast("Any", aws), "t", calls)
     calls.close()
 

@@ -5,8 +5,8 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from faust_kinesis import calls as calls_module
-from faust_kinesis.calls import Calls
+from aws_client import call_pool as calls_module
+from aws_client.call_pool import CallPool
 from faust_kinesis.errors import CheckpointRefusedError
 from faust_kinesis.leases.table import AT_TIMESTAMP, LATEST, TRIM_HORIZON, Lease
 from faust_kinesis.polling.shard_reader import ShardReader, iterator_request
@@ -69,18 +69,18 @@ def page(*numbers: str, last: bool = False) -> dict[str, Any]:
 
 
 @pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[Calls]:
+def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[CallPool]:
     monkeypatch.setattr(calls_module, "delay", lambda *args: 0.0)
-    made = Calls(1, "test")
+    made = CallPool(1, "test")
     yield made
     made.close()
 
 
-def reader_of(kinesis: Kinesis, calls: Calls, lease: Lease, *, first: bool = False) -> ShardReader:
+def reader_of(kinesis: Kinesis, calls: CallPool, lease: Lease, *, first: bool = False) -> ShardReader:
     return ShardReader(cast("Any", kinesis), calls, "s", lease, 10, at_first_start=first)
 
 
-async def test_an_expired_iterator_goes_on_after_the_last_record(calls: Calls) -> None:
+async def test_an_expired_iterator_goes_on_after_the_last_record(calls: CallPool) -> None:
     kinesis = Kinesis(page("1", "2"), refusal("ExpiredIteratorException"), page("3"))
     reader = reader_of(kinesis, calls, Lease("0", TRIM_HORIZON))
     numbers = [record.sequence_number for _ in range(2) for record in (await reader.next_page()).records]
@@ -88,7 +88,7 @@ async def test_an_expired_iterator_goes_on_after_the_last_record(calls: Calls) -
     assert kinesis.iterators[1] == {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": "2"}
 
 
-async def test_latest_that_expires_before_the_first_record_skips_nothing(calls: Calls) -> None:
+async def test_latest_that_expires_before_the_first_record_skips_nothing(calls: CallPool) -> None:
     kinesis = Kinesis(page(), refusal("ExpiredIteratorException"), page("1"))
     reader = reader_of(kinesis, calls, Lease("0", LATEST, start_at=MOMENT), first=True)
     assert (await reader.next_page()).records == ()
@@ -96,7 +96,7 @@ async def test_latest_that_expires_before_the_first_record_skips_nothing(calls: 
     assert [it["ShardIteratorType"] for it in kinesis.iterators] == ["LATEST", "AT_TIMESTAMP"]
 
 
-async def test_throttling_is_waited_out(calls: Calls) -> None:
+async def test_throttling_is_waited_out(calls: CallPool) -> None:
     throttles = [refusal("ProvisionedThroughputExceededException") for _ in range(5)]
     reader = reader_of(Kinesis(*throttles, page("1", last=True)), calls, Lease("0", TRIM_HORIZON))
     read = await reader.next_page()
@@ -104,7 +104,7 @@ async def test_throttling_is_waited_out(calls: Calls) -> None:
     assert read.millis_behind_latest == 5
 
 
-async def test_a_checkpoint_of_another_stream_is_refused_with_advice(calls: Calls) -> None:
+async def test_a_checkpoint_of_another_stream_is_refused_with_advice(calls: CallPool) -> None:
     answer: Any = {"Error": {"Code": "InvalidArgumentException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
     kinesis = Kinesis(ClientError(answer, "GetShardIterator"))
     with pytest.raises(CheckpointRefusedError, match="reset its leases"):

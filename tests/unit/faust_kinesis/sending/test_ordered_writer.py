@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from faust_kinesis.calls import Calls
+from aws_client.call_pool import CallPool
 from faust_kinesis.errors import NotSentError, RequestRefusedError
 from faust_kinesis.sending import ordered_writer as stream_writer
 from faust_kinesis.sending.ordered_writer import StreamWriter
@@ -43,7 +43,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def writers() -> AsyncIterator[Callable[[Kinesis], StreamWriter[Placed]]]:
-    calls = Calls(1, "test")
+    calls = CallPool(1, "test")
     made: list[StreamWriter[Placed]] = []
 
     def make(kinesis: Kinesis) -> StreamWriter[Placed]:

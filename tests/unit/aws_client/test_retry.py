@@ -5,14 +5,16 @@ from botocore.exceptions import ClientError, EndpointConnectionError, NoCredenti
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aws_client.failures import is_throttle, is_transient
+from aws_client.retry import delay, should_log
 from faust_kinesis.errors import (
     AccessRefusedError,
     FaustKinesisError,
     PermanentError,
     RequestRefusedError,
     StreamGoneError,
+    typed,
 )
-from faust_kinesis.retries import delay, is_throttle, is_transient, should_log, typed
 
 
 def refusal(code: str, status: int = 400) -> ClientError:

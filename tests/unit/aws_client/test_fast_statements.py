@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from projector.engine.fast_statements import send_statements_as_they_are
+from aws_client.fast_statements import send_statements_as_they_are
 from tests.support.answers import Answers
 
 texts = st.text(max_size=8)

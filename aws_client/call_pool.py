@@ -11,13 +11,14 @@ from typing import Any, Protocol, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
-from faust_kinesis.retries import code_of, delay, is_transient, should_log
+from aws_client.failures import code_of, is_transient
+from aws_client.retry import delay, should_log
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class Witness(Protocol):
+class RetryListener(Protocol):
     """Is told which calls are being repeated, on the event loop's thread."""
 
     def failed(self, action: str, error: BaseException) -> None:
@@ -27,7 +28,7 @@ class Witness(Protocol):
         """It is repeated no more: answered, refused for good, or given up by the caller."""
 
 
-class Calls:
+class CallPool:
     """A bounded pool of threads for one kind of call, so that slow reads never delay the renewal of a lease."""
 
     def __init__(
@@ -36,13 +37,13 @@ class Calls:
         name: str,
         *,
         transient: Callable[[BaseException], bool] = is_transient,
-        witness: Witness | None = None,
+        listener: RetryListener | None = None,
         **fields: str,
     ) -> None:
         """`transient` tells which failures of these calls pass by themselves; `fields` go into every log line."""
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=f"faust-kinesis-{name}")
         self._transient = transient
-        self._witness = witness
+        self._listener = listener
         self._fields = fields
         self._rng = random.Random()  # noqa: S311 - jitter, no secret
 
@@ -50,7 +51,7 @@ class Calls:
         """Make the call in a thread. A cancellation leaves the thread to finish by itself."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, lambda: call(*args, **kwargs))
 
-    async def until_answered(self, action: str, call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    async def retry_until_answered(self, action: str, call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Make the call, and again with backoff while it fails transiently, for as long as that lasts.
 
         `action` is what is tried, for the log: "read shardId-0", say. Any other failure is raised as it came.
@@ -64,9 +65,9 @@ class Calls:
         def say(state: RetryCallState) -> None:
             nonlocal failed
             error = state.outcome.exception() if state.outcome is not None else None
-            if self._witness and error:
+            if self._listener and error:
                 failed = True
-                self._witness.failed(action, error)
+                self._listener.failed(action, error)
             if should_log(state.attempt_number):
                 self._say_failed(action, state.attempt_number, error)
 
@@ -82,8 +83,8 @@ class Calls:
                     return await self.once(call, *args, **kwargs)
             raise AssertionError("retrying ended without an answer")
         finally:
-            if self._witness and failed:
-                self._witness.over(action)
+            if self._listener and failed:
+                self._listener.over(action)
 
     def close(self) -> None:
         """Take no more calls. Running ones are left to end by themselves."""
