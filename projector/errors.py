@@ -5,7 +5,8 @@ PermanentError
 """
 
 from ledger.domain.events import DomainEvent
-from ledger.errors import PermanentError, UndecodableEventError
+from ledger.errors import PermanentError
+from ledger.store.errors import UndecodableEventError
 from ledger.store.stored_event import StoredEvent
 
 

@@ -21,8 +21,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ledger.errors import EndpointError, MissingScopeError, UnauthenticatedError
-from ledger.runtime.auth import Access, Scope
+from ledger.errors import EndpointError
+from ledger.runtime.auth import Access, MissingScopeError, Scope, UnauthenticatedError
 from ledger.runtime.sockets import address
 
 log = structlog.get_logger(__name__)

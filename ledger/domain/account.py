@@ -9,9 +9,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Self, assert_never
 
-from ledger.domain.events import BetPlaced, BetSettled, DomainEvent, FundsDeposited, FundsWithdrawn
-from ledger.domain.money import ZERO, Currency, format_amount
-from ledger.errors import (
+from ledger.domain.errors import (
     BetAlreadyPlacedError,
     BetAlreadySettledError,
     CurrencyMismatchError,
@@ -19,6 +17,8 @@ from ledger.errors import (
     InvalidAmountError,
     UnknownBetError,
 )
+from ledger.domain.events import BetPlaced, BetSettled, DomainEvent, FundsDeposited, FundsWithdrawn
+from ledger.domain.money import ZERO, Currency, format_amount
 
 AGGREGATE_TYPE = "account"
 

@@ -19,13 +19,29 @@ from enum import StrEnum
 from ipaddress import ip_address
 from typing import Final, Self
 
-from ledger.errors import ConfigurationError, MissingScopeError, UnauthenticatedError
+from ledger.errors import ConfigurationError, PermanentError
 
 #: RFC 6750, 2.1: "Bearer", then a b64token. The length bounds what is hashed for a stranger.
 _BEARER: Final = re.compile(r"Bearer +([A-Za-z0-9._~+/-]{1,512}=*)", re.ASCII | re.IGNORECASE)
 _CREDENTIAL: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63}):([a-z]+(?:\+[a-z]+)*):([0-9a-f]{64})", re.ASCII)
 #: Lets a scanner of source code or logs know one of our tokens when it sees it.
 _PREFIX: Final = "kf_"
+
+
+class AccessError(PermanentError):
+    """The caller may not do this. The message never repeats a token."""
+
+
+class UnauthenticatedError(AccessError):
+    """The request has no token, or none that this service knows."""
+
+
+class MissingScopeError(AccessError):
+    """The token is known, and does not have the scope that is needed."""
+
+    def __init__(self, principal: str, scope: str) -> None:
+        self.scope = scope
+        super().__init__(f"token {principal} does not have the scope {scope}, which this needs")
 
 
 class Scope(StrEnum):

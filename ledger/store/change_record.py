@@ -12,7 +12,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from ledger.domain.identifiers import AccountId
-from ledger.errors import CorruptHistoryError, UnusableRecordError
+from ledger.store.errors import CorruptHistoryError, UnusableRecordError
 from ledger.store.stored_event import MAX_SEQUENCE_NUMBER, StoredEvent
 
 #: Gives the account id back, or raises ValidationError. Bound once: every record asks.

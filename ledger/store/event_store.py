@@ -13,10 +13,11 @@ import structlog
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from ledger.domain.events import DomainEvent, encode_payload
-from ledger.errors import CorruptHistoryError, TransientError, VersionConflictError
+from ledger.errors import TransientError
 from ledger.runtime.aws import aws_errors
+from ledger.store.errors import ConditionFailedError, CorruptHistoryError, VersionConflictError
 from ledger.store.stored_event import StoredEvent, timestamp
-from ledger.store.transactions import CommandPut, ConditionFailedError, EventWrite
+from ledger.store.transactions import CommandPut, EventWrite
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -16,8 +16,8 @@ from pydantic.alias_generators import to_camel
 
 from ledger.domain.account import Account
 from ledger.domain.money import Currency
-from ledger.errors import SnapshotError
 from ledger.runtime.aws import aws_errors, error_code
+from ledger.store.errors import SnapshotError
 from ledger.store.stored_event import timestamp
 from ledger.store.transactions import MAX_ITEM_BYTES
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from ledger.domain.events import DomainEvent, UnreadablePayloadError, decode_payload
-from ledger.errors import CorruptHistoryError, UndecodableEventError
+from ledger.store.errors import CorruptHistoryError, UndecodableEventError
 
 #: The wire type of each attribute. The order is that of section "What is stored" in docs/design.md.
 ATTRIBUTES: Final = {

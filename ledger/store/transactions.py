@@ -6,14 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from ledger.errors import (
-    AppendTooLargeError,
-    CommandRecordedError,
-    PermanentError,
-    RejectedEventError,
-    ThrottledError,
-)
+from ledger.errors import ThrottledError
 from ledger.runtime.aws import CONTENTION, THROTTLING, aws_errors, error_code, translate
+from ledger.store.errors import AppendTooLargeError, CommandRecordedError, ConditionFailedError, RejectedEventError
 from ledger.store.stored_event import StoredEvent
 
 if TYPE_CHECKING:
@@ -50,18 +45,6 @@ class CommandPut:
     def size(self) -> int:
         """Bytes that DynamoDB counts for the item, or a few more."""
         return sum(len(name) + len(next(iter(value.values())).encode()) + 1 for name, value in self.item.items())
-
-
-class ConditionFailedError(PermanentError):
-    """Internal to the event store: the write's condition did not hold at this sequence number.
-
-    ``resent``: the request had been sent before, so that the event in the way may be our own.
-    """
-
-    def __init__(self, conflicting: int, *, resent: bool) -> None:
-        super().__init__(conflicting)
-        self.conflicting = conflicting
-        self.resent = resent
 
 
 @dataclass(frozen=True, slots=True)

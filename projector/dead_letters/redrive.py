@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import orjson
 import structlog
 
-from ledger.errors import PermanentError, UnusableRecordError
+from ledger.errors import PermanentError
 from ledger.store.change_record import decode
+from ledger.store.errors import UnusableRecordError
 from ledger.store.event_store import EventStore
 from projector.dead_letters.account_halts import Halting
 from projector.dead_letters.letters import DeadLetter, DeadLetters, Origin, Skips, StoredLetter

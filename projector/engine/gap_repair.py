@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import structlog
 
-from ledger.errors import CorruptHistoryError
+from ledger.store.errors import CorruptHistoryError
 from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from projector.errors import UnprojectableEventError

@@ -7,8 +7,8 @@ import structlog
 from aiohttp.typedefs import Middleware
 from aiohttp.web import HTTPException, Request, StreamResponse, middleware
 
-from ledger.errors import MissingScopeError, TransientError, UnauthenticatedError
-from ledger.runtime.auth import Access, Principal, Scope
+from ledger.errors import TransientError
+from ledger.runtime.auth import Access, MissingScopeError, Principal, Scope, UnauthenticatedError
 from projector.http.responses import problem
 from projector.projections import PROJECTIONS
 

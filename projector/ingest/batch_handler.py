@@ -11,8 +11,9 @@ import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from faust_kinesis.records import Record, RecordBatch
-from ledger.errors import ResourceError, TransientError, UnusableRecordError
+from ledger.errors import ResourceError, TransientError
 from ledger.store.change_record import decode
+from ledger.store.errors import UnusableRecordError
 from ledger.store.stored_event import StoredEvent
 from projector.dead_letters.account_halts import Halting
 from projector.dead_letters.letters import DeadLetter, Origin

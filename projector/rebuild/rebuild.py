@@ -21,7 +21,8 @@ from typing import Any, Final, Protocol
 
 import structlog
 
-from ledger.errors import CorruptHistoryError, PermanentError, ResourceError
+from ledger.errors import PermanentError, ResourceError
+from ledger.store.errors import CorruptHistoryError
 from ledger.store.parallel_scan import Cursor, Item, Patience, SegmentedScan, approximate_size, read_segments
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import ensure_table

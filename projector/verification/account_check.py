@@ -5,8 +5,8 @@ Its rows are read first and its events after them, so what is appended meanwhile
 
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from ledger.errors import CorruptHistoryError
 from ledger.runtime.aws import aws_errors
+from ledger.store.errors import CorruptHistoryError
 from ledger.store.event_store import EventStore
 from projector.dead_letters.letters import Skips
 from projector.engine.read_model import ReadModel

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
-from ledger.errors import CorruptHistoryError
 from ledger.store.change_record import encode
+from ledger.store.errors import CorruptHistoryError
 from ledger.store.stored_event import StoredEvent
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from aws_client.call_pool import CallPool
-from ledger.errors import CorruptHistoryError
+from ledger.store.errors import CorruptHistoryError
 from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from stream_bridge.relay.ordering import Missing

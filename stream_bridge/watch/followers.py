@@ -12,9 +12,9 @@ from faust_kinesis.leases.table import AT_TIMESTAMP, LATEST, TRIM_HORIZON, Lease
 from faust_kinesis.leases.topology import is_missing, list_shards
 from faust_kinesis.polling.shard_reader import ShardReader
 from faust_kinesis.records import Record
-from ledger.errors import UnusableRecordError
 from ledger.runtime.aws import translate
 from ledger.store.change_record import decode
+from ledger.store.errors import UnusableRecordError
 from stream_bridge.dynamodb_stream import StreamDescription, TableStream
 from stream_bridge.watch.reconciler import Key
 from stream_bridge.watch.watermark import Mark

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from ledger.errors import CorruptHistoryError
+from ledger.store.errors import CorruptHistoryError
 from ledger.store.event_store import EventStore
 from stream_bridge.backfill.backfill import Backfill, Outcome
 from stream_bridge.backfill.progress import BackfillStates

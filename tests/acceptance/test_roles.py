@@ -19,9 +19,9 @@ from kinfold.demo.raw_stream import read_raw
 from kinfold.local.child import spawn, stop, tail
 from kinfold.local.ports import free_port
 from ledger.domain.events import FundsDeposited
-from ledger.errors import UnusableRecordError
 from ledger.runtime.aws import Clients
 from ledger.store.change_record import decode
+from ledger.store.errors import UnusableRecordError
 from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names

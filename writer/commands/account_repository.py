@@ -6,7 +6,7 @@ from datetime import datetime
 
 from ledger.domain.account import AGGREGATE_TYPE, Account
 from ledger.domain.events import DomainEvent
-from ledger.errors import SnapshotError
+from ledger.store.errors import SnapshotError
 from ledger.store.event_store import EventStore, History, ProvenVersion
 from ledger.store.stored_event import StoredEvent, timestamp
 from ledger.store.transactions import CommandPut

@@ -15,7 +15,9 @@ from tenacity import (
 )
 
 from ledger.domain.account import Account
-from ledger.errors import CommandRecordedError, RefusedError, TransientError, VersionConflictError
+from ledger.domain.errors import RefusedError
+from ledger.errors import TransientError
+from ledger.store.errors import CommandRecordedError, VersionConflictError
 from ledger.store.idempotency_keys import CommandKey, CommandLog, RecordedCommand
 from ledger.store.stored_event import StoredEvent
 from ledger.store.transactions import CommandPut

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Self
 
-from ledger.errors import VersionConflictError
+from ledger.store.errors import VersionConflictError
 
 #: Our strong entity tag: the version in quotes, written without leading zeros.
 _TAG: Final = re.compile(r'"(0|[1-9][0-9]{0,14})"', re.ASCII)

@@ -7,7 +7,8 @@ from typing import Final
 import structlog
 
 from ledger.domain.account import Account
-from ledger.errors import KinfoldError, SnapshotError
+from ledger.errors import KinfoldError
+from ledger.store.errors import SnapshotError
 from ledger.store.snapshots import SnapshotStore, crosses
 from writer.metrics import Metrics
 

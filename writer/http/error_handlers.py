@@ -11,7 +11,9 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from ledger.errors import CommandRecordedError, RefusedError, TransientError, VersionConflictError
+from ledger.domain.errors import RefusedError
+from ledger.errors import TransientError
+from ledger.store.errors import CommandRecordedError, VersionConflictError
 from writer.commands.idempotency import HEADER, KeyReusedError
 from writer.commands.preconditions import Precondition
 from writer.http import validation

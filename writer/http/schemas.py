@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_camel
 from ledger.domain.account import Account
 from ledger.domain.identifiers import AccountId, BetId
 from ledger.domain.money import Amount, Currency, format_amount
-from ledger.errors import UndecodableEventError
+from ledger.store.errors import UndecodableEventError
 from ledger.store.stored_event import StoredEvent
 
 AccountIdInPath = Annotated[AccountId, Path(alias="accountId", description="the account", examples=["alice"])]

@@ -7,8 +7,7 @@ import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ledger.errors import MissingScopeError, UnauthenticatedError
-from ledger.runtime.auth import Access
+from ledger.runtime.auth import Access, MissingScopeError, UnauthenticatedError
 from ledger.runtime.auth import Scope as AccessScope
 from writer.problems import problem, problem_response
 

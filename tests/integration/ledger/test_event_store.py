@@ -6,7 +6,7 @@ import pytest
 
 from ledger.domain.account import AGGREGATE_TYPE
 from ledger.domain.events import DomainEvent, FundsDeposited
-from ledger.errors import AppendTooLargeError, CorruptHistoryError, VersionConflictError
+from ledger.store.errors import AppendTooLargeError, CorruptHistoryError, VersionConflictError
 from ledger.store.event_store import EventStore, History, ProvenVersion
 from ledger.store.stored_event import StoredEvent, timestamp
 from ledger.store.tables import Names

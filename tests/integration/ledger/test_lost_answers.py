@@ -10,8 +10,9 @@ from botocore.exceptions import ReadTimeoutError
 
 from ledger.domain.account import AGGREGATE_TYPE
 from ledger.domain.events import DomainEvent, FundsDeposited
-from ledger.errors import EndpointError, VersionConflictError
+from ledger.errors import EndpointError
 from ledger.runtime.aws import Clients
+from ledger.store.errors import VersionConflictError
 from ledger.store.event_store import EventStore, History, ProvenVersion
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names

@@ -11,9 +11,9 @@ import pytest
 
 from ledger.domain.account import AGGREGATE_TYPE
 from ledger.domain.events import FundsDeposited
-from ledger.errors import VersionConflictError
 from ledger.runtime.aws import Clients
 from ledger.runtime.settings import Settings
+from ledger.store.errors import VersionConflictError
 from ledger.store.event_store import EventStore, ProvenVersion
 from ledger.store.tables import Names
 

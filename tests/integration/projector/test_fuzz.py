@@ -14,8 +14,8 @@ import pytest
 from faust_kinesis.records import Record, RecordBatch
 from ledger.domain.account import Account
 from ledger.domain.events import FundsDeposited, FundsWithdrawn
-from ledger.errors import UnusableRecordError
 from ledger.store.change_record import decode
+from ledger.store.errors import UnusableRecordError
 from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from projector.components import House, build_house

@@ -1,26 +1,45 @@
 import re
+from importlib import import_module
+from pkgutil import walk_packages
+from types import ModuleType
+from typing import Final
 
 import pytest
 
+import ledger
 from ledger import errors
-from ledger.errors import KinfoldError, PermanentError, RefusedError, TransientError
+from ledger.domain import errors as domain_errors
+from ledger.domain.errors import RefusedError
+from ledger.errors import KinfoldError, PermanentError, TransientError
+from ledger.runtime import auth
+from ledger.store import errors as store_errors
+
+MODULES: Final = {module.__name__: module for module in (errors, auth, store_errors, domain_errors)}
+DRAWING: Final = errors.__doc__ or ""
+
+for found in walk_packages(ledger.__path__, "ledger."):
+    import_module(found.name)
 
 
 def classes(root: type[KinfoldError]) -> set[type[KinfoldError]]:
-    own = {found for found in root.__subclasses__() if found.__module__ == errors.__name__}
+    own = {found for found in root.__subclasses__() if found.__module__.startswith("ledger.")}
     return {root}.union(*map(classes, own))
 
 
 def test_the_drawn_tree_has_every_class_once_and_no_other() -> None:
-    drawn = re.findall(r"\b[A-Z]\w+Error\b", errors.__doc__ or "")
+    drawn = re.findall(r"\b[A-Z]\w+Error\b", DRAWING)
     assert sorted(drawn) == sorted(found.__name__ for found in classes(KinfoldError))
 
 
-def test_the_drawn_depth_is_the_real_one() -> None:
-    for line in (errors.__doc__ or "").splitlines():
-        if (name := re.search(r"[A-Z]\w+Error\b", line)) and "──" in line:
+def test_the_drawn_depth_and_module_are_the_real_ones() -> None:
+    module: ModuleType = errors
+    for line in DRAWING.splitlines():
+        if named := re.search(r"\((ledger\.[\w.]+)\)", line):
+            module = MODULES[named[1]]
+        for name in re.findall(r"[A-Z]\w+Error\b", line) if "──" in line else []:
             depth = line.index("──") // 4
-            found = getattr(errors, name[0])
+            found = vars(module)[name]
+            assert found.__module__ == module.__name__, line
             assert len(found.__mro__) - len(KinfoldError.__mro__) == depth, line
 
 

@@ -10,8 +10,8 @@ from fastapi import FastAPI
 from structlog.testing import capture_logs
 
 from ledger.domain.events import DomainEvent, FundsDeposited, encode_payload
-from ledger.errors import CommandRecordedError, VersionConflictError
 from ledger.runtime.auth import Access
+from ledger.store.errors import CommandRecordedError, VersionConflictError
 from ledger.store.event_store import EventStore, History, ProvenVersion
 from ledger.store.idempotency_keys import CommandLog
 from ledger.store.stored_event import StoredEvent, timestamp

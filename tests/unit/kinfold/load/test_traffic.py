@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from kinfold.load.traffic import CURRENCIES, Command, Traffic
 from ledger.domain.account import Account
+from ledger.domain.errors import RefusedError
 from ledger.domain.money import Currency, parse_amount
-from ledger.errors import RefusedError
 
 
 def commands(count: int, *, accounts: int = 20, seed: int = 1, stream: int = 0) -> list[Command]:

@@ -5,9 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.domain.account import Account
-from ledger.domain.events import BetPlaced, BetSettled, DomainEvent, FundsDeposited, FundsWithdrawn
-from ledger.domain.money import Currency
-from ledger.errors import (
+from ledger.domain.errors import (
     BetAlreadyPlacedError,
     BetAlreadySettledError,
     CurrencyMismatchError,
@@ -16,6 +14,8 @@ from ledger.errors import (
     RefusedError,
     UnknownBetError,
 )
+from ledger.domain.events import BetPlaced, BetSettled, DomainEvent, FundsDeposited, FundsWithdrawn
+from ledger.domain.money import Currency
 
 
 def account(*events: DomainEvent) -> Account:

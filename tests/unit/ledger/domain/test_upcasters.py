@@ -8,7 +8,7 @@ import pytest
 from ledger.domain.account import Account
 from ledger.domain.events import EVENT_TYPES, BetPlaced
 from ledger.domain.upcasters import UPCASTERS
-from ledger.errors import UndecodableEventError
+from ledger.store.errors import UndecodableEventError
 from ledger.store.stored_event import StoredEvent
 from projector.projections import PROJECTIONS
 from tests.unit.ledger.store.test_stored_event import EVENT

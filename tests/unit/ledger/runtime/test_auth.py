@@ -3,13 +3,15 @@ import hmac
 
 import pytest
 
-from ledger.errors import ConfigurationError, MissingScopeError, UnauthenticatedError
+from ledger.errors import ConfigurationError
 from ledger.runtime.auth import (
     ANYBODY,
     Access,
     Credential,
+    MissingScopeError,
     Principal,
     Scope,
+    UnauthenticatedError,
     build_access,
     digest,
     is_loopback_host,

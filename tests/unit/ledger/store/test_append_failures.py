@@ -8,14 +8,8 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from ledger.domain.events import FundsDeposited
-from ledger.errors import (
-    EndpointError,
-    KinfoldError,
-    RejectedEventError,
-    ResourceError,
-    ThrottledError,
-    VersionConflictError,
-)
+from ledger.errors import EndpointError, KinfoldError, ResourceError, ThrottledError
+from ledger.store.errors import RejectedEventError, VersionConflictError
 from ledger.store.event_store import EventStore, History
 
 EVENT = FundsDeposited(amount=Decimal(1), currency="EUR")

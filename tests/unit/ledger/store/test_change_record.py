@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.errors import UnusableRecordError
 from ledger.store.change_record import decode
+from ledger.store.errors import UnusableRecordError
 from ledger.store.stored_event import StoredEvent
 from tests.support.change_records import change_record
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.domain.events import FundsDeposited, encode_payload
-from ledger.errors import CorruptHistoryError, UndecodableEventError
+from ledger.store.errors import CorruptHistoryError, UndecodableEventError
 from ledger.store.stored_event import ATTRIBUTES, StoredEvent, timestamp
 
 DEPOSIT = FundsDeposited(amount=Decimal("12.50"), currency="EUR")

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 
 from ledger.domain.account import Account
+from ledger.domain.errors import RefusedError
 from ledger.domain.events import DomainEvent, FundsDeposited, encode_payload
-from ledger.errors import RefusedError
 from ledger.store.stored_event import StoredEvent
 from projector.errors import UnprojectableEventError
 from projector.projection import HEAD

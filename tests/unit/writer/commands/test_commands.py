@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from ledger.domain.errors import InsufficientFundsError
 from ledger.domain.events import FundsDeposited, FundsWithdrawn
-from ledger.errors import EndpointError, InsufficientFundsError, ThrottledError, VersionConflictError
+from ledger.errors import EndpointError, ThrottledError
+from ledger.store.errors import VersionConflictError
 from ledger.store.idempotency_keys import CommandLog
 from tests.unit.writer.conftest import MemoryStore
 from writer.commands.account_repository import Accounts

@@ -1,6 +1,6 @@
 import pytest
 
-from ledger.errors import VersionConflictError
+from ledger.store.errors import VersionConflictError
 from writer.commands.preconditions import MalformedPreconditionError, Precondition, etag, unchanged
 
 

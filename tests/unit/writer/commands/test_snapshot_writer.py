@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from ledger.domain.account import Account
 from ledger.domain.events import BetSettled, DomainEvent, FundsDeposited
-from ledger.errors import SnapshotError, ThrottledError
+from ledger.errors import ThrottledError
+from ledger.store.errors import SnapshotError
 from ledger.store.event_store import EventStore
 from ledger.store.snapshots import SCHEMA_VERSION, SnapshotStore, crosses, decode, encode
 from tests.support.histories import histories

@@ -9,8 +9,9 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from ledger.errors import CorruptHistoryError, EndpointError, ResourceError, ThrottledError
+from ledger.errors import EndpointError, ResourceError, ThrottledError
 from ledger.runtime.auth import Access
+from ledger.store.errors import CorruptHistoryError
 from ledger.store.idempotency_keys import CommandLog
 from tests.unit.writer.conftest import MemoryStore
 from writer.commands.account_repository import Accounts

@@ -1,0 +1,80 @@
+"""What the event store and its tables refuse, and what is wrong with stored data."""
+
+from ledger.errors import PermanentError
+
+
+class VersionConflictError(PermanentError):
+    """The aggregate was not at the expected version. Nothing was written."""
+
+    def __init__(self, aggregate_id: str, *, expected: int, actual: int, conflicting: int) -> None:
+        self.aggregate_id = aggregate_id
+        self.expected = expected
+        self.actual = actual
+        self.conflicting = conflicting
+        super().__init__(
+            f"{aggregate_id}: expected version {expected}, actual version {actual}; "
+            f"event {conflicting} conflicted and nothing was written. Load the aggregate again and decide anew."
+        )
+
+
+class CommandRecordedError(PermanentError):
+    """The command's idempotency key was recorded by a request that was faster. Nothing was written."""
+
+
+class AppendTooLargeError(PermanentError):
+    """The events do not fit one transaction: nothing was written."""
+
+
+class RejectedEventError(PermanentError):
+    """DynamoDB refuses an event of the append as malformed: the caller's error. Nothing was written."""
+
+
+class SnapshotError(PermanentError):
+    """A snapshot that this code cannot use, or one that DynamoDB cannot hold. It costs time, never correctness.
+
+    ``reason`` is a stable word for metrics: schema, unreadable or too_large.
+    """
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        self.reason = reason
+        super().__init__(message)
+
+
+class CorruptHistoryError(PermanentError):
+    """What is stored breaks an invariant of the event store."""
+
+
+class UndecodableEventError(CorruptHistoryError):
+    """One event that this code cannot read: an unknown type, a newer schema, a payload that fails validation."""
+
+    def __init__(self, aggregate_id: str, sequence_number: int, reason: str) -> None:
+        self.aggregate_id = aggregate_id
+        self.sequence_number = sequence_number
+        self.reason = reason
+        super().__init__(f"{aggregate_id}: event {sequence_number} cannot be read: {reason}")
+
+
+class UnusableRecordError(PermanentError):
+    """A record of the stream that is not the insertion of an event into the events table.
+
+    ``reason`` never repeats the record's data. ``account_id`` and ``sequence_number`` are those of the record's keys,
+    None where it has none that an event can have.
+    """
+
+    def __init__(self, reason: str, account_id: str | None = None, sequence_number: int | None = None) -> None:
+        self.reason = reason
+        self.account_id = account_id
+        self.sequence_number = sequence_number
+        super().__init__(reason if account_id is None else f"account {account_id}, event {sequence_number}: {reason}")
+
+
+class ConditionFailedError(PermanentError):
+    """Internal to the event store: the write's condition did not hold at this sequence number.
+
+    ``resent``: the request had been sent before, so that the event in the way may be our own.
+    """
+
+    def __init__(self, conflicting: int, *, resent: bool) -> None:
+        super().__init__(conflicting)
+        self.conflicting = conflicting
+        self.resent = resent
