@@ -13,7 +13,7 @@ from faust_kinesis.records import RecordBatch
 from faust_kinesis.transport import configure
 from ledger.runtime.aws import Clients
 from ledger.store.tables import Names
-from projector.components import House, build_house
+from projector.components import Components, build_components
 from projector.http.authentication import MAX_BODY, guard
 from projector.http.dead_letters import mount_operations
 from projector.http.health import mount_views
@@ -32,7 +32,7 @@ class ProjectorApp:
     """A built projector: the Faust app to run, and the pool to close after it."""
 
     faust: faust.App
-    house: House
+    components: Components
     executor: ThreadPoolExecutor
 
 
@@ -42,10 +42,10 @@ def build_app(settings: ProjectorSettings, clients: Clients, *, host: str, port:
     Raises ConfigurationError when nothing guards the port (ledger.runtime.auth).
     """
     executor = ThreadPoolExecutor(settings.write_concurrency, thread_name_prefix="row-write")
-    house = build_house(settings, clients, executor)
-    names = house.names
+    components = build_components(settings, clients, executor)
+    names = components.names
     access = settings.guard(host)
-    handler = BatchHandler(house.projectors, house.halting, names.events, house.metrics)
+    handler = BatchHandler(components.projectors, components.account_halts, names.events, components.metrics)
     app = faust.App(
         names.leases,
         broker="kinesis://",
@@ -57,9 +57,9 @@ def build_app(settings: ProjectorSettings, clients: Clients, *, host: str, port:
         web_application_options={"middlewares": [guard(access)], "client_max_size": MAX_BODY},
     )
     transport = configure(app, _options(settings, names), kinesis=clients.kinesis, dynamodb=clients.dynamodb)
-    mount_views(app, handler, house.metrics, Gauges(house), transport.status)
-    mount_queries(app, house.models, handler.arrivals)
-    mount_operations(app, house, access)
+    mount_views(app, handler, components.metrics, Gauges(components), transport.status)
+    mount_queries(app, components.models, handler.wakeups)
+    mount_operations(app, components, access)
 
     @app.agent(batch_topic(app, names.stream))
     async def project(batches: Any) -> None:
@@ -72,7 +72,7 @@ def build_app(settings: ProjectorSettings, clients: Clients, *, host: str, port:
                 await handler.handle(together)
                 together = []
 
-    return ProjectorApp(app, house, executor)
+    return ProjectorApp(app, components, executor)
 
 
 def _options(settings: ProjectorSettings, names: Names) -> KinesisOptions:

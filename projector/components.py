@@ -7,7 +7,7 @@ from typing import Any
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
-from projector.dead_letters.account_halts import Halting
+from projector.dead_letters.account_halts import AccountHalts
 from projector.dead_letters.letters import DeadLetters, Skips
 from projector.dead_letters.redrive import Redrive
 from projector.dead_letters.storm_guard import StormGuard
@@ -24,8 +24,8 @@ STORM_WINDOW = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class House:
-    """Everything that works on one profile's read models. Made by ``build_house``; holds no thread of its own."""
+class Components:
+    """Everything that works on one profile's read models. Made by ``build_components``; holds no thread of its own."""
 
     names: Names
     clients: Clients
@@ -35,7 +35,7 @@ class House:
     generations: Generations
     models: ReadModels
     projectors: Projectors
-    halting: Halting
+    account_halts: AccountHalts
     redrive: Redrive
     metrics: Metrics
 
@@ -44,12 +44,12 @@ class House:
         return Projectors(self.models, self.store, self.skips, self.metrics, cache_size=1).fed()
 
 
-def build_house(
+def build_components(
     settings: ProjectorSettings,
     clients: Clients,
     executor: Executor,
     projections: tuple[Projection[Any], ...] = PROJECTIONS,
-) -> House:
+) -> Components:
     """Wire the parts. Nothing is called yet. ``executor`` runs the bulk writes."""
     names = Names(settings.profile)
     metrics = Metrics()
@@ -60,8 +60,8 @@ def build_house(
     view = ControlView(generations, [projection.name for projection in projections])
     models = ReadModels(clients.dynamodb, names.profile, projections, view, executor)
     storm = StormGuard(settings.storm_limit, STORM_WINDOW)
-    halting = Halting(clients.dynamodb, letters, skips, models, storm, metrics)
-    return House(
+    account_halts = AccountHalts(clients.dynamodb, letters, skips, models, storm, metrics)
+    return Components(
         names=names,
         clients=clients,
         store=store,
@@ -70,7 +70,7 @@ def build_house(
         generations=generations,
         models=models,
         projectors=Projectors(models, store, skips, metrics, cache_size=settings.cache_size),
-        halting=halting,
-        redrive=Redrive(clients.dynamodb, store, letters, skips, halting, names.events),
+        account_halts=account_halts,
+        redrive=Redrive(clients.dynamodb, store, letters, skips, account_halts, names.events),
         metrics=metrics,
     )

@@ -127,8 +127,8 @@ def run(given: argparse.Namespace) -> None:
         memory.answer_for(clients.kinesis, clients.dynamodb)
     prepare(clients.dynamodb, names, models)
     projector = build_app(settings, clients, host=LOOPBACK, port=free_port())
-    projector.house.skips.load()
-    progress = Progress(projector.house.metrics, meter, memory)
+    projector.components.skips.load()
+    progress = Progress(projector.components.metrics, meter, memory)
     wanted = (given.records, given.events * len(models))
     threading.Thread(target=progress.watch, args=wanted, name="watch", daemon=True).start()
     profiles = Profiles() if given.profile else None

@@ -54,5 +54,5 @@ def run(
     wait_for_tables(clients, tables, settings.endpoint_timeout, tell)
     prepare(clients.dynamodb, names, PROJECTIONS)
     projector = build_app(settings, clients, host=host or settings.projector_host, port=port or settings.projector_port)
-    projector.house.skips.load()
+    projector.components.skips.load()
     run_worker(projector)

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from ledger.runtime.aws import Clients
 from ledger.runtime.logs import configure_logs
 from ledger.runtime.settings import load_settings
-from projector.components import House, build_house
+from projector.components import Components, build_components
 from projector.settings import ProjectorSettings
 
 
 @contextlib.contextmanager
-def operator() -> Iterator[House]:
+def operator() -> Iterator[Components]:
     """A projector's parts on the environment's settings, for the length of one command.
 
     Raises ConfigurationError. Logs are kept to warnings, since the command says itself what it does.
@@ -20,4 +20,4 @@ def operator() -> Iterator[House]:
     settings = load_settings(ProjectorSettings)
     configure_logs("WARNING" if settings.log_level == "INFO" else settings.log_level, settings.log_format)
     with ThreadPoolExecutor(settings.write_concurrency, thread_name_prefix="row-write") as executor:
-        yield build_house(settings, Clients(settings, connections=settings.write_concurrency + 8), executor)
+        yield build_components(settings, Clients(settings, connections=settings.write_concurrency + 8), executor)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from projector.components import House
+    from projector.components import Components
     from projector.dead_letters.letters import StoredLetter
     from projector.dead_letters.redrive import Redriven
 
@@ -30,8 +30,8 @@ def list_letters(account: Account = None, state: State = "open", as_json: Json =
     """
     from projector.cli.context import operator
 
-    with operator() as house:
-        letters = sorted(_chosen(house, account, state), key=lambda letter: letter.first_at)
+    with operator() as components:
+        letters = sorted(_chosen(components, account, state), key=lambda letter: letter.first_at)
     for letter in letters:
         typer.echo(json.dumps(letter.to_json()) if as_json else _line(letter))
     if not as_json:
@@ -43,8 +43,8 @@ def show(letter_id: Annotated[str, typer.Argument(metavar="ID")], as_json: Json 
     """Show one dead letter with its raw data, which may hold personal data."""
     from projector.cli.context import operator
 
-    with operator() as house:
-        shown = house.redrive.letter(letter_id).to_json(raw=True)
+    with operator() as components:
+        shown = components.redrive.letter(letter_id).to_json(raw=True)
     if as_json:
         typer.echo(json.dumps(shown))
         return
@@ -73,12 +73,12 @@ def redrive(
 
     if sum((letter_id is not None, account is not None, every)) != 1:
         raise typer.BadParameter("name one letter's ID, or --account, or --all")
-    with operator() as house:
-        ids = [letter_id] if letter_id else [letter.id for letter in _chosen(house, account, "open")]
-        projectors = house.operating()
+    with operator() as components:
+        ids = [letter_id] if letter_id else [letter.id for letter in _chosen(components, account, "open")]
+        projectors = components.operating()
         outcomes = []
         for number, each in enumerate(ids, start=1):
-            outcome = house.redrive.redrive(each, projectors, by=by or who(), dry_run=dry_run)
+            outcome = components.redrive.redrive(each, projectors, by=by or who(), dry_run=dry_run)
             outcomes.append(outcome)
             _say(outcome, f"{number}/{len(ids)} ", as_json=as_json)
     if any(outcome.result in {"still halted", "still unusable"} for outcome in outcomes):
@@ -102,21 +102,21 @@ def skip(
     from ledger.runtime.operators import who
     from projector.cli.context import operator
 
-    with operator() as house:
+    with operator() as components:
         if dry_run:
-            letter = house.redrive.letter(letter_id)
+            letter = components.redrive.letter(letter_id)
             typer.echo(f"would pass by: {_line(letter)}")
             return
-        outcome = house.redrive.skip(letter_id, house.operating(), by=by or who(), why=reason)
+        outcome = components.redrive.skip(letter_id, components.operating(), by=by or who(), why=reason)
         _say(outcome, "", as_json=as_json)
     if outcome.result == "still halted":
         raise typer.Exit(1)
 
 
-def _chosen(house: "House", account: str | None, state: str | None) -> "list[StoredLetter]":
+def _chosen(components: "Components", account: str | None, state: str | None) -> "list[StoredLetter]":
     if state not in {None, "all", "open", "redriven", "skipped"}:
         raise typer.BadParameter("a state is open, redriven, skipped or all")
-    letters = house.letters.list(account_id=account)
+    letters = components.letters.list(account_id=account)
     return [letter for letter in letters if state in (None, "all", letter.state)]
 
 

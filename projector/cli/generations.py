@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from projector.cli.options import Json, Names, chosen
+from projector.cli.options import Json, ProjectionNames, chosen
 
 app = typer.Typer(no_args_is_help=True, help="List the generations of the read models, and drop old ones.")
 
 
 @app.command("list")
-def list_generations(projection: Names = None, as_json: Json = False) -> None:
+def list_generations(projection: ProjectionNames = None, as_json: Json = False) -> None:
     """List generations: active (readers see it), building, retiring (still fed, seen no more), old.
 
     [dim]$[/dim] kinfold projector generations list
@@ -20,8 +20,8 @@ def list_generations(projection: Names = None, as_json: Json = False) -> None:
     from projector.cli.context import operator
     from projector.rebuild.generations import generation_tables
 
-    with operator() as house:
-        found = generation_tables(house, chosen(projection))
+    with operator() as components:
+        found = generation_tables(components, chosen(projection))
     for each in found:
         if as_json:
             typer.echo(json.dumps(asdict(each)))
@@ -42,6 +42,6 @@ def drop(
     from projector.rebuild.generations import drop as drop_generation
 
     (of,) = chosen([projection])
-    with operator() as house:
-        drop_generation(house, of, generation, lambda text: typer.echo(text, err=True))
+    with operator() as components:
+        drop_generation(components, of, generation, lambda text: typer.echo(text, err=True))
     typer.echo(f"{projection}: generation {generation} is gone")

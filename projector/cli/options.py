@@ -8,7 +8,7 @@ from projector.projection import Projection
 from projector.projections import PROJECTIONS
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, one object a line.")]
-Names = Annotated[
+ProjectionNames = Annotated[
     list[str] | None,
     typer.Option(
         "--projection", metavar="NAME", show_default=False, help="Only this one; repeatable. All unless given."

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from projector.cli.options import Json, Names, Segments, chosen
+from projector.cli.options import Json, ProjectionNames, Segments, chosen
 
 if TYPE_CHECKING:
     from projector.projection import Projection
@@ -19,7 +19,7 @@ EPILOG = (
 
 
 def rebuild(
-    projection: Names = None,
+    projection: ProjectionNames = None,
     segments: Segments = 4,
     give_up: Annotated[
         bool, typer.Option("--abort", help="End a rebuild instead, running or killed, and delete what it made.")
@@ -45,8 +45,8 @@ def rebuild(
     from projector.rebuild.rebuild import Rebuild, UnverifiedError
 
     try:
-        with operator() as house, ProgressReport() as report:
-            rebuilt = Rebuild(house, report).run(chosen_ones, segments=segments)
+        with operator() as components, ProgressReport() as report:
+            rebuilt = Rebuild(components, report).run(chosen_ones, segments=segments)
     except RebuildRunningError as error:
         refuse(error, BUSY)
     except UnverifiedError as error:
@@ -65,8 +65,8 @@ def _abort(projections: "list[Projection[Any]]", *, as_json: bool) -> None:
     from projector.cli.context import operator
     from projector.rebuild.generations import abort
 
-    with operator() as house:
-        given_up = abort(house, projections, lambda text: typer.echo(text, err=True))
+    with operator() as components:
+        given_up = abort(components, projections, lambda text: typer.echo(text, err=True))
     for name, generation in given_up:
         typer.echo(
             json.dumps({"projection": name, "generation": generation, "result": "given up"})

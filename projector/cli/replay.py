@@ -11,7 +11,7 @@ from projector.cli.options import Json
 
 if TYPE_CHECKING:
     from faust_kinesis.options import StartingPosition
-    from projector.components import House
+    from projector.components import Components
 
 EPILOG = (
     "Exit codes: 0 the next start reads from there, 1 there is no stream or no lease table, 2 bad settings or time, "
@@ -43,11 +43,11 @@ def replay(
     from projector.cli.outcomes import BUSY, refuse
 
     where = _position(start)
-    with operator() as house:
+    with operator() as components:
         try:
-            with aws_errors(f"resetting the leases of {house.names.leases}"):
-                shards = _reset(house, where, force=force)
-                hours = house.clients.kinesis.describe_stream_summary(StreamName=house.names.stream)[
+            with aws_errors(f"resetting the leases of {components.names.leases}"):
+                shards = _reset(components, where, force=force)
+                hours = components.clients.kinesis.describe_stream_summary(StreamName=components.names.stream)[
                     "StreamDescriptionSummary"
                 ]["RetentionPeriodHours"]
         except LeasesHeldError as error:
@@ -55,8 +55,8 @@ def replay(
         except ResourceError as error:
             if isinstance(error.__cause__, ClientError) and error_code(error.__cause__) == "ResourceNotFoundException":
                 raise ResourceError(
-                    f"there is no stream {house.names.stream} or no lease table {house.names.leases} yet, so there is "
-                    f"nothing to reset: the first start of a projector reads from KINFOLD_START"
+                    f"there is no stream {components.names.stream} or no lease table {components.names.leases} yet, "
+                    f"so there is nothing to reset: the first start of a projector reads from KINFOLD_START"
                 ) from error
             raise
     if as_json:
@@ -66,14 +66,14 @@ def replay(
     typer.echo("The read models do not change: an event that they hold already counts as a duplicate.")
 
 
-def _reset(house: "House", where: "StartingPosition", *, force: bool) -> list[str]:
+def _reset(components: "Components", where: "StartingPosition", *, force: bool) -> list[str]:
     from faust_kinesis.leases.reset import reset_leases
 
     leases = reset_leases(
-        kinesis=house.clients.kinesis,
-        dynamodb=house.clients.dynamodb,
-        stream=house.names.stream,
-        application=house.names.leases,
+        kinesis=components.clients.kinesis,
+        dynamodb=components.clients.dynamodb,
+        stream=components.names.stream,
+        application=components.names.leases,
         start=where,
         even_if_held=force,
     )

@@ -30,8 +30,8 @@ def status(as_json: Json = False) -> None:
     from projector.projections import PROJECTIONS
     from projector.status.status import look
 
-    with operator() as house:
-        found = look(house, PROJECTIONS)
+    with operator() as components:
+        found = look(components, PROJECTIONS)
     if as_json:
         typer.echo(json.dumps(found.to_json()))
     else:
@@ -49,12 +49,12 @@ def _print(found: "Status") -> None:
     console = Console()
     shards = Table("shard", "owner", "checkpoint", "ms behind", "oldest unread", "of retention", title=found.stream)
     for shard in found.shards:
-        oldest = shard.unread.arrived_at
+        oldest = shard.lag.arrived_at
         shards.add_row(
             shard.shard_id,
             "ended" if shard.ended else shard.owner or "nobody",
             shard.checkpoint if len(shard.checkpoint) < 20 else f"...{shard.checkpoint[-12:]}",
-            str(shard.unread.millis_behind_latest),
+            str(shard.lag.millis_behind_latest),
             oldest.isoformat(timespec="seconds") if oldest else "",
             f"{shard.used:.0%}",
         )

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from projector.cli.options import Json, Names, Segments, chosen
+from projector.cli.options import Json, ProjectionNames, Segments, chosen
 
 if TYPE_CHECKING:
     from ledger.runtime.progress_bar import ProgressReport
-    from projector.components import House
+    from projector.components import Components
     from projector.projection import Projection
     from projector.verification.verification import Finding
 
@@ -27,7 +27,7 @@ EPILOG = (
 
 
 def verify(
-    projection: Names = None,
+    projection: ProjectionNames = None,
     sample: Annotated[
         int | None, typer.Option(min=1, show_default=False, help="Only about so many accounts, chosen at random.")
     ] = None,
@@ -53,11 +53,11 @@ def verify(
     from projector.cli.outcomes import WAITING, WRONG
 
     tally: Counter[str] = Counter()
-    with operator() as house, ProgressReport() as report:
-        house.skips.load()
+    with operator() as components, ProgressReport() as report:
+        components.skips.load()
         for each in chosen(projection):
             shown = _Shown(each.name, report, as_json=as_json)
-            tally += _verify(house, each, shown, sample=sample, repair=repair, wait=wait, segments=segments)
+            tally += _verify(components, each, shown, sample=sample, repair=repair, wait=wait, segments=segments)
     if tally["wrong"] or tally["extra"] or tally["unreadable"]:
         raise typer.Exit(WRONG)
     if tally["behind"] or tally["missing"] or tally["halted"]:
@@ -100,7 +100,7 @@ class _Shown:
 
 
 def _verify(
-    house: "House",
+    components: "Components",
     projection: "Projection[Any]",
     shown: _Shown,
     *,
@@ -115,12 +115,12 @@ def _verify(
     from projector.verification.repair import Repair
     from projector.verification.verification import verification_of
 
-    dynamodb = house.clients.dynamodb
-    generation = house.generations.read(projection.name).active
-    model = house.models.model(projection, generation)
+    dynamodb = components.clients.dynamodb
+    generation = components.generations.read(projection.name).active
+    model = components.models.model(projection, generation)
     patience = Patience(threading.Event(), shown.report.say)
-    mender = Repair(dynamodb, model, feeder_of(house, model, cache_size=1000)) if repair else None
-    verification = verification_of(house, model, patience, shown, mender=mender, wait=wait)
+    repairer = Repair(dynamodb, model, feeder_of(components, model, cache_size=1000)) if repair else None
+    verification = verification_of(components, model, patience, shown, repairer=repairer, wait=wait)
     if sample is not None:
         verification.sample(sample)
     else:
@@ -130,12 +130,12 @@ def _verify(
             cursors[segment] = cursor
             shown.report.advance(projection.name, sum(each.items for each in cursors))
 
-        total = patience(partial(approximate_size, dynamodb, house.names.events))
+        total = patience(partial(approximate_size, dynamodb, components.names.events))
         shown.report.begin(projection.name, "verifying", total, 0)
         verification.everything(tuple(cursors), moved)
         verification.extra_rows(segments, lambda _segment, _cursor: None)
     shown.end(generation, verification.tally)
-    now = house.generations.read(projection.name).active
+    now = components.generations.read(projection.name).active
     if now != generation:
         raise ResourceError(
             f"generation {generation} of {projection.name} was replaced by {now} while it was verified: verify again"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
-class Halting:
+class AccountHalts:
     """Stores letters and halts accounts. Safe to repeat, and beside other workers and operators.
 
     Every method raises ThrottledError, EndpointError or ResourceError when the endpoint fails, and StormError.
@@ -47,7 +47,7 @@ class Halting:
         self._storm = storm
         self._metrics = metrics
 
-    def set_aside(self, letter: DeadLetter, projectors: list[Projector[Any]], *, overtaken: bool) -> bool:
+    def store_and_halt(self, letter: DeadLetter, projectors: list[Projector[Any]], *, overtaken: bool) -> bool:
         """Store the letter, and halt its account, if it names one, in each of the projectors' read models.
 
         With ``overtaken``, an account that is past the letter's event by now is left alone: a worker that can apply it

@@ -17,7 +17,7 @@ from ledger.errors import PermanentError
 from ledger.store.change_record import decode
 from ledger.store.errors import UnusableRecordError
 from ledger.store.event_store import EventStore
-from projector.dead_letters.account_halts import Halting
+from projector.dead_letters.account_halts import AccountHalts
 from projector.dead_letters.letters import DeadLetter, DeadLetters, Origin, Skips, StoredLetter
 from projector.engine.fold import Poison
 from projector.engine.halts import Halts
@@ -72,14 +72,14 @@ class Redrive:
         store: EventStore,
         letters: DeadLetters,
         skips: Skips,
-        halting: Halting,
+        account_halts: AccountHalts,
         events_table: str,
     ) -> None:
         self._dynamodb = dynamodb
         self._store = store
         self._letters = letters
         self._skips = skips
-        self._halting = halting
+        self._account_halts = account_halts
         self._events_table = events_table
 
     def letter(self, letter_id: str) -> StoredLetter:
@@ -150,7 +150,7 @@ class Redrive:
             # The last event alone: the engine reads what is missing before it from the store, in bounded rounds.
             poisons = target.apply(self._store.load(account_id, after=last - 1, until=last).events)
             for poison in poisons:
-                if self._halting.set_aside(self._letter(poison, target, stored), [target], overtaken=True):
+                if self._account_halts.store_and_halt(self._letter(poison, target, stored), [target], overtaken=True):
                     return poison
 
     def _letter(self, poison: Poison, target: Projector[Any], stored: StoredLetter) -> DeadLetter:
@@ -175,7 +175,7 @@ class Redrive:
             return Redriven(stored.id, "would be redriven", event.aggregate_id)
         for target in targets:
             for poison in target.apply([event]):
-                self._halting.set_aside(self._letter(poison, target, stored), [target], overtaken=True)
+                self._account_halts.store_and_halt(self._letter(poison, target, stored), [target], overtaken=True)
         self._letters.resolve(stored.id, "redriven", by=by, why="read by today's code")
         return Redriven(stored.id, "redriven", event.aggregate_id)
 

@@ -15,7 +15,7 @@ from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from projector.engine.fold import Folded, Poison, Skipped, first_head, fold_on
 from projector.engine.gap_repair import NextEvents
-from projector.engine.read_model import Change, ReadModel, RowKey
+from projector.engine.read_model import ReadModel, RowChange, RowKey
 from projector.errors import UnprojectableEventError
 from projector.metrics import Figures, Metrics
 from projector.projection import HEAD, Row
@@ -39,14 +39,16 @@ class _Advance(Generic[S]):
         """Events that this round took the head further."""
         return self.folded.head.version - (self.before.version if self.before else 0)
 
-    def head_change(self) -> Change[S]:
+    def head_change(self) -> RowChange[S]:
         """The write of the head."""
-        return Change(self.folded.head, self.before.version if self.before else None)
+        return RowChange(self.folded.head, self.before.version if self.before else None)
 
-    def part_changes(self) -> list[Change[S]]:
+    def part_changes(self) -> list[RowChange[S]]:
         """The writes of the parts."""
         known = self.parts_before
-        return [Change(row, known[part].version if part in known else None) for part, row in self.folded.parts.items()]
+        return [
+            RowChange(row, known[part].version if part in known else None) for part, row in self.folded.parts.items()
+        ]
 
     def durable(self) -> Iterator[Row[S]]:
         """The rows that exist once everything is written."""
@@ -204,7 +206,7 @@ class Projector(Generic[S]):
         for row in (advance.folded.head, *advance.folded.parts.values()):
             self._cache.pop((row.account_id, row.part), None)
 
-    def _put(self, changes: Sequence[Change[S]]) -> set[RowKey]:
+    def _put(self, changes: Sequence[RowChange[S]]) -> set[RowKey]:
         return self.model.write(changes) if changes else set()
 
     def _count(self, advance: _Advance[S]) -> None:

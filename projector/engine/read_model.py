@@ -35,7 +35,7 @@ RowKey = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Change(Generic[S]):
+class RowChange(Generic[S]):
     """Put ``row`` in the place of the one at version ``replaces``; None when there is no row yet."""
 
     row: Row[S]
@@ -103,7 +103,7 @@ class ReadModel(Generic[S]):
             )
         return [self.row(item) for item in answer["Items"]]
 
-    def write(self, changes: Sequence[Change[S]]) -> set[RowKey]:
+    def write(self, changes: Sequence[RowChange[S]]) -> set[RowKey]:
         """Apply each change on the condition that its row is as it was read: its version, no halt, no repair since.
 
         At most one change a row. Returns the keys whose condition was lost; all others are durable. After an error
@@ -163,7 +163,7 @@ class ReadModel(Generic[S]):
                     raise ThrottledError(f"reading {self.table}: {len(left['Keys'])} keys left unprocessed")
         return found
 
-    def _write_chunk(self, changes: Sequence[Change[S]]) -> set[RowKey]:
+    def _write_chunk(self, changes: Sequence[RowChange[S]]) -> set[RowKey]:
         lost: set[RowKey] = set()
         waiting = list(changes)
         for attempt in self._retrying():
@@ -185,7 +185,7 @@ class ReadModel(Generic[S]):
                     raise _refusal(self.table, waiting[0].row.account_id, {str(code) for _, code in refused})
         return lost
 
-    def _statement(self, change: Change[S]) -> Any:
+    def _statement(self, change: RowChange[S]) -> Any:
         row = change.row
         keys = list(self.key(row.account_id, row.part).values())
         state = self.projection.columns.values(row.state) if row.state is not None else []

@@ -10,7 +10,7 @@ from aiohttp.web import Request, Response
 from faust.web import View
 
 from ledger.runtime.auth import Access
-from projector.components import House
+from projector.components import Components
 from projector.dead_letters.letters import State, StoredLetter
 from projector.dead_letters.redrive import DeadLetterError, NoSuchLetterError, Redriven
 from projector.http.authentication import caller
@@ -20,7 +20,7 @@ from projector.http.responses import answer, problem
 MAX_REASON: Final = 500
 
 
-def mount_operations(app: faust.App, house: House, access: Access) -> None:
+def mount_operations(app: faust.App, components: Components, access: Access) -> None:
     """Add ``/dead-letters`` and what can be done with one."""
 
     @app.page("/dead-letters")
@@ -31,7 +31,7 @@ def mount_operations(app: faust.App, house: House, access: Access) -> None:
             state = request.query.get("state", "open")
             if state != "all" and state not in get_args(State):
                 return problem(400, "bad-query", "a state is open, redriven, skipped or all")
-            letters = await asyncio.to_thread(_chosen, house, request.query.get("account"), state)
+            letters = await asyncio.to_thread(_chosen, components, request.query.get("account"), state)
             return answer(200, {"deadLetters": [letter.to_json() for letter in letters]})
 
     @app.page("/dead-letters/{letter_id}")
@@ -39,7 +39,7 @@ def mount_operations(app: faust.App, house: House, access: Access) -> None:
         """One dead letter, with its raw data."""
 
         async def get(self, _request: Request, letter_id: str) -> Response:
-            return await _answered(lambda: house.redrive.letter(letter_id).to_json(raw=True))
+            return await _answered(lambda: components.redrive.letter(letter_id).to_json(raw=True))
 
     @app.page("/dead-letters/{letter_id}/redrive")
     class Redrive(View):
@@ -48,7 +48,9 @@ def mount_operations(app: faust.App, house: House, access: Access) -> None:
         async def post(self, request: Request, letter_id: str) -> Response:
             by = caller(access, request).name
             dry_run = request.query.get("dry_run") == "true"
-            return await _redriven(lambda: house.redrive.redrive(letter_id, house.operating(), by=by, dry_run=dry_run))
+            return await _redriven(
+                lambda: components.redrive.redrive(letter_id, components.operating(), by=by, dry_run=dry_run)
+            )
 
     @app.page("/dead-letters/{letter_id}/skip")
     class Skip(View):
@@ -61,7 +63,7 @@ def mount_operations(app: faust.App, house: House, access: Access) -> None:
                 return problem(
                     400, "bad-body", f'a body like {{"reason": "ticket 4711"}}, at most {MAX_REASON} characters'
                 )
-            return await _redriven(lambda: house.redrive.skip(letter_id, house.operating(), by=by, why=why))
+            return await _redriven(lambda: components.redrive.skip(letter_id, components.operating(), by=by, why=why))
 
 
 async def _redriven(work: Callable[[], Redriven]) -> Response:
@@ -77,8 +79,8 @@ async def _answered(work: Callable[[], dict[str, Any]]) -> Response:
         return problem(409, "dead-letter-conflict", str(error))
 
 
-def _chosen(house: House, account_id: str | None, state: str) -> list[StoredLetter]:
-    letters = house.letters.list(account_id=account_id)
+def _chosen(components: Components, account_id: str | None, state: str) -> list[StoredLetter]:
+    letters = components.letters.list(account_id=account_id)
     return sorted((each for each in letters if state in ("all", each.state)), key=lambda letter: letter.first_at)
 
 

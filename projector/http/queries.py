@@ -15,7 +15,7 @@ from ledger.domain.identifiers import AccountId
 from ledger.errors import TransientError
 from projector.engine.read_model_registry import ReadModels
 from projector.http.responses import answer, problem
-from projector.ingest.wakeups import Arrivals
+from projector.ingest.wakeups import Wakeups
 from projector.projection import HEAD, Projection, Row
 
 #: Seconds that a reader waits for its own write unless it says otherwise, the most it may ask for, and the first and
@@ -30,13 +30,13 @@ MAX_PARTS: Final = 366
 _ACCOUNT_ID: Final[TypeAdapter[str]] = TypeAdapter(AccountId)
 
 
-def mount_queries(app: faust.App, models: ReadModels, arrivals: Arrivals) -> None:
+def mount_queries(app: faust.App, models: ReadModels, wakeups: Wakeups) -> None:
     """Add ``GET /{path}/{account_id}`` for every projection."""
     for projection in models.projections.values():
-        _mount(app, projection, models, arrivals)
+        _mount(app, projection, models, wakeups)
 
 
-def _mount(app: faust.App, projection: Projection[Any], models: ReadModels, arrivals: Arrivals) -> None:
+def _mount(app: faust.App, projection: Projection[Any], models: ReadModels, wakeups: Wakeups) -> None:
     @app.page(f"/{projection.path}/{{account_id}}", name=f"{projection.name}-query")
     class Query(View):
         """One account in the projection; with ``min_version`` it waits until the account is at least there."""
@@ -52,7 +52,7 @@ def _mount(app: faust.App, projection: Projection[Any], models: ReadModels, arri
             except ValueError as error:
                 return problem(400, "bad-query", str(error))
             try:
-                with arrivals.of(account_id) as arrived:
+                with wakeups.of(account_id) as arrived:
                     head = await _head(projection, models, account_id, minimum, wait, arrived, lambda: app.should_stop)
                 parts: list[Row[Any]] = []
                 if projection.part is not None and head is not None:

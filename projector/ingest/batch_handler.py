@@ -15,19 +15,19 @@ from ledger.errors import ResourceError, TransientError
 from ledger.store.change_record import decode
 from ledger.store.errors import UnusableRecordError
 from ledger.store.stored_event import StoredEvent
-from projector.dead_letters.account_halts import Halting
+from projector.dead_letters.account_halts import AccountHalts
 from projector.dead_letters.letters import DeadLetter, Origin
 from projector.engine.fold import Poison
 from projector.engine.projector import Projector
 from projector.engine.read_model_registry import Projectors
-from projector.ingest.wakeups import Arrivals
+from projector.ingest.wakeups import Wakeups
 from projector.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class TransientFault:
     """A passing fault that holds the projector up: what it is, and since when (monotonic seconds)."""
 
     reason: str
@@ -44,14 +44,14 @@ class _Decoded:
     """The events of some batches, the record that each came in, and the letters of the records that hold none."""
 
     events: list[StoredEvent] = field(default_factory=list)
-    carriers: list[tuple[RecordBatch, Record]] = field(default_factory=list)
+    sources: list[tuple[RecordBatch, Record]] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
 
-    def carrier(self, account_id: str, sequence_number: int) -> tuple[RecordBatch, Record] | None:
+    def source(self, account_id: str, sequence_number: int) -> tuple[RecordBatch, Record] | None:
         """The last record that carried an event, if any did. Looks through all: few events are ever asked for."""
-        for event, carrier in zip(reversed(self.events), reversed(self.carriers), strict=True):
+        for event, source in zip(reversed(self.events), reversed(self.sources), strict=True):
             if event.aggregate_id == account_id and event.sequence_number == sequence_number:
-                return carrier
+                return source
         return None
 
 
@@ -62,15 +62,15 @@ class BatchHandler:
     event store for its halted account, or stored as a dead letter.
     """
 
-    def __init__(self, projectors: Projectors, halting: Halting, table: str, metrics: Metrics) -> None:
+    def __init__(self, projectors: Projectors, account_halts: AccountHalts, table: str, metrics: Metrics) -> None:
         """``table``: the events table, whose change records are the only ones applied."""
         self._projectors = projectors
-        self._halting = halting
+        self._account_halts = account_halts
         self._table = table
         self._metrics = metrics
-        self.fault: Fault | None = None
+        self.fault: TransientFault | None = None
         #: Who waits for what is applied here.
-        self.arrivals = Arrivals()
+        self.wakeups = Wakeups()
 
     async def handle(self, batches: Sequence[RecordBatch]) -> None:
         """Make every record's effect durable, then complete the batches.
@@ -87,7 +87,7 @@ class BatchHandler:
             with attempt, self._metrics.batch_seconds.time():
                 await asyncio.to_thread(self._apply, decoded)
         self.fault = None
-        self.arrivals.announce(decoded.events)
+        self.wakeups.announce(decoded.events)
         for batch in batches:
             batch.complete()
 
@@ -110,7 +110,7 @@ class BatchHandler:
                     decoded.letters.append(letter)
                 else:
                     decoded.events.append(event)
-                    decoded.carriers.append((batch, record))
+                    decoded.sources.append((batch, record))
         return decoded
 
     def _apply(self, decoded: _Decoded) -> None:
@@ -122,7 +122,7 @@ class BatchHandler:
                     self._project(projector, decoded)
                     done.add(projector.model.table)
                 for letter in decoded.letters:
-                    self._halting.set_aside(letter, projectors, overtaken=False)
+                    self._account_halts.store_and_halt(letter, projectors, overtaken=False)
             except ResourceError as error:
                 if {each.model.table for each in projectors} <= {each.model.table for each in self._projectors.fed()}:
                     raise
@@ -136,16 +136,18 @@ class BatchHandler:
             again = {
                 poison.account_id
                 for poison in projector.apply(events)
-                if not self._halting.set_aside(self._letter(projector, poison, decoded), [projector], overtaken=True)
+                if not self._account_halts.store_and_halt(
+                    self._letter(projector, poison, decoded), [projector], overtaken=True
+                )
             }
             if not again:
                 return
             events = [event for event in events if event.aggregate_id in again]
 
     def _letter(self, projector: Projector[Any], poison: Poison, decoded: _Decoded) -> DeadLetter:
-        carrier = decoded.carrier(poison.account_id, poison.sequence_number)
-        if carrier is not None:
-            origin, raw = _origin(*carrier), carrier[1].data
+        source = decoded.source(poison.account_id, poison.sequence_number)
+        if source is not None:
+            origin, raw = _origin(*source), source[1].data
         else:
             origin, raw = Origin(self._table), orjson.dumps(poison.event.to_item()) if poison.event else b""
         return DeadLetter(
@@ -159,7 +161,7 @@ class BatchHandler:
 
     def _hold(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        self.fault = Fault(str(error), self.fault.since if self.fault else time.monotonic())
+        self.fault = TransientFault(str(error), self.fault.since if self.fault else time.monotonic())
         self._metrics.transient_faults.inc()
         log.warning(
             "batch_held_up",

@@ -8,8 +8,8 @@ import orjson
 
 from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
-from projector.components import House
-from projector.dead_letters.account_halts import Halting
+from projector.components import Components
+from projector.dead_letters.account_halts import AccountHalts
 from projector.dead_letters.letters import DeadLetter, DeadLetters, Origin
 from projector.engine.fold import Poison
 from projector.engine.projector import Projector
@@ -23,10 +23,15 @@ class Feeder:
     """
 
     def __init__(
-        self, projector: Projector[Any], halting: Halting, letters: DeadLetters, store: EventStore, events_table: str
+        self,
+        projector: Projector[Any],
+        account_halts: AccountHalts,
+        letters: DeadLetters,
+        store: EventStore,
+        events_table: str,
     ) -> None:
         self._projector = projector
-        self._halting = halting
+        self._account_halts = account_halts
         self._letters = letters
         self._store = store
         self._events_table = events_table
@@ -37,13 +42,13 @@ class Feeder:
             again = {
                 poison.account_id
                 for poison in self._projector.apply(events)
-                if not self._halting.set_aside(self._letter(poison), [self._projector], overtaken=True)
+                if not self._account_halts.store_and_halt(self._letter(poison), [self._projector], overtaken=True)
             }
             if not again:
                 return
             events = [event for event in events if event.aggregate_id in again]
 
-    def bring_up(self, account_id: str, until: int) -> None:
+    def catch_up(self, account_id: str, until: int) -> None:
         """Fold the account on to version ``until``: its last event is fed, the engine reads what is missing before."""
         self._projector.forget(account_id)
         self.feed(list(self._store.read(account_id, after=until - 1, until=until)))
@@ -64,8 +69,8 @@ class Feeder:
         return replace(known.letter, reason=poison.reason)
 
 
-def feeder_of(house: House, model: ReadModel[Any], *, cache_size: int) -> Feeder:
+def feeder_of(components: Components, model: ReadModel[Any], *, cache_size: int) -> Feeder:
     """A feeder with an engine of its own. ``cache_size``: rows kept in memory."""
-    skipped = house.skips.of(model.projection.name)
-    projector = Projector(house.store, model, house.metrics, skipped=skipped, cache_size=cache_size)
-    return Feeder(projector, house.halting, house.letters, house.store, house.names.events)
+    skipped = components.skips.of(model.projection.name)
+    projector = Projector(components.store, model, components.metrics, skipped=skipped, cache_size=cache_size)
+    return Feeder(projector, components.account_halts, components.letters, components.store, components.names.events)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from ledger.store.stored_event import StoredEvent
 
 
-class Arrivals:
+class Wakeups:
     """Who waits for which account. To be used on one event loop only.
 
     What another worker writes wakes nobody here: a reader looks again by itself from time to time.

@@ -6,19 +6,19 @@ not show why, so a rebuild would lift the halt unasked; that is an operator's de
 
 from typing import Any
 
-from projector.components import House
+from projector.components import Components
 from projector.engine.halts import Halts
 from projector.engine.read_model import ReadModel
 
 
-def carry_halts(house: House, active: ReadModel[Any], new: ReadModel[Any]) -> None:
+def carry_halts(components: Components, active: ReadModel[Any], new: ReadModel[Any]) -> None:
     """Halt in ``new`` each account that ``active`` has halted for a record's sake. Safe to repeat.
 
     A redrive at the same moment wins: after the halt is set, the active generation is looked at once more. Raises
     ThrottledError, EndpointError or ResourceError.
     """
-    halts = Halts(house.clients.dynamodb, new)
-    for letter in house.letters.list(state="open"):
+    halts = Halts(components.clients.dynamodb, new)
+    for letter in components.letters.list(state="open"):
         account_id = letter.letter.account_id
         if letter.letter.projection is not None or account_id is None:
             continue

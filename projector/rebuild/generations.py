@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from ledger.errors import PermanentError
 from ledger.runtime.aws import aws_errors, error_code
-from projector.components import House
+from projector.components import Components
 from projector.projection import Projection
 from projector.rebuild.build_lease import Builds
 from projector.rebuild.rebuild import SEEN_BY_ALL
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 #: active: readers see it. building: a rebuild fills it. retiring: workers feed it, readers no longer see it. old:
 #: nobody touches it.
-Standing = Literal["active", "building", "retiring", "old"]
+GenerationState = Literal["active", "building", "retiring", "old"]
 
 
 class GenerationInUseError(PermanentError):
@@ -33,80 +33,84 @@ class GenerationTable:
 
     projection: str
     generation: int
-    standing: Standing
+    standing: GenerationState
     table: str
     rows: int
 
 
-def generation_tables(house: House, projections: Iterable[Projection[Any]]) -> list[GenerationTable]:
+def generation_tables(components: Components, projections: Iterable[Projection[Any]]) -> list[GenerationTable]:
     """Every generation that has a table, by projection. Raises ThrottledError, EndpointError or ResourceError."""
-    return [each for projection in projections for each in _tables_of(house, projection)]
+    return [each for projection in projections for each in _tables_of(components, projection)]
 
 
-def _tables_of(house: House, projection: Projection[Any]) -> list[GenerationTable]:
-    control = house.generations.read(projection.name)
+def _tables_of(components: Components, projection: Projection[Any]) -> list[GenerationTable]:
+    control = components.generations.read(projection.name)
     found = []
-    for generation in sorted(_generations(house, projection)):
-        standing: Standing = "old"
+    for generation in sorted(_generations(components, projection)):
+        standing: GenerationState = "old"
         if generation == control.active:
             standing = "active"
         elif generation == control.building:
             standing = "building"
         elif generation in control.fed:
             standing = "retiring"
-        table = projection.table(house.names.profile, generation)
+        table = projection.table(components.names.profile, generation)
         with aws_errors(f"describing table {table}"):
-            rows = int(house.clients.dynamodb.describe_table(TableName=table)["Table"].get("ItemCount", 0))
+            rows = int(components.clients.dynamodb.describe_table(TableName=table)["Table"].get("ItemCount", 0))
         found.append(GenerationTable(projection.name, generation, standing, table, rows))
     return found
 
 
-def _generations(house: House, projection: Projection[Any]) -> list[int]:
-    prefix = projection.table(house.names.profile, 0).removesuffix("0")
+def _generations(components: Components, projection: Projection[Any]) -> list[int]:
+    prefix = projection.table(components.names.profile, 0).removesuffix("0")
     named = re.compile(re.escape(prefix) + r"([1-9][0-9]*)")
     with aws_errors("listing tables"):
-        pages = house.clients.dynamodb.get_paginator("list_tables").paginate()
+        pages = components.clients.dynamodb.get_paginator("list_tables").paginate()
         names = [name for page in pages for name in page["TableNames"]]
     return [int(match[1]) for name in names if (match := named.fullmatch(name))]
 
 
-def abort(house: House, projections: Sequence[Projection[Any]], say: Callable[[str], None]) -> list[tuple[str, int]]:
+def abort(
+    components: Components, projections: Sequence[Projection[Any]], report: Callable[[str], None]
+) -> list[tuple[str, int]]:
     """Give up the builds under way, dead or alive, and delete their tables; returns projection and generation of each.
 
     A builder that is at work finds out at its next beat and stops. Safe to repeat; when it is interrupted, the tables
     are left, as old generations. Raises ThrottledError, EndpointError or ResourceError.
     """
-    builds = Builds(house.clients.dynamodb, house.names.projections)
+    builds = Builds(components.clients.dynamodb, components.names.projections)
     given_up = []
     for projection in projections:
         build = builds.read(projection.name)
         if build is not None:
             builds.give_up(build)
             given_up.append((projection, build.generation))
-    _drop(house, given_up, say)
+    _drop(components, given_up, report)
     return [(projection.name, generation) for projection, generation in given_up]
 
 
-def drop(house: House, projection: Projection[Any], generation: int, say: Callable[[str], None]) -> None:
+def drop(components: Components, projection: Projection[Any], generation: int, report: Callable[[str], None]) -> None:
     """Delete a generation's table for good, after nobody feeds it any more. No error when there is none.
 
     Raises GenerationInUseError, ThrottledError, EndpointError or ResourceError.
     """
-    builds = Builds(house.clients.dynamodb, house.names.projections)
+    builds = Builds(components.clients.dynamodb, components.names.projections)
     if not builds.retire(projection.name, generation):
         raise GenerationInUseError(f"generation {generation} of {projection.name} is active or being built: it stays")
-    _drop(house, [(projection, generation)], say)
+    _drop(components, [(projection, generation)], report)
 
 
-def _drop(house: House, generations: Sequence[tuple[Projection[Any], int]], say: Callable[[str], None]) -> None:
+def _drop(
+    components: Components, generations: Sequence[tuple[Projection[Any], int]], report: Callable[[str], None]
+) -> None:
     if generations:
-        say(f"waiting {SEEN_BY_ALL:.0f} s until no worker and no reader uses it ...")
+        report(f"waiting {SEEN_BY_ALL:.0f} s until no worker and no reader uses it ...")
         time.sleep(SEEN_BY_ALL)
     for projection, generation in generations:
-        table = projection.table(house.names.profile, generation)
+        table = projection.table(components.names.profile, generation)
         with aws_errors(f"deleting table {table}"):
             try:
-                house.clients.dynamodb.delete_table(TableName=table)
+                components.clients.dynamodb.delete_table(TableName=table)
             except ClientError as error:
                 if error_code(error) != "ResourceNotFoundException":
                     raise

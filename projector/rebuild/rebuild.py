@@ -26,7 +26,7 @@ from ledger.store.errors import CorruptHistoryError
 from ledger.store.parallel_scan import Cursor, Item, Patience, SegmentedScan, approximate_size, read_segments
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import ensure_table
-from projector.components import House
+from projector.components import Components
 from projector.engine.control_rows import MAX_AGE
 from projector.engine.provisioning import prepare
 from projector.engine.read_model import ReadModel, table_spec
@@ -35,7 +35,7 @@ from projector.projection import Projection
 from projector.rebuild.build_lease import Build, Builds
 from projector.rebuild.carry_halts import carry_halts
 from projector.rebuild.heartbeat import Builder
-from projector.verification.repair import BringingUp
+from projector.verification.repair import CatchUp
 from projector.verification.verification import Finding, verification_of
 
 log = structlog.get_logger(__name__)
@@ -87,9 +87,9 @@ class Rebuilt:
 class Rebuild:
     """Rebuilds read models. One at a time; made for one command's run."""
 
-    def __init__(self, house: House, report: Report) -> None:
-        self._house = house
-        self._builds = Builds(house.clients.dynamodb, house.names.projections)
+    def __init__(self, components: Components, report: Report) -> None:
+        self._components = components
+        self._builds = Builds(components.clients.dynamodb, components.names.projections)
         self._report = report
         self._stop = threading.Event()
         self._patience = Patience(self._stop, report.say)
@@ -102,9 +102,9 @@ class Rebuild:
         of them is at work (nothing is changed then), BuildLostError when this one was given up or taken over,
         UnverifiedError, StormError, or ResourceError.
         """
-        patience, house = self._patience, self._house
-        patience(partial(prepare, house.clients.dynamodb, house.names, projections))
-        patience(house.skips.load)
+        patience, components = self._patience, self._components
+        patience(partial(prepare, components.clients.dynamodb, components.names, projections))
+        patience(components.skips.load)
         found = {each.name: patience(partial(self._builds.read, each.name)) for each in projections}
         dead = [build for build in found.values() if build is not None]
         if dead:
@@ -126,10 +126,10 @@ class Rebuild:
         if dead is not None:
             self._report.say(f"{projection.name}: going on with generation {dead.generation} ({dead.phase})")
             return self._builds.take_over(dead, self._token)
-        house = self._house
-        active = house.generations.read(projection.name).active
+        components = self._components
+        active = components.generations.read(projection.name).active
         generation = self._builds.last(projection.name) + 1
-        ensure_table(house.clients.dynamodb, table_spec(projection, house.names.profile, generation))
+        ensure_table(components.clients.dynamodb, table_spec(projection, components.names.profile, generation))
         build = self._builds.start(projection.name, generation, self._token, active=active, segments=segments)
         self._report.say(f"{projection.name}: building generation {generation} beside {active}")
         return build
@@ -152,18 +152,18 @@ class Rebuild:
 
     def _retire_others(self, projection: str) -> None:
         """Stop feeding what readers do not see, also what an earlier rebuild was killed before it could retire."""
-        control = self._house.generations.read(projection)
+        control = self._components.generations.read(projection)
         for generation in control.fed - {control.active, control.building}:
             self._builds.retire(projection, generation)
 
     def _rebuild(self, projection: Projection[Any], builder: Builder) -> Rebuilt:
-        house, name = self._house, projection.name
-        replaced = house.generations.read(name).active
-        model = house.models.model(projection, builder.build(name).generation)
+        components, name = self._components, projection.name
+        replaced = components.generations.read(name).active
+        model = components.models.model(projection, builder.build(name).generation)
         if builder.build(name).phase == "scanning":
             self._scan(model, builder)
             builder.check()
-            self._patience(partial(carry_halts, house, house.models.model(projection, replaced), model))
+            self._patience(partial(carry_halts, components, components.models.model(projection, replaced), model))
         # Always from its beginning: what an earlier run found wrong is not recorded.
         builder.enter(name, "verifying")
         build = builder.build(name)
@@ -179,11 +179,11 @@ class Rebuild:
 
         def apply(items: list[Item]) -> None:
             if not hasattr(local, "feeder"):
-                local.feeder = feeder_of(self._house, model, cache_size=_CACHE)
+                local.feeder = feeder_of(self._components, model, cache_size=_CACHE)
             local.feeder.feed(_events(items))
 
         name = model.projection.name
-        scan = SegmentedScan(self._house.clients.dynamodb, self._house.names.events)
+        scan = SegmentedScan(self._components.clients.dynamodb, self._components.names.events)
         cursors = self._begin_phase(name, builder)
         read_segments(scan, cursors, apply, partial(self._moved, builder, name), self._patience)
 
@@ -199,8 +199,8 @@ class Rebuild:
             if finding.now.kind in {"wrong", "unreadable", "extra"}:
                 wrong.append(finding)
 
-        mender = BringingUp(feeder_of(self._house, model, cache_size=_CACHE))
-        verification = verification_of(self._house, model, self._patience, note, mender=mender, wait=0)
+        repairer = CatchUp(feeder_of(self._components, model, cache_size=_CACHE))
+        verification = verification_of(self._components, model, self._patience, note, repairer=repairer, wait=0)
         verification.everything(self._begin_phase(name, builder), partial(self._moved, builder, name))
         builder.check()
         if wrong:
@@ -217,7 +217,9 @@ class Rebuild:
 
     def _begin_phase(self, name: str, builder: Builder) -> tuple[Cursor, ...]:
         build = builder.build(name)
-        total = self._patience(partial(approximate_size, self._house.clients.dynamodb, self._house.names.events))
+        total = self._patience(
+            partial(approximate_size, self._components.clients.dynamodb, self._components.names.events)
+        )
         self._report.begin(name, build.phase, total, sum(cursor.items for cursor in build.cursors))
         return build.cursors
 

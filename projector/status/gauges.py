@@ -9,7 +9,7 @@ from prometheus_client import Gauge
 
 from faust_kinesis.source import ShardStatus
 from ledger.errors import KinfoldError
-from projector.components import House
+from projector.components import Components
 from projector.status.status import retention_hours
 
 log = structlog.get_logger(__name__)
@@ -21,14 +21,14 @@ PERIOD: Final = 60.0
 class Gauges:
     """Gauges that are brought up to date when somebody asks for the metrics."""
 
-    def __init__(self, house: House, now: Callable[[], float] = time.monotonic) -> None:
-        self._house = house
+    def __init__(self, components: Components, now: Callable[[], float] = time.monotonic) -> None:
+        self._components = components
         self._now = now
         self._read_at: float | None = None
         self._retention_ms: float | None = None
 
         def gauge(name: str, text: str, *labels: str) -> Gauge:
-            return Gauge(f"kinfold_projector_{name}", text, labels, registry=house.metrics.registry)
+            return Gauge(f"kinfold_projector_{name}", text, labels, registry=components.metrics.registry)
 
         self._letters = gauge("open_dead_letters", "dead letters that wait for an operator")
         self._halted = gauge("halted_accounts", "accounts with an open dead letter")
@@ -39,12 +39,12 @@ class Gauges:
             "age of the last record read, as a part of the stream's retention: at 1 the stream loses records",
             "shard",
         )
-        self._failures = house.metrics.gauge_failures
+        self._failures = components.metrics.gauge_failures
 
     def refresh(self, shards: Iterable[ShardStatus]) -> None:
         """Bring them up to date. What cannot be read keeps its value, is counted, and is tried again."""
         try:
-            for name, control in self._house.models.controls().items():
+            for name, control in self._components.models.controls().items():
                 self._active.labels(name).set(control.active)
                 self._building.labels(name).set(control.building or 0)
             if self._read_at is None or self._now() - self._read_at >= PERIOD:
@@ -58,7 +58,9 @@ class Gauges:
                 self._used.labels(shard.shard_id).set(shard.millis_behind_latest / self._retention_ms)
 
     def _read_slowly(self) -> None:
-        letters = list(self._house.letters.list(state="open"))
+        letters = list(self._components.letters.list(state="open"))
         self._letters.set(len(letters))
         self._halted.set(len({letter.letter.account_id for letter in letters if letter.letter.account_id}))
-        self._retention_ms = retention_hours(self._house.clients.kinesis, self._house.names.stream) * 3_600_000
+        self._retention_ms = (
+            retention_hours(self._components.clients.kinesis, self._components.names.stream) * 3_600_000
+        )

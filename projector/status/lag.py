@@ -24,7 +24,7 @@ _PATIENCE: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
+class ShardLag:
     """What waits in a shard after its checkpoint.
 
     ``arrived_at``: when the oldest record came, None when nothing waits. ``lost``: the stream no longer holds what
@@ -36,7 +36,7 @@ class Unread:
     lost: bool = False
 
 
-def oldest_unread(kinesis: "KinesisClient", stream: str, lease: Lease) -> Unread:
+def oldest_unread(kinesis: "KinesisClient", stream: str, lease: Lease) -> ShardLag:
     """Read one record after the lease's checkpoint. Raises ThrottledError, EndpointError or ResourceError."""
     request = iterator_request(lease, None, at_first_start=False)
     with aws_errors(f"looking at shard {lease.key} of {stream}"):
@@ -44,7 +44,7 @@ def oldest_unread(kinesis: "KinesisClient", stream: str, lease: Lease) -> Unread
             answer = kinesis.get_shard_iterator(StreamName=stream, ShardId=lease.key, **request)
         except ClientError as error:
             if is_missing(error) or error_code(error) == "InvalidArgumentException":
-                return Unread(lost=True)
+                return ShardLag(lost=True)
             raise
     iterator: str | None = answer["ShardIterator"]
     page: GetRecordsOutputTypeDef | None = None
@@ -53,12 +53,12 @@ def oldest_unread(kinesis: "KinesisClient", stream: str, lease: Lease) -> Unread
             break
         page = _page(kinesis, stream, lease, iterator)
         if page["Records"]:
-            return Unread(page["Records"][0]["ApproximateArrivalTimestamp"], page.get("MillisBehindLatest") or 0)
+            return ShardLag(page["Records"][0]["ApproximateArrivalTimestamp"], page.get("MillisBehindLatest") or 0)
         if not page.get("MillisBehindLatest"):
-            return Unread()
+            return ShardLag()
         iterator = page.get("NextShardIterator")
     behind = (page.get("MillisBehindLatest") or 0) if page else 0
-    return Unread(datetime.now(UTC) - timedelta(milliseconds=behind), behind) if behind else Unread()
+    return ShardLag(datetime.now(UTC) - timedelta(milliseconds=behind), behind) if behind else ShardLag()
 
 
 def _page(kinesis: "KinesisClient", stream: str, lease: Lease, iterator: str) -> "GetRecordsOutputTypeDef":

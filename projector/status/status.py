@@ -11,10 +11,10 @@ from faust_kinesis.leases.table import Lease, LeaseTable
 from faust_kinesis.leases.topology import list_shards, missing_leases
 from ledger.errors import ResourceError
 from ledger.runtime.aws import aws_errors, error_code
-from projector.components import House
+from projector.components import Components
 from projector.projection import Projection
 from projector.rebuild.build_lease import Builds
-from projector.status.lag import Unread, oldest_unread
+from projector.status.lag import ShardLag, oldest_unread
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
@@ -27,32 +27,32 @@ _FLOWING: Final = frozenset({"ACTIVE", "UPDATING"})
 
 
 @dataclass(frozen=True, slots=True)
-class ShardStanding:
-    """One shard: who reads it, how far, and what waits. ``used``: the age of ``unread`` as a part of the retention."""
+class StreamShardStatus:
+    """One shard: who reads it, how far, and what waits. ``used``: the age of ``lag`` as a part of the retention."""
 
     shard_id: str
     owner: str | None
     checkpoint: str
     ended: bool
-    unread: Unread
+    lag: ShardLag
     used: float
 
     def to_json(self) -> dict[str, Any]:
         """The shard for an operator; times are ISO 8601."""
-        oldest = self.unread.arrived_at
+        oldest = self.lag.arrived_at
         return {
             "shardId": self.shard_id,
             "owner": self.owner,
             "checkpoint": self.checkpoint,
             "ended": self.ended,
-            "millisBehindLatest": self.unread.millis_behind_latest,
+            "millisBehindLatest": self.lag.millis_behind_latest,
             "oldestUnreadAt": oldest.isoformat() if oldest else None,
             "retentionUsed": round(self.used, 4),
         }
 
 
 @dataclass(frozen=True, slots=True)
-class ProjectionStanding:
+class ProjectionStatus:
     """One projection's generations; ``phase`` of the build under way, if there is one."""
 
     name: str
@@ -72,8 +72,8 @@ class Status:
     destination: str | None
     open_dead_letters: int
     halted_accounts: int
-    shards: list[ShardStanding]
-    projections: list[ProjectionStanding]
+    shards: list[StreamShardStatus]
+    projections: list[ProjectionStatus]
     warnings: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
@@ -102,29 +102,29 @@ class Status:
         }
 
 
-def look(house: House, projections: Iterable[Projection[Any]], now: datetime | None = None) -> Status:
+def look(components: Components, projections: Iterable[Projection[Any]], now: datetime | None = None) -> Status:
     """Read everything once: a GetRecords or a few a shard, the leases, the control rows, the open dead letters.
 
     Raises ThrottledError, EndpointError, or ResourceError when there is no stream or table to look at.
     """
     now = now or datetime.now(UTC)
-    names, kinesis = house.names, house.clients.kinesis
+    names, kinesis = components.names, components.clients.kinesis
     hours = retention_hours(kinesis, names.stream)
-    letters = list(house.letters.list(state="open"))
+    letters = list(components.letters.list(state="open"))
     halted = {letter.letter.account_id for letter in letters if letter.letter.account_id is not None}
     status = Status(
         profile=names.profile,
         stream=names.stream,
         retention_hours=hours,
-        destination=_destination(house),
+        destination=_destination(components),
         open_dead_letters=len(letters),
         halted_accounts=len(halted),
-        shards=_shards(house, timedelta(hours=hours), now),
+        shards=_shards(components, timedelta(hours=hours), now),
         projections=[],
     )
     for projection in projections:
         try:
-            status.projections.append(_projection(house, projection))
+            status.projections.append(_projection(components, projection))
         except ResourceError as error:
             status.warnings.append(str(error))
     _judge(status)
@@ -138,8 +138,8 @@ def retention_hours(kinesis: "KinesisClient", stream: str) -> int:
     return int(summary["RetentionPeriodHours"])
 
 
-def _shards(house: House, retention: timedelta, now: datetime) -> list[ShardStanding]:
-    names, clients = house.names, house.clients
+def _shards(components: Components, retention: timedelta, now: datetime) -> list[StreamShardStatus]:
+    names, clients = components.names, components.clients
     with aws_errors(f"reading the leases of {names.leases}"):
         topology = list_shards(clients.kinesis, names.stream)
         try:
@@ -155,31 +155,31 @@ def _shards(house: House, retention: timedelta, now: datetime) -> list[ShardStan
         gone = lease.key not in topology.shards
         if gone and lease.ended:
             continue
-        unread = Unread(lost=True) if gone else _unread(clients.kinesis, names.stream, lease)
-        age = (now - unread.arrived_at) / retention if unread.arrived_at else 0.0
+        lag = ShardLag(lost=True) if gone else _lag(clients.kinesis, names.stream, lease)
+        age = (now - lag.arrived_at) / retention if lag.arrived_at else 0.0
         found.append(
-            ShardStanding(lease.key, lease.owner, lease.checkpoint, lease.ended, unread, 1.0 if unread.lost else age)
+            StreamShardStatus(lease.key, lease.owner, lease.checkpoint, lease.ended, lag, 1.0 if lag.lost else age)
         )
     return found
 
 
-def _unread(kinesis: "KinesisClient", stream: str, lease: Lease) -> Unread:
-    return Unread() if lease.ended else oldest_unread(kinesis, stream, lease)
+def _lag(kinesis: "KinesisClient", stream: str, lease: Lease) -> ShardLag:
+    return ShardLag() if lease.ended else oldest_unread(kinesis, stream, lease)
 
 
-def _projection(house: House, projection: Projection[Any]) -> ProjectionStanding:
-    held = house.generations.read(projection.name)
-    build = Builds(house.clients.dynamodb, house.names.projections).read(projection.name)
+def _projection(components: Components, projection: Projection[Any]) -> ProjectionStatus:
+    held = components.generations.read(projection.name)
+    build = Builds(components.clients.dynamodb, components.names.projections).read(projection.name)
     phase = build.phase if build else None
-    return ProjectionStanding(projection.name, held.active, tuple(sorted(held.fed)), held.building, phase)
+    return ProjectionStatus(projection.name, held.active, tuple(sorted(held.fed)), held.building, phase)
 
 
-def _destination(house: House) -> str | None:
+def _destination(components: Components) -> str | None:
     """The status of the events table's streaming destination to our stream; None when there is none."""
-    with aws_errors(f"describing the streaming destinations of {house.names.events}"):
-        answer = house.clients.dynamodb.describe_kinesis_streaming_destination(TableName=house.names.events)
+    with aws_errors(f"describing the streaming destinations of {components.names.events}"):
+        answer = components.clients.dynamodb.describe_kinesis_streaming_destination(TableName=components.names.events)
     for each in answer.get("KinesisDataStreamDestinations", []):
-        if each["StreamArn"].endswith(f":stream/{house.names.stream}"):
+        if each["StreamArn"].endswith(f":stream/{components.names.stream}"):
             return each["DestinationStatus"]
     return None
 
@@ -187,7 +187,7 @@ def _destination(house: House) -> str | None:
 def _judge(status: Status) -> None:
     """Say what somebody must act on."""
     for shard in status.shards:
-        if shard.unread.lost:
+        if shard.lag.lost:
             status.errors.append(
                 f"shard {shard.shard_id}: what follows its checkpoint is no longer in the stream; the event store has "
                 f"it: `kinfold projector rebuild`"

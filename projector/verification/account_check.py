@@ -11,7 +11,7 @@ from ledger.store.event_store import EventStore
 from projector.dead_letters.letters import Skips
 from projector.engine.read_model import ReadModel
 from projector.projection import HEAD
-from projector.verification.comparison import Account, Compared, Item, StoredRow, compare
+from projector.verification.comparison import AccountHistory, Compared, Item, StoredRow, compare
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -49,7 +49,7 @@ class Checker(Generic[S]):
                 events.append(event)  # noqa: PERF402 - an error leaves what came before it
         except CorruptHistoryError as error:
             broken = str(error)
-        account = Account(account_id, events, broken, self._skips.of(self.model.projection.name))
+        account = AccountHistory(account_id, events, broken, self._skips.of(self.model.projection.name))
         return compare(self.model.projection, self.model.image, account, rows)
 
     def _rows(self, account_id: str) -> dict[str, StoredRow[S]]:

@@ -30,7 +30,7 @@ class StoredRow(Generic[S]):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault(Generic[S]):
+class RowDifference(Generic[S]):
     """A row that is not as it must be: as it was read (None: it is missing), and as it should be (None: not at all)."""
 
     part: str
@@ -48,7 +48,7 @@ class Compared(Generic[S]):
     version: int | None
     stored: int
     reason: str = ""
-    faults: tuple[Fault[S], ...] = ()
+    differences: tuple[RowDifference[S], ...] = ()
     halted: Halt | None = None
 
     @property
@@ -58,7 +58,7 @@ class Compared(Generic[S]):
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class AccountHistory:
     """One account's events in order, as far as they can be read; ``broken`` says why no further."""
 
     account_id: str
@@ -83,7 +83,7 @@ class Account:
 def compare(
     projection: Projection[S],
     image: Callable[[Row[S]], Item],
-    account: Account,
+    account: AccountHistory,
     rows: Mapping[str, StoredRow[S]],
 ) -> Compared[S]:
     """Compare an account's rows, by part, with its events, which were read after them. ``image``: a row as an item."""
@@ -92,26 +92,28 @@ def compare(
     version = head.version if head else None
     halted = head.halted if head else None
 
-    def outcome(kind: Kind, reason: str = "", faults: Sequence[Fault[S]] = ()) -> Compared[S]:
-        return Compared(account.account_id, kind, version, account.stored, reason, tuple(faults), halted)
+    def outcome(kind: Kind, reason: str = "", differences: Sequence[RowDifference[S]] = ()) -> Compared[S]:
+        return Compared(account.account_id, kind, version, account.stored, reason, tuple(differences), halted)
 
     furthest = max((each.row.version for each in rows.values() if each.row), default=0)
     if account.broken is not None and furthest > account.stored:
         return outcome("unreadable", f"the event store cannot be read after version {account.stored}: {account.broken}")
     if account.broken is None and not account.events and rows and not (halted and version == 0 and len(rows) == 1):
-        extra = [Fault(part, each, None, "no event belongs to it") for part, each in rows.items()]
+        extra = [RowDifference(part, each, None, "no event belongs to it") for part, each in rows.items()]
         return outcome("extra", "the event store holds no event of it", extra)
     try:
         expected = _expected(projection, account, rows, version)
     except PermanentError as error:
         return outcome("unreadable", f"its events cannot be folded: {error}")
-    faults = [
-        fault
+    differences = [
+        difference
         for part in sorted(rows.keys() | expected.keys())
-        if (fault := _fault(image, part, rows.get(part), expected.get(part))) is not None
+        if (difference := _difference(image, part, rows.get(part), expected.get(part))) is not None
     ]
-    if faults:
-        return outcome("wrong", "; ".join(_named(projection, fault) for fault in faults[:5]), faults)
+    if differences:
+        return outcome(
+            "wrong", "; ".join(_named(projection, difference) for difference in differences[:5]), differences
+        )
     if halted is not None:
         return outcome("halted", f"event {halted.sequence_number}: {halted.reason}")
     if version is None and (account.events or account.broken):
@@ -120,7 +122,7 @@ def compare(
 
 
 def _expected(
-    projection: Projection[S], account: Account, rows: Mapping[str, StoredRow[S]], version: int | None
+    projection: Projection[S], account: AccountHistory, rows: Mapping[str, StoredRow[S]], version: int | None
 ) -> dict[str, Row[S]]:
     """The rows that should be there, each at the version that it has, or should have at least."""
     expected: dict[str, Row[S]] = {}
@@ -154,25 +156,29 @@ def _fold(projection: Projection[S], part: str, events: list[StoredEvent]) -> S 
     return state
 
 
-def _fault(
+def _difference(
     image: Callable[[Row[S]], Item], part: str, found: StoredRow[S] | None, expected: Row[S] | None
-) -> Fault[S] | None:
+) -> RowDifference[S] | None:
     if expected is None:
         assert found is not None
-        return Fault(part, found, None, "no event belongs to it")
+        return RowDifference(part, found, None, "no event belongs to it")
     if found is None:
-        return Fault(part, None, expected, "it is missing")
+        return RowDifference(part, None, expected, "it is missing")
     has = {name: value for name, value in found.item.items() if name not in {"halted", "revision"}}
     should = image(expected)
     names = sorted(name for name in has.keys() | should.keys() if has.get(name) != should.get(name))
     if not names and found.row is not None:
         return None
     differences = [f"{name} is {_shown(has.get(name))}, should be {_shown(should.get(name))}" for name in names]
-    return Fault(part, found, expected, ", ".join(differences) or "it cannot be read")
+    return RowDifference(part, found, expected, ", ".join(differences) or "it cannot be read")
 
 
-def _named(projection: Projection[Any], fault: Fault[Any]) -> str:
-    return fault.reason if fault.part == HEAD else f"{projection.part_name} {fault.part}: {fault.reason}"
+def _named(projection: Projection[Any], difference: RowDifference[Any]) -> str:
+    return (
+        difference.reason
+        if difference.part == HEAD
+        else f"{projection.part_name} {difference.part}: {difference.reason}"
+    )
 
 
 def _shown(value: Any) -> str:

@@ -15,25 +15,25 @@ from botocore.exceptions import ClientError
 from ledger.runtime.aws import aws_errors, error_code
 from projector.engine.read_model import ReadModel
 from projector.ingest.feeder import Feeder
-from projector.verification.comparison import Compared, Fault, Item
+from projector.verification.comparison import Compared, Item, RowDifference
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
-class BringingUp:
+class CatchUp:
     """Folds accounts on that are behind, and touches no row that is wrong. Safe to share between threads."""
 
     def __init__(self, feeder: Feeder) -> None:
         self._feeder = feeder
         self._lock = threading.Lock()
 
-    def mend(self, compared: Compared[Any]) -> str:
+    def repair(self, compared: Compared[Any]) -> str:
         """Fold an account that is behind on to what was stored when it was compared."""
         if compared.kind not in {"behind", "missing"} or compared.stored == 0:
             return ""
         with self._lock:
-            self._feeder.bring_up(compared.account_id, compared.stored)
+            self._feeder.catch_up(compared.account_id, compared.stored)
         return "folded on"
 
 
@@ -47,22 +47,22 @@ class Repair:
     def __init__(self, dynamodb: "DynamoDBClient", model: ReadModel[Any], feeder: Feeder) -> None:
         self._dynamodb = dynamodb
         self._model = model
-        self._bringing_up = BringingUp(feeder)
+        self._catch_up = CatchUp(feeder)
 
-    def mend(self, compared: Compared[Any]) -> str:
+    def repair(self, compared: Compared[Any]) -> str:
         """Mend one account; a row that somebody else has written since it was compared is left for another look."""
         if compared.kind not in {"wrong", "extra"}:
-            return self._bringing_up.mend(compared)
-        mended = [self._write(compared.account_id, fault) for fault in _heads_last(compared.faults)]
+            return self._catch_up.repair(compared)
+        mended = [self._write(compared.account_id, difference) for difference in _heads_last(compared.differences)]
         if compared.kind == "wrong" and compared.stored and compared.halted is None:
-            self._bringing_up.mend(replace(compared, kind="behind"))
+            self._catch_up.repair(replace(compared, kind="behind"))
         if not all(mended):
             return "somebody else wrote to it meanwhile"
         return "deleted" if compared.kind == "extra" else "rewritten"
 
-    def _write(self, account_id: str, fault: Fault[Any]) -> bool:
+    def _write(self, account_id: str, difference: RowDifference[Any]) -> bool:
         """Put what is expected in the place of what was read. Returns False when it is no longer what was read."""
-        condition, names, values = _as_read(fault.found.item if fault.found else None)
+        condition, names, values = _as_read(difference.found.item if difference.found else None)
         request: dict[str, Any] = {
             "TableName": self._model.table,
             "ConditionExpression": condition,
@@ -71,11 +71,11 @@ class Repair:
         }
         with aws_errors(f"repairing account {account_id} in {self._model.table}"):
             try:
-                if fault.expected is None:
-                    self._dynamodb.delete_item(Key=self._model.key(account_id, fault.part), **request)
+                if difference.expected is None:
+                    self._dynamodb.delete_item(Key=self._model.key(account_id, difference.part), **request)
                 else:
-                    row = replace(fault.expected, revision=_revision(fault) + 1)
-                    item = self._model.image(row) | _halt(fault)
+                    row = replace(difference.expected, revision=_revision(difference) + 1)
+                    item = self._model.image(row) | _halt(difference)
                     self._dynamodb.put_item(Item=item, **request)
             except ClientError as error:
                 if error_code(error) == "ConditionalCheckFailedException":
@@ -98,19 +98,19 @@ def _as_read(item: Item | None) -> tuple[str, dict[str, str], dict[str, Any]]:
     return " AND ".join(conditions), names, values
 
 
-def _halt(fault: Fault[Any]) -> dict[str, Any]:
+def _halt(difference: RowDifference[Any]) -> dict[str, Any]:
     """The halt that the row has, as it stands there; none that cannot be read."""
-    found = fault.found
+    found = difference.found
     return {"halted": found.item["halted"]} if found and found.row and found.row.halted else {}
 
 
-def _revision(fault: Fault[Any]) -> int:
-    if fault.found is None or "revision" not in fault.found.item:
+def _revision(difference: RowDifference[Any]) -> int:
+    if difference.found is None or "revision" not in difference.found.item:
         return 0
-    value = fault.found.item["revision"].get("N", "0")
+    value = difference.found.item["revision"].get("N", "0")
     return int(value) if str(value).isdigit() else 0
 
 
-def _heads_last(faults: Sequence[Fault[Any]]) -> list[Fault[Any]]:
+def _heads_last(differences: Sequence[RowDifference[Any]]) -> list[RowDifference[Any]]:
     """Parts before their head, as the engine writes them; HEAD sorts before every part."""
-    return sorted(faults, key=lambda fault: fault.part, reverse=True)
+    return sorted(differences, key=lambda difference: difference.part, reverse=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from ledger.runtime.aws import aws_errors
 from ledger.store.parallel_scan import Cursor, Patience, SegmentedScan, approximate_size, read_segments
-from projector.components import House
+from projector.components import Components
 from projector.engine.read_model import MAX_KEYS, ReadModel, chunks
 from projector.projection import HEAD
 from projector.verification.account_check import Checker
@@ -33,10 +33,10 @@ _SAMPLE_SEGMENT: Final = 50
 _MAX_SEGMENTS: Final = 1_000_000
 
 
-class Mender(Protocol):
+class Repairer(Protocol):
     """What is done about an account that does not agree."""
 
-    def mend(self, compared: Compared[Any]) -> str:
+    def repair(self, compared: Compared[Any]) -> str:
         """Mend it as far as that is allowed; returns what was done, or "" when nothing was."""
         ...
 
@@ -74,7 +74,7 @@ class Verification:
         patience: Patience,
         on_finding: Callable[[Finding], None],
         *,
-        mender: Mender | None = None,
+        repairer: Repairer | None = None,
         wait: float = 5.0,
     ) -> None:
         """``wait``: seconds in which a late account may still reach the version that was stored at the first look."""
@@ -84,7 +84,7 @@ class Verification:
         self._checker = checker
         self._patience = patience
         self._on_finding = on_finding
-        self._mender = mender
+        self._repairer = repairer
         self._wait = wait
         self._lock = threading.Lock()
         self._late: dict[str, int] = {}
@@ -214,9 +214,9 @@ class Verification:
             with self._lock:
                 self.tally["agrees"] += 1
             return
-        mender = self._mender
+        repairer = self._repairer
         with self._lock:
-            done = self._patience(partial(mender.mend, found)) if mender else ""
+            done = self._patience(partial(repairer.repair, found)) if repairer else ""
             now = self._patience(partial(self._checker.check, found.account_id)) if done else found
             if done and now.kind == "behind" and (now.version or 0) >= found.stored:
                 self.tally["agrees"] += 1
@@ -226,15 +226,15 @@ class Verification:
 
 
 def verification_of(
-    house: House,
+    components: Components,
     model: ReadModel[Any],
     patience: Patience,
     on_finding: Callable[[Finding], None],
     *,
-    mender: Mender | None = None,
+    repairer: Repairer | None = None,
     wait: float = 5.0,
 ) -> Verification:
     """A pass over one generation with a projector's parts, whose skips are loaded."""
-    dynamodb = house.clients.dynamodb
-    checker = Checker(dynamodb, house.store, model, house.skips)
-    return Verification(dynamodb, house.names.events, checker, patience, on_finding, mender=mender, wait=wait)
+    dynamodb = components.clients.dynamodb
+    checker = Checker(dynamodb, components.store, model, components.skips)
+    return Verification(dynamodb, components.names.events, checker, patience, on_finding, repairer=repairer, wait=wait)

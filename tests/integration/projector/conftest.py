@@ -10,7 +10,7 @@ import pytest
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
-from projector.components import House, build_house
+from projector.components import Components, build_components
 from projector.engine.provisioning import prepare
 from projector.engine.read_model import ReadModel
 from projector.projections import PROJECTIONS
@@ -30,22 +30,22 @@ def projector_settings(aws_endpoint: str, profile: str) -> ProjectorSettings:
 
 
 @pytest.fixture
-def house(
+def components(
     projector_settings: ProjectorSettings, clients: Clients, ledger_tables: Names, executor: ThreadPoolExecutor
-) -> House:
+) -> Components:
     """A projector's parts with all tables made; ``clients`` are the test's, so that it can count and break calls."""
     prepare(clients.dynamodb, ledger_tables, PROJECTIONS)
-    return build_house(projector_settings, clients, executor)
+    return build_components(projector_settings, clients, executor)
 
 
 @pytest.fixture
-def store(house: House) -> EventStore:
-    return house.store
+def store(components: Components) -> EventStore:
+    return components.store
 
 
 @pytest.fixture
-def summaries(house: House) -> ReadModel[BalanceSummary]:
-    return house.models.model(BALANCE_SUMMARY, 1)
+def summaries(components: Components) -> ReadModel[BalanceSummary]:
+    return components.models.model(BALANCE_SUMMARY, 1)
 
 
 @pytest.fixture

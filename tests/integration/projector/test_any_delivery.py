@@ -24,7 +24,7 @@ from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
 from projector.engine.projector import Projector
 from projector.engine.provisioning import prepare
-from projector.engine.read_model import Change, ReadModel, RowKey
+from projector.engine.read_model import ReadModel, RowChange, RowKey
 from projector.metrics import Metrics
 from projector.projection import HEAD, Projection, Row
 from projector.projections import PROJECTIONS
@@ -74,7 +74,7 @@ class WatchedModel(ReadModel[Any]):
         super().__init__(*args)
         self.tried: list[Row[Any]] = []
 
-    def write(self, changes: Sequence[Change[Any]]) -> set[RowKey]:
+    def write(self, changes: Sequence[RowChange[Any]]) -> set[RowKey]:
         self.tried += [change.row for change in changes]
         return super().write(changes)
 

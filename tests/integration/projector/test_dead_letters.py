@@ -21,7 +21,7 @@ from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
-from projector.components import House, build_house
+from projector.components import Components, build_components
 from projector.dead_letters.letters import MAX_RAW, StoredLetter
 from projector.dead_letters.redrive import DeadLetterError
 from projector.dead_letters.storm_guard import StormError
@@ -38,8 +38,8 @@ _numbers = count(1)
 
 
 @pytest.fixture
-def handler(house: House) -> BatchHandler:
-    return BatchHandler(house.projectors, house.halting, house.names.events, house.metrics)
+def handler(components: Components) -> BatchHandler:
+    return BatchHandler(components.projectors, components.account_halts, components.names.events, components.metrics)
 
 
 def batch(*records: bytes, shard: str = "shardId-000000000000") -> RecordBatch:
@@ -47,9 +47,9 @@ def batch(*records: bytes, shard: str = "shardId-000000000000") -> RecordBatch:
     return RecordBatch("stream", shard, tuple(Record(data, "pk", str(next(_numbers)), now) for data in records), 0)
 
 
-def deliver(handler: BatchHandler, house: House, *events: StoredEvent | bytes) -> RecordBatch:
+def deliver(handler: BatchHandler, components: Components, *events: StoredEvent | bytes) -> RecordBatch:
     """Hand over one batch and see it completed."""
-    records = [each if isinstance(each, bytes) else change_record(each, house.names.events) for each in events]
+    records = [each if isinstance(each, bytes) else change_record(each, components.names.events) for each in events]
     delivered = batch(*records)
     asyncio.run(handler.handle([delivered]))
     assert delivered.completed
@@ -79,121 +79,123 @@ def mend(clients: Clients, names: Names, bad: StoredEvent) -> None:
     clients.dynamodb.put_item(TableName=names.events, Item=good.to_item())
 
 
-def head(house: House, account_id: str) -> Row[Any]:
-    row = house.models.active(BALANCE_SUMMARY).get(account_id)
+def head(components: Components, account_id: str) -> Row[Any]:
+    row = components.models.active(BALANCE_SUMMARY).get(account_id)
     assert row is not None
     return row
 
 
-def balance(house: House, account_id: str) -> tuple[int, Decimal]:
-    row = head(house, account_id)
+def balance(components: Components, account_id: str) -> tuple[int, Decimal]:
+    row = head(components, account_id)
     assert row.state is not None
     assert row.halted is None
     return row.version, row.state.balance
 
 
-def letters(house: House, **only: Any) -> dict[str, StoredLetter]:
-    return {letter.id: letter for letter in house.letters.list(**only)}
+def letters(components: Components, **only: Any) -> dict[str, StoredLetter]:
+    return {letter.id: letter for letter in components.letters.list(**only)}
 
 
-def test_a_poisoned_account_is_halted_and_nothing_else(house: House, clients: Clients, handler: BatchHandler) -> None:
-    good, account = deposits(house.store, 2), deposits(house.store, 2)
-    bad = poison(clients, house.names, account[-1])
-    later = deposits(house.store, 2, bad.aggregate_id)
-    deliver(handler, house, bad, *account, *good, *later)
+def test_a_poisoned_account_is_halted_and_nothing_else(
+    components: Components, clients: Clients, handler: BatchHandler
+) -> None:
+    good, account = deposits(components.store, 2), deposits(components.store, 2)
+    bad = poison(clients, components.names, account[-1])
+    later = deposits(components.store, 2, bad.aggregate_id)
+    deliver(handler, components, bad, *account, *good, *later)
 
-    assert balance(house, good[0].aggregate_id) == (2, Decimal(2))
-    halted = head(house, bad.aggregate_id)
+    assert balance(components, good[0].aggregate_id) == (2, Decimal(2))
+    halted = head(components, bad.aggregate_id)
     assert halted.version == 2
     assert halted.halted is not None
     assert halted.halted.sequence_number == 3
     assert halted.halted.reason.startswith("payload of FundsDeposited: amount")
-    found = letters(house)
+    found = letters(components)
     assert found.keys() == {f"{projection.name}~{bad.aggregate_id}~3" for projection in PROJECTIONS}
     letter = found[halted.halted.dead_letter]
     assert (letter.attempts, letter.state, letter.letter.projection) == (1, "open", "balance-summary")
     assert letter.letter.origin.shard_id == "shardId-000000000000"
-    assert letter.letter.raw == change_record(bad, house.names.events) or json.loads(letter.letter.raw)["dynamodb"]
+    assert letter.letter.raw == change_record(bad, components.names.events) or json.loads(letter.letter.raw)["dynamodb"]
 
 
 def test_later_events_wait_in_the_store_and_a_redelivery_makes_no_second_letter(
-    house: House, clients: Clients, handler: BatchHandler
+    components: Components, clients: Clients, handler: BatchHandler
 ) -> None:
-    account = deposits(house.store, 1)
-    bad = poison(clients, house.names, account[0])
-    deliver(handler, house, *account, bad)
-    later = deposits(house.store, 3, bad.aggregate_id)
-    deliver(handler, house, *later, bad, *account)
-    assert head(house, bad.aggregate_id).version == 1
-    assert len(letters(house)) == len(PROJECTIONS)
+    account = deposits(components.store, 1)
+    bad = poison(clients, components.names, account[0])
+    deliver(handler, components, *account, bad)
+    later = deposits(components.store, 3, bad.aggregate_id)
+    deliver(handler, components, *later, bad, *account)
+    assert head(components, bad.aggregate_id).version == 1
+    assert len(letters(components)) == len(PROJECTIONS)
 
 
 def test_a_poisoned_first_event_that_comes_again_makes_no_second_letter(
-    house: House, clients: Clients, handler: BatchHandler
+    components: Components, clients: Clients, handler: BatchHandler
 ) -> None:
     account = f"acc-{uuid.uuid4().hex[:12]}"
     bad = StoredEvent(account, 1, "account", "FundsDeposited", "{}", "2026-01-02T03:04:05.000006+00:00", "test")
-    clients.dynamodb.put_item(TableName=house.names.events, Item=bad.to_item())
+    clients.dynamodb.put_item(TableName=components.names.events, Item=bad.to_item())
     for _ in range(3):
-        deliver(handler, house, bad)
-    assert {letter.attempts for letter in letters(house).values()} == {1}
-    assert head(house, account).halted is not None
+        deliver(handler, components, bad)
+    assert {letter.attempts for letter in letters(components).values()} == {1}
+    assert head(components, account).halted is not None
 
 
 def test_a_crash_between_letter_and_halt_counts_an_attempt_more(
-    house: House, clients: Clients, handler: BatchHandler
+    components: Components, clients: Clients, handler: BatchHandler
 ) -> None:
-    account = deposits(house.store, 1)
-    bad = poison(clients, house.names, account[0])
-    deliver(handler, house, *account, bad)
+    account = deposits(components.store, 1)
+    bad = poison(clients, components.names, account[0])
+    deliver(handler, components, *account, bad)
     for projection in PROJECTIONS:
         clients.dynamodb.update_item(
-            TableName=house.models.active(projection).table,
-            Key=house.models.active(projection).key(bad.aggregate_id),
+            TableName=components.models.active(projection).table,
+            Key=components.models.active(projection).key(bad.aggregate_id),
             UpdateExpression="REMOVE halted",
         )
-    deliver(handler, house, bad)
-    assert [letter.attempts for letter in letters(house).values()] == [2] * len(PROJECTIONS)
-    assert head(house, bad.aggregate_id).halted is not None
+    deliver(handler, components, bad)
+    assert [letter.attempts for letter in letters(components).values()] == [2] * len(PROJECTIONS)
+    assert head(components, bad.aggregate_id).halted is not None
 
 
 def test_a_redrive_brings_the_account_to_its_fold_and_can_be_repeated(
-    house: House, clients: Clients, handler: BatchHandler
+    components: Components, clients: Clients, handler: BatchHandler
 ) -> None:
-    account = deposits(house.store, 2)
-    bad = poison(clients, house.names, account[-1])
-    deliver(handler, house, *account, bad, *deposits(house.store, 2, bad.aggregate_id))
-    projectors = house.projectors.fed()
-    ids = sorted(letters(house))
+    account = deposits(components.store, 2)
+    bad = poison(clients, components.names, account[-1])
+    deliver(handler, components, *account, bad, *deposits(components.store, 2, bad.aggregate_id))
+    projectors = components.projectors.fed()
+    ids = sorted(letters(components))
 
-    assert {house.redrive.redrive(each, projectors, by="me").result for each in ids} == {"still halted"}
-    mend(clients, house.names, bad)
-    dry = [house.redrive.redrive(each, projectors, by="me", dry_run=True).result for each in ids]
+    assert {components.redrive.redrive(each, projectors, by="me").result for each in ids} == {"still halted"}
+    mend(clients, components.names, bad)
+    dry = [components.redrive.redrive(each, projectors, by="me", dry_run=True).result for each in ids]
     assert dry == ["would be redriven"] * len(ids)
-    assert head(house, bad.aggregate_id).halted is not None
-    assert {house.redrive.redrive(each, projectors, by="me").result for each in ids} == {"redriven"}
-    assert balance(house, bad.aggregate_id) == (5, Decimal(14))
-    assert {house.redrive.redrive(each, projectors, by="me").result for each in ids} == {"not halted"}
-    assert balance(house, bad.aggregate_id) == (5, Decimal(14))
-    assert {letter.state for letter in letters(house).values()} == {"redriven"}
+    assert head(components, bad.aggregate_id).halted is not None
+    assert {components.redrive.redrive(each, projectors, by="me").result for each in ids} == {"redriven"}
+    assert balance(components, bad.aggregate_id) == (5, Decimal(14))
+    assert {components.redrive.redrive(each, projectors, by="me").result for each in ids} == {"not halted"}
+    assert balance(components, bad.aggregate_id) == (5, Decimal(14))
+    assert {letter.state for letter in letters(components).values()} == {"redriven"}
 
 
 def test_redrives_race_each_other_and_a_worker_and_no_event_is_left_behind(
-    house: House,
+    components: Components,
     clients: Clients,
     handler: BatchHandler,
     projector_settings: ProjectorSettings,
     executor: ThreadPoolExecutor,
 ) -> None:
-    account = deposits(house.store, 1)
-    bad = poison(clients, house.names, account[0])
-    deliver(handler, house, *account, bad)
-    mend(clients, house.names, bad)
-    ids = sorted(letters(house))
+    account = deposits(components.store, 1)
+    bad = poison(clients, components.names, account[0])
+    deliver(handler, components, *account, bad)
+    mend(clients, components.names, bad)
+    ids = sorted(letters(components))
     start = threading.Barrier(3)
 
     def redrive() -> None:
-        other = build_house(projector_settings, clients, executor)
+        other = build_components(projector_settings, clients, executor)
         start.wait()
         for each in ids:
             other.redrive.redrive(each, other.projectors.fed(), by="me")
@@ -201,169 +203,177 @@ def test_redrives_race_each_other_and_a_worker_and_no_event_is_left_behind(
     def work() -> None:
         start.wait()
         for _ in range(15):
-            deliver(handler, house, *deposits(house.store, 1, bad.aggregate_id))
+            deliver(handler, components, *deposits(components.store, 1, bad.aggregate_id))
 
     with ThreadPoolExecutor(3) as racers:
         for racer in [racers.submit(each) for each in (redrive, redrive, work)]:
             racer.result()
-    assert balance(house, bad.aggregate_id) == (17, Decimal(26))
+    assert balance(components, bad.aggregate_id) == (17, Decimal(26))
 
 
 def test_a_skip_passes_the_event_by_and_records_who_and_why(
-    house: House, clients: Clients, handler: BatchHandler
+    components: Components, clients: Clients, handler: BatchHandler
 ) -> None:
-    account = deposits(house.store, 2)
-    bad = poison(clients, house.names, account[-1])
-    deliver(handler, house, *account, bad, *deposits(house.store, 1, bad.aggregate_id))
+    account = deposits(components.store, 2)
+    bad = poison(clients, components.names, account[-1])
+    deliver(handler, components, *account, bad, *deposits(components.store, 1, bad.aggregate_id))
     letter_id = f"balance-summary~{bad.aggregate_id}~3"
-    projectors = house.projectors.fed()
+    projectors = components.projectors.fed()
     for why in ("ticket 1", "another reason"):
-        assert house.redrive.skip(letter_id, projectors, by="ann", why=why).result != "still halted"
-    assert balance(house, bad.aggregate_id) == (4, Decimal(3))
-    letter = letters(house)[letter_id]
+        assert components.redrive.skip(letter_id, projectors, by="ann", why=why).result != "still halted"
+    assert balance(components, bad.aggregate_id) == (4, Decimal(3))
+    letter = letters(components)[letter_id]
     assert (letter.state, letter.resolved_by, letter.resolved_why) == ("skipped", "ann", "ticket 1")
-    assert head_of(house, "daily-activity", bad.aggregate_id).halted is not None, "the other projection decides itself"
+    assert head_of(components, "daily-activity", bad.aggregate_id).halted is not None, (
+        "the other projection decides itself"
+    )
 
 
-def head_of(house: House, projection: str, account_id: str) -> Row[Any]:
-    row = house.models.active(house.models.projections[projection]).get(account_id)
+def head_of(components: Components, projection: str, account_id: str) -> Row[Any]:
+    row = components.models.active(components.models.projections[projection]).get(account_id)
     assert row is not None
     return row
 
 
 def test_an_event_that_was_applied_meanwhile_cannot_be_skipped(
-    house: House, clients: Clients, handler: BatchHandler
+    components: Components, clients: Clients, handler: BatchHandler
 ) -> None:
-    account = deposits(house.store, 1)
-    bad = poison(clients, house.names, account[0])
-    deliver(handler, house, *account, bad)
-    mend(clients, house.names, bad)
+    account = deposits(components.store, 1)
+    bad = poison(clients, components.names, account[0])
+    deliver(handler, components, *account, bad)
+    mend(clients, components.names, bad)
     letter_id = f"balance-summary~{bad.aggregate_id}~2"
-    house.redrive.redrive(letter_id, house.projectors.fed(), by="me")
+    components.redrive.redrive(letter_id, components.projectors.fed(), by="me")
     with pytest.raises(DeadLetterError, match="event 2 was applied meanwhile"):
-        house.redrive.skip(letter_id, house.projectors.fed(), by="me", why="no")
+        components.redrive.skip(letter_id, components.projectors.fed(), by="me", why="no")
 
 
-def test_an_event_that_the_store_lacks_halts_its_account_until_a_redrive(house: House, handler: BatchHandler) -> None:
-    account = deposits(house.store, 2)
+def test_an_event_that_the_store_lacks_halts_its_account_until_a_redrive(
+    components: Components, handler: BatchHandler
+) -> None:
+    account = deposits(components.store, 2)
     phantom = replace(account[1], sequence_number=9)
-    deliver(handler, house, *account, phantom)
+    deliver(handler, components, *account, phantom)
     letter_id = f"balance-summary~{phantom.aggregate_id}~9"
-    assert "the event store holds none from 3 on" in letters(house)[letter_id].letter.reason
+    assert "the event store holds none from 3 on" in letters(components)[letter_id].letter.reason
     with pytest.raises(DeadLetterError, match="there is nothing to skip"):
-        house.redrive.skip(letter_id, house.projectors.fed(), by="me", why="no")
-    assert house.redrive.redrive(letter_id, house.projectors.fed(), by="me").result == "redriven"
-    assert balance(house, phantom.aggregate_id) == (2, Decimal(2))
+        components.redrive.skip(letter_id, components.projectors.fed(), by="me", why="no")
+    assert components.redrive.redrive(letter_id, components.projectors.fed(), by="me").result == "redriven"
+    assert balance(components, phantom.aggregate_id) == (2, Decimal(2))
 
 
 @pytest.mark.parametrize("name", ["MODIFY", "REMOVE"])
-def test_tampering_halts_the_account_in_every_projection(name: str, house: House, handler: BatchHandler) -> None:
-    account = deposits(house.store, 3)
-    tampered = change_record(account[0], house.names.events, name=name)
-    deliver(handler, house, *account, tampered)
+def test_tampering_halts_the_account_in_every_projection(
+    name: str, components: Components, handler: BatchHandler
+) -> None:
+    account = deposits(components.store, 3)
+    tampered = change_record(account[0], components.names.events, name=name)
+    deliver(handler, components, *account, tampered)
     for projection in PROJECTIONS:
-        row = head_of(house, projection.name, account[0].aggregate_id)
+        row = head_of(components, projection.name, account[0].aggregate_id)
         assert row.version == 3
         assert row.halted is not None
         assert f"a {name} of an event" in row.halted.reason
-    (letter_id,) = letters(house)
-    assert house.redrive.redrive(letter_id, house.projectors.fed(), by="me").result == "redriven"
-    assert balance(house, account[0].aggregate_id) == (3, Decimal(3))
+    (letter_id,) = letters(components)
+    assert components.redrive.redrive(letter_id, components.projectors.fed(), by="me").result == "redriven"
+    assert balance(components, account[0].aggregate_id) == (3, Decimal(3))
 
 
-def test_a_record_without_an_account_is_stored_and_halts_nobody(house: House, handler: BatchHandler) -> None:
-    account = deposits(house.store, 1)
-    delivered = deliver(handler, house, b"\x00garbage", *account)
-    (letter,) = letters(house).values()
+def test_a_record_without_an_account_is_stored_and_halts_nobody(components: Components, handler: BatchHandler) -> None:
+    account = deposits(components.store, 1)
+    delivered = deliver(handler, components, b"\x00garbage", *account)
+    (letter,) = letters(components).values()
     number = delivered.records[0].sequence_number
     assert letter.id == f"stream~shardId-000000000000~{number}"
     assert letter.letter.raw == b"\x00garbage"
-    assert balance(house, account[0].aggregate_id) == (1, Decimal(1))
-    assert house.redrive.redrive(letter.id, house.projectors.fed(), by="me").result == "still unusable"
-    assert house.redrive.skip(letter.id, house.projectors.fed(), by="me", why="noise").result == "noted"
+    assert balance(components, account[0].aggregate_id) == (1, Decimal(1))
+    assert components.redrive.redrive(letter.id, components.projectors.fed(), by="me").result == "still unusable"
+    assert components.redrive.skip(letter.id, components.projectors.fed(), by="me", why="noise").result == "noted"
 
 
 def test_a_record_too_large_for_an_item_is_stored_cut_with_its_length_and_place(
-    house: House, handler: BatchHandler
+    components: Components, handler: BatchHandler
 ) -> None:
-    deliver(handler, house, b"x" * 1_000_000)
-    (letter,) = letters(house).values()
+    deliver(handler, components, b"x" * 1_000_000)
+    (letter,) = letters(components).values()
     assert (len(letter.letter.raw), letter.raw_length, letter.to_json()["rawCut"]) == (MAX_RAW, 1_000_000, True)
     assert "stream stream, shard shardId-000000000000, record" in str(letter.letter.origin)
 
 
 def test_with_the_dead_letters_unreachable_nothing_is_completed_and_nothing_is_lost(
-    house: House, clients: Clients, handler: BatchHandler
+    components: Components, clients: Clients, handler: BatchHandler
 ) -> None:
-    account = deposits(house.store, 1)
-    bad = poison(clients, house.names, account[0])
+    account = deposits(components.store, 1)
+    bad = poison(clients, components.names, account[0])
     reachable = threading.Event()
 
     def refuse(params: dict[str, Any], **_: object) -> None:
-        if params["TableName"] == house.names.dead_letters and not reachable.is_set():
+        if params["TableName"] == components.names.dead_letters and not reachable.is_set():
             raise EndpointConnectionError(endpoint_url="http://example.invalid")
 
     clients.dynamodb.meta.events.register("provide-client-params.dynamodb.UpdateItem", refuse)
-    delivered = batch(*(change_record(event, house.names.events) for event in (*account, bad)))
+    delivered = batch(*(change_record(event, components.names.events) for event in (*account, bad)))
 
     async def run() -> None:
         handling = asyncio.create_task(handler.handle([delivered]))
         await asyncio.sleep(1.5)
         assert not delivered.completed
         assert handler.fault is not None
-        assert head(house, bad.aggregate_id).halted is None, "a halt without a letter would hide its reason"
+        assert head(components, bad.aggregate_id).halted is None, "a halt without a letter would hide its reason"
         reachable.set()
         await asyncio.wait_for(handling, 30)
 
     asyncio.run(run())
     assert delivered.completed
     assert handler.fault is None
-    assert len(letters(house)) == len(PROJECTIONS)
+    assert len(letters(components)) == len(PROJECTIONS)
 
 
 def test_a_storm_stops_the_worker_before_it_halts_everybody(
-    clients: Clients, house: House, projector_settings: ProjectorSettings, executor: ThreadPoolExecutor
+    clients: Clients, components: Components, projector_settings: ProjectorSettings, executor: ThreadPoolExecutor
 ) -> None:
-    strict = build_house(projector_settings.model_copy(update={"storm_limit": 3}), clients, executor)
-    handler = BatchHandler(strict.projectors, strict.halting, strict.names.events, strict.metrics)
-    poisons = [poison(clients, house.names, deposits(house.store, 1)[0]) for _ in range(8)]
-    delivered = batch(*(change_record(event, house.names.events) for event in poisons))
+    strict = build_components(projector_settings.model_copy(update={"storm_limit": 3}), clients, executor)
+    handler = BatchHandler(strict.projectors, strict.account_halts, strict.names.events, strict.metrics)
+    poisons = [poison(clients, components.names, deposits(components.store, 1)[0]) for _ in range(8)]
+    delivered = batch(*(change_record(event, components.names.events) for event in poisons))
     with pytest.raises(StormError, match="looks like a bad deploy"):
         asyncio.run(handler.handle([delivered]))
     assert not delivered.completed
-    halted = [head(house, event.aggregate_id).halted for event in poisons if _has_head(house, event.aggregate_id)]
+    halted = [
+        head(components, event.aggregate_id).halted for event in poisons if _has_head(components, event.aggregate_id)
+    ]
     assert sum(halt is not None for halt in halted) <= 4
 
 
-def _has_head(house: House, account_id: str) -> bool:
-    return house.models.active(BALANCE_SUMMARY).get(account_id) is not None
+def _has_head(components: Components, account_id: str) -> bool:
+    return components.models.active(BALANCE_SUMMARY).get(account_id) is not None
 
 
 def test_a_mended_account_is_not_halted_by_a_letter_that_comes_late(
-    house: House, clients: Clients, handler: BatchHandler, make_clients: Callable[[], Clients]
+    components: Components, clients: Clients, handler: BatchHandler, make_clients: Callable[[], Clients]
 ) -> None:
     """Two versions at work: the old one cannot read an event that the new one has applied already."""
-    account = deposits(house.store, 2)
-    deliver(handler, house, *account)
-    stale = poison(clients, house.names, account[-1])
-    mend(clients, house.names, stale)
-    deliver(handler, house, replace(stale, payload='{"schemaVersion":1,"amount":"10.00","currency":"EUR"}'))
-    assert balance(house, stale.aggregate_id) == (3, Decimal(12))
-    deliver(handler, house, stale)
-    assert balance(house, stale.aggregate_id) == (3, Decimal(12))
+    account = deposits(components.store, 2)
+    deliver(handler, components, *account)
+    stale = poison(clients, components.names, account[-1])
+    mend(clients, components.names, stale)
+    deliver(handler, components, replace(stale, payload='{"schemaVersion":1,"amount":"10.00","currency":"EUR"}'))
+    assert balance(components, stale.aggregate_id) == (3, Decimal(12))
+    deliver(handler, components, stale)
+    assert balance(components, stale.aggregate_id) == (3, Decimal(12))
 
 
 def test_one_poisoned_account_among_a_thousand_costs_the_others_nothing(
-    house: House, clients: Clients, handler: BatchHandler
+    components: Components, clients: Clients, handler: BatchHandler
 ) -> None:
-    accounts = [deposits(house.store, 1) for _ in range(1000)]
-    bad = poison(clients, house.names, accounts[500][0])
-    deliver(handler, house, bad, *(event for events in accounts for event in events))
-    second = {events[0].aggregate_id: deposits(house.store, 1, events[0].aggregate_id) for events in accounts[:40]}
-    waiting = deposits(house.store, 1, bad.aggregate_id)
-    deliver(handler, house, *waiting, *(event for events in second.values() for event in events))
+    accounts = [deposits(components.store, 1) for _ in range(1000)]
+    bad = poison(clients, components.names, accounts[500][0])
+    deliver(handler, components, bad, *(event for events in accounts for event in events))
+    second = {events[0].aggregate_id: deposits(components.store, 1, events[0].aggregate_id) for events in accounts[:40]}
+    waiting = deposits(components.store, 1, bad.aggregate_id)
+    deliver(handler, components, *waiting, *(event for events in second.values() for event in events))
     for events in accounts:
         account_id = events[0].aggregate_id
         if account_id != bad.aggregate_id:
-            assert balance(house, account_id)[0] == (2 if account_id in second else 1)
-    assert head(house, bad.aggregate_id).version == 1
+            assert balance(components, account_id)[0] == (2 if account_id in second else 1)
+    assert head(components, bad.aggregate_id).version == 1

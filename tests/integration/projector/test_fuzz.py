@@ -18,7 +18,7 @@ from ledger.store.change_record import decode
 from ledger.store.errors import UnusableRecordError
 from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
-from projector.components import House, build_house
+from projector.components import Components, build_components
 from projector.ingest.batch_handler import BatchHandler
 from projector.projection import HEAD
 from projector.projections.balance_summary import BALANCE_SUMMARY
@@ -102,13 +102,15 @@ def histories(store: EventStore) -> list[list[StoredEvent]]:
 
 @pytest.mark.timeout(900)
 def test_every_record_is_applied_a_duplicate_or_a_dead_letter(
-    house: House, projector_settings: ProjectorSettings, executor: Any
+    components: Components, projector_settings: ProjectorSettings, executor: Any
 ) -> None:
     choose = random.Random(20_261_123)
-    house = build_house(projector_settings.model_copy(update={"storm_limit": 10**6}), house.clients, executor)
-    handler = BatchHandler(house.projectors, house.halting, house.names.events, house.metrics)
-    accounts = histories(house.store)
-    every = [change_record(event, house.names.events) for events in accounts for event in events]
+    components = build_components(
+        projector_settings.model_copy(update={"storm_limit": 10**6}), components.clients, executor
+    )
+    handler = BatchHandler(components.projectors, components.account_halts, components.names.events, components.metrics)
+    accounts = histories(components.store)
+    every = [change_record(event, components.names.events) for events in accounts for event in events]
     mutated = [mutate(choose, choose.choice(every[: len(every) // 2])) for _ in range(MUTATED)]
     records = every + choose.choices(every, k=RECORDS - len(every) - MUTATED) + mutated
     choose.shuffle(records)
@@ -120,8 +122,8 @@ def test_every_record_is_applied_a_duplicate_or_a_dead_letter(
         asyncio.run(handler.handle([batch]))
         assert batch.completed
 
-    rows = house.models.active(BALANCE_SUMMARY).get_many((events[0].aggregate_id, HEAD) for events in accounts)
-    touched = {account_id for data in mutated if (account_id := account_of(data, house.names.events))}
+    rows = components.models.active(BALANCE_SUMMARY).get_many((events[0].aggregate_id, HEAD) for events in accounts)
+    touched = {account_id for data in mutated if (account_id := account_of(data, components.names.events))}
     for events in accounts:
         account_id = events[0].aggregate_id
         row = rows[account_id, HEAD]
@@ -130,17 +132,17 @@ def test_every_record_is_applied_a_duplicate_or_a_dead_letter(
             assert row.state is not None
             assert (row.halted, row.version, row.state.balance) == (None, folded.version, folded.balance)
         elif row.halted is not None:
-            assert house.letters.get(row.halted.dead_letter) is not None
+            assert components.letters.get(row.halted.dead_letter) is not None
         else:
             assert row.version == len(events)
     assert len(touched) < ACCOUNTS * 2 / 3, "too few accounts were left untouched to tell anything"
-    letters = list(house.letters.list())
+    letters = list(components.letters.list())
     kinds = Counter(letter.letter.projection for letter in letters)
     assert kinds[None] > MUTATED / 4, "the mutations were too tame"
 
     # What was mutated never stuck: a redrive from the event store brings every account to its fold.
     for letter in letters:
         if letter.letter.account_id is not None:
-            house.redrive.redrive(letter.id, house.projectors.fed(), by="fuzz")
-    rows = house.models.active(BALANCE_SUMMARY).get_many((events[0].aggregate_id, HEAD) for events in accounts)
+            components.redrive.redrive(letter.id, components.projectors.fed(), by="fuzz")
+    rows = components.models.active(BALANCE_SUMMARY).get_many((events[0].aggregate_id, HEAD) for events in accounts)
     assert all(row.halted is None and row.version == EVENTS for row in rows.values())

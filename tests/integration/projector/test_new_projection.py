@@ -16,7 +16,7 @@ from ledger.store.event_store import EventStore, ProvenVersion
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
 from projector.columns import Columns
-from projector.components import House, build_house
+from projector.components import Components, build_components
 from projector.engine.provisioning import prepare
 from projector.errors import decoded
 from projector.ingest.batch_handler import BatchHandler
@@ -59,17 +59,21 @@ BETS = Projection(name="bets", path="bets", columns=Columns(BetResult), fold=fol
 @pytest.fixture
 def bets(
     projector_settings: ProjectorSettings, clients: Clients, ledger_tables: Names, executor: ThreadPoolExecutor
-) -> House:
+) -> Components:
     projections = (*PROJECTIONS, BETS)
     prepare(clients.dynamodb, ledger_tables, projections)
-    return build_house(projector_settings, clients, executor, projections)
+    return build_components(projector_settings, clients, executor, projections)
 
 
-def deliver(house: House, events: list[StoredEvent]) -> None:
+def deliver(components: Components, events: list[StoredEvent]) -> None:
     now = datetime.now(UTC)
-    records = tuple(Record(change_record(event, house.names.events), "pk", "1", now) for event in events)
+    records = tuple(Record(change_record(event, components.names.events), "pk", "1", now) for event in events)
     batch = RecordBatch("stream", "shard", records, 0)
-    asyncio.run(BatchHandler(house.projectors, house.halting, house.names.events, house.metrics).handle([batch]))
+    asyncio.run(
+        BatchHandler(
+            components.projectors, components.account_halts, components.names.events, components.metrics
+        ).handle([batch])
+    )
     assert batch.completed
 
 
@@ -79,7 +83,7 @@ def append(store: EventStore, *events: DomainEvent) -> list[StoredEvent]:
     ).events
 
 
-def test_a_third_projection_is_folded_beside_the_others(bets: House) -> None:
+def test_a_third_projection_is_folded_beside_the_others(bets: Components) -> None:
     events = append(
         bets.store,
         FundsDeposited(amount=Decimal(100), currency="EUR"),
@@ -99,7 +103,7 @@ def test_a_third_projection_is_folded_beside_the_others(bets: House) -> None:
     assert head.version == 4
 
 
-def test_a_crash_between_the_parts_and_their_head_folds_nothing_twice(bets: House, clients: Clients) -> None:
+def test_a_crash_between_the_parts_and_their_head_folds_nothing_twice(bets: Components, clients: Clients) -> None:
     events = append(
         bets.store,
         BetPlaced(bet_id="derby", stake=Decimal(30), currency="EUR"),
@@ -126,7 +130,7 @@ def test_a_crash_between_the_parts_and_their_head_folds_nothing_twice(bets: Hous
     assert (derby.version, derby.state) == (2, BetResult(Decimal(30), Decimal(75), 1))
 
 
-def test_an_event_that_tells_no_part_halts_its_account(bets: House) -> None:
+def test_an_event_that_tells_no_part_halts_its_account(bets: Components) -> None:
     events = append(bets.store, BetPlaced(bet_id="derby", stake=Decimal(30), currency="EUR"))
     deliver(bets, [*events, replace(events[0], sequence_number=2, payload="{}")])
     head = bets.models.active(BETS).get("alice")

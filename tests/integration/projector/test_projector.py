@@ -16,7 +16,7 @@ from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
-from projector.components import House
+from projector.components import Components
 from projector.engine.projector import Projector
 from projector.engine.read_model import ReadModel
 from projector.metrics import Metrics
@@ -110,9 +110,9 @@ def test_an_account_that_only_looks_new_is_read_and_nothing_is_applied_twice(
 
 
 def test_an_account_whose_head_is_known_is_not_new_though_its_first_event_comes_again(
-    house: House, store: EventStore
+    components: Components, store: EventStore
 ) -> None:
-    model, metrics = house.models.model(DAILY_ACTIVITY, 1), Metrics()
+    model, metrics = components.models.model(DAILY_ACTIVITY, 1), Metrics()
     events = append(store, 4)
     Projector(store, model, Metrics(), skipped=nothing_skipped).apply(events[:2])
     projector = Projector(store, model, metrics, skipped=nothing_skipped)

@@ -16,7 +16,7 @@ from ledger.store import parallel_scan as segments
 from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
-from projector.components import House, build_house
+from projector.components import Components, build_components
 from projector.engine.control_rows import Control, ControlView, Generations
 from projector.engine.read_model import ReadModel
 from projector.ingest.feeder import feeder_of
@@ -73,8 +73,8 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def control(house: House) -> Builds:
-    return Builds(house.clients.dynamodb, house.names.projections)
+def control(components: Components) -> Builds:
+    return Builds(components.clients.dynamodb, components.names.projections)
 
 
 def deposit(store: EventStore, account_id: str, count: int) -> list[StoredEvent]:
@@ -83,21 +83,21 @@ def deposit(store: EventStore, account_id: str, count: int) -> list[StoredEvent]
     return store.append(account_id, events, version, aggregate_type="account", correlation_id="test").events
 
 
-def rows(house: House, model: ReadModel[Any]) -> dict[tuple[str, str], Any]:
+def rows(components: Components, model: ReadModel[Any]) -> dict[tuple[str, str], Any]:
     """Every row of a read model."""
-    found = [model.row(item) for item in house.clients.dynamodb.scan(TableName=model.table)["Items"]]
+    found = [model.row(item) for item in components.clients.dynamodb.scan(TableName=model.table)["Items"]]
     return {(row.account_id, row.part): row for row in found}
 
 
-def active(house: House, projection: Any = BALANCE_SUMMARY) -> int:
-    return house.generations.read(projection.name).active
+def active(components: Components, projection: Any = BALANCE_SUMMARY) -> int:
+    return components.generations.read(projection.name).active
 
 
-def test_every_projection_gets_a_new_generation_that_agrees(house: House, store: EventStore) -> None:
+def test_every_projection_gets_a_new_generation_that_agrees(components: Components, store: EventStore) -> None:
     for number in range(12):
         deposit(store, f"acc-{number}", number + 1)
     report = Reported()
-    rebuilt = Rebuild(house, report).run(PROJECTIONS, segments=3)
+    rebuilt = Rebuild(components, report).run(PROJECTIONS, segments=3)
     assert [(each.projection, each.generation, each.replaced) for each in rebuilt] == [
         ("balance-summary", 2, 1),
         ("daily-activity", 2, 1),
@@ -105,36 +105,36 @@ def test_every_projection_gets_a_new_generation_that_agrees(house: House, store:
     assert {(each.accounts, each.events, each.halted) for each in rebuilt} == {(12, 78, 0)}
     assert [each.brought_up for each in rebuilt] == [0, 0], "the scan had left nothing to the verification"
     for projection in PROJECTIONS:
-        assert house.generations.read(projection.name) == Control(2, frozenset({2}))
-    found = rows(house, house.models.model(BALANCE_SUMMARY, 2))
+        assert components.generations.read(projection.name) == Control(2, frozenset({2}))
+    found = rows(components, components.models.model(BALANCE_SUMMARY, 2))
     assert {row.account_id: row.state.balance for row in found.values()} == {
         f"acc-{number}": Decimal(number + 1) for number in range(12)
     }
-    days = rows(house, house.models.model(DAILY_ACTIVITY, 2)).values()
+    days = rows(components, components.models.model(DAILY_ACTIVITY, 2)).values()
     assert sum(row.state.count for row in days if row.state) == 78
 
 
 @pytest.mark.parametrize("crash_at", [("scanning", 1), ("scanning", 6), ("verifying", 12)])
 def test_a_rebuild_that_was_killed_goes_on_where_it_was(
-    crash_at: tuple[str, int], house: House, store: EventStore, control: Builds
+    crash_at: tuple[str, int], components: Components, store: EventStore, control: Builds
 ) -> None:
     for number in range(10):
         deposit(store, f"acc-{number}", 8)
     with pytest.raises(CrashError):
-        Rebuild(house, Reported(crash_at)).run([BALANCE_SUMMARY], segments=2)
-    assert active(house) == 1
+        Rebuild(components, Reported(crash_at)).run([BALANCE_SUMMARY], segments=2)
+    assert active(components) == 1
     report = Reported()
-    (rebuilt,) = Rebuild(house, report).run([BALANCE_SUMMARY], segments=7)
+    (rebuilt,) = Rebuild(components, report).run([BALANCE_SUMMARY], segments=7)
     assert rebuilt.generation == 2
     assert rebuilt.accounts == 10
-    assert {row.version for row in rows(house, house.models.model(BALANCE_SUMMARY, 2)).values()} == {8}
+    assert {row.version for row in rows(components, components.models.model(BALANCE_SUMMARY, 2)).values()} == {8}
     assert any("going on with generation 2" in line for line in report.lines)
     if crash_at[0] == "verifying":
         assert [phase for _, phase, _, _ in report.phases] == ["verifying"], "the scan is not done again"
 
 
 def test_it_waits_until_nobody_can_hold_an_older_control_row(
-    house: House,
+    components: Components,
     store: EventStore,
     projector_settings: ProjectorSettings,
     clients: Clients,
@@ -144,7 +144,7 @@ def test_it_waits_until_nobody_can_hold_an_older_control_row(
     """A worker and a reader that have read the control rows just before each change, and trust them for as long."""
     monkeypatch.setattr(rebuild, "SEEN_BY_ALL", _SEEN_BY_ALL)
     deposit(store, "alice", 1)
-    worker, reader = (build_house(projector_settings, clients, executor).models for _ in range(2))
+    worker, reader = (build_components(projector_settings, clients, executor).models for _ in range(2))
     seen: dict[str, list[str]] = {}
     retire = Builds.retire
 
@@ -161,13 +161,13 @@ def test_it_waits_until_nobody_can_hold_an_older_control_row(
 
     monkeypatch.setattr(Builds, "retire", retiring)
     worker.controls()
-    Rebuild(house, Watched()).run([BALANCE_SUMMARY], segments=1)
-    tables = [BALANCE_SUMMARY.table(house.names.profile, generation) for generation in (2, 1)]
+    Rebuild(components, Watched()).run([BALANCE_SUMMARY], segments=1)
+    tables = [BALANCE_SUMMARY.table(components.names.profile, generation) for generation in (2, 1)]
     assert seen["fed"] == tables, "both are fed when the scan begins, the new one first: no reader sees one go back"
     assert seen["read"] == tables[:1], "nobody reads the old one when it is no longer fed"
 
 
-def test_what_was_recorded_is_not_scanned_again(house: House, store: EventStore, control: Builds) -> None:
+def test_what_was_recorded_is_not_scanned_again(components: Components, store: EventStore, control: Builds) -> None:
     for number in range(10):
         deposit(store, f"acc-{number}", 10)
 
@@ -177,14 +177,14 @@ def test_what_was_recorded_is_not_scanned_again(house: House, store: EventStore,
             super().advance(projection, done)
 
     with pytest.raises(CrashError):
-        Rebuild(house, Slow(("scanning", 7))).run([BALANCE_SUMMARY], segments=1)
+        Rebuild(components, Slow(("scanning", 7))).run([BALANCE_SUMMARY], segments=1)
     report = Reported()
-    Rebuild(house, report).run([BALANCE_SUMMARY], segments=1)
+    Rebuild(components, report).run([BALANCE_SUMMARY], segments=1)
     done = report.phases[0][3]
     assert 30 <= done <= 70, "all pages but those since the last beat"
 
 
-def test_a_second_rebuild_is_refused_while_the_first_one_lives(house: House, store: EventStore) -> None:
+def test_a_second_rebuild_is_refused_while_the_first_one_lives(components: Components, store: EventStore) -> None:
     deposit(store, "alice", 1)
     refused: list[BaseException] = []
 
@@ -192,18 +192,18 @@ def test_a_second_rebuild_is_refused_while_the_first_one_lives(house: House, sto
         def begin(self, projection: str, phase: str, total: int, done: int) -> None:
             if phase == "scanning":
                 try:
-                    Rebuild(house, Reported()).run([BALANCE_SUMMARY], segments=2)
+                    Rebuild(components, Reported()).run([BALANCE_SUMMARY], segments=2)
                 except RebuildRunningError as error:
                     refused.append(error)
 
-    Rebuild(house, Overlapping()).run([BALANCE_SUMMARY], segments=2)
+    Rebuild(components, Overlapping()).run([BALANCE_SUMMARY], segments=2)
     assert len(refused) == 1
     assert "is being built by another process" in str(refused[0])
-    assert active(house) == 2
+    assert active(components) == 2
 
 
 def test_a_builder_that_stood_still_and_was_taken_over_cannot_flip(
-    house: House, store: EventStore, control: Builds
+    components: Components, store: EventStore, control: Builds
 ) -> None:
     deposit(store, "alice", 1)
 
@@ -217,11 +217,11 @@ def test_a_builder_that_stood_still_and_was_taken_over_cannot_flip(
                     found = control.read(projection)
 
     with pytest.raises(BuildLostError):
-        Rebuild(house, TakenOver()).run([BALANCE_SUMMARY], segments=2)
-    assert active(house) == 1
+        Rebuild(components, TakenOver()).run([BALANCE_SUMMARY], segments=2)
+    assert active(components) == 1
 
 
-def test_only_the_builder_itself_can_record_progress_or_flip(house: House, control: Builds) -> None:
+def test_only_the_builder_itself_can_record_progress_or_flip(components: Components, control: Builds) -> None:
     build = control.start(BALANCE_SUMMARY.name, 2, "me", active=1, segments=1)
     assert control.start(BALANCE_SUMMARY.name, 2, "me", active=1, segments=1) == build, "an answer that was lost"
     with pytest.raises(RebuildRunningError):
@@ -230,99 +230,103 @@ def test_only_the_builder_itself_can_record_progress_or_flip(house: House, contr
     for forbidden in (control.save, control.flip):
         with pytest.raises(BuildLostError):
             forbidden(build)
-    assert active(house) == 1
+    assert active(components) == 1
     control.flip(taken)
     control.flip(taken)
-    assert active(house) == 2
+    assert active(components) == 2
     with pytest.raises(BuildLostError):
         control.save(taken)
 
 
-def test_abort_ends_a_running_build_and_deletes_what_it_made(house: House, store: EventStore, clients: Clients) -> None:
+def test_abort_ends_a_running_build_and_deletes_what_it_made(
+    components: Components, store: EventStore, clients: Clients
+) -> None:
     deposit(store, "alice", 1)
 
     class Aborted(Reported):
         def begin(self, projection: str, phase: str, total: int, done: int) -> None:
-            assert abort(house, [BALANCE_SUMMARY], print) == [("balance-summary", 2)]
+            assert abort(components, [BALANCE_SUMMARY], print) == [("balance-summary", 2)]
 
     with pytest.raises(BuildLostError, match="given up"):
-        Rebuild(house, Aborted()).run([BALANCE_SUMMARY], segments=2)
-    assert house.generations.read(BALANCE_SUMMARY.name) == Control(1, frozenset({1}))
-    table = BALANCE_SUMMARY.table(house.names.profile, 2)
+        Rebuild(components, Aborted()).run([BALANCE_SUMMARY], segments=2)
+    assert components.generations.read(BALANCE_SUMMARY.name) == Control(1, frozenset({1}))
+    table = BALANCE_SUMMARY.table(components.names.profile, 2)
     assert table not in clients.dynamodb.list_tables()["TableNames"]
-    assert abort(house, PROJECTIONS, print) == []
-    (rebuilt,) = Rebuild(house, Reported()).run([BALANCE_SUMMARY], segments=2)
+    assert abort(components, PROJECTIONS, print) == []
+    (rebuilt,) = Rebuild(components, Reported()).run([BALANCE_SUMMARY], segments=2)
     assert rebuilt.generation == 3, "a number is never used again"
 
 
-def test_old_generations_are_listed_and_dropped_and_the_active_one_is_not(house: House, store: EventStore) -> None:
+def test_old_generations_are_listed_and_dropped_and_the_active_one_is_not(
+    components: Components, store: EventStore
+) -> None:
     deposit(store, "alice", 1)
-    Rebuild(house, Reported()).run([BALANCE_SUMMARY], segments=1)
-    listed = generation_tables.generation_tables(house, PROJECTIONS)
+    Rebuild(components, Reported()).run([BALANCE_SUMMARY], segments=1)
+    listed = generation_tables.generation_tables(components, PROJECTIONS)
     assert [(each.projection, each.generation, each.standing) for each in listed] == [
         ("balance-summary", 1, "old"),
         ("balance-summary", 2, "active"),
         ("daily-activity", 1, "active"),
     ]
     with pytest.raises(GenerationInUseError):
-        drop(house, BALANCE_SUMMARY, 2, print)
-    drop(house, BALANCE_SUMMARY, 1, print)
-    drop(house, BALANCE_SUMMARY, 1, print)
-    listed = generation_tables.generation_tables(house, [BALANCE_SUMMARY])
+        drop(components, BALANCE_SUMMARY, 2, print)
+    drop(components, BALANCE_SUMMARY, 1, print)
+    drop(components, BALANCE_SUMMARY, 1, print)
+    listed = generation_tables.generation_tables(components, [BALANCE_SUMMARY])
     assert [each.generation for each in listed] == [2]
 
 
 def test_a_generation_that_does_not_agree_is_never_shown_however_often_it_is_tried(
-    house: House, store: EventStore, monkeypatch: pytest.MonkeyPatch
+    components: Components, store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deposit(store, "alice", 2)
     wrong = replace(
         BALANCE_SUMMARY, fold=lambda state, event: replace(BALANCE_SUMMARY.fold(state, event), currency="USD")
     )
-    house.models.projections[BALANCE_SUMMARY.name] = wrong
+    components.models.projections[BALANCE_SUMMARY.name] = wrong
     for _ in range(2):
         with pytest.raises(UnverifiedError, match="account alice: currency is USD, should be EUR"):
-            Rebuild(house, Reported()).run([wrong], segments=1)
-    assert active(house) == 1
+            Rebuild(components, Reported()).run([wrong], segments=1)
+    assert active(components) == 1
 
 
 def test_halts_and_skips_are_reproduced_and_are_no_storm(
-    clients: Clients, ledger_tables: Names, house: House, store: EventStore, summaries: ReadModel[Any]
+    clients: Clients, ledger_tables: Names, components: Components, store: EventStore, summaries: ReadModel[Any]
 ) -> None:
-    feeder = feeder_of(house, summaries, cache_size=10)
+    feeder = feeder_of(components, summaries, cache_size=10)
     for account_id in ("halted", "skipped"):
         events = deposit(store, account_id, 2)
         bad = replace(events[-1], sequence_number=3, payload='{"amount":"ten","currency":"EUR"}')
         clients.dynamodb.put_item(TableName=ledger_tables.events, Item=bad.to_item())
         feeder.feed([*events, bad])
-    house.redrive.skip("balance-summary~skipped~3", house.projectors.fed(), by="test", why="test")
-    before = house.letters.get("balance-summary~halted~3")
-    house.halting._storm._limit = 0  # not one more account may be halted
-    house.halting._storm._halted.clear()
-    (rebuilt,) = Rebuild(house, Reported()).run([BALANCE_SUMMARY], segments=2)
+    components.redrive.skip("balance-summary~skipped~3", components.projectors.fed(), by="test", why="test")
+    before = components.letters.get("balance-summary~halted~3")
+    components.account_halts._storm._limit = 0  # not one more account may be halted
+    components.account_halts._storm._halted.clear()
+    (rebuilt,) = Rebuild(components, Reported()).run([BALANCE_SUMMARY], segments=2)
     assert (rebuilt.accounts, rebuilt.halted) == (2, 1)
-    found = rows(house, house.models.model(BALANCE_SUMMARY, 2))
+    found = rows(components, components.models.model(BALANCE_SUMMARY, 2))
     assert {(row.account_id, row.version, row.halted is not None) for row in found.values()} == {
         ("halted", 2, True),
         ("skipped", 3, False),
     }
-    after = house.letters.get("balance-summary~halted~3")
+    after = components.letters.get("balance-summary~halted~3")
     assert before is not None
     assert after is not None
     assert (after.letter, after.attempts) == (before.letter, before.attempts + 1)
 
 
-def test_an_account_that_is_halted_for_a_records_sake_stays_halted(house: House, store: EventStore) -> None:
+def test_an_account_that_is_halted_for_a_records_sake_stays_halted(components: Components, store: EventStore) -> None:
     from projector.dead_letters.letters import DeadLetter, Origin
 
     events = deposit(store, "alice", 2)
-    targets = house.projectors.fed()
+    targets = components.projectors.fed()
     for target in targets:
         target.apply(events)
     tampering = DeadLetter("a MODIFY of event 1", Origin("stream", "shard", "7"), b"", None, "alice", 1)
-    house.halting.set_aside(tampering, targets, overtaken=False)
-    (rebuilt,) = Rebuild(house, Reported()).run([BALANCE_SUMMARY], segments=1)
-    head = house.models.model(BALANCE_SUMMARY, 2).get("alice")
+    components.account_halts.store_and_halt(tampering, targets, overtaken=False)
+    (rebuilt,) = Rebuild(components, Reported()).run([BALANCE_SUMMARY], segments=1)
+    head = components.models.model(BALANCE_SUMMARY, 2).get("alice")
     assert head is not None
     assert head.version == 2
     assert head.halted is not None
@@ -330,7 +334,7 @@ def test_an_account_that_is_halted_for_a_records_sake_stays_halted(house: House,
     assert rebuilt.halted == 1
 
 
-def test_a_view_of_the_control_rows_never_goes_back(house: House) -> None:
+def test_a_view_of_the_control_rows_never_goes_back(components: Components) -> None:
     """A slow read that began first must not replace what a faster, later one found."""
     now = [0.0]
     reads: list[threading.Event] = [threading.Event(), threading.Event()]
@@ -344,7 +348,7 @@ def test_a_view_of_the_control_rows_never_goes_back(house: House) -> None:
                 reads[1].wait(5)
             return Control(number, frozenset({number}))
 
-    view = ControlView(Slow(house.clients.dynamodb, house.names.projections), ["p"], now=lambda: now[0])
+    view = ControlView(Slow(components.clients.dynamodb, components.names.projections), ["p"], now=lambda: now[0])
     slow = threading.Thread(target=view.current)
     slow.start()
     reads[0].wait(5)

@@ -12,7 +12,7 @@ from ledger.domain.events import FundsDeposited
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
-from projector.components import House
+from projector.components import Components
 from projector.dead_letters.letters import DeadLetter, Origin
 from projector.projections import PROJECTIONS
 from projector.status.gauges import Gauges
@@ -25,9 +25,9 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def streaming(clients: Clients, house: House) -> None:
+def streaming(clients: Clients, components: Components) -> None:
     """A stream of two shards, joined to the events table."""
-    bridge.ensure(clients, house.names, StreamPlan(2), Patience(60, print), stream_arn=None, region="us-east-1")
+    bridge.ensure(clients, components.names, StreamPlan(2), Patience(60, print), stream_arn=None, region="us-east-1")
 
 
 @pytest.fixture
@@ -58,14 +58,14 @@ def wait_for_records(clients: Clients, stream: str) -> None:
     raise AssertionError("nothing reached the stream")
 
 
-def test_a_quiet_stream_without_workers_only_says_that_nobody_reads(house: House, streaming: None) -> None:
-    found = look(house, PROJECTIONS)
+def test_a_quiet_stream_without_workers_only_says_that_nobody_reads(components: Components, streaming: None) -> None:
+    found = look(components, PROJECTIONS)
     assert (found.destination, found.retention_hours, found.open_dead_letters) == ("ACTIVE", 24, 0)
     assert [(each.name, each.active, each.building) for each in found.projections] == [
         ("balance-summary", 1, None),
         ("daily-activity", 1, None),
     ]
-    assert [(shard.owner, shard.unread.arrived_at) for shard in found.shards] == [(None, None)] * 2
+    assert [(shard.owner, shard.lag.arrived_at) for shard in found.shards] == [(None, None)] * 2
     assert found.errors == []
     assert all("read by nobody" in warning for warning in found.warnings)
 
@@ -74,50 +74,56 @@ def test_a_quiet_stream_without_workers_only_says_that_nobody_reads(house: House
     ("hours", "warned", "failed"), [(1, False, False), (13, True, False), (20, False, True), (30, False, True)]
 )
 def test_an_unread_record_is_a_warning_at_half_of_the_retention_and_an_error_at_four_fifths(
-    hours: int, warned: bool, failed: bool, house: House, store: EventStore, leases: LeaseTable, clients: Clients
+    hours: int,
+    warned: bool,
+    failed: bool,
+    components: Components,
+    store: EventStore,
+    leases: LeaseTable,
+    clients: Clients,
 ) -> None:
-    for shard in clients.kinesis.list_shards(StreamName=house.names.stream)["Shards"]:
+    for shard in clients.kinesis.list_shards(StreamName=components.names.stream)["Shards"]:
         leases.add(Lease(shard["ShardId"], "TRIM_HORIZON"))
     for lease in leases.scan().values():
         leases.take(lease, "worker-1")
     deposit(store, "alice")
-    wait_for_records(clients, house.names.stream)
-    found = look(house, PROJECTIONS, now=datetime.now(UTC) + timedelta(hours=hours))
+    wait_for_records(clients, components.names.stream)
+    found = look(components, PROJECTIONS, now=datetime.now(UTC) + timedelta(hours=hours))
     assert {shard.owner for shard in found.shards} == {"worker-1"}
-    assert sum(shard.unread.arrived_at is not None for shard in found.shards) == 1
+    assert sum(shard.lag.arrived_at is not None for shard in found.shards) == 1
     assert any("has used" in warning for warning in found.warnings) is warned
     assert any("kinfold projector rebuild" in error for error in found.errors) is failed
 
 
-def test_a_checkpoint_in_a_shard_that_is_gone_is_an_error(house: House, leases: LeaseTable) -> None:
+def test_a_checkpoint_in_a_shard_that_is_gone_is_an_error(components: Components, leases: LeaseTable) -> None:
     leases.add(Lease("shardId-000000000099", "TRIM_HORIZON"))
-    found = look(house, PROJECTIONS)
+    found = look(components, PROJECTIONS)
     assert any("shardId-000000000099" in error and "no longer in the stream" in error for error in found.errors)
 
 
-def test_a_missing_destination_and_open_letters_are_named(house: House, clients: Clients) -> None:
-    clients.kinesis.create_stream(StreamName=house.names.stream, ShardCount=1)
-    clients.kinesis.get_waiter("stream_exists").wait(StreamName=house.names.stream, WaiterConfig={"Delay": 1})
+def test_a_missing_destination_and_open_letters_are_named(components: Components, clients: Clients) -> None:
+    clients.kinesis.create_stream(StreamName=components.names.stream, ShardCount=1)
+    clients.kinesis.get_waiter("stream_exists").wait(StreamName=components.names.stream, WaiterConfig={"Delay": 1})
     for number in (1, 2):
         letter = DeadLetter("broken", Origin("stream", "shard", str(number)), b"", "balance-summary", "alice", number)
-        house.letters.store(letter)
-    found = look(house, PROJECTIONS)
+        components.letters.store(letter)
+    found = look(components, PROJECTIONS)
     assert (found.open_dead_letters, found.halted_accounts) == (2, 1)
     assert any("destination is missing" in error for error in found.errors)
     assert any("2 open dead letters, of 1 accounts" in warning for warning in found.warnings)
 
 
 def test_the_gauges_tell_the_same_and_survive_an_endpoint_that_fails(
-    house: House, clients: Clients, streaming: None, fail_next: object
+    components: Components, clients: Clients, streaming: None, fail_next: object
 ) -> None:
-    house.letters.store(DeadLetter("broken", Origin("s", "shard", "1"), b"", "balance-summary", "alice", 1))
+    components.letters.store(DeadLetter("broken", Origin("s", "shard", "1"), b"", "balance-summary", "alice", 1))
     now = [0.0]
-    gauges = Gauges(house, now=lambda: now[0])
+    gauges = Gauges(components, now=lambda: now[0])
     shard = ShardStatus("shard-1", "me", "1", 12 * 3_600_000, datetime.now(UTC), 0, ended=False)
     gauges.refresh([shard])
 
     def value(name: str, **labels: str) -> float | None:
-        return house.metrics.registry.get_sample_value(f"kinfold_projector_{name}", labels)
+        return components.metrics.registry.get_sample_value(f"kinfold_projector_{name}", labels)
 
     assert (value("open_dead_letters"), value("halted_accounts")) == (1, 1)
     assert (

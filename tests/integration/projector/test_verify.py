@@ -17,7 +17,7 @@ from ledger.store.event_store import EventStore
 from ledger.store.parallel_scan import Cursor, Patience
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
-from projector.components import House
+from projector.components import Components
 from projector.engine.projector import Projector
 from projector.engine.read_model import ReadModel
 from projector.ingest.feeder import feeder_of
@@ -39,25 +39,25 @@ def deposit(store: EventStore, account_id: str, count: int) -> list[StoredEvent]
     return store.append(account_id, events, version, aggregate_type="account", correlation_id="test").events
 
 
-def project(house: House, events: list[StoredEvent]) -> None:
+def project(components: Components, events: list[StoredEvent]) -> None:
     """Apply to every projection, as a worker does."""
-    for projector in house.projectors.fed():
+    for projector in components.projectors.fed():
         assert projector.apply(events) == []
 
 
 def verify(
-    house: House, projection: Projection[Any] = BALANCE_SUMMARY, *, repair: bool = False, wait: float = 0
+    components: Components, projection: Projection[Any] = BALANCE_SUMMARY, *, repair: bool = False, wait: float = 0
 ) -> tuple[dict[str, Finding], Counter[Any]]:
     """Verify everything; gives the findings by account, and the tally."""
     findings: dict[str, Finding] = {}
-    model = house.models.active(projection)
-    feeder = feeder_of(house, model, cache_size=100)
+    model = components.models.active(projection)
+    feeder = feeder_of(components, model, cache_size=100)
     verification = verification_of(
-        house,
+        components,
         model,
         Patience(threading.Event(), print),
         lambda finding: findings.update({finding.found.account_id: finding}),
-        mender=Repair(house.clients.dynamodb, model, feeder) if repair else None,
+        repairer=Repair(components.clients.dynamodb, model, feeder) if repair else None,
         wait=wait,
     )
     verification.everything((Cursor(),) * 2, lambda _segment, _cursor: None)
@@ -69,39 +69,39 @@ def kinds(findings: dict[str, Finding]) -> dict[str, str]:
     return {account_id: finding.found.kind for account_id, finding in findings.items()}
 
 
-def corrupt(house: House, model: ReadModel[Any], account_id: str, part: str = HEAD, **values: Any) -> None:
+def corrupt(components: Components, model: ReadModel[Any], account_id: str, part: str = HEAD, **values: Any) -> None:
     """Overwrite attributes of a row by hand; None removes one."""
     key = model.key(account_id, part)
-    item: dict[str, Any] = dict(house.clients.dynamodb.get_item(TableName=model.table, Key=key)["Item"])
+    item: dict[str, Any] = dict(components.clients.dynamodb.get_item(TableName=model.table, Key=key)["Item"])
     item |= values
     kept = {name: value for name, value in item.items() if value is not None}
-    house.clients.dynamodb.put_item(TableName=model.table, Item=kept)
+    components.clients.dynamodb.put_item(TableName=model.table, Item=kept)
 
 
-def delete(house: House, model: ReadModel[Any], account_id: str, part: str = HEAD) -> None:
-    house.clients.dynamodb.delete_item(TableName=model.table, Key=model.key(account_id, part))
+def delete(components: Components, model: ReadModel[Any], account_id: str, part: str = HEAD) -> None:
+    components.clients.dynamodb.delete_item(TableName=model.table, Key=model.key(account_id, part))
 
 
 @pytest.fixture
-def activity(house: House) -> ReadModel[Any]:
-    return house.models.model(DAILY_ACTIVITY, 1)
+def activity(components: Components) -> ReadModel[Any]:
+    return components.models.model(DAILY_ACTIVITY, 1)
 
 
 def test_each_outcome_is_told_apart_and_repair_mends_what_it_may(
-    house: House, store: EventStore, summaries: ReadModel[Any]
+    components: Components, store: EventStore, summaries: ReadModel[Any]
 ) -> None:
     for account_id in ("right", "corrupt", "ahead", "unreadable", "deleted"):
-        project(house, deposit(store, account_id, 3))
-    project(house, deposit(store, "behind", 3))
+        project(components, deposit(store, account_id, 3))
+    project(components, deposit(store, "behind", 3))
     deposit(store, "behind", 2)
-    corrupt(house, summaries, "corrupt", balance={"S": "1000000.00"})
-    corrupt(house, summaries, "ahead", version={"N": "9"})
-    corrupt(house, summaries, "unreadable", balance={"S": "a lot"}, staked=None)
-    delete(house, summaries, "deleted")
+    corrupt(components, summaries, "corrupt", balance={"S": "1000000.00"})
+    corrupt(components, summaries, "ahead", version={"N": "9"})
+    corrupt(components, summaries, "unreadable", balance={"S": "a lot"}, staked=None)
+    delete(components, summaries, "deleted")
     ghost = {**summaries.key("ghost"), "version": {"N": "4"}}
-    house.clients.dynamodb.put_item(TableName=summaries.table, Item=ghost)
+    components.clients.dynamodb.put_item(TableName=summaries.table, Item=ghost)
 
-    findings, tally = verify(house)
+    findings, tally = verify(components)
     assert kinds(findings) == {
         "corrupt": "wrong", "ahead": "wrong", "unreadable": "wrong",
         "deleted": "missing", "behind": "behind", "ghost": "extra",
@@ -111,29 +111,29 @@ def test_each_outcome_is_told_apart_and_repair_mends_what_it_may(
     assert findings["corrupt"].found.reason == "balance is 1000000.00, should be 3.00"
     assert tally == {"agrees": 1, "wrong": 3, "missing": 1, "behind": 1, "extra": 1}
 
-    findings, tally = verify(house, repair=True)
+    findings, tally = verify(components, repair=True)
     assert {account_id: finding.now.kind for account_id, finding in findings.items()} == dict.fromkeys(
         kinds(findings), "agrees"
     )
     assert tally == {"agrees": 7}
-    findings, tally = verify(house)
+    findings, tally = verify(components)
     assert (findings, tally) == ({}, {"agrees": 6})
-    project(house, deposit(store, "corrupt", 1))
-    assert verify(house)[0] == {}, "a worker goes on from the repaired row"
+    project(components, deposit(store, "corrupt", 1))
+    assert verify(components)[0] == {}, "a worker goes on from the repaired row"
 
 
 def test_a_worker_that_cached_the_wrong_row_cannot_bring_it_back(
-    house: House, store: EventStore, summaries: ReadModel[Any]
+    components: Components, store: EventStore, summaries: ReadModel[Any]
 ) -> None:
-    project(house, deposit(store, "alice", 2))
-    corrupt(house, summaries, "alice", balance={"S": "500.00"})
-    worker = Projector(store, summaries, house.metrics, skipped=house.skips.of(BALANCE_SUMMARY.name))
+    project(components, deposit(store, "alice", 2))
+    corrupt(components, summaries, "alice", balance={"S": "500.00"})
+    worker = Projector(store, summaries, components.metrics, skipped=components.skips.of(BALANCE_SUMMARY.name))
     worker.apply(deposit(store, "alice", 1))
     row = summaries.get("alice")
     assert row is not None
     assert row.state is not None
     assert row.state.balance == Decimal(501), "the worker folded on from the wrong row, and has it in its cache"
-    assert kinds(verify(house, repair=True)[0]) == {"alice": "wrong"}
+    assert kinds(verify(components, repair=True)[0]) == {"alice": "wrong"}
     worker.apply(deposit(store, "alice", 1))
     row = summaries.get("alice")
     assert row is not None
@@ -141,92 +141,94 @@ def test_a_worker_that_cached_the_wrong_row_cannot_bring_it_back(
     assert (row.version, row.state.balance) == (4, Decimal(4))
 
 
-def test_parts_are_compared_each_at_its_own_version(house: House, store: EventStore, activity: ReadModel[Any]) -> None:
+def test_parts_are_compared_each_at_its_own_version(
+    components: Components, store: EventStore, activity: ReadModel[Any]
+) -> None:
     days = {}
     for account_id in ("right", "wrong", "missing", "extra", "crashed"):
         events = deposit(store, account_id, 2)
         days[account_id] = events[0].occurred_at[:10]
-        project(house, events)
-    corrupt(house, activity, "wrong", days["wrong"], deposited={"S": "7.00"})
-    delete(house, activity, "missing", days["missing"])
+        project(components, events)
+    corrupt(components, activity, "wrong", days["wrong"], deposited={"S": "7.00"})
+    delete(components, activity, "missing", days["missing"])
     bogus = {**activity.key("extra", "1999-12-31"), "version": {"N": "1"}}
-    house.clients.dynamodb.put_item(TableName=activity.table, Item=bogus)
+    components.clients.dynamodb.put_item(TableName=activity.table, Item=bogus)
     # A worker that was killed between a part and its head leaves the part ahead: late, and right.
-    corrupt(house, activity, "crashed", version={"N": "1"})
+    corrupt(components, activity, "crashed", version={"N": "1"})
 
-    findings, _ = verify(house, DAILY_ACTIVITY)
+    findings, _ = verify(components, DAILY_ACTIVITY)
     assert kinds(findings) == {"wrong": "wrong", "missing": "wrong", "extra": "wrong", "crashed": "behind"}
     assert findings["wrong"].found.reason == f"day {days['wrong']}: deposited is 7.00, should be 2.00"
-    verify(house, DAILY_ACTIVITY, repair=True)
-    assert verify(house, DAILY_ACTIVITY)[0] == {}
+    verify(components, DAILY_ACTIVITY, repair=True)
+    assert verify(components, DAILY_ACTIVITY)[0] == {}
 
 
 def test_a_halted_account_is_compared_at_its_version_and_stays_halted(
-    clients: Clients, ledger_tables: Names, house: House, store: EventStore, summaries: ReadModel[Any]
+    clients: Clients, ledger_tables: Names, components: Components, store: EventStore, summaries: ReadModel[Any]
 ) -> None:
     events = deposit(store, "mallory", 2)
     bad = replace(events[-1], sequence_number=3, payload='{"amount":"ten","currency":"EUR"}')
     clients.dynamodb.put_item(TableName=ledger_tables.events, Item=bad.to_item())
-    feeder_of(house, summaries, cache_size=10).feed([*events, bad])
-    findings, _ = verify(house, repair=True)
+    feeder_of(components, summaries, cache_size=10).feed([*events, bad])
+    findings, _ = verify(components, repair=True)
     found = findings["mallory"].found
     assert (found.kind, found.version, found.behind, findings["mallory"].done) == ("halted", 2, 1, "")
     assert "event 3: payload of FundsDeposited" in found.reason
 
-    corrupt(house, summaries, "mallory", balance={"S": "9.00"})
-    findings, _ = verify(house, repair=True)
+    corrupt(components, summaries, "mallory", balance={"S": "9.00"})
+    findings, _ = verify(components, repair=True)
     finding = findings["mallory"]
     assert (finding.found.kind, finding.done, finding.now.kind) == ("wrong", "rewritten", "halted")
-    house.redrive.skip("balance-summary~mallory~3", house.projectors.fed(), by="test", why="test")
-    assert verify(house)[0] == {}, "a skipped event is passed by in the refold too"
+    components.redrive.skip("balance-summary~mallory~3", components.projectors.fed(), by="test", why="test")
+    assert verify(components)[0] == {}, "a skipped event is passed by in the refold too"
 
 
 def test_what_the_event_store_itself_cannot_tell_is_named_and_not_repaired(
-    clients: Clients, ledger_tables: Names, house: House, store: EventStore
+    clients: Clients, ledger_tables: Names, components: Components, store: EventStore
 ) -> None:
-    project(house, deposit(store, "alice", 5))
+    project(components, deposit(store, "alice", 5))
     key = {"aggregateId": {"S": "alice"}, "sequenceNumber": {"N": "3"}}
     clients.dynamodb.delete_item(TableName=ledger_tables.events, Key=key)
-    findings, tally = verify(house, repair=True)
+    findings, tally = verify(components, repair=True)
     assert tally == {"unreadable": 1}
     assert "after version 2" in findings["alice"].found.reason
     assert findings["alice"].done == ""
 
 
 def test_a_sample_checks_about_as_many_accounts_as_asked(
-    house: House, store: EventStore, summaries: ReadModel[Any]
+    components: Components, store: EventStore, summaries: ReadModel[Any]
 ) -> None:
     for number in range(40):
-        project(house, deposit(store, f"acc-{number}", 4))
+        project(components, deposit(store, f"acc-{number}", 4))
     findings: list[Finding] = []
-    sampled = verification_of(house, summaries, Patience(threading.Event(), print), findings.append, wait=0)
+    sampled = verification_of(components, summaries, Patience(threading.Event(), print), findings.append, wait=0)
     sampled.sample(10)
     assert (sampled.tally, findings) == ({"agrees": 10}, [])
 
 
 def test_an_account_that_moves_between_the_two_reads_is_not_called_wrong(
-    house: House, store: EventStore, clients: Clients
+    components: Components, store: EventStore, clients: Clients
 ) -> None:
-    project(house, deposit(store, "alice", 1))
+    project(components, deposit(store, "alice", 1))
     moving = threading.local()
 
     def move(**_: object) -> None:
         if not getattr(moving, "now", False):
             moving.now = True
-            project(house, deposit(store, "alice", 1))
+            project(components, deposit(store, "alice", 1))
             moving.now = False
 
     # Whatever is read second, the account has moved since the first.
     for operation in ("GetItem", "Query"):
         clients.dynamodb.meta.events.register(f"before-call.dynamodb.{operation}", move)
     for projection in PROJECTIONS:
-        assert verify(house, projection)[1].keys() <= {"agrees", "behind"}
+        assert verify(components, projection)[1].keys() <= {"agrees", "behind"}
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(accounts=st.lists(histories(max_size=10), min_size=1, max_size=4))
 def test_nothing_is_called_wrong_while_a_worker_folds_concurrent_appends(
-    accounts: list[Any], house: House, store: EventStore, executor: ThreadPoolExecutor
+    accounts: list[Any], components: Components, store: EventStore, executor: ThreadPoolExecutor
 ) -> None:
     ids = [f"acc-{id(accounts)}-{index}" for index in range(len(accounts))]
     appended = threading.Event()
@@ -240,7 +242,7 @@ def test_nothing_is_called_wrong_while_a_worker_folds_concurrent_appends(
                         account_id, [event], version, aggregate_type="account", correlation_id="test"
                     )
                     version = history.version
-                    project(house, history.events)
+                    project(components, history.events)
         finally:
             appended.set()
 
@@ -250,11 +252,11 @@ def test_nothing_is_called_wrong_while_a_worker_folds_concurrent_appends(
     try:
         while not appended.is_set():
             for projection in PROJECTIONS:
-                seen += verify(house, projection)[1]
+                seen += verify(components, projection)[1]
     finally:
         writing.join()
     assert seen.keys() <= {"agrees", "behind", "missing"}
     for projection in PROJECTIONS:
-        findings, tally = verify(house, projection, wait=5)
+        findings, tally = verify(components, projection, wait=5)
         assert findings == {}
         assert tally.keys() <= {"agrees"}

@@ -15,7 +15,7 @@ from bench.alone.store_costs import deposit
 from kinfold.local.environment import service_clients
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
-from projector.engine.read_model import Change, ReadModel
+from projector.engine.read_model import ReadModel, RowChange
 from projector.projection import HEAD, Row
 from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary
 
@@ -49,20 +49,20 @@ def row(version: int, balance: int) -> Row[BalanceSummary]:
 
 def test_a_false_condition_is_refused_and_changes_nothing(model: ReadModel[BalanceSummary]) -> None:
     key = ("alice", HEAD)
-    assert model.write([Change(row(1, 5), None)]) == set()
-    assert model.write([Change(row(1, 7), None)]) == {key}, "the row is there"
-    assert model.write([Change(row(3, 9), 2)]) == {key}, "it is at version 1"
+    assert model.write([RowChange(row(1, 5), None)]) == set()
+    assert model.write([RowChange(row(1, 7), None)]) == {key}, "the row is there"
+    assert model.write([RowChange(row(3, 9), 2)]) == {key}, "it is at version 1"
     assert model.get("alice") == row(1, 5)
-    assert model.write([Change(row(2, 9), 1)]) == set()
+    assert model.write([RowChange(row(2, 9), 1)]) == set()
     assert model.get("alice") == row(2, 9)
-    assert model.write([Change(replace(row(3, 1), revision=4), 2)]) == {key}, "no repair has rewritten it"
+    assert model.write([RowChange(replace(row(3, 1), revision=4), 2)]) == {key}, "no repair has rewritten it"
     assert model.get("bob") is None
 
 
 def test_a_halted_row_is_not_written(model: ReadModel[BalanceSummary], memory: MemoryAws) -> None:
-    model.write([Change(row(1, 5), None)])
+    model.write([RowChange(row(1, 5), None)])
     memory.tables.rows(TABLE)[0]["halted"] = {"M": {}}
-    assert model.write([Change(row(2, 9), 1)]) == {("alice", HEAD)}
+    assert model.write([RowChange(row(2, 9), 1)]) == {("alice", HEAD)}
 
 
 @pytest.mark.parametrize(

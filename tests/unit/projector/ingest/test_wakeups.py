@@ -3,7 +3,7 @@
 import asyncio
 
 from ledger.store.stored_event import StoredEvent
-from projector.ingest.wakeups import Arrivals
+from projector.ingest.wakeups import Wakeups
 
 
 def of(account_id: str) -> StoredEvent:
@@ -11,27 +11,27 @@ def of(account_id: str) -> StoredEvent:
 
 
 async def test_all_who_wait_for_the_account_are_woken_and_nobody_else() -> None:
-    arrivals = Arrivals()
-    with arrivals.of("alice") as first, arrivals.of("alice") as second, arrivals.of("bob") as other:
-        arrivals.announce([of("carol"), of("alice"), of("alice")])
+    wakeups = Wakeups()
+    with wakeups.of("alice") as first, wakeups.of("alice") as second, wakeups.of("bob") as other:
+        wakeups.announce([of("carol"), of("alice"), of("alice")])
         assert (first.is_set(), second.is_set(), other.is_set()) == (True, True, False)
 
 
 async def test_what_arrives_while_the_reader_looks_is_not_missed() -> None:
-    arrivals = Arrivals()
-    with arrivals.of("alice") as arrived:
-        arrivals.announce([of("alice")])
+    wakeups = Wakeups()
+    with wakeups.of("alice") as arrived:
+        wakeups.announce([of("alice")])
         await asyncio.wait_for(arrived.wait(), 0.01)
         arrived.clear()
-        arrivals.announce([of("alice")])
+        wakeups.announce([of("alice")])
         await asyncio.wait_for(arrived.wait(), 0.01)
 
 
 async def test_nobody_is_remembered_who_waits_no_more() -> None:
-    arrivals = Arrivals()
-    with arrivals.of("alice") as first:
-        with arrivals.of("alice"):
+    wakeups = Wakeups()
+    with wakeups.of("alice") as first:
+        with wakeups.of("alice"):
             pass
-        arrivals.announce([of("alice")])
+        wakeups.announce([of("alice")])
         assert first.is_set()
-    assert not arrivals._waiting
+    assert not wakeups._waiting
