@@ -12,7 +12,7 @@ from kinfold.local.embedded_aws import DUMMY_CREDENTIALS, REGION, local_aws
 from ledger.runtime.aws import Clients
 from ledger.runtime.settings import Settings
 from ledger.store.tables import Names, ensure_table, specs
-from tests.support.stream import Stream
+from tests.support.aws.stream import Stream
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

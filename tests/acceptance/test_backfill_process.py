@@ -16,7 +16,7 @@ from ledger.domain.events import FundsDeposited
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
-from tests.support.tables import empty, rows
+from tests.support.aws.tables import empty, rows
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]

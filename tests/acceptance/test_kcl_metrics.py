@@ -8,8 +8,8 @@ import pytest
 
 from kinfold.local.embedded_aws import REGION
 from ledger.runtime.aws import Clients
+from tests.support.aws.templates import Template
 from tests.support.kcl_fleet import Fleet
-from tests.support.templates import Template
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]

@@ -23,7 +23,7 @@ from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
-from tests.support.fault_proxy import FaultProxy
+from tests.support.aws.fault_proxy import FaultProxy
 from tests.support.ledger_load import LedgerLoad
 from tests.support.waiting import until
 

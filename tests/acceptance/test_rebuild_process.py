@@ -19,9 +19,9 @@ from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
 from projector.engine.control_rows import Control, Generations
 from projector.rebuild.build_lease import Builds
+from tests.support.aws.tables import rows
 from tests.support.balance_readers import BalanceReaders
 from tests.support.ledger_load import LedgerLoad
-from tests.support.tables import rows
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]

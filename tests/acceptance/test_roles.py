@@ -26,8 +26,8 @@ from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
 from stream_bridge.watch.watermark import Marks
-from tests.support.permissions import Need, kcl_needs, table_arn
-from tests.support.templates import Role, Template
+from tests.support.aws.permissions import Need, kcl_needs, table_arn
+from tests.support.aws.templates import Role, Template
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]

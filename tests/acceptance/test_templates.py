@@ -21,7 +21,7 @@ from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names, ensure_table
 from stream_bridge.provisioning.bridge import all_specs
-from tests.support.templates import INFRA
+from tests.support.aws.templates import INFRA
 from tests.support.waiting import until
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from kinfold.cli import main
 from ledger.runtime.aws import Clients
 from ledger.store.tables import Names
-from tests.support.permissions import Need, note_calls
+from tests.support.aws.permissions import Need, note_calls
 
 _MADE: Final = Clients.__init__
 

@@ -18,7 +18,7 @@ from faust_kinesis.options import KinesisOptions
 from faust_kinesis.polling.source import PollingSource
 from faust_kinesis.source import ShardSource
 from kinfold.local.embedded_aws import REGION
-from tests.support.stream import Stream
+from tests.support.aws.stream import Stream
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -19,8 +19,8 @@ from faust_kinesis.options import KinesisOptions
 from faust_kinesis.polling.source import PollingSource
 from faust_kinesis.records import RecordBatch
 from faust_kinesis.source import ShardSource
+from tests.support.aws.stream import Stream
 from tests.support.processes import group, one, wait_until_gone
-from tests.support.stream import Stream
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

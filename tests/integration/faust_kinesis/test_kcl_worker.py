@@ -9,8 +9,8 @@ import pytest
 
 from faust_kinesis.leases.table import TRIM_HORIZON, Lease
 from tests.integration.faust_kinesis.conftest import Worker
+from tests.support.aws.stream import Stream
 from tests.support.processes import children, group, wait_until_gone
-from tests.support.stream import Stream
 
 pytestmark = [
     pytest.mark.integration,

@@ -20,7 +20,7 @@ from faust_kinesis.options import StartingPosition
 from faust_kinesis.records import RecordBatch
 from faust_kinesis.source import ShardSource
 from tests.integration.faust_kinesis.conftest import MakeSource
-from tests.support.stream import Stream
+from tests.support.aws.stream import Stream
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -7,7 +7,7 @@ import pytest
 
 from faust_kinesis.leases.table import TRIM_HORIZON, Lease
 from tests.integration.faust_kinesis.conftest import Worker
-from tests.support.stream import Stream
+from tests.support.aws.stream import Stream
 
 pytestmark = pytest.mark.integration
 

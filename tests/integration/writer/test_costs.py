@@ -15,7 +15,7 @@ from ledger.store.event_store import EventStore
 from ledger.store.idempotency_keys import CommandKey, CommandLog
 from ledger.store.snapshots import SnapshotStore
 from ledger.store.tables import Names
-from tests.support.consumption import consumption
+from tests.support.aws.consumption import consumption
 from writer.commands.account_repository import Accounts
 from writer.commands.snapshot_writer import Snapshots
 from writer.metrics import Metrics

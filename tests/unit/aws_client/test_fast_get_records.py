@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aws_client import fast_get_records
-from tests.support.answers import Answers
+from tests.support.aws.answers import Answers
 
 texts = st.text(max_size=8)
 odd = st.none() | st.booleans() | st.integers() | st.floats() | texts | st.lists(st.integers(), max_size=2)

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aws_client.fast_statements import send_statements_as_they_are
-from tests.support.answers import Answers
+from tests.support.aws.answers import Answers
 
 texts = st.text(max_size=8)
 values = (

@@ -9,8 +9,8 @@ import pytest
 
 from ledger.store.tables import Names
 from projector.projections import PROJECTIONS
-from tests.support.permissions import kcl_needs, table_arn
-from tests.support.templates import ACCOUNT, Role, Statement, Template
+from tests.support.aws.permissions import kcl_needs, table_arn
+from tests.support.aws.templates import ACCOUNT, Role, Statement, Template
 
 NAMES: Final = Names("prod")
 ROLES: Final = ("Writer", "Projector", "Ensure", "Watch", "Relay", "Operator")

@@ -9,7 +9,7 @@ import pytest
 
 from ledger.store.tables import Names
 from stream_bridge.provisioning.bridge import all_specs
-from tests.support.templates import Template
+from tests.support.aws.templates import Template
 
 ROOT: Final = Path(__file__).parents[3]
 NAMES: Final = Names("prod")

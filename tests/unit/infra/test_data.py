@@ -7,7 +7,7 @@ import pytest
 from ledger.store.tables import Names, TableSpec
 from stream_bridge.provisioning.bridge import all_specs
 from stream_bridge.provisioning.destination import PRECISION
-from tests.support.templates import Statement, Template, statements
+from tests.support.aws.templates import Statement, Template, statements
 
 PROFILE = "prod"
 NAMES = Names(PROFILE)

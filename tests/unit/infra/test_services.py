@@ -15,7 +15,7 @@ from ledger.runtime.auth import digest
 from ledger.runtime.settings import GuardedSettings, Settings, load_settings
 from projector.settings import ProjectorSettings
 from stream_bridge.settings import BridgeSettings, RelaySettings, WatchSettings
-from tests.support.templates import TEMPLATES, Template
+from tests.support.aws.templates import TEMPLATES, Template
 from writer.settings import WriterSettings
 
 ROOT: Final = Path(__file__).parents[3]

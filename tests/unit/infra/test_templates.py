@@ -7,8 +7,8 @@ import pytest
 from cfnlint.api import lint_file
 from cfnlint.config import ManualArgs
 
-from tests.support.permissions import RUNNING
-from tests.support.templates import INFRA, TEMPLATES, Template
+from tests.support.aws.permissions import RUNNING
+from tests.support.aws.templates import INFRA, TEMPLATES, Template
 
 
 def findings(path: Path) -> list[str]:

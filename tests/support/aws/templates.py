@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import yaml
 
-INFRA: Final = Path(__file__).parents[2] / "infra"
+INFRA: Final = Path(__file__).parents[3] / "infra"
 #: In the order in which they are deployed.
 TEMPLATES: Final = ("data", "access", "services", "projector", "alarms")
 REGION: Final = "us-east-1"

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from ledger.runtime.aws import Clients
 from ledger.store.tables import Names
-from tests.support.templates import ACCOUNT, REGION
+from tests.support.aws.templates import ACCOUNT, REGION
 
 #: An action, such as ``dynamodb:PutItem``, and the ARN of what it is done to, or ``*``.
 Need = tuple[str, str]
 
-RUNNING: Final = Path(__file__).parents[2] / "docs" / "running.md"
+RUNNING: Final = Path(__file__).parents[3] / "docs" / "running.md"
 _PARTS: Final = {
     "Put": "PutItem",
     "Update": "UpdateItem",
