@@ -101,7 +101,10 @@ def skip(
     """
     from ledger.runtime.operators import who
     from projector.cli.context import operator
+    from projector.dead_letters.letters import MAX_REASON, is_usable_reason
 
+    if not is_usable_reason(reason):
+        raise typer.BadParameter(f"a reason has 1 to {MAX_REASON} characters", param_hint="--reason")
     with operator() as components:
         if dry_run:
             letter = components.redrive.letter(letter_id)

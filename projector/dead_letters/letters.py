@@ -7,7 +7,7 @@ redelivery counts one attempt more and never makes a second letter.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeGuard
 
 from botocore.exceptions import ClientError
 
@@ -19,10 +19,15 @@ if TYPE_CHECKING:
 
 #: Bytes of raw data kept: an item holds 400 KB at most, and reason, origin and keys need their room.
 MAX_RAW: Final = 350 * 1024
-#: Characters of a reason kept.
+#: Characters of a reason: longer ones of a fold are cut, longer ones of an operator are refused.
 MAX_REASON: Final = 2000
 
 State = Literal["open", "redriven", "skipped"]
+
+
+def is_usable_reason(text: object) -> TypeGuard[str]:
+    """Whether ``text`` can be kept as an operator's reason: 1 to MAX_REASON characters, not only blanks."""
+    return isinstance(text, str) and 0 < len(text.strip()) <= MAX_REASON
 
 
 @dataclass(frozen=True, slots=True)

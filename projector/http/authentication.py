@@ -14,8 +14,8 @@ from projector.projections import PROJECTIONS
 
 log = structlog.get_logger(__name__)
 
-#: Bytes of a request's body: the longest is the reason of a skip.
-MAX_BODY: Final = 16 * 1024
+#: Bytes of a request's body: the longest is the reason of a skip, each character of it escaped as two \uXXXX.
+MAX_BODY: Final = 32 * 1024
 
 #: The one route that tells nothing and asks for nothing: a health check has no token.
 OPEN: Final = frozenset({"/health"})

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final, get_args
+from typing import Any, get_args
 
 import faust
 import orjson
@@ -11,13 +11,10 @@ from faust.web import View
 
 from ledger.runtime.auth import Access
 from projector.components import Components
-from projector.dead_letters.letters import State, StoredLetter
+from projector.dead_letters.letters import MAX_REASON, State, StoredLetter, is_usable_reason
 from projector.dead_letters.redrive import DeadLetterError, NoSuchLetterError, Redriven
 from projector.http.authentication import caller
 from projector.http.responses import answer, problem
-
-#: Characters of the reason for a skip.
-MAX_REASON: Final = 500
 
 
 def mount_operations(app: faust.App, components: Components, access: Access) -> None:
@@ -89,4 +86,4 @@ def _reason(body: bytes) -> str | None:
         reason = orjson.loads(body)["reason"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return None
-    return reason if isinstance(reason, str) and 0 < len(reason.strip()) <= MAX_REASON else None
+    return reason if is_usable_reason(reason) else None
