@@ -1,7 +1,7 @@
 """The progress of long work over the events table, on standard error."""
 
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -24,7 +24,20 @@ class _RateColumn(ProgressColumn):
         return Text(f"{speed:,.0f}/s" if speed else "", no_wrap=True)
 
 
-class ProgressReport:
+class ProgressReport(Protocol):
+    """Where long work over the events table reports how far it is; safe to share between threads."""
+
+    def begin(self, work: str, phase: str, total: int, done: int) -> None:
+        """A phase begins; ``total``: events to read, about; ``done``: those that an earlier run read."""
+
+    def advance(self, work: str, done: int) -> None:
+        """So many events of the phase have been read in all."""
+
+    def report(self, text: str) -> None:
+        """A line for a person."""
+
+
+class ProgressBars:
     """A bar for each phase, with events, rate and time left, and lines between them; safe to share between threads.
 
     The total is the table's item count, which AWS brings up to date every six hours, so it is about right.
@@ -63,6 +76,6 @@ class ProgressReport:
         total = next(each.total for each in self._progress.tasks if each.id == task) or 0
         self._progress.update(task, completed=done, total=max(total, done))
 
-    def say(self, text: str) -> None:
+    def report(self, text: str) -> None:
         """A line above the bars."""
         self._progress.console.print(text, markup=False, highlight=False)

@@ -38,15 +38,15 @@ def rebuild(
     if give_up:
         _abort(chosen_ones, as_json=as_json)
         return
-    from ledger.runtime.progress_bar import ProgressReport
+    from ledger.runtime.progress_bar import ProgressBars
     from projector.cli.context import operator
     from projector.cli.outcomes import BUSY, WRONG, refuse
     from projector.rebuild.build_lease import RebuildRunningError
     from projector.rebuild.rebuild import Rebuild, UnverifiedError
 
     try:
-        with operator() as components, ProgressReport() as report:
-            rebuilt = Rebuild(components, report).run(chosen_ones, segments=segments)
+        with operator() as components, ProgressBars() as progress:
+            rebuilt = Rebuild(components, progress).run(chosen_ones, segments=segments)
     except RebuildRunningError as error:
         refuse(error, BUSY)
     except UnverifiedError as error:

@@ -48,15 +48,15 @@ def verify(
     [dim]$[/dim] kinfold projector verify --sample 1000
     [dim]$[/dim] kinfold projector verify --repair --json | jq 'select(.found == "wrong")'
     """
-    from ledger.runtime.progress_bar import ProgressReport
+    from ledger.runtime.progress_bar import ProgressBars
     from projector.cli.context import operator
     from projector.cli.outcomes import WAITING, WRONG
 
     tally: Counter[str] = Counter()
-    with operator() as components, ProgressReport() as report:
+    with operator() as components, ProgressBars() as progress:
         components.skips.load()
         for each in chosen(projection):
-            shown = _Shown(each.name, report, as_json=as_json)
+            shown = _Shown(each.name, progress, as_json=as_json)
             tally += _verify(components, each, shown, sample=sample, repair=repair, wait=wait, segments=segments)
     if tally["wrong"] or tally["extra"] or tally["unreadable"]:
         raise typer.Exit(WRONG)
@@ -67,9 +67,9 @@ def verify(
 class _Shown:
     """Findings as they come: all of them in JSON, the first hundred in text."""
 
-    def __init__(self, projection: str, report: "ProgressReport", *, as_json: bool) -> None:
+    def __init__(self, projection: str, progress: "ProgressReport", *, as_json: bool) -> None:
         self.projection = projection
-        self.report = report
+        self.progress = progress
         self.as_json = as_json
         self._named = 0
 
@@ -118,7 +118,7 @@ def _verify(
     dynamodb = components.clients.dynamodb
     generation = components.generations.read(projection.name).active
     model = components.models.model(projection, generation)
-    patience = Patience(threading.Event(), shown.report.say)
+    patience = Patience(threading.Event(), shown.progress.report)
     repairer = Repair(dynamodb, model, feeder_of(components, model, cache_size=1000)) if repair else None
     verification = verification_of(components, model, patience, shown, repairer=repairer, wait=wait)
     if sample is not None:
@@ -128,10 +128,10 @@ def _verify(
 
         def moved(segment: int, cursor: Cursor) -> None:
             cursors[segment] = cursor
-            shown.report.advance(projection.name, sum(each.items for each in cursors))
+            shown.progress.advance(projection.name, sum(each.items for each in cursors))
 
         total = patience(partial(approximate_size, dynamodb, components.names.events))
-        shown.report.begin(projection.name, "verifying", total, 0)
+        shown.progress.begin(projection.name, "verifying", total, 0)
         verification.everything(tuple(cursors), moved)
         verification.extra_rows(segments, lambda _segment, _cursor: None)
     shown.end(generation, verification.tally)

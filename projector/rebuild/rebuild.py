@@ -17,11 +17,12 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import structlog
 
 from ledger.errors import PermanentError, ResourceError
+from ledger.runtime.progress_bar import ProgressReport
 from ledger.store.errors import CorruptHistoryError
 from ledger.store.parallel_scan import Cursor, Item, Patience, SegmentedScan, approximate_size, read_segments
 from ledger.store.stored_event import StoredEvent
@@ -45,22 +46,6 @@ log = structlog.get_logger(__name__)
 SEEN_BY_ALL: Final = MAX_AGE + 1.0
 #: Rows that a segment keeps in memory: a scan brings an account's events together, and then never again.
 _CACHE: Final = 5_000
-
-
-class Report(Protocol):
-    """Where a rebuild says what it does."""
-
-    def begin(self, projection: str, phase: str, total: int, done: int) -> None:
-        """A phase begins; ``total``: events to read, about; ``done``: those that an earlier run read."""
-        ...
-
-    def advance(self, projection: str, done: int) -> None:
-        """So many events of the phase have been read in all."""
-        ...
-
-    def say(self, text: str) -> None:
-        """A line for the operator."""
-        ...
 
 
 class UnverifiedError(PermanentError):
@@ -87,12 +72,12 @@ class Rebuilt:
 class Rebuild:
     """Rebuilds read models. One at a time; made for one command's run."""
 
-    def __init__(self, components: Components, report: Report) -> None:
+    def __init__(self, components: Components, progress: ProgressReport) -> None:
         self._components = components
         self._builds = Builds(components.clients.dynamodb, components.names.projections)
-        self._report = report
+        self._progress = progress
         self._stop = threading.Event()
-        self._patience = Patience(self._stop, report.say)
+        self._patience = Patience(self._stop, progress.report)
         self._token = uuid.uuid4().hex
 
     def run(self, projections: Sequence[Projection[Any]], *, segments: int) -> list[Rebuilt]:
@@ -108,15 +93,15 @@ class Rebuild:
         found = {each.name: patience(partial(self._builds.read, each.name)) for each in projections}
         dead = [build for build in found.values() if build is not None]
         if dead:
-            self._report.say("a rebuild was begun before; looking whether it is alive ...")
+            self._progress.report("a rebuild was begun before; looking whether it is alive ...")
         self._builds.watch(dead, sleep=self._stop.wait)
         started = [self._begin(each, found[each.name], segments) for each in projections]
         with Builder(self._builds, started, self._stop) as builder:
             if any(build.phase == "joining" for build in started):
-                self._report.say(f"waiting {SEEN_BY_ALL:.0f} s until every worker feeds the new generation ...")
+                self._progress.report(f"waiting {SEEN_BY_ALL:.0f} s until every worker feeds the new generation ...")
                 self._join(builder)
             rebuilt = [self._watched(projection, builder) for projection in projections]
-        self._report.say(f"waiting {SEEN_BY_ALL:.0f} s until every reader has moved to the new generation ...")
+        self._progress.report(f"waiting {SEEN_BY_ALL:.0f} s until every reader has moved to the new generation ...")
         self._stop.wait(SEEN_BY_ALL)
         for each in rebuilt:
             patience(partial(self._retire_others, each.projection))
@@ -124,14 +109,14 @@ class Rebuild:
 
     def _begin(self, projection: Projection[Any], dead: Build | None, segments: int) -> Build:
         if dead is not None:
-            self._report.say(f"{projection.name}: going on with generation {dead.generation} ({dead.phase})")
+            self._progress.report(f"{projection.name}: going on with generation {dead.generation} ({dead.phase})")
             return self._builds.take_over(dead, self._token)
         components = self._components
         active = components.generations.read(projection.name).active
         generation = self._builds.last(projection.name) + 1
         ensure_table(components.clients.dynamodb, table_spec(projection, components.names.profile, generation))
         build = self._builds.start(projection.name, generation, self._token, active=active, segments=segments)
-        self._report.say(f"{projection.name}: building generation {generation} beside {active}")
+        self._progress.report(f"{projection.name}: building generation {generation} beside {active}")
         return build
 
     def _join(self, builder: Builder) -> None:
@@ -170,7 +155,7 @@ class Rebuild:
         figures = self._verify(model, builder)
         builder.flip(name)
         log.info("generation_flipped", projection=name, generation=build.generation, replaced=replaced)
-        self._report.say(f"{name}: readers see generation {build.generation} now")
+        self._progress.report(f"{name}: readers see generation {build.generation} now")
         return Rebuilt(name, build.generation, replaced, *figures)
 
     def _scan(self, model: ReadModel[Any], builder: Builder) -> None:
@@ -220,11 +205,11 @@ class Rebuild:
         total = self._patience(
             partial(approximate_size, self._components.clients.dynamodb, self._components.names.events)
         )
-        self._report.begin(name, build.phase, total, sum(cursor.items for cursor in build.cursors))
+        self._progress.begin(name, build.phase, total, sum(cursor.items for cursor in build.cursors))
         return build.cursors
 
     def _moved(self, builder: Builder, name: str, segment: int, cursor: Cursor) -> None:
-        self._report.advance(name, builder.moved(name, segment, cursor))
+        self._progress.advance(name, builder.moved(name, segment, cursor))
 
 
 def _events(items: Sequence[Item]) -> list[StoredEvent]:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from ledger.runtime.aws import aws_errors
 from ledger.store.errors import CorruptHistoryError
 from ledger.store.event_store import EventStore
+from ledger.store.parallel_scan import Item
 from projector.dead_letters.letters import Skips
 from projector.engine.read_model import ReadModel
 from projector.projection import HEAD
-from projector.verification.comparison import AccountHistory, Compared, Item, StoredRow, compare
+from projector.verification.comparison import AccountHistory, Compared, StoredRow, compare
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

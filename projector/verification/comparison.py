@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 from ledger.errors import PermanentError
+from ledger.store.parallel_scan import Item
 from ledger.store.stored_event import StoredEvent
 from projector.projection import HEAD, Halt, Projection, Row
 
 S = TypeVar("S")
-Item = Mapping[str, Any]
 
 #: agrees: every row is the fold of all its events. behind: right, but of fewer events. missing: no row yet, which is
 #: behind by all. halted: right, and waiting for an operator. wrong: a row that no prefix folds to. extra: rows of an

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from ledger.runtime.aws import aws_errors, error_code
+from ledger.store.parallel_scan import Item
 from projector.engine.read_model import ReadModel
 from projector.ingest.feeder import Feeder
-from projector.verification.comparison import Compared, Item, RowDifference
+from projector.verification.comparison import Compared, RowDifference
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -14,12 +14,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from ledger.runtime.aws import aws_errors
-from ledger.store.parallel_scan import Cursor, Patience, SegmentedScan, approximate_size, read_segments
+from ledger.store.parallel_scan import Cursor, Item, Patience, SegmentedScan, approximate_size, read_segments
 from projector.components import Components
 from projector.engine.read_model import MAX_KEYS, ReadModel, chunks
 from projector.projection import HEAD
 from projector.verification.account_check import Checker
-from projector.verification.comparison import Compared, Item, Kind
+from projector.verification.comparison import Compared, Kind
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from ledger.runtime.progress_bar import ProgressReport
 from ledger.store.errors import CorruptHistoryError
 from ledger.store.event_store import EventStore
 from ledger.store.parallel_scan import Cursor, Item, Patience, SegmentedScan, approximate_size, read_segments
@@ -33,19 +34,6 @@ _SAVE: Final = 2.0
 #: Events of one account put together.
 _CHUNK: Final = 500
 _WORK: Final = "backfill"
-
-
-class Report(Protocol):
-    """Who hears how far it is (ledger.runtime.progress_bar.ProgressReport)."""
-
-    def begin(self, work: str, phase: str, total: int, done: int) -> None:
-        """Reading begins; ``total``: events to read, about; ``done``: those that an earlier run read."""
-
-    def advance(self, work: str, done: int) -> None:
-        """So many events have been read in all."""
-
-    def say(self, text: str) -> None:
-        """A line for a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +60,7 @@ class Backfill:
         table: str,
         publisher: Publisher,
         states: BackfillStates,
-        report: Report,
+        progress: ProgressReport,
         stop: threading.Event,
         *,
         rate: float | None = None,
@@ -86,8 +74,8 @@ class Backfill:
         self._table = table
         self._publisher = publisher
         self._states = states
-        self._report = report
-        self._patience = Patience(stop, report.say)
+        self._progress = progress
+        self._patience = Patience(stop, progress.report)
         self._stop = stop
         self._put_pace = Pace(rate, stop)
         self._read_pace = Pace(read_rate, stop)
@@ -109,7 +97,7 @@ class Backfill:
             return self._outcome
         state = self._patience(partial(self._states.take_up, str(selection), segments, restart=restart))
         if state.read:
-            self._report.say(f"going on with what an earlier run left: {state.read} events read")
+            self._progress.report(f"going on with what an earlier run left: {state.read} events read")
         self._outcome = Outcome(published=state.published)
         with self._recorded(state) as done:
             self._scan(selection, state, self._publish, done)
@@ -154,7 +142,7 @@ class Backfill:
         done: Callable[[int, Cursor], None],
     ) -> None:
         total = self._patience(partial(approximate_size, self._dynamodb, self._table))
-        self._report.begin(_WORK, "reading", total, state.read)
+        self._progress.begin(_WORK, "reading", total, state.read)
         self._add(read=state.read)
         read = [cursor.items for cursor in state.cursors]
 
@@ -163,7 +151,7 @@ class Backfill:
             read[segment] = cursor.items
             self._add(read=fresh)
             done(segment, cursor)
-            self._report.advance(_WORK, self._outcome.read)
+            self._progress.advance(_WORK, self._outcome.read)
             self._read_pace.take(fresh)
 
         scan = SegmentedScan(self._dynamodb, self._table, **selection.scan_filter())

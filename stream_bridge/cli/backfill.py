@@ -74,7 +74,7 @@ def backfill(
 def _run(
     selection: "Selection", *, rate: int | None, read_rate: int | None, segments: int, dry_run: bool, restart: bool
 ) -> "Outcome":
-    from ledger.runtime.progress_bar import ProgressReport
+    from ledger.runtime.progress_bar import ProgressBars
     from stream_bridge.backfill.backfill import Backfill
     from stream_bridge.backfill.progress import BackfillStates
     from stream_bridge.backfill.publisher import Publisher
@@ -84,13 +84,13 @@ def _run(
     settings, clients, names = compose()
     stop = threading.Event()
     stream = need_stream(clients.kinesis, names.stream)
-    with ProgressReport() as report:
+    with ProgressBars() as progress:
         work = Backfill(
             clients.dynamodb,
             names.events,
             Publisher(clients.kinesis, names.stream, names.events, settings.region, stop),
             BackfillStates(clients.dynamodb, names.bridge),
-            report,
+            progress,
             stop,
             rate=rate or stream.spare_rate,
             read_rate=read_rate,

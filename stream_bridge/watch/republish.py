@@ -99,5 +99,5 @@ class _Logged:
     def advance(self, work: str, done: int) -> None:
         log.debug("gap_progress", work=work, done=done)
 
-    def say(self, text: str) -> None:
+    def report(self, text: str) -> None:
         log.info("gap_says", text=text)

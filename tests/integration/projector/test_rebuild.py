@@ -49,15 +49,15 @@ class Reported:
         self._crash_at = crash_at
         self._pages = 0
 
-    def begin(self, projection: str, phase: str, total: int, done: int) -> None:
-        self.phases.append((projection, phase, total, done))
+    def begin(self, work: str, phase: str, total: int, done: int) -> None:
+        self.phases.append((work, phase, total, done))
 
-    def advance(self, projection: str, done: int) -> None:
+    def advance(self, work: str, done: int) -> None:
         self._pages += 1
         if self._crash_at and (self.phases[-1][1], self._pages) == self._crash_at:
             raise CrashError
 
-    def say(self, text: str) -> None:
+    def report(self, text: str) -> None:
         self.lines.append(text)
 
 
@@ -96,8 +96,8 @@ def active(components: Components, projection: Any = BALANCE_SUMMARY) -> int:
 def test_every_projection_gets_a_new_generation_that_agrees(components: Components, store: EventStore) -> None:
     for number in range(12):
         deposit(store, f"acc-{number}", number + 1)
-    report = Reported()
-    rebuilt = Rebuild(components, report).run(PROJECTIONS, segments=3)
+    progress = Reported()
+    rebuilt = Rebuild(components, progress).run(PROJECTIONS, segments=3)
     assert [(each.projection, each.generation, each.replaced) for each in rebuilt] == [
         ("balance-summary", 2, 1),
         ("daily-activity", 2, 1),
@@ -123,14 +123,14 @@ def test_a_rebuild_that_was_killed_goes_on_where_it_was(
     with pytest.raises(CrashError):
         Rebuild(components, Reported(crash_at)).run([BALANCE_SUMMARY], segments=2)
     assert active(components) == 1
-    report = Reported()
-    (rebuilt,) = Rebuild(components, report).run([BALANCE_SUMMARY], segments=7)
+    progress = Reported()
+    (rebuilt,) = Rebuild(components, progress).run([BALANCE_SUMMARY], segments=7)
     assert rebuilt.generation == 2
     assert rebuilt.accounts == 10
     assert {row.version for row in rows(components, components.models.model(BALANCE_SUMMARY, 2)).values()} == {8}
-    assert any("going on with generation 2" in line for line in report.lines)
+    assert any("going on with generation 2" in line for line in progress.lines)
     if crash_at[0] == "verifying":
-        assert [phase for _, phase, _, _ in report.phases] == ["verifying"], "the scan is not done again"
+        assert [phase for _, phase, _, _ in progress.phases] == ["verifying"], "the scan is not done again"
 
 
 def test_it_waits_until_nobody_can_hold_an_older_control_row(
@@ -153,7 +153,7 @@ def test_it_waits_until_nobody_can_hold_an_older_control_row(
         return retire(builds, projection, generation)
 
     class Watched(Reported):
-        def begin(self, projection: str, phase: str, total: int, done: int) -> None:
+        def begin(self, work: str, phase: str, total: int, done: int) -> None:
             if phase == "scanning":
                 seen["fed"] = [model.table for model in worker.fed() if model.projection is BALANCE_SUMMARY]
             else:
@@ -172,15 +172,15 @@ def test_what_was_recorded_is_not_scanned_again(components: Components, store: E
         deposit(store, f"acc-{number}", 10)
 
     class Slow(Reported):
-        def advance(self, projection: str, done: int) -> None:
+        def advance(self, work: str, done: int) -> None:
             time.sleep(0.15)
-            super().advance(projection, done)
+            super().advance(work, done)
 
     with pytest.raises(CrashError):
         Rebuild(components, Slow(("scanning", 7))).run([BALANCE_SUMMARY], segments=1)
-    report = Reported()
-    Rebuild(components, report).run([BALANCE_SUMMARY], segments=1)
-    done = report.phases[0][3]
+    progress = Reported()
+    Rebuild(components, progress).run([BALANCE_SUMMARY], segments=1)
+    done = progress.phases[0][3]
     assert 30 <= done <= 70, "all pages but those since the last beat"
 
 
@@ -189,7 +189,7 @@ def test_a_second_rebuild_is_refused_while_the_first_one_lives(components: Compo
     refused: list[BaseException] = []
 
     class Overlapping(Reported):
-        def begin(self, projection: str, phase: str, total: int, done: int) -> None:
+        def begin(self, work: str, phase: str, total: int, done: int) -> None:
             if phase == "scanning":
                 try:
                     Rebuild(components, Reported()).run([BALANCE_SUMMARY], segments=2)
@@ -208,13 +208,13 @@ def test_a_builder_that_stood_still_and_was_taken_over_cannot_flip(
     deposit(store, "alice", 1)
 
     class TakenOver(Reported):
-        def begin(self, projection: str, phase: str, total: int, done: int) -> None:
+        def begin(self, work: str, phase: str, total: int, done: int) -> None:
             if phase == "verifying":
-                found = control.read(projection)
+                found = control.read(work)
                 while found is not None and found.builder != "somebody-else":
                     with contextlib.suppress(RebuildRunningError):  # a beat may come in between
                         control.take_over(found, "somebody-else")
-                    found = control.read(projection)
+                    found = control.read(work)
 
     with pytest.raises(BuildLostError):
         Rebuild(components, TakenOver()).run([BALANCE_SUMMARY], segments=2)
@@ -244,7 +244,7 @@ def test_abort_ends_a_running_build_and_deletes_what_it_made(
     deposit(store, "alice", 1)
 
     class Aborted(Reported):
-        def begin(self, projection: str, phase: str, total: int, done: int) -> None:
+        def begin(self, work: str, phase: str, total: int, done: int) -> None:
             assert abort(components, [BALANCE_SUMMARY], print) == [("balance-summary", 2)]
 
     with pytest.raises(BuildLostError, match="given up"):

@@ -44,7 +44,7 @@ class Reported:
                 raise CrashedError
             self._then()
 
-    def say(self, text: str) -> None:
+    def report(self, text: str) -> None:
         self.said.append(text)
 
 
@@ -54,8 +54,8 @@ def make(
 ) -> Callable[..., Backfill]:
     states = BackfillStates(clients.dynamodb, ledger_tables.bridge)
 
-    def backfill(report: Reported | None = None) -> Backfill:
-        return Backfill(clients.dynamodb, ledger_tables.events, publisher, states, report or Reported(), stop)
+    def backfill(progress: Reported | None = None) -> Backfill:
+        return Backfill(clients.dynamodb, ledger_tables.events, publisher, states, progress or Reported(), stop)
 
     return backfill
 
@@ -114,10 +114,10 @@ def test_one_that_was_killed_goes_on_where_it_was(
     with pytest.raises(CrashedError):
         make(Reported(at)).run(Selection(), segments=2)
     stop.clear()
-    report = Reported()
-    outcome = make(report).run(Selection(), segments=5)
-    assert report.done >= at - 20, "at most a page of each segment is read again"
-    assert "going on" in report.said[0]
+    progress = Reported()
+    outcome = make(progress).run(Selection(), segments=5)
+    assert progress.done >= at - 20, "at most a page of each segment is read again"
+    assert "going on" in progress.said[0]
     assert (outcome.read, outcome.ended) == (200, True)
     shown = Counter(map(key, on_stream()))
     assert set(shown) == set(map(key, events))
