@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from bench.contest.place import emulator
+from bench.contest.bench_profile import emulator
 from kinfold.demo.disposable import delete_profile, disposable_profile
 from kinfold.local.environment import service_clients
 from kinfold.local.stack import Stack

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.alone.fake_aws import write_pages
+from bench.contest.bench_profile import BenchProfile, bench_profile, emulator
 from bench.contest.contenders import KINFOLD, Task
-from bench.contest.place import Place, emulator, place
 from bench.contest.workloads import WORKLOADS
 from ledger.store.change_record import encode
 from projector.settings import ProjectorSettings
@@ -22,9 +22,9 @@ PAGE: Final[int] = ProjectorSettings.model_fields["batch_size"].default
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Pages in a directory, and the stream's place, whose description and leases are real."""
+    """Pages in a directory, and the profile of the stream, whose description and leases are real."""
 
-    place: Place
+    profile: BenchProfile
     home: Path
     events: int
     records: int
@@ -35,16 +35,21 @@ class Prepared:
         def command(task: Task, report: Path) -> list[str]:
             return [*KINFOLD.command(task, report), "--from-memory", str(self.home), *arguments]
 
-        return replace(KINFOLD, command=command).run(Task(self.place, self.events, self.records))
+        return replace(KINFOLD, command=command).run(Task(self.profile, self.events, self.records))
 
 
 @contextmanager
 def prepared(workload: str, events: int, *, shards: int = SHARDS, seed: int = 6) -> Iterator[Prepared]:
     """Pages of a workload's records, for the block."""
-    with emulator() as aws, place(aws.url) as where, tempfile.TemporaryDirectory(prefix="bench-pages-") as home:
-        where.create_stream(shards)
-        ids = [shard["ShardId"] for shard in where.clients.kinesis.list_shards(StreamName=where.names.stream)["Shards"]]
+    with (
+        emulator() as aws,
+        bench_profile(aws.url) as profile,
+        tempfile.TemporaryDirectory(prefix="bench-pages-") as home,
+    ):
+        profile.create_stream(shards)
+        shards_made = profile.clients.kinesis.list_shards(StreamName=profile.names.stream)["Shards"]
+        ids = [shard["ShardId"] for shard in shards_made]
         deliveries = WORKLOADS[workload].deliveries(events, seed)
-        records = ((each.key, encode(each.event, where.names.events, "us-east-1")) for each in deliveries)
+        records = ((each.key, encode(each.event, profile.names.events, "us-east-1")) for each in deliveries)
         count = write_pages(Path(home), ids, records, PAGE)
-        yield Prepared(where, Path(home), events, count)
+        yield Prepared(profile, Path(home), events, count)

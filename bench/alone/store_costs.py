@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from bench.alone.fake_events_table import MemoryEvents
-from bench.contest.place import Place, emulator, place
+from bench.contest.bench_profile import BenchProfile, bench_profile, emulator
 from bench.contest.workloads import skewed
 from bench.metering.meter import Meter
 from kinfold.local.environment import service_clients, service_environment
@@ -68,8 +68,8 @@ def _metered(clients: Clients) -> Iterator[Cost]:
 def appends(count: int, tell: Tell) -> dict[str, Any]:
     """One event after a load; the same put as a transaction; and one at a version that is merely claimed."""
     found: dict[str, Any] = {"count": count}
-    with emulator() as aws, place(aws.url) as where:
-        dynamodb, table = where.clients.dynamodb, where.names.events
+    with emulator() as aws, bench_profile(aws.url) as profile:
+        dynamodb, table = profile.clients.dynamodb, profile.names.events
         store = EventStore(dynamodb, table)
 
         def after_a_load(version: ProvenVersion) -> ProvenVersion:
@@ -87,7 +87,7 @@ def appends(count: int, tell: Tell) -> dict[str, Any]:
         for append in (after_a_load, transaction, claimed):
             version = _append(store, append.__name__, store.load(append.__name__).version)
             seconds = []
-            with _metered(where.clients) as cost:
+            with _metered(profile.clients) as cost:
                 for _ in range(count):
                     began = time.perf_counter()
                     version = append(version)
@@ -145,10 +145,10 @@ def deposit(account_id: str, number: int) -> StoredEvent:
 
 def rebuild(events: int, tell: Tell) -> dict[str, Any]:
     """`kinfold projector rebuild` of every read model from a table of so many events, its waits and checks included."""
-    with emulator() as aws, place(aws.url) as where:
-        where.store(each.event for each in skewed(events, 6))
-        _prepare(where)
-        env = service_environment(aws.url, where.names.profile)
+    with emulator() as aws, bench_profile(aws.url) as profile:
+        profile.store(each.event for each in skewed(events, 6))
+        _prepare(profile)
+        env = service_environment(aws.url, profile.names.profile)
         began = time.perf_counter()
         ended = subprocess.run(
             [sys.executable, "-m", "kinfold", "projector", "rebuild", "--json"],
@@ -165,10 +165,10 @@ def rebuild(events: int, tell: Tell) -> dict[str, Any]:
     return {"seconds": seconds, "said": _last_json(ended.stdout)}
 
 
-def _prepare(where: Place) -> None:
-    prepare(where.clients.dynamodb, where.names, PROJECTIONS)
-    for spec in lease_specs(where.names):
-        ensure_table(where.clients.dynamodb, spec)
+def _prepare(profile: BenchProfile) -> None:
+    prepare(profile.clients.dynamodb, profile.names, PROJECTIONS)
+    for spec in lease_specs(profile.names):
+        ensure_table(profile.clients.dynamodb, spec)
 
 
 def _last_json(text: str) -> Any:

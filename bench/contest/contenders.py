@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from bench.contest.place import Place
+from bench.contest.bench_profile import BenchProfile
 from bench.metering.meter import TreeWatch
 from kinfold.local.child import stop
 from kinfold.local.environment import service_environment
@@ -37,7 +37,7 @@ class ContenderFailedError(Exception):
 class Task:
     """What one run is to do: how many distinct events the stream holds in how many records."""
 
-    place: Place
+    profile: BenchProfile
     events: int
     records: int
 
@@ -53,8 +53,8 @@ class Contender:
     name: str
     text: str
     command: Callable[[Task, Path], Sequence[str]]
-    tables: Callable[[Place], Sequence[TableSpec]]
-    balances: Callable[[Place], str]
+    tables: Callable[[BenchProfile], Sequence[TableSpec]]
+    balances: Callable[[BenchProfile], str]
     environment: Mapping[str, str]
     prefix: bool = True
     python: str = sys.executable
@@ -67,9 +67,9 @@ class Contender:
 
     def run(self, task: Task) -> dict[str, Any]:
         """Run it once on fresh tables; returns its report. Raises ContenderFailedError."""
-        self.clear(task.place)
-        task.place.ensure(*self.tables(task.place))
-        env = service_environment(task.place.endpoint, task.place.names.profile, self.environment)
+        self.clear(task.profile)
+        task.profile.ensure(*self.tables(task.profile))
+        env = service_environment(task.profile.endpoint, task.profile.names.profile, self.environment)
         env.setdefault("AWS_DEFAULT_REGION", env["AWS_REGION"])
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH")]))
         with tempfile.TemporaryDirectory(prefix="bench-") as home:
@@ -101,31 +101,32 @@ class Contender:
                 watch.look()
             time.sleep(_LOOK)
 
-    def clear(self, place: Place) -> None:
+    def clear(self, profile: BenchProfile) -> None:
         """Delete the tables of an earlier run."""
-        place.drop(*(spec.name for spec in self.tables(place)))
+        profile.drop(*(spec.name for spec in self.tables(profile)))
 
 
-def _peer_tables(place: Place) -> list[TableSpec]:
-    profile = place.names.profile
+def _peer_tables(profile: BenchProfile) -> list[TableSpec]:
+    name = profile.names.profile
     return [
-        TableSpec(f"balances-{profile}", (("aggregateId", "S"),)),
-        TableSpec(f"markers-{profile}", (("eventId", "S"),)),
+        TableSpec(f"balances-{name}", (("aggregateId", "S"),)),
+        TableSpec(f"markers-{name}", (("eventId", "S"),)),
     ]
 
 
 def _peer(module: str) -> Callable[[Task, Path], list[str]]:
     def command(task: Task, report: Path) -> list[str]:
-        profile, stream = task.place.names.profile, task.place.names.stream
-        tables = ["--table", f"balances-{profile}", "--markers", f"markers-{profile}"]
-        return ["-m", module, "--stream", stream, *tables, "--records", str(task.records), "--report", str(report)]
+        names = task.profile.names
+        source = ["--stream", names.stream, "--records", str(task.records)]
+        tables = ["--table", f"balances-{names.profile}", "--markers", f"markers-{names.profile}"]
+        return ["-m", module, *source, *tables, "--report", str(report)]
 
     return command
 
 
-def _kinfold_tables(place: Place) -> list[TableSpec]:
+def _kinfold_tables(profile: BenchProfile) -> list[TableSpec]:
     """Made anew for each run: rows, control rows, leases."""
-    names = place.names
+    names = profile.names
     control = [spec for spec in specs(names) if spec.name == names.projections]
     return [*control, *(table_spec(each, names.profile, 1) for each in PROJECTIONS), *lease_specs(names)]
 
@@ -139,12 +140,12 @@ def _kinfold(*projections: str) -> Callable[[Task, Path], list[str]]:
     return command
 
 
-def _peer_balances(place: Place) -> str:
-    return f"balances-{place.names.profile}"
+def _peer_balances(profile: BenchProfile) -> str:
+    return f"balances-{profile.names.profile}"
 
 
-def _kinfold_balances(place: Place) -> str:
-    return BALANCE_SUMMARY.table(place.names.profile, 1)
+def _kinfold_balances(profile: BenchProfile) -> str:
+    return BALANCE_SUMMARY.table(profile.names.profile, 1)
 
 
 _WORKER: Final = {"KINFOLD_WORKER_ID": "bench", "KINFOLD_CONSUMER": "polling"}
@@ -188,11 +189,11 @@ CONTENDERS: Final = {each.name: each for each in (KINFOLD, PLAIN, MARKED, ASYNC_
 
 def _kclpy(task: Task, report: Path) -> list[str]:
     page = str(ProjectorSettings.model_fields["batch_size"].default)
-    return [*_peer("bench.peers.kclpy")(task, report), "--application", task.place.names.leases, "--page", page]
+    return [*_peer("bench.peers.kclpy")(task, report), "--application", task.profile.names.leases, "--page", page]
 
 
-def _kclpy_tables(place: Place) -> list[TableSpec]:
-    return [*_peer_tables(place), *lease_specs(place.names)]
+def _kclpy_tables(profile: BenchProfile) -> list[TableSpec]:
+    return [*_peer_tables(profile), *lease_specs(profile.names)]
 
 
 KINFOLD_KCL: Final = replace(

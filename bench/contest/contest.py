@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from bench.contest.bench_profile import BenchProfile, Emulator, bench_profile, emulator
 from bench.contest.contenders import Contender, Task
-from bench.contest.place import Emulator, Place, emulator, place
 from bench.contest.workloads import WORKLOADS, Delivery, Workload
 from ledger.domain.account import Account
 
@@ -31,8 +31,8 @@ def contest(
     """Run it; gives, after each workload, the settings and the reports of all runs so far by workload and contender."""
     found: dict[str, Any] = {}
     for name in workloads:
-        with emulator() as aws, place(aws.url) as where:
-            found[name] = _workload(WORKLOADS[name], contenders, sizes, aws, where, tell)
+        with emulator() as aws, bench_profile(aws.url) as profile:
+            found[name] = _workload(WORKLOADS[name], contenders, sizes, aws, profile, tell)
         yield {
             "runs": sizes.runs,
             "shards": sizes.shards,
@@ -44,14 +44,14 @@ def contest(
 
 
 def _workload(
-    workload: Workload, contenders: Sequence[Contender], sizes: Sizes, aws: Emulator, where: Place, tell: Tell
+    workload: Workload, contenders: Sequence[Contender], sizes: Sizes, aws: Emulator, profile: BenchProfile, tell: Tell
 ) -> dict[str, Any]:
     count = sizes.backlog if workload.name == "backlog" else sizes.events
-    where.create_stream(sizes.shards)
+    profile.create_stream(sizes.shards)
     deliveries = list(workload.deliveries(count, sizes.seed))
     if workload.needs_store:
-        where.store(dict.fromkeys(each.event for each in deliveries))
-    records, size = where.put(deliveries)
+        profile.store(dict.fromkeys(each.event for each in deliveries))
+    records, size = profile.put(deliveries)
     fold = folded(deliveries)
     tell(f"{workload.name}: {records} records of {size} bytes on {sizes.shards} shards")
     runs: dict[str, list[dict[str, Any]]] = {each.name: [] for each in contenders}
@@ -60,16 +60,16 @@ def _workload(
         for contender in [*contenders[turn:], *contenders[:turn]]:
             share = min(records, sizes.peer_records) if contender.prefix else records
             before = aws.cpu_seconds()
-            report = contender.run(Task(where, count, share))
+            report = contender.run(Task(profile, count, share))
             report["emulator_cpu_seconds"] = aws.cpu_seconds() - before
             if share == records:
-                report["wrong_balances"] = len(wrong_balances(where, contender, fold))
+                report["wrong_balances"] = len(wrong_balances(profile, contender, fold))
             report.pop("series", None)
             runs[contender.name].append(report)
             rate = report["handled"] / report["seconds"]
             tell(f"  {number + 1}/{sizes.runs} {contender.name}: {rate:.0f} events/s, {_wrong(report)}")
     for contender in contenders:
-        contender.clear(where)
+        contender.clear(profile)
     return {"text": workload.text, "events": count, "records": records, "bytes": size, "runs": runs}
 
 
@@ -88,11 +88,11 @@ def folded(deliveries: Sequence[Delivery]) -> dict[str, Decimal]:
     return {account_id: account.balance for account_id, account in accounts.items()}
 
 
-def wrong_balances(where: Place, contender: Contender, fold: dict[str, Decimal]) -> dict[str, Decimal | None]:
+def wrong_balances(profile: BenchProfile, contender: Contender, fold: dict[str, Decimal]) -> dict[str, Decimal | None]:
     """The accounts whose balance in the contender's table is not the fold's, with what it holds."""
     held: dict[str, Decimal] = {}
-    table = contender.balances(where)
-    for page in where.clients.dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
+    table = contender.balances(profile)
+    for page in profile.clients.dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
         held |= {item["aggregateId"]["S"]: _amount(item["balance"]) for item in page["Items"]}
     return {
         account: held.get(account) for account in fold.keys() | held.keys() if held.get(account) != fold.get(account)

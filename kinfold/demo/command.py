@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from kinfold.carrier import Carrier
-from kinfold.consumer import Consumer
+from kinfold.choices import BridgeChoice, ConsumerChoice
 from kinfold.demo.audit import Finding, audit, disagreements
 from kinfold.demo.disposable import delete_profile, disposable_profile
 from kinfold.demo.raw_stream import faults, shown
@@ -64,11 +63,12 @@ def demo(
     writers: Annotated[int, typer.Option(min=1, max=64, help="How many clients race on the accounts.")] = 8,
     shards: Annotated[int, typer.Option(min=1, max=64, help="Shards of the stream.")] = 2,
     consumer: Annotated[
-        Consumer, typer.Option(help="How the projector reads: by itself, or by Amazon's KCL (needs the kcl extra).")
-    ] = Consumer.polling,
+        ConsumerChoice,
+        typer.Option(help="How the projector reads: by itself, or by Amazon's KCL (needs the kcl extra)."),
+    ] = ConsumerChoice.polling,
     bridge: Annotated[
-        Carrier, typer.Option(help="What carries the table to the stream: DynamoDB itself, or the relay daemon.")
-    ] = Carrier.native,
+        BridgeChoice, typer.Option(help="What carries the table to the stream: DynamoDB itself, or the relay daemon.")
+    ] = BridgeChoice.native,
     seed: Annotated[int, typer.Option(help="The same seed makes the same commands.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as one line of JSON, last.")] = False,
 ) -> None:
@@ -104,7 +104,7 @@ def demo(
         store = EventStore(clients.dynamodb, names.events)
         outcome, findings = _run(stack, plan, store, BALANCE_SUMMARY.table(profile, 1))
         reordered: list[str] = []
-        if bridge is Carrier.relay:
+        if bridge is BridgeChoice.relay:
             seen = shown(clients.kinesis, names.stream, names.events)
             reordered = faults(seen, {finding.account_id: finding.folded[0] for finding in findings})
             outcome = replace(outcome, reordered=len(reordered))

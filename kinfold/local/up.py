@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Self
 
 import typer
 
-from kinfold.carrier import Carrier
-from kinfold.consumer import Consumer
+from kinfold.choices import BridgeChoice, ConsumerChoice
 
 if TYPE_CHECKING:
     from kinfold.local.stack import Stack
@@ -39,14 +38,15 @@ def up(
     profile: Annotated[str, typer.Option(envvar="KINFOLD_PROFILE", help="Names the tables and the stream.")] = "local",
     shards: Annotated[int, typer.Option(min=1, max=10_000, help="Shards of a new stream.")] = 2,
     consumer: Annotated[
-        Consumer, typer.Option(help="How the projector reads: by itself, or by Amazon's KCL (needs the kcl extra).")
-    ] = Consumer.polling,
+        ConsumerChoice,
+        typer.Option(help="How the projector reads: by itself, or by Amazon's KCL (needs the kcl extra)."),
+    ] = ConsumerChoice.polling,
     bridge: Annotated[
-        Carrier,
+        BridgeChoice,
         typer.Option(
             envvar="KINFOLD_BRIDGE", help="What carries the table to the stream: DynamoDB itself, or the relay daemon."
         ),
-    ] = Carrier.native,
+    ] = BridgeChoice.native,
     writer_port: Annotated[int, typer.Option(min=0, max=65535, help="The writer's port, 0 for a free one.")] = 8080,
     projector_port: Annotated[
         int, typer.Option(min=0, max=65535, help="The projector's port, 0 for a free one.")

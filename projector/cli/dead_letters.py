@@ -68,7 +68,7 @@ def redrive(
     [dim]$[/dim] kinfold projector dead-letters redrive balance-summary~alice~17
     [dim]$[/dim] kinfold projector dead-letters redrive --all --dry-run
     """
-    from ledger.runtime.operators import who
+    from ledger.runtime.cli_input import operator_name
     from projector.cli.context import operator
 
     if sum((letter_id is not None, account is not None, every)) != 1:
@@ -78,7 +78,7 @@ def redrive(
         projectors = components.operating()
         outcomes = []
         for number, each in enumerate(ids, start=1):
-            outcome = components.redrive.redrive(each, projectors, by=by or who(), dry_run=dry_run)
+            outcome = components.redrive.redrive(each, projectors, by=by or operator_name(), dry_run=dry_run)
             outcomes.append(outcome)
             _say(outcome, f"{number}/{len(ids)} ", as_json=as_json)
     if any(outcome.result in {"still halted", "still unusable"} for outcome in outcomes):
@@ -99,7 +99,7 @@ def skip(
 
     [dim]$[/dim] kinfold projector dead-letters skip balance-summary~alice~17 --reason "ticket 4711: test deposit"
     """
-    from ledger.runtime.operators import who
+    from ledger.runtime.cli_input import operator_name
     from projector.cli.context import operator
     from projector.dead_letters.letters import MAX_REASON, is_usable_reason
 
@@ -110,7 +110,7 @@ def skip(
             letter = components.redrive.letter(letter_id)
             typer.echo(f"would pass by: {_line(letter)}")
             return
-        outcome = components.redrive.skip(letter_id, components.operating(), by=by or who(), why=reason)
+        outcome = components.redrive.skip(letter_id, components.operating(), by=by or operator_name(), why=reason)
         _say(outcome, "", as_json=as_json)
     if outcome.result == "still halted":
         raise typer.Exit(1)

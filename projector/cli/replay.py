@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from botocore.exceptions import ClientError
 
-from ledger.runtime.moments import parse_moment
+from ledger.runtime.cli_input import parse_moment
 from projector.cli.options import Json
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ledger.runtime.moments import parse_moment
+from ledger.runtime.cli_input import parse_moment
 
 if TYPE_CHECKING:
     from stream_bridge.backfill.backfill import Outcome

@@ -27,7 +27,7 @@ def hold(
     [dim]$[/dim] kinfold bridge hold --reason "moving to another KMS key, ticket 4711"
     [dim]$[/dim] kinfold bridge hold --lift
     """
-    from ledger.runtime.operators import who
+    from ledger.runtime.cli_input import operator_name
     from stream_bridge.cli.context import compose
     from stream_bridge.watch.holds import Holds
 
@@ -37,7 +37,7 @@ def hold(
     holds = Holds(clients.dynamodb, names.bridge)
     if lift:
         holds.lift()
-    now = holds.set(by or who(), reason) if reason is not None else holds.find()
+    now = holds.set(by or operator_name(), reason) if reason is not None else holds.find()
     if as_json:
         typer.echo(json.dumps(asdict(now) if now else None))
     else:

@@ -63,13 +63,13 @@ def test_the_tables_are_rendered_from_it(results: dict[str, Any]) -> None:
 
 
 def test_a_contender_that_fails_is_named_with_the_end_of_its_output() -> None:
+    from bench.contest.bench_profile import bench_profile, emulator
     from bench.contest.contenders import ContenderFailedError, Task
-    from bench.contest.place import emulator, place
 
-    with emulator() as aws, place(aws.url) as where:
+    with emulator() as aws, bench_profile(aws.url) as profile:
         broken = replace(PLAIN, command=lambda _task, _report: ["-c", "raise SystemExit('out of luck')"])
         with pytest.raises(ContenderFailedError, match=r"plain ended with 1:\nout of luck"):
-            broken.run(Task(where, 1, 1))
+            broken.run(Task(profile, 1, 1))
 
 
 _MACHINE = {

@@ -45,7 +45,7 @@ def emulator() -> Iterator[Emulator]:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class BenchProfile:
     """A profile of its own on an endpoint: its stream and its tables."""
 
     clients: Clients
@@ -96,14 +96,14 @@ class Place:
 
 
 @contextmanager
-def place(endpoint: str) -> Iterator[Place]:
+def bench_profile(endpoint: str) -> Iterator[BenchProfile]:
     """A new profile with the tables of the main job, deleted after the block."""
     profile = disposable_profile("test-")
     clients = service_clients(endpoint, profile)
     try:
-        found = Place(clients, Names(profile), endpoint)
-        found.ensure(*specs(found.names))
-        yield found
+        created = BenchProfile(clients, Names(profile), endpoint)
+        created.ensure(*specs(created.names))
+        yield created
     finally:
         delete_profile(clients, profile)
 
