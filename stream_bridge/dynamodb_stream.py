@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 #: GetRecords' limits: 1 MB or so many records.
-MOST_RECORDS: Final = 1000
+MAX_RECORDS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class TableShardReader:
         self._lost = False
         self.shard_id = shard_id
 
-    async def next_page(self, limit: int = MOST_RECORDS) -> TablePage:
+    async def next_page(self, limit: int = MAX_RECORDS) -> TablePage:
         """The next page, perhaps without records. Retries what passes by itself, and replaces an expired iterator.
 
         A place that is no longer in the stream is reported by ``lost``, and reading goes on with what there is. A

@@ -19,7 +19,7 @@ from ledger.store.errors import CorruptHistoryError
 from ledger.store.event_store import EventStore
 from ledger.store.parallel_scan import Cursor, Item, Patience, SegmentedScan, approximate_size, read_segments
 from ledger.store.stored_event import StoredEvent
-from stream_bridge.backfill.pacing import Pace
+from stream_bridge.backfill.pacing import RateLimiter
 from stream_bridge.backfill.progress import BackfillState, BackfillStates
 from stream_bridge.backfill.publisher import Publisher
 from stream_bridge.backfill.selection import Selection
@@ -77,8 +77,8 @@ class Backfill:
         self._progress = progress
         self._patience = Patience(stop, progress.report)
         self._stop = stop
-        self._put_pace = Pace(rate, stop)
-        self._read_pace = Pace(read_rate, stop)
+        self._put_limiter = RateLimiter(rate, stop)
+        self._read_limiter = RateLimiter(read_rate, stop)
         self._lock = threading.Lock()
         self._outcome = Outcome()
 
@@ -120,7 +120,7 @@ class Backfill:
                 if self._stop.is_set():
                     self._outcome = replace(self._outcome, ended=False)
                     return
-                self._read_pace.take(len(chunk))
+                self._read_limiter.take(len(chunk))
                 self._add(read=len(chunk))
                 self._patience(partial(handle, [event for event in chunk if event in selection]))
 
@@ -152,7 +152,7 @@ class Backfill:
             self._add(read=fresh)
             done(segment, cursor)
             self._progress.advance(_WORK, self._outcome.read)
-            self._read_pace.take(fresh)
+            self._read_limiter.take(fresh)
 
         scan = SegmentedScan(self._dynamodb, self._table, **selection.scan_filter())
         read_segments(scan, state.cursors, lambda items: handle(self._events(items)), moved, self._patience)
@@ -169,7 +169,7 @@ class Backfill:
         return events
 
     def _publish(self, events: list[StoredEvent]) -> None:
-        self._put_pace.take(len(events))
+        self._put_limiter.take(len(events))
         too_large = len(self._publisher.put(events))
         self._add(published=len(events) - too_large, too_large=too_large)
 

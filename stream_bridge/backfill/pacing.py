@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 
-class Pace:
+class RateLimiter:
     """Lets through so many a second, over all threads that share it. None: as many as come.
 
     What is taken is let through at once and paid for afterwards, so a large piece delays the next one.

@@ -57,16 +57,16 @@ def ensure(
     [dim]$[/dim] kinfold bridge ensure --shards 4
     """
     from ledger.runtime.aws import wait_for_endpoint
-    from stream_bridge.cli.context import compose, tell
+    from stream_bridge.cli.context import compose, report
     from stream_bridge.provisioning import bridge
     from stream_bridge.provisioning.stream import StreamPlan
-    from stream_bridge.waiter import Patience
+    from stream_bridge.waiter import StateWaiter
 
     if on_demand and shards is not None:
         raise typer.BadParameter("give --shards or --on-demand, not both")
     settings, clients, names = compose()
-    wait_for_endpoint(clients, settings.endpoint_timeout, tell)
-    report = bridge.ensure(
+    wait_for_endpoint(clients, settings.endpoint_timeout, report)
+    found = bridge.ensure(
         clients,
         names,
         StreamPlan(
@@ -75,12 +75,12 @@ def ensure(
             retention_hours=settings.retention_hours,
             key=settings.stream_key,
         ),
-        Patience(settings.active_timeout, tell),
+        StateWaiter(settings.active_timeout, report),
         stream_arn=settings.stream_arn,
         region=settings.region,
-        carrier=settings.bridge,
+        mode=settings.bridge,
     )
-    _show(report, as_json=as_json)
+    _show(found, as_json=as_json)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -100,8 +100,8 @@ def status(
     from stream_bridge.provisioning import bridge
 
     settings, clients, names = compose()
-    report = bridge.status(clients, names, sample=sample, carrier=settings.bridge, failover_time=settings.failover_time)
-    _show(report, as_json=as_json)
+    found = bridge.status(clients, names, sample=sample, mode=settings.bridge, failover_time=settings.failover_time)
+    _show(found, as_json=as_json)
 
 
 def _show(report: "BridgeReport", *, as_json: bool) -> None:
@@ -131,7 +131,7 @@ def _print(report: "BridgeReport") -> None:
     for use in report.use:
         taken = f"{use.records_per_second:,.0f} records, {use.bytes_per_second / 1024:,.0f} KB a second"
         table.add_row("shard", use.shard_id, f"{use.share:.0%}", taken)
-    if report.carrier == "relay":
+    if report.mode == "relay":
         _add_relay(table, report)
     elif destination is None:
         table.add_row("destination", "", "MISSING", "`kinfold bridge ensure` enables it")

@@ -16,6 +16,6 @@ def compose() -> tuple[BridgeSettings, Clients, Names]:
     return settings, Clients(settings), Names(settings.profile)
 
 
-def tell(line: str) -> None:
-    """A line for a person, on standard error."""
+def report(line: str) -> None:
+    """Print a line for a person on standard error."""
     typer.echo(line, err=True)

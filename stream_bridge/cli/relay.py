@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from ledger.runtime.aws import Clients
-    from stream_bridge.relay.health import RelayView
+    from stream_bridge.relay.health import RelayHealth
     from stream_bridge.settings import RelaySettings
 
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -47,9 +47,9 @@ def relay(
     from ledger.runtime.settings import load_settings
     from ledger.runtime.sockets import bind
     from ledger.store.tables import Names
-    from stream_bridge.cli.context import tell
+    from stream_bridge.cli.context import report
     from stream_bridge.daemon_http import serving
-    from stream_bridge.relay.health import RelayView
+    from stream_bridge.relay.health import RelayHealth
     from stream_bridge.settings import RelaySettings
 
     for number in STOP_SIGNALS:
@@ -58,13 +58,13 @@ def relay(
     configure_logs(settings.log_level, settings.log_format)
     host = settings.bridge_host if host is None else host
     access = settings.guard(host)
-    view = RelayView()
-    with serving(view, access, bind(host, settings.bridge_port if port is None else port)):
+    health = RelayHealth()
+    with serving(health, access, bind(host, settings.bridge_port if port is None else port)):
         clients, names = Clients(settings), Names(settings.profile)
         deadline = time.monotonic() + settings.endpoint_timeout
-        wait_for_endpoint(clients, settings.endpoint_timeout, tell)
-        wait_for_tables(clients, [names.events, names.relay], max(0.0, deadline - time.monotonic()), tell)
-        asyncio.run(_run(settings, view, clients))
+        wait_for_endpoint(clients, settings.endpoint_timeout, report)
+        wait_for_tables(clients, [names.events, names.relay], max(0.0, deadline - time.monotonic()), report)
+        asyncio.run(_run(settings, health, clients))
 
 
 def _exit(number: int, frame: "FrameType | None") -> None:  # noqa: ARG001
@@ -72,14 +72,14 @@ def _exit(number: int, frame: "FrameType | None") -> None:  # noqa: ARG001
     raise SystemExit(0)
 
 
-async def _run(settings: "RelaySettings", view: "RelayView", clients: "Clients") -> None:
+async def _run(settings: "RelaySettings", health: "RelayHealth", clients: "Clients") -> None:
     from ledger.runtime.aws import Clients
     from stream_bridge.relay.assembly import build_relay
     from stream_bridge.relay.leader_lease import put_timeouts
 
     connect, answer = put_timeouts(settings.failover_time)
     prompt = Clients(settings, attempts=1, connect_timeout=connect, read_timeout=answer)
-    with build_relay(settings, view, clients, prompt) as relay:
+    with build_relay(settings, health, clients, prompt) as relay:
         for number in STOP_SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, relay.stop)
         await relay.run()

@@ -35,10 +35,10 @@ def scale(
     [dim]$[/dim] kinfold bridge scale --shards 8
     [dim]$[/dim] kinfold bridge scale --on-demand --retention 168 --key alias/aws/kinesis
     """
-    from stream_bridge.cli.context import compose, tell
+    from stream_bridge.cli.context import compose, report
     from stream_bridge.provisioning.scaling import change_stream
     from stream_bridge.provisioning.stream import StreamPlan, need_stream
-    from stream_bridge.waiter import Patience
+    from stream_bridge.waiter import StateWaiter
 
     if on_demand and shards is not None:
         raise typer.BadParameter("give --shards or --on-demand, not both")
@@ -54,8 +54,8 @@ def scale(
             err=True,
         )
     plan = StreamPlan(shards=shards, on_demand=on_demand, retention_hours=retention, key=key)
-    patience = Patience(settings.active_timeout, tell)
-    done = change_stream(clients.kinesis, names.stream, plan, patience)
+    waiter = StateWaiter(settings.active_timeout, report)
+    done = change_stream(clients.kinesis, names.stream, plan, waiter)
     if as_json:
         typer.echo(json.dumps({"stream": names.stream, "changed": done}))
     else:

@@ -49,7 +49,7 @@ def watch(
     from ledger.runtime.settings import load_settings
     from ledger.runtime.sockets import bind
     from ledger.store.tables import Names
-    from stream_bridge.cli.context import tell
+    from stream_bridge.cli.context import report
     from stream_bridge.daemon_http import serving
     from stream_bridge.settings import WatchSettings
 
@@ -60,8 +60,8 @@ def watch(
     with bind(host, settings.bridge_port if port is None else port) as bound:
         clients, names = Clients(settings, connections=_THREADS + 4), Names(settings.profile)
         deadline = time.monotonic() + settings.endpoint_timeout
-        wait_for_endpoint(clients, settings.endpoint_timeout, tell)
-        wait_for_tables(clients, [names.bridge], max(0.0, deadline - time.monotonic()), tell)
+        wait_for_endpoint(clients, settings.endpoint_timeout, report)
+        wait_for_tables(clients, [names.bridge], max(0.0, deadline - time.monotonic()), report)
         halt = threading.Event()
         built, calls = _build(settings, clients, names, halt, repair=repair)
         with serving(built, access, bound):
@@ -89,13 +89,13 @@ def _build(
     from aws_client.call_pool import CallPool
     from stream_bridge.backfill.progress import BackfillStates
     from stream_bridge.backfill.publisher import Publisher
-    from stream_bridge.cli.context import tell
+    from stream_bridge.cli.context import report
     from stream_bridge.dynamodb_stream import TableStream
     from stream_bridge.watch.daemon import Watch, WatchOptions
+    from stream_bridge.watch.destination_health import Inspector
     from stream_bridge.watch.followers import StreamTail, TableTail
-    from stream_bridge.watch.inspection import Inspector
-    from stream_bridge.watch.republish import Healer
-    from stream_bridge.watch.watermark import Marks
+    from stream_bridge.watch.republish import Republisher
+    from stream_bridge.watch.watermark import WatermarkStore
 
     calls = CallPool(_THREADS, "watch")
     publisher = Publisher(clients.kinesis, names.stream, names.events, settings.region, halt)
@@ -107,9 +107,9 @@ def _build(
             native=settings.bridge == "native",
             repair=repair,
         ),
-        Inspector(clients, names, settings.active_timeout, tell),
-        Healer(clients.dynamodb, names.events, publisher, BackfillStates(clients.dynamodb, names.bridge), halt),
-        Marks(clients.dynamodb, names.bridge),
+        Inspector(clients, names, settings.active_timeout, report),
+        Republisher(clients.dynamodb, names.events, publisher, BackfillStates(clients.dynamodb, names.bridge), halt),
+        WatermarkStore(clients.dynamodb, names.bridge),
         partial(TableTail, TableStream(clients.dynamodb, clients.dynamodbstreams, names.events, calls)),
         partial(StreamTail, clients.kinesis, calls, names.stream, names.events),
         calls,

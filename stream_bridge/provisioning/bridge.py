@@ -10,8 +10,8 @@ from stream_bridge.provisioning.destination import DestinationState, NativeDesti
 from stream_bridge.provisioning.scaling import settle_new_stream
 from stream_bridge.provisioning.shard_usage import ShardUse, hot_shards, measure_use
 from stream_bridge.provisioning.stream import StreamPlan, StreamState, check_place, describe_stream, ensure_stream
-from stream_bridge.relay.inspection import RelayStanding, await_table_stream, look
-from stream_bridge.waiter import Patience
+from stream_bridge.relay.inspection import RelayStatus, await_table_stream, look
+from stream_bridge.waiter import StateWaiter
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -24,7 +24,7 @@ class BridgeReport:
     """What stands between writer and projector.
 
     ``tables`` maps a name to its status, MISSING when it is not there; ``created`` holds what this run made, such as
-    "stream domain-events-local". ``use`` is what the shards took, where that was measured. ``carrier`` says what must
+    "stream domain-events-local". ``use`` is what the shards took, where that was measured. ``mode`` says what must
     carry the records; ``relay`` is None where it was not looked at.
     """
 
@@ -36,8 +36,8 @@ class BridgeReport:
     created: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     use: list[ShardUse] = field(default_factory=list)
-    carrier: Bridge = "native"
-    relay: RelayStanding | None = None
+    mode: Bridge = "native"
+    relay: RelayStatus | None = None
 
     @property
     def healthy(self) -> bool:
@@ -51,28 +51,30 @@ class BridgeReport:
 
     @property
     def _carried(self) -> bool:
-        if self.carrier == "relay":
+        if self.mode == "relay":
             return self.relay is None or self.relay.healthy
         return self.destination is not None and self.destination.healthy
 
     def to_json(self) -> dict[str, Any]:
         """The report as ``--json`` prints it."""
-        return {"healthy": self.healthy, **asdict(self), "use": [each.to_json() for each in self.use]}
+        fields = asdict(self)
+        mode = fields.pop("mode")
+        return {"healthy": self.healthy, **fields, "use": [each.to_json() for each in self.use], "carrier": mode}
 
 
 def ensure(
     clients: Clients,
     names: Names,
     plan: StreamPlan,
-    patience: Patience,
+    waiter: StateWaiter,
     *,
     stream_arn: str | None,
     region: str,
-    carrier: Bridge = "native",
+    mode: Bridge = "native",
 ) -> BridgeReport:
     """Create every table and the stream, join them, and wait until all is ACTIVE. Safe to repeat and to race.
 
-    For the relay as ``carrier`` no destination is enabled, and one that is there is left as it is.
+    For the relay as ``mode`` no destination is enabled, and one that is there is left as it is.
 
     Raises ConfigurationError when ``stream_arn`` names a stream that DynamoDB cannot write to (nothing is created
     then), ResourceError when something exists in another shape or does not become ACTIVE, TransientError.
@@ -83,27 +85,27 @@ def ensure(
         check_place(stream_arn, name=names.stream, account=account, region=region)
     created = []
     for spec in all_specs(names):
-        patience.tell(f"table {spec.name} ...")
+        waiter.report(f"table {spec.name} ...")
         if ensure_table(clients.dynamodb, spec):
             created.append(f"table {spec.name}")
-    patience.tell(f"stream {names.stream} ...")
-    stream, is_new = ensure_stream(clients.kinesis, names.stream, plan, patience)
+    waiter.report(f"stream {names.stream} ...")
+    stream, is_new = ensure_stream(clients.kinesis, names.stream, plan, waiter)
     if is_new:
         created.append(f"stream {names.stream}")
-        stream = settle_new_stream(clients.kinesis, names.stream, plan, patience)
+        stream = settle_new_stream(clients.kinesis, names.stream, plan, waiter)
     warnings = plan.mismatch(stream)
     for mismatch in warnings:
-        patience.tell(f"warning: {mismatch}")
-    if carrier == "relay":
-        patience.tell(f"stream of table {names.events} ...")
-        await_table_stream(clients, names.events, patience)
+        waiter.report(f"warning: {mismatch}")
+    if mode == "relay":
+        waiter.report(f"stream of table {names.events} ...")
+        await_table_stream(clients, names.events, waiter)
         state, others = _destination(clients.dynamodb, names)
         for warning in others + _both(state, names):
             warnings.append(warning)
-            patience.tell(f"warning: {warning}")
+            waiter.report(f"warning: {warning}")
     else:
-        patience.tell(f"streaming destination of {names.events} ...")
-        destination = NativeDestination(clients.dynamodb, names.events, stream.arn, patience)
+        waiter.report(f"streaming destination of {names.events} ...")
+        destination = NativeDestination(clients.dynamodb, names.events, stream.arn, waiter)
         state = destination.ensure()
         warnings += destination.warnings
     return BridgeReport(
@@ -114,26 +116,26 @@ def ensure(
         destination=state,
         created=created,
         warnings=warnings,
-        carrier=carrier,
+        mode=mode,
     )
 
 
 def status(
-    clients: Clients, names: Names, *, sample: float = 0, carrier: Bridge = "native", failover_time: float = 10
+    clients: Clients, names: Names, *, sample: float = 0, mode: Bridge = "native", failover_time: float = 10
 ) -> BridgeReport:
     """Look at everything once, change nothing. ``sample``: over how many seconds the shards' use is measured, 0: not.
 
-    With the relay as ``carrier``, its lease is watched until it moves, for at most ``failover_time`` seconds.
+    With the relay as ``mode``, its lease is watched until it moves, for at most ``failover_time`` seconds.
 
     Raises TransientError, ResourceError.
     """
     tables = _table_statuses(clients.dynamodb, names)
     stream = describe_stream(clients.kinesis, names.stream)
     destination, warnings = None, list[str]()
-    relay = RelayStanding(None, alive=False, lag_seconds=0.0) if carrier == "relay" else None
+    relay = RelayStatus(None, alive=False, lag_seconds=0.0) if mode == "relay" else None
     if tables[names.events] != MISSING:
         destination, warnings = _destination(clients.dynamodb, names)
-        if carrier == "relay" and tables[names.relay] != MISSING:
+        if mode == "relay" and tables[names.relay] != MISSING:
             relay = look(clients, names, failover_time)
             warnings += _both(destination, names)
     use = measure_use(clients.kinesis, names.stream, sample) if stream is not None and sample else []
@@ -145,7 +147,7 @@ def status(
         destination=destination,
         warnings=warnings + (hot_shards(use, stream.mode) if stream is not None else []),
         use=use,
-        carrier=carrier,
+        mode=mode,
         relay=relay,
     )
 

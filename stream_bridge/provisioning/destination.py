@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from ledger.errors import ResourceError
 from ledger.runtime.aws import aws_errors, error_code
-from stream_bridge.waiter import Patience
+from stream_bridge.waiter import StateWaiter
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -60,11 +60,11 @@ def describe_destinations(dynamodb: "DynamoDBClient", table: str) -> list[Destin
 class NativeDestination:
     """The destination that joins one table to one stream."""
 
-    def __init__(self, dynamodb: "DynamoDBClient", table: str, stream_arn: str, patience: Patience) -> None:
+    def __init__(self, dynamodb: "DynamoDBClient", table: str, stream_arn: str, waiter: StateWaiter) -> None:
         self._dynamodb = dynamodb
         self._table = table
         self._stream_arn = stream_arn
-        self._patience = patience
+        self._waiter = waiter
         self._says = f"the streaming destination of {table}"
         self.warnings: list[str] = []
 
@@ -91,7 +91,7 @@ class NativeDestination:
             else:
                 # The first look after the request may still show the state before it.
                 looks += asked
-                self._patience.wait(f"{self._says} is {status}")
+                self._waiter.wait(f"{self._says} is {status}")
 
     def _state(self) -> DestinationState | None:
         destinations = describe_destinations(self._dynamodb, self._table)
@@ -132,7 +132,7 @@ class NativeDestination:
             self._dynamodb.enable_kinesis_streaming_destination(TableName=self._table, StreamArn=self._stream_arn)
 
     def _refine(self, state: DestinationState) -> None:
-        self._patience.tell(f"{self._says} has {state.precision} timestamps; asking for {PRECISION}")
+        self._waiter.report(f"{self._says} has {state.precision} timestamps; asking for {PRECISION}")
         with aws_errors(f"updating {self._says}"):
             try:
                 self._dynamodb.update_kinesis_streaming_destination(
@@ -167,4 +167,4 @@ class NativeDestination:
 
     def _warn(self, warning: str) -> None:
         self.warnings.append(warning)
-        self._patience.tell(f"warning: {warning}")
+        self._waiter.report(f"warning: {warning}")

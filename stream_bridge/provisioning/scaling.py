@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from ledger.errors import ResourceError
 from ledger.runtime.aws import aws_errors, error_code
 from stream_bridge.provisioning.stream import NO_KEY, StreamPlan, StreamState, need_stream, wait_until_active
-from stream_bridge.waiter import Patience
+from stream_bridge.waiter import StateWaiter
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
@@ -25,37 +25,37 @@ def shard_steps(now: int, target: int) -> Iterator[int]:
         yield now
 
 
-def change_stream(kinesis: "KinesisClient", name: str, plan: StreamPlan, patience: Patience) -> list[str]:
+def change_stream(kinesis: "KinesisClient", name: str, plan: StreamPlan, waiter: StateWaiter) -> list[str]:
     """Bring an existing stream to what is planned; what the plan leaves open stays as it is. Safe to repeat.
 
     Returns what was changed, a sentence each. A shorter retention drops what is older at once. Raises TransientError,
     and ResourceError when Kinesis refuses a change (it counts ten changes of the shards a day, and two of the mode)
     or does not carry it out in time; what was done before that stays done.
     """
-    stream = wait_until_active(kinesis, name, patience)
+    stream = wait_until_active(kinesis, name, waiter)
     done: list[str] = []
     if (change := _mode(kinesis, stream, plan)) is not None:
         done.append(change)
-        stream = wait_until_active(kinesis, name, patience)
+        stream = wait_until_active(kinesis, name, waiter)
     if plan.shards is not None:
         for count in shard_steps(stream.shards, plan.shards):
-            patience.tell(f"stream {name}: {count} shards ...")
+            waiter.report(f"stream {name}: {count} shards ...")
             with aws_errors(f"giving stream {name} {count} shards"):
                 kinesis.update_shard_count(StreamName=name, TargetShardCount=count, ScalingType="UNIFORM_SCALING")
-            while (now := wait_until_active(kinesis, name, patience)).shards != count:
-                patience.wait(f"stream {name} has {now.shards} shards, not yet {count}")
+            while (now := wait_until_active(kinesis, name, waiter)).shards != count:
+                waiter.wait(f"stream {name} has {now.shards} shards, not yet {count}")
         if stream.shards != plan.shards:
             done.append(f"{stream.shards} shards became {plan.shards}")
     for changed in (_retention(kinesis, stream, plan), _encryption(kinesis, stream, plan)):
         if changed is not None:
             done.append(changed)
-            wait_until_active(kinesis, name, patience)
+            wait_until_active(kinesis, name, waiter)
     return done
 
 
-def settle_new_stream(kinesis: "KinesisClient", name: str, plan: StreamPlan, patience: Patience) -> StreamState:
+def settle_new_stream(kinesis: "KinesisClient", name: str, plan: StreamPlan, waiter: StateWaiter) -> StreamState:
     """Give a stream that was just created what CreateStream cannot: retention and encryption. Raises as above."""
-    change_stream(kinesis, name, StreamPlan(retention_hours=plan.retention_hours, key=plan.key), patience)
+    change_stream(kinesis, name, StreamPlan(retention_hours=plan.retention_hours, key=plan.key), waiter)
     return need_stream(kinesis, name)
 
 

@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from ledger.errors import ConfigurationError, ResourceError, ThrottledError
 from ledger.runtime.aws import aws_errors, error_code
-from stream_bridge.waiter import Patience
+from stream_bridge.waiter import StateWaiter
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
@@ -117,15 +117,15 @@ def need_stream(kinesis: "KinesisClient", name: str) -> StreamState:
     return stream
 
 
-def wait_until_active(kinesis: "KinesisClient", name: str, patience: Patience) -> StreamState:
+def wait_until_active(kinesis: "KinesisClient", name: str, waiter: StateWaiter) -> StreamState:
     """Wait until an existing stream is ACTIVE. Raises TransientError, and ResourceError when it is not in time."""
     while (stream := need_stream(kinesis, name)).status != "ACTIVE":
-        patience.wait(f"stream {name} is {stream.status}")
+        waiter.wait(f"stream {name} is {stream.status}")
     return stream
 
 
 def ensure_stream(
-    kinesis: "KinesisClient", name: str, plan: StreamPlan, patience: Patience
+    kinesis: "KinesisClient", name: str, plan: StreamPlan, waiter: StateWaiter
 ) -> tuple[StreamState, bool]:
     """Create the stream unless it is there, and wait until it is ACTIVE. Safe to repeat and to race.
 
@@ -138,12 +138,12 @@ def ensure_stream(
         if stream is not None and stream.status == "ACTIVE":
             return stream, created
         if stream is not None:
-            patience.wait(f"stream {name} is {stream.status}")
+            waiter.wait(f"stream {name} is {stream.status}")
             continue
         try:
             created = _create(kinesis, name, plan) or created
         except ThrottledError as error:
-            patience.wait(str(error))
+            waiter.wait(str(error))
 
 
 def check_place(stream_arn: str, *, name: str, account: str, region: str) -> None:

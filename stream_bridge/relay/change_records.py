@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodbstreams.type_defs import RecordTypeDef
 
 #: Kinesis' limit on the characters of a partition key.
-LONGEST_KEY: Final = 256
+MAX_KEY_LENGTH: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ChangeRecord:
     """A record to put. ``event``: the one that was inserted, None for a change that the event store does not make."""
 
     partition_key: str
@@ -33,20 +33,20 @@ class Change:
     event: StoredEvent | None
 
 
-def change_of(record: "RecordTypeDef", table: str, region: str) -> Change:
+def change_record_of(record: "RecordTypeDef", table: str, region: str) -> ChangeRecord:
     """Turn a record of the table's stream into what is put for it. Never raises for what an item holds."""
     if record.get("eventName") == "INSERT":
         try:
             return inserted(StoredEvent.from_item(record["dynamodb"]["NewImage"]), table, region)
         except (CorruptHistoryError, KeyError):
             pass  # no event: passed on below, as every change that the event store does not make
-    return Change(_partition_key(record), _foreign(record, table, region), None)
+    return ChangeRecord(_partition_key(record), _foreign(record, table, region), None)
 
 
-def inserted(event: StoredEvent, table: str, region: str) -> Change:
+def inserted(event: StoredEvent, table: str, region: str) -> ChangeRecord:
     """What is put for an event, whether the stream showed it or the event store did."""
     key = event.aggregate_id
-    return Change(key if _is_partition_key(key) else _digest(key), encode(event, table, region), event)
+    return ChangeRecord(key if _is_partition_key(key) else _digest(key), encode(event, table, region), event)
 
 
 def created_at(record: "RecordTypeDef") -> datetime:
@@ -97,7 +97,7 @@ def _partition_key(record: "RecordTypeDef") -> str:
 
 
 def _is_partition_key(text: str) -> bool:
-    return 1 <= len(text) <= LONGEST_KEY and text.isascii()
+    return 1 <= len(text) <= MAX_KEY_LENGTH and text.isascii()
 
 
 def _digest(text: str) -> str:

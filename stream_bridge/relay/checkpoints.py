@@ -60,7 +60,7 @@ def rows_to_forget(stream: StreamDescription, rows: Mapping[str, Lease]) -> list
     return [row for row in gone if row.ended or not row.key.startswith(prefix)]
 
 
-class ShardRows:
+class RelayCheckpoints:
     """The rows of one term. Not for two tasks at once."""
 
     def __init__(self, table: LeaseTable, calls: CallPool, worker_id: str) -> None:

@@ -16,10 +16,10 @@ from faust_kinesis.errors import LeaseLostError
 from faust_kinesis.leases.table import LeaseTable
 from ledger.errors import ResourceError
 from stream_bridge.dynamodb_stream import StreamDescription, TableStream
-from stream_bridge.relay.checkpoints import ShardRows, shard_of
-from stream_bridge.relay.health import RelayView, Role
+from stream_bridge.relay.checkpoints import RelayCheckpoints, shard_of
+from stream_bridge.relay.health import RelayHealth, Role
 from stream_bridge.relay.leader_lease import LeaseNotHeldError, RelayLease, Term
-from stream_bridge.relay.sender import Carrier
+from stream_bridge.relay.sender import OrderedSender
 from stream_bridge.relay.shard import ShardRelay
 
 log = structlog.get_logger(__name__)
@@ -35,16 +35,16 @@ DRAIN_TIMEOUT: Final = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a relay is made of. ``carrier`` makes one for a term."""
+    """What a relay is made of. ``sender`` makes one for a term."""
 
     stream: TableStream
     table: LeaseTable
     lease: RelayLease
     leases: CallPool
-    view: RelayView
+    health: RelayHealth
     worker_id: str
     failover_time: float
-    carrier: Callable[[Term], Carrier]
+    sender: Callable[[Term], OrderedSender]
 
 
 class Relay:
@@ -52,7 +52,7 @@ class Relay:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._view = parts.view
+        self._health = parts.health
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -65,29 +65,29 @@ class Relay:
             term = await self._wait_for_lease()
             if term is None:
                 continue
-            self._view.role = Role.ACTIVE
+            self._health.role = Role.ACTIVE
             log.info("relay_active", worker=self._parts.worker_id, table=self._parts.stream.table)
             try:
                 await self._serve(term)
             except (LeaseLostError, LeaseNotHeldError) as error:
                 if term.failure is not None:
                     raise term.failure from error
-                self._view.role = Role.STANDBY
+                self._health.role = Role.STANDBY
                 log.warning("relay_stepped_down", reason=str(error), action="waits to take over again")
             finally:
                 await self._parts.lease.give_back(term)
-        log.info("relay_stopped", records=self._view.relayed)
+        log.info("relay_stopped", records=self._health.relayed)
 
     async def _wait_for_lease(self) -> Term | None:
         told = None
         while not self._stopping.is_set():
             term: Term | None = await self._or_stop(self._parts.lease.take())
             if term is not None:
-                self._view.holder = self._parts.worker_id
+                self._health.holder = self._parts.worker_id
                 return term
-            self._view.role, self._view.holder = Role.STANDBY, self._parts.lease.holder
-            if told != self._view.holder:
-                told = self._view.holder
+            self._health.role, self._health.holder = Role.STANDBY, self._parts.lease.holder
+            if told != self._health.holder:
+                told = self._health.holder
                 takes_over = f"takes over {self._parts.failover_time:g} s after that one falls silent"
                 log.info("relay_waits", holder=told, action=takes_over)
             await self._or_stop(asyncio.sleep(self._parts.failover_time / 10))
@@ -105,8 +105,8 @@ class Relay:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, term: Term) -> None:
-        carrier = self._parts.carrier(term)
-        work = _Work(self._parts, term, carrier)
+        sender = self._parts.sender(term)
+        work = _Work(self._parts, term, sender)
         tasks = {
             asyncio.create_task(work.run(), name="relay-shards"),
             asyncio.create_task(self._parts.lease.keep(term), name="relay-lease"),
@@ -117,7 +117,7 @@ class Relay:
             done, _ = await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopping}:
                 await task
-            self._view.role = Role.STOPPING
+            self._health.role = Role.STOPPING
             log.info("relay_stopping", action="puts and checkpoints what was read")
             try:
                 async with asyncio.timeout(DRAIN_TIMEOUT):
@@ -129,26 +129,26 @@ class Relay:
                 task.cancel()
             await asyncio.gather(*tasks, stopping, return_exceptions=True)
             await work.abort()
-            await carrier.stop()
+            await sender.stop()
 
     async def _tell_progress(self) -> None:
         told = 0
         while True:
             await asyncio.sleep(_TELL)
-            count = self._view.relayed
+            count = self._health.relayed
             if count != told:
-                log.info("relaying", records=count, lag_seconds=round(self._view.lag, 1))
+                log.info("relaying", records=count, lag_seconds=round(self._health.lag, 1))
                 told = count
 
 
 class _Work:
     """The shards of one term: each is read once its parent is relayed to its end."""
 
-    def __init__(self, parts: Parts, term: Term, carrier: Carrier) -> None:
+    def __init__(self, parts: Parts, term: Term, sender: OrderedSender) -> None:
         self._parts = parts
         self._term = term
-        self._carrier = carrier
-        self._rows = ShardRows(parts.table, parts.leases, parts.worker_id)
+        self._sender = sender
+        self._rows = RelayCheckpoints(parts.table, parts.leases, parts.worker_id)
         self._running: dict[str, tuple[ShardRelay, asyncio.Task[None]]] = {}
         self._arn: str | None = None
         self._draining = False
@@ -198,8 +198,8 @@ class _Work:
                 table=self._parts.table,
                 calls=self._parts.leases,
                 reader=self._parts.stream.reader(stream, shard_of(row), row.checkpoint),
-                carrier=self._carrier,
-                view=self._parts.view,
+                sender=self._sender,
+                health=self._parts.health,
             )
             log.info("shard_started", shard=shard_of(row), checkpoint=row.checkpoint)
             self._running[row.key] = (shard, asyncio.create_task(shard.run(), name=f"relay-{row.key}"))

@@ -26,7 +26,7 @@ class Role(StrEnum):
 
 
 @dataclass(slots=True)
-class ShardView:
+class ShardHealth:
     """One shard: ``oldest`` is when the table was changed by the oldest record that is read and not put."""
 
     polled_at: float
@@ -40,14 +40,14 @@ class _Fault:
     reason: str
 
 
-class RelayView:
+class RelayHealth:
     """The standing of one relay process, a ``web.Daemon`` and a ``RetryListener``."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.role = Role.STARTING
         self.holder: str | None = None
-        self.shards: dict[str, ShardView] = {}
+        self.shards: dict[str, ShardHealth] = {}
         self.relayed = 0
         self._faults: dict[str, _Fault] = {}
 

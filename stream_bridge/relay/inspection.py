@@ -16,7 +16,7 @@ from stream_bridge.dynamodb_stream import iterator_request
 from stream_bridge.relay.change_records import created_at
 from stream_bridge.relay.checkpoints import row_key
 from stream_bridge.relay.leader_lease import RELAY
-from stream_bridge.waiter import Patience
+from stream_bridge.waiter import StateWaiter
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodbstreams.type_defs import StreamDescriptionTypeDef
@@ -29,7 +29,7 @@ _PAGES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class RelayStanding:
+class RelayStatus:
     """``holder`` has the lease, None: nobody; ``alive``: it was seen to renew it. ``lag_seconds``: age of the oldest
     change that no checkpoint covers, 0 when there is none.
     """
@@ -44,18 +44,18 @@ class RelayStanding:
         return self.alive and self.lag_seconds < LATE
 
 
-def await_table_stream(clients: Clients, table: str, patience: Patience) -> None:
+def await_table_stream(clients: Clients, table: str, waiter: StateWaiter) -> None:
     """Wait until every change of the table reaches its stream: some endpoints lose those that come before.
 
     Raises ResourceError when it does not come to that in time, TransientError.
     """
     while (stream := _describe(clients, table))["StreamStatus"] != "ENABLED":
-        patience.wait(f"the stream of table {table} is {stream['StreamStatus']}")
+        waiter.wait(f"the stream of table {table} is {stream['StreamStatus']}")
 
 
 def look(
     clients: Clients, names: Names, failover_time: float, sleep: Callable[[float], None] = time.sleep
-) -> RelayStanding:
+) -> RelayStatus:
     """Look at the lease until it moves, for ``failover_time`` at most, and at each shard's oldest change not covered.
 
     Raises ResourceError when a table is not there, TransientError.
@@ -65,7 +65,7 @@ def look(
         rows = table.scan()
         lease = rows.get(RELAY)
         alive = lease is not None and lease.owner is not None and _moves(table, lease, failover_time, sleep)
-    return RelayStanding(lease.owner if lease else None, alive, _lag(clients, names.events, rows))
+    return RelayStatus(lease.owner if lease else None, alive, _lag(clients, names.events, rows))
 
 
 def _moves(table: LeaseTable, lease: Lease, within: float, sleep: Callable[[float], None]) -> bool:

@@ -18,10 +18,10 @@ log = structlog.get_logger(__name__)
 #: a second; LocalStack's ten threads pass each other by less.
 SHORTLY: Final = timedelta(seconds=10)
 #: Events read backwards at most; a transaction holds 100.
-MOST_BEFORE: Final = 300
+MAX_BEFORE: Final = 300
 
 
-class StoredEvents:
+class Lookback:
     """Reads events in order; a passing fault is sat out. ``calls`` must take TransientError for transient."""
 
     def __init__(self, store: EventStore, calls: CallPool) -> None:
@@ -54,7 +54,7 @@ class StoredEvents:
     def _shortly_before(self, account_id: str, until: int, before: StoredEvent) -> list[StoredEvent]:
         since = _moment(before) - SHORTLY
         try:
-            newest = self._store.newest(account_id, until=until, limit=MOST_BEFORE)
+            newest = self._store.newest(account_id, until=until, limit=MAX_BEFORE)
         except CorruptHistoryError as error:
             _say_corrupt(account_id, error)
             return []

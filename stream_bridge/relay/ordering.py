@@ -5,7 +5,7 @@ an account may lie on several shards, and an emulator may lose one. So the order
 event is put only after every earlier one of its account. What the stream has not shown yet is read from the event
 store and put first; when the stream shows it later, it is put once more.
 
-``Marks`` know up to which event each account was put by this process. After a start they know nothing, and the
+``SentVersions`` know up to which event each account was put by this process. After a start they know nothing, and the
 checkpoint alone does not tell whether event n-1 was put or comes later in the stream. Then what the account's writer
 stored shortly before n is read and put again first. See docs/design.md, "Relay", for what this rests on.
 """
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 #: Accounts whose mark is kept, some 150 bytes each. One that drops out is as after a start.
-MOST_MARKS: Final = 200_000
+MAX_ACCOUNTS: Final = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +47,20 @@ def missing(numbers: Sequence[int], mark: int | None) -> list[Missing]:
     return found
 
 
-class Marks:
+class SentVersions:
     """Up to which event each account was put, or waits to be put in order, by this process."""
 
-    def __init__(self, limit: int = MOST_MARKS) -> None:
+    def __init__(self, limit: int = MAX_ACCOUNTS) -> None:
         self._limit = limit
-        self._marks: OrderedDict[str, int] = OrderedDict()
+        self._versions: OrderedDict[str, int] = OrderedDict()
 
     def get(self, account_id: str) -> int | None:
         """The account's mark; None when it is not known."""
-        return self._marks.get(account_id)
+        return self._versions.get(account_id)
 
     def reach(self, account_id: str, numbers: Iterable[int]) -> None:
         """Note events as put after all earlier ones. A mark never goes back."""
-        self._marks[account_id] = max(self._marks.get(account_id, 0), *numbers)
-        self._marks.move_to_end(account_id)
-        if len(self._marks) > self._limit:
-            self._marks.popitem(last=False)
+        self._versions[account_id] = max(self._versions.get(account_id, 0), *numbers)
+        self._versions.move_to_end(account_id)
+        if len(self._versions) > self._limit:
+            self._versions.popitem(last=False)

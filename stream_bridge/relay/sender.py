@@ -13,11 +13,11 @@ from faust_kinesis.errors import AccessRefusedError, typed
 from faust_kinesis.sending.ordered_writer import PutsRecords, StreamWriter
 from faust_kinesis.sending.put_queue import COMMON_RECORD
 from ledger.store.stored_event import StoredEvent
-from stream_bridge.relay.change_records import Change, change_of, inserted
-from stream_bridge.relay.health import RelayView
+from stream_bridge.relay.change_records import ChangeRecord, change_record_of, inserted
+from stream_bridge.relay.health import RelayHealth
 from stream_bridge.relay.leader_lease import LeaseNotHeldError, Term
-from stream_bridge.relay.lookback import StoredEvents
-from stream_bridge.relay.ordering import Marks, Missing, missing
+from stream_bridge.relay.lookback import Lookback
+from stream_bridge.relay.ordering import Missing, SentVersions, missing
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodbstreams.type_defs import RecordTypeDef
@@ -58,7 +58,7 @@ class FencedStream:
             raise
 
 
-class Carrier:
+class OrderedSender:
     """Carries pages of change records to the stream, for one term."""
 
     def __init__(
@@ -70,14 +70,14 @@ class Carrier:
         term: Term,
         kinesis: PutsRecords,
         puts: CallPool,
-        stored: StoredEvents,
-        view: RelayView,
+        lookback: Lookback,
+        health: RelayHealth,
     ) -> None:
         self._table = table
         self._region = region
-        self._stored = stored
-        self._view = view
-        self._marks = Marks()
+        self._lookback = lookback
+        self._health = health
+        self._versions = SentVersions()
         self._one_page = asyncio.Lock()
         self._writer: StreamWriter[str] = StreamWriter(
             stream,
@@ -88,7 +88,7 @@ class Carrier:
             on_refused=self._refused,
         )
 
-    async def carry(self, records: Sequence["RecordTypeDef"]) -> list[tuple[Change, Sent]]:
+    async def send(self, records: Sequence["RecordTypeDef"]) -> list[tuple[ChangeRecord, Sent]]:
         """Line records up to be put, and before them what their accounts lack; waits while too many wait.
 
         Each future resolves when Kinesis has the record: **at least once**, and after every earlier event of its
@@ -97,15 +97,15 @@ class Carrier:
         Raises ResourceError when the event store cannot be read.
         """
         async with self._one_page:
-            changes = await self._in_order([change_of(record, self._table, self._region) for record in records])
+            changes = await self._in_order([change_record_of(record, self._table, self._region) for record in records])
             return [(change, await self._writer.add(change.partition_key, change.data)) for change in changes]
 
     async def stop(self) -> None:
         """End. What still waits is not put: its futures raise NotSentError."""
         await self._writer.stop()
 
-    async def _in_order(self, changes: Sequence[Change]) -> list[Change]:
-        shown: defaultdict[str, list[Change]] = defaultdict(list)
+    async def _in_order(self, changes: Sequence[ChangeRecord]) -> list[ChangeRecord]:
+        shown: defaultdict[str, list[ChangeRecord]] = defaultdict(list)
         others = [change for change in changes if change.event is None]
         for change in changes:
             if change.event is not None:
@@ -113,36 +113,36 @@ class Carrier:
         for account in shown.values():
             account.sort(key=_number)
         fetched = await asyncio.gather(*(self._missing(account_id, account) for account_id, account in shown.items()))
-        ordered: list[Change] = []
+        ordered: list[ChangeRecord] = []
         for (account_id, account), lacking in zip(shown.items(), fetched, strict=True):
             ordered += sorted([*account, *lacking], key=_number)
-            self._marks.reach(account_id, map(_number, account))
+            self._versions.reach(account_id, map(_number, account))
         # What is no event comes after its account's: it has no place among them.
         return ordered + others
 
-    async def _missing(self, account_id: str, shown: Sequence[Change]) -> list[Change]:
+    async def _missing(self, account_id: str, shown: Sequence[ChangeRecord]) -> list[ChangeRecord]:
         events = {_number(change): _event(change) for change in shown}
-        found: list[Change] = []
-        for lacking in missing(sorted(events), self._marks.get(account_id)):
-            read = await self._stored.read(account_id, lacking, events[lacking.until + 1])
+        found: list[ChangeRecord] = []
+        for lacking in missing(sorted(events), self._versions.get(account_id)):
+            read = await self._lookback.read(account_id, lacking, events[lacking.until + 1])
             found += [inserted(event, self._table, self._region) for event in read]
             self._tell_missing(account_id, lacking, len(read))
         return found
 
     def _tell_missing(self, account_id: str, lacking: Missing, count: int) -> None:
-        self._view.read_from_store(count, gap=lacking.after is not None)
+        self._health.read_from_store(count, gap=lacking.after is not None)
         if lacking.after is not None:
             log.info("gap_filled", account=account_id, first=lacking.after + 1, last=lacking.until, events=count)
 
     def _refused(self, count: int, code: str | None) -> None:
-        self._view.refused(count)
+        self._health.refused(count)
         if count:
-            self._view.failed(_REFUSING, f"the stream refuses records ({code})")
+            self._health.failed(_REFUSING, f"the stream refuses records ({code})")
         else:
-            self._view.over(_REFUSING)
+            self._health.over(_REFUSING)
 
 
-def is_passed_by(change: Change, error: BaseException) -> bool:
+def is_passed_by(change: ChangeRecord, error: BaseException) -> bool:
     """Whether a record that was refused for good is one that no stream takes, and that the relay goes on without."""
     size = len(change.data) + len(change.partition_key)
     return size > COMMON_RECORD and not isinstance(error, LeaseNotHeldError | AccessRefusedError)
@@ -153,10 +153,10 @@ def _size(record: "PutRecordsRequestEntryTypeDef") -> int:
     return len(data if isinstance(data, bytes | bytearray) else bytes(str(data), "utf-8")) + len(record["PartitionKey"])
 
 
-def _event(change: Change) -> StoredEvent:
+def _event(change: ChangeRecord) -> StoredEvent:
     assert change.event is not None
     return change.event
 
 
-def _number(change: Change) -> int:
+def _number(change: ChangeRecord) -> int:
     return _event(change).sequence_number

@@ -11,14 +11,14 @@ from faust_kinesis.errors import FaustKinesisError
 from faust_kinesis.leases.checkpoint_tracker import SHARD_END, ShardProgress
 from faust_kinesis.leases.table import Lease, LeaseTable
 from stream_bridge.dynamodb_stream import TablePage, TableShardReader
-from stream_bridge.relay.change_records import Change, created_at
-from stream_bridge.relay.health import RelayView, ShardView
-from stream_bridge.relay.sender import Carrier, Sent, is_passed_by
+from stream_bridge.relay.change_records import ChangeRecord, created_at
+from stream_bridge.relay.health import RelayHealth, ShardHealth
+from stream_bridge.relay.sender import OrderedSender, Sent, is_passed_by
 
 log = structlog.get_logger(__name__)
 
 #: Pages of a shard (at most 1 MB each) that are read and not put: what bounds the memory.
-MOST_PAGES: Final = 8
+MAX_PAGES: Final = 8
 #: Seconds between two reads of a shard that showed nothing, and between two checkpoints.
 POLL_INTERVAL: Final = 0.25
 CHECKPOINT_INTERVAL: Final = 0.5
@@ -34,17 +34,17 @@ class ShardRelay:
         table: LeaseTable,
         calls: CallPool,
         reader: TableShardReader,
-        carrier: Carrier,
-        view: RelayView,
+        sender: OrderedSender,
+        health: RelayHealth,
     ) -> None:
         self.row = row
         self._table = table
         self._calls = calls
         self._reader = reader
-        self._carrier = carrier
-        self._view = view
-        self._standing = ShardView(time.monotonic())
-        self._progress = ShardProgress(MOST_PAGES)
+        self._sender = sender
+        self._health = health
+        self._shard = ShardHealth(time.monotonic())
+        self._progress = ShardProgress(MAX_PAGES)
         self._reading = True
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
@@ -56,7 +56,7 @@ class ShardRelay:
         Raises LeaseLostError when another relay has taken the row, LeaseNotHeldError when the term is over,
         ResourceError or another FaustKinesisError when no retry can help. Nothing is checkpointed after that.
         """
-        self._view.shards[self._reader.shard_id] = self._standing
+        self._health.shards[self._reader.shard_id] = self._shard
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._read(group))
@@ -64,7 +64,7 @@ class ShardRelay:
         except ExceptionGroup as errors:
             raise _first(errors) from None
         finally:
-            self._view.shards.pop(self._reader.shard_id, None)
+            self._health.shards.pop(self._reader.shard_id, None)
 
     def stop_reading(self) -> None:
         """Read no more pages; what was read is still put and checkpointed, and then ``run`` returns."""
@@ -75,14 +75,14 @@ class ShardRelay:
     async def _read(self, group: asyncio.TaskGroup) -> None:
         while await self._has_room():
             page = await self._reader.next_page()
-            self._standing.polled_at = time.monotonic()
-            self._standing.behind = bool(page.records)
+            self._shard.polled_at = time.monotonic()
+            self._shard.behind = bool(page.records)
             if page.lost:
-                self._view.losses.inc()
+                self._health.losses.inc()
             if not self._reading:
                 break
             if page.records:
-                await self._carry(page, group)
+                await self._send(page, group)
             if page.last:
                 self._progress.close()
                 break
@@ -94,35 +94,35 @@ class ShardRelay:
     async def _has_room(self) -> bool:
         while self._reading and not self._progress.has_room:
             # Waiting for room is following the shard, too.
-            self._standing.polled_at = time.monotonic()
+            self._shard.polled_at = time.monotonic()
             self._room.clear()
             await self._room.wait()
         return self._reading
 
-    async def _carry(self, page: TablePage, group: asyncio.TaskGroup) -> None:
+    async def _send(self, page: TablePage, group: asyncio.TaskGroup) -> None:
         ticket = self._progress.add(page.records[-1]["dynamodb"]["SequenceNumber"])
-        if self._standing.oldest is None:
-            self._standing.oldest = created_at(page.records[0])
-        sent = await self._carrier.carry(page.records)
+        if self._shard.oldest is None:
+            self._shard.oldest = created_at(page.records[0])
+        sent = await self._sender.send(page.records)
 
         async def complete() -> None:
             for change, put in sent:
                 await self._put(change, put)
-            self._view.put(len(page.records))
+            self._health.put(len(page.records))
             self._progress.complete(ticket)
-            self._standing.oldest = created_at(page.records[-1]) if self._progress.pending else None
+            self._shard.oldest = created_at(page.records[-1]) if self._progress.pending else None
             self._room.set()
             self._changed.set()
 
         group.create_task(complete())
 
-    async def _put(self, change: Change, put: Sent) -> None:
+    async def _put(self, change: ChangeRecord, put: Sent) -> None:
         try:
             await put
         except FaustKinesisError as error:
             if not is_passed_by(change, error):
                 raise
-            self._view.passed_by.inc()
+            self._health.passed_by.inc()
             log.warning(
                 "record_passed_by",
                 account=change.partition_key,

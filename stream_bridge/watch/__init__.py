@@ -1,1 +1,1 @@
-"""The daemon that looks after the native destination and puts on the stream what it lost."""
+"""The daemon that keeps the native destination enabled and republishes what it lost."""

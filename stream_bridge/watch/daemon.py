@@ -1,12 +1,12 @@
-"""The watch: a daemon that sees to it that every event of the table is on the stream.
+"""The watch: a daemon that makes sure every event of the table reaches the stream.
 
-It looks at table, stream and destination every few seconds and enables a destination that fell off. And it compares,
-event by event, what the table took (its own DynamoDB Stream, which is complete) with what Kinesis shows: no heartbeat
-could say which event was lost, and a count not even whether. What is missing for longer than a grace is put on the
-stream from the table, one by one; what the table's stream no longer tells, because the watch was away for longer than
-its 24 hours, by a backfill of that spell.
+It observes table, stream and destination every few seconds and enables a destination that fell off. It also reconciles,
+event by event, what the table took (its own DynamoDB Stream, which is complete) with what Kinesis shows: a heartbeat
+could not say which event was lost, and a count not even whether. An event that is missing for longer than the grace
+period is republished from the table; what the table's stream no longer holds, because the watch was away for longer
+than its 24 hours, is backfilled.
 
-Delivery: every event that the table takes while the watch runs, or ran less than 24 hours ago, is on the stream at
+Delivery: every event that the table takes while the watch runs, or ran less than 24 hours ago, reaches the stream at
 least once, however the destination fails.
 """
 
@@ -19,39 +19,38 @@ from functools import partial
 from typing import Any, Final
 
 import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from aws_client.call_pool import CallPool
 from aws_client.retry import should_log
 from faust_kinesis.errors import FaustKinesisError
 from ledger.errors import KinfoldError
 from stream_bridge.daemon_http import Standing
-from stream_bridge.watch.destination_health import Judgement, judge
+from stream_bridge.watch.destination_health import BridgeVerdict, Inspector, assess
 from stream_bridge.watch.followers import StreamTail, TableTail
-from stream_bridge.watch.inspection import Inspector
-from stream_bridge.watch.metrics import WatchMetrics
-from stream_bridge.watch.reconciler import Witness
-from stream_bridge.watch.republish import Healer
-from stream_bridge.watch.watermark import Mark, Marks, Pending, with_gap
+from stream_bridge.watch.reconciler import StreamReconciler
+from stream_bridge.watch.republish import Republisher
+from stream_bridge.watch.watermark import PendingWatermarks, Watermark, WatermarkStore, with_gap
 
 log = structlog.get_logger(__name__)
 
-#: Seconds between two marks, and between two looks at what is missing.
-MARK: Final = 5.0
-_HEAL: Final = 1.0
-#: Events put on the stream in one go.
-_PUT: Final = 5000
-#: Seconds for which nothing was read of a stream, or nothing could be looked at, before the watch is not well.
+#: Seconds between two saved watermarks, and between two looks at what is missing.
+SAVE_INTERVAL: Final = 5.0
+_REPUBLISH_INTERVAL: Final = 1.0
+#: Events republished in one go.
+_BATCH: Final = 5000
+#: Seconds without success after which a part of the watch is unhealthy.
 _SILENT: Final = 30.0
 #: Seconds before a part that failed is tried again, at least and at most.
-_AGAIN: Final = (2.0, 60.0)
+_RETRY: Final = (2.0, 60.0)
 
 
 @dataclass(frozen=True, slots=True)
 class WatchOptions:
-    """``interval``: seconds between two looks at the destination. ``grace``: seconds an event may take to be shown.
+    """``interval``: seconds between two looks at the destination. ``grace``: seconds an event may take to the stream.
 
-    ``native``: whether the destination carries the events; otherwise a relay does, and what is late is only told.
-    ``repair``: whether to change anything at all. ``poll``: seconds between two reads at the end of a shard.
+    ``native``: whether the destination carries the events; otherwise a relay does, and what is late is only reported.
+    ``repair``: whether to change anything at all. ``poll``: seconds between two reads at the tip of a shard.
     """
 
     interval: float = 5.0
@@ -61,57 +60,79 @@ class WatchOptions:
     repair: bool = True
 
 
+class WatchMetrics:
+    """The watch's metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+
+        def counter(name: str, text: str) -> Counter:
+            return Counter(f"kinfold_watch_{name}", text, registry=self.registry)
+
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(f"kinfold_watch_{name}", text, registry=self.registry)
+
+        self.healthy = gauge("sound", "1 while table, stream and destination are such that events reach the stream")
+        self.held = gauge("held", "1 while a person holds the watch")
+        self.waiting = gauge("waiting", "events that the table took and the stream has not shown yet")
+        self.missing = gauge("missing", "events that the stream does not show although their grace is over")
+        self.lost = counter("lost", "events found missing from the stream and put on it")
+        self.republished = counter("republished", "events put on the stream by the watch")
+        self.outages = counter("spells", "times that events did not reach the stream")
+        self.repairs = counter("repairs", "times that the watch enabled the destination")
+
+
 class Watch:
-    """One watch of one profile. ``run`` on an event loop; the rest may be asked from any thread."""
+    """The watch of one profile. ``run`` belongs to an event loop; the rest may be called from any thread."""
 
     def __init__(
         self,
         options: WatchOptions,
         inspector: Inspector,
-        healer: Healer,
-        marks: Marks,
+        republisher: Republisher,
+        watermarks: WatermarkStore,
         table_tail: Callable[..., TableTail],
         stream_tail: Callable[..., StreamTail],
         calls: CallPool,
     ) -> None:
-        """``table_tail`` and ``stream_tail`` are the classes, all but what the watch brings itself."""
+        """``table_tail`` and ``stream_tail`` make a tail from the arguments that the watch itself supplies."""
         self._options = options
         self._inspector = inspector
-        self._healer = healer
-        self._marks = marks
+        self._republisher = republisher
+        self._watermarks = watermarks
         self._new_table_tail = table_tail
         self._new_stream_tail = stream_tail
         self._calls = calls
-        self.witness = Witness(grace=options.grace)
-        self._pending = Pending()
-        self._mark: Mark | None = None
+        self.reconciler = StreamReconciler(grace=options.grace)
+        self._pending = PendingWatermarks()
+        self._watermark: Watermark | None = None
         self._table: TableTail | None = None
         self._stream: StreamTail | None = None
-        self._judgement = Judgement(False, reason="nothing was looked at yet")
+        self._verdict = BridgeVerdict(False, reason="nothing was looked at yet")
         self._held: str | None = None
         self._repaired_at: float | None = None
-        self._spell_began: float | None = None
+        self._outage_began: float | None = None
         self._well_at: dict[str, float] = {}
         self._faults: dict[str, str] = {}
         self._missing = 0
-        #: Whether a watch that is started after this one goes on from a mark.
-        self.marked = False
+        #: Whether a watermark is saved, from which the next watch resumes.
+        self.saved = False
         self.metrics = WatchMetrics()
         self.registry = self.metrics.registry
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Watch until ``stop`` is set. Nothing that the endpoint does ends it."""
+        """Watch until ``stop`` is set. No failure of the endpoint ends it."""
         for part in ("look", "table", "stream", "heal", "mark"):
             self._well_at[part] = time.monotonic()
-        await self._repeat("mark", self._find_mark, until=lambda: True)
+        await self._repeat("mark", self._find_watermark, until=lambda: True)
         parts = [
             asyncio.create_task(self._repeat(name, step), name=f"watch-{name}")
             for name, step in {
                 "look": self._look,
                 "table": self._follow_table,
                 "stream": self._follow_stream,
-                "heal": self._heal,
-                "mark": self._save_mark,
+                "heal": self._republish_missing,
+                "mark": self._save_periodically,
             }.items()
         ]
         ended = asyncio.create_task(stop.wait())
@@ -123,7 +144,7 @@ class Watch:
             if isinstance(result, Exception):
                 raise result
         try:
-            await self._keep_mark()
+            await self._save_watermark()
         except KinfoldError as error:
             log.warning("mark_not_saved", reason=str(error), action="none: the next watch compares some events again")
 
@@ -133,7 +154,7 @@ class Watch:
         return all(tail is not None and tail.read_at is not None for tail in (self._table, self._stream))
 
     def health(self) -> Standing:
-        """Unwell when a part has failed for half a minute."""
+        """Unhealthy once a part has not succeeded for half a minute."""
         now = time.monotonic()
         stuck = [
             f"{part}: {self._faults.get(part, 'silent')}"
@@ -143,36 +164,36 @@ class Watch:
         return Standing("; ".join(stuck) or None, self._details())
 
     def ready(self) -> Standing:
-        """Ready while events reach the stream, none is missing, and the watch would see it if one were."""
+        """Ready while events reach the stream, none is missing, and the watch would notice one that is."""
         reasons = [f"{part}: {fault}" for part, fault in self._faults.items()]
-        if not self._judgement.sound:
-            reasons.insert(0, self._judgement.reason)
+        if not self._verdict.healthy:
+            reasons.insert(0, self._verdict.reason)
         if self._missing:
             reasons.append(f"{self._missing} events are not on the stream")
-        if self._mark is not None and self._mark.gap is not None:
-            reasons.append("a spell is being backfilled")
+        if self._watermark is not None and self._watermark.gap is not None:
+            reasons.append("a gap is being backfilled")
         return Standing("; ".join(reasons) or None, self._details())
 
     def show(self) -> None:
         """Bring the gauges up to date."""
-        self.metrics.sound.set(self._judgement.sound)
+        self.metrics.healthy.set(self._verdict.healthy)
         self.metrics.missing.set(self._missing)
-        self.metrics.waiting.set(self.witness.waiting)
+        self.metrics.waiting.set(self.reconciler.waiting)
         self.metrics.held.set(self._held is not None)
 
     def _details(self) -> dict[str, Any]:
         return {
-            "sound": self._judgement.sound,
+            "sound": self._verdict.healthy,
             "held": self._held,
-            "taken": self.witness.taken,
-            "waiting": self.witness.waiting,
+            "taken": self.reconciler.taken,
+            "waiting": self.reconciler.waiting,
             "missing": self._missing,
         }
 
     async def _repeat(
         self, part: str, step: Callable[[], Awaitable[None]], *, until: Callable[[], bool] = lambda: False
     ) -> None:
-        """Do a step again and again; one that fails is told, and tried again after a while."""
+        """Repeat a step for ever; log one that fails, and retry it with a growing delay."""
         failures = 0
         while True:
             try:
@@ -182,7 +203,7 @@ class Watch:
                 self._faults[part] = str(error)
                 if should_log(failures):
                     log.warning("watch_held_up", part=part, reason=str(error), action="none while it passes")
-                await asyncio.sleep(min(_AGAIN[0] * 2 ** (failures - 1), _AGAIN[1]))
+                await asyncio.sleep(min(_RETRY[0] * 2 ** (failures - 1), _RETRY[1]))
                 continue
             failures = 0
             self._well_at[part] = time.monotonic()
@@ -190,34 +211,34 @@ class Watch:
             if until():
                 return
 
-    async def _find_mark(self) -> None:
-        self._mark = await self._calls.once(self._marks.find)
-        if self._mark is not None:
-            log.info("watch_resumed", since=self._mark.moment.isoformat())
+    async def _find_watermark(self) -> None:
+        self._watermark = await self._calls.once(self._watermarks.find)
+        if self._watermark is not None:
+            log.info("watch_resumed", since=self._watermark.moment.isoformat())
 
     async def _look(self) -> None:
-        sight = await self._calls.once(self._inspector.look)
+        observation = await self._calls.once(self._inspector.look)
         now = time.monotonic()
         ago = now - self._repaired_at if self._repaired_at is not None else None
-        before = self._judgement
-        self._held = sight.held
-        self._judgement = judge(sight, native=self._options.native, repair=self._options.repair, repaired_ago=ago)
-        if not self._judgement.sound and (before.sound or before.reason != self._judgement.reason):
-            log.warning("not_sound", reason=self._judgement.reason, action=self._judgement.action)
-        if self._judgement.sound:
-            self._end_spell(now)
-        elif self._spell_began is None:
-            self._spell_began = now
-            self.metrics.spells.inc()
-        if self._judgement.action == "enable":
+        before = self._verdict
+        self._held = observation.held
+        self._verdict = assess(observation, native=self._options.native, repair=self._options.repair, repaired_ago=ago)
+        if not self._verdict.healthy and (before.healthy or before.reason != self._verdict.reason):
+            log.warning("not_sound", reason=self._verdict.reason, action=self._verdict.action)
+        if self._verdict.healthy:
+            self._end_outage(now)
+        elif self._outage_began is None:
+            self._outage_began = now
+            self.metrics.outages.inc()
+        if self._verdict.action == "enable":
             await self._enable()
             return
         await asyncio.sleep(self._options.interval)
 
-    def _end_spell(self, now: float) -> None:
-        if self._spell_began is not None:
-            log.info("sound_again", seconds=round(now - self._spell_began, 1), waiting=self.witness.waiting)
-            self._spell_began = None
+    def _end_outage(self, now: float) -> None:
+        if self._outage_began is not None:
+            log.info("sound_again", seconds=round(now - self._outage_began, 1), waiting=self.reconciler.waiting)
+            self._outage_began = None
 
     async def _enable(self) -> None:
         for warning in await self._calls.once(self._inspector.enable):
@@ -227,91 +248,90 @@ class Watch:
         log.info("destination_enabled", action="what the stream missed is put on it")
 
     async def _follow_table(self) -> None:
-        known = self._table.mark() if self._table is not None else None
+        known = self._table.watermark() if self._table is not None else None
         self._table = self._new_table_tail(
-            sink=lambda keys: self._take("table", partial(self.witness.took, keys)),
-            lost=self._note_gap,
-            full=lambda: self.witness.full,
-            mark=known or self._mark,
+            sink=lambda keys: self._take("table", partial(self.reconciler.took, keys)),
+            lost=self._record_gap,
+            full=lambda: self.reconciler.full,
+            watermark=known or self._watermark,
             interval=self._options.poll,
         )
         await self._table.run()
 
     async def _follow_stream(self) -> None:
-        since = self._mark.moment if self._mark is not None else datetime.now(UTC)
+        since = self._watermark.moment if self._watermark is not None else datetime.now(UTC)
         self._stream = self._new_stream_tail(
-            sink=lambda keys: self._take("stream", partial(self.witness.shown, keys)),
+            sink=lambda keys: self._take("stream", partial(self.reconciler.shown, keys)),
             since=since,
             interval=self._options.poll,
         )
         await self._stream.run()
 
-    def _take(self, part: str, tell: Callable[[float], None]) -> None:
+    def _take(self, part: str, record: Callable[[float], None]) -> None:
         now = time.monotonic()
         self._well_at[part] = now
         self._faults.pop(part, None)
-        tell(now)
+        record(now)
 
-    def _note_gap(self, since: datetime) -> None:
-        mark = self._mark or Mark(since)
-        self._mark = with_gap(mark, since)
-        log.error("table_stream_trimmed", since=since.isoformat(), action="that spell is backfilled")
+    def _record_gap(self, since: datetime) -> None:
+        self._watermark = with_gap(self._watermark or Watermark(since), since)
+        log.error("table_stream_trimmed", since=since.isoformat(), action="what occurred since is backfilled")
 
-    async def _heal(self) -> None:
+    async def _republish_missing(self) -> None:
         now = time.monotonic()
-        missing = self.witness.missing(now)
+        missing = self.reconciler.missing(now)
         if len(missing) > self._missing:
             account_id, number = missing[-1]
             log.error(
                 "events_missing", count=len(missing), account=account_id, sequence_number=number, action=self._remedy()
             )
         self._missing = len(missing)
-        if self._may_heal():
+        if self._may_republish():
             if missing:
-                await self._put(missing[:_PUT])
-            elif self._mark is not None and self._mark.gap is not None:
-                await self._fill(self._mark.gap)
-        await asyncio.sleep(_HEAL)
+                await self._put(missing[:_BATCH])
+            elif self._watermark is not None and self._watermark.gap is not None:
+                await self._fill(self._watermark.gap)
+        await asyncio.sleep(_REPUBLISH_INTERVAL)
 
-    def _may_heal(self) -> bool:
+    def _may_republish(self) -> bool:
         options = self._options
-        return self._judgement.sound and options.native and options.repair and self._held is None
+        return self._verdict.healthy and options.native and options.repair and self._held is None
 
     def _remedy(self) -> str:
-        if self._may_heal():
+        if self._may_republish():
             return "they are put on the stream now"
         if not self._options.native:
             return "the relay brings them: look at `kinfold bridge status`"
         return "they are put on the stream once the destination works and nobody holds the watch"
 
     async def _put(self, keys: list[tuple[str, int]]) -> None:
-        lost = await self._calls.once(self._healer.put, keys)
-        self.witness.look_again(keys, time.monotonic())
-        self.witness.forget(lost)
+        lost = await self._calls.once(self._republisher.put, keys)
+        self.reconciler.restart_grace(keys, time.monotonic())
+        self.reconciler.forget(lost)
         self.metrics.lost.inc(len(keys))
         self.metrics.republished.inc(len(keys) - len(lost))
-        self._missing = len(self.witness.missing(time.monotonic()))
+        self._missing = len(self.reconciler.missing(time.monotonic()))
         log.info("events_put", count=len(keys) - len(lost), without_record=len(lost))
 
     async def _fill(self, gap: tuple[datetime, datetime]) -> None:
-        outcome = await self._calls.once(self._healer.fill, gap)
-        if outcome.ended and self._mark is not None and self._mark.gap == gap:
-            self._mark = replace(self._mark, gap=None)
-            await self._calls.once(self._marks.save, self._mark)
+        outcome = await self._calls.once(self._republisher.fill, gap)
+        if outcome.ended and self._watermark is not None and self._watermark.gap == gap:
+            self._watermark = replace(self._watermark, gap=None)
+            await self._calls.once(self._watermarks.save, self._watermark)
         self.metrics.republished.inc(outcome.published)
         log.info("gap_filled", since=gap[0].isoformat(), until=gap[1].isoformat(), events=outcome.published)
 
-    async def _save_mark(self) -> None:
-        await asyncio.sleep(MARK)
-        await self._keep_mark()
+    async def _save_periodically(self) -> None:
+        await asyncio.sleep(SAVE_INTERVAL)
+        await self._save_watermark()
 
-    async def _keep_mark(self) -> None:
-        mark = self._table.mark() if self._table is not None else None
-        if mark is not None:
-            self._pending.add(self.witness.taken, mark)
-        reached = self._pending.reached(self.witness.settled)
+    async def _save_watermark(self) -> None:
+        watermark = self._table.watermark() if self._table is not None else None
+        if watermark is not None:
+            self._pending.add(self.reconciler.taken, watermark)
+        reached = self._pending.reached(self.reconciler.settled)
         if reached is not None:
-            self._mark = replace(reached, gap=self._mark.gap if self._mark is not None else None)
-        if self._mark is not None:
-            await self._calls.once(self._marks.save, self._mark)
-            self.marked = True
+            self._watermark = replace(reached, gap=self._watermark.gap if self._watermark is not None else None)
+        if self._watermark is not None:
+            await self._calls.once(self._watermarks.save, self._watermark)
+            self.saved = True

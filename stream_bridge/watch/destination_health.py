@@ -1,19 +1,31 @@
-"""Whether events reach the stream, and what to do when they do not. Pure."""
+"""Whether events reach the stream: ``Inspector`` looks, ``assess`` judges what it found and says what to do."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from stream_bridge.provisioning.destination import ENABLEABLE, DestinationState
+from ledger.errors import ResourceError
+from ledger.runtime.aws import Clients
+from ledger.store.tables import Names, table_status
+from stream_bridge.provisioning.destination import (
+    ENABLEABLE,
+    DestinationState,
+    NativeDestination,
+    describe_destinations,
+)
+from stream_bridge.provisioning.stream import describe_stream, need_stream
+from stream_bridge.waiter import StateWaiter
+from stream_bridge.watch.holds import Holds
 
-#: Seconds after a repair within which a destination that is DISABLED again was disabled by somebody who means it.
+#: Seconds after a repair within which a destination that is DISABLED again was disabled on purpose.
 UNDONE_WITHIN: Final = 600.0
 
 Action = Literal["none", "enable"]
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """What one look found: the status of table, stream and destination, None where there is none."""
+class BridgeObservation:
+    """The status of table, stream and destination, None where there is none; ``held``: who holds the watch, and why."""
 
     table: str | None
     stream: str | None
@@ -22,43 +34,81 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """``sound``: what is appended now reaches the stream. ``reason`` says why not, and what to do about it."""
+class BridgeVerdict:
+    """``healthy``: what is appended now reaches the stream. ``reason`` says why not, and what to do about it."""
 
-    sound: bool
+    healthy: bool
     action: Action = "none"
     reason: str = ""
 
 
-def judge(sight: Sight, *, native: bool, repair: bool, repaired_ago: float | None) -> Judgement:
-    """What to make of it.
+def assess(seen: BridgeObservation, *, native: bool, repair: bool, repaired_ago: float | None) -> BridgeVerdict:
+    """Judge an observation. Pure.
 
     ``native``: whether the destination carries the events. ``repair``: whether the watch may enable it.
     ``repaired_ago``: seconds since the watch last did, None: never.
     """
-    if sight.table not in {"ACTIVE", "UPDATING"}:
-        return Judgement(False, reason=f"the events table is {sight.table or 'missing'}: `kinfold bridge ensure`")
-    if sight.stream not in {"ACTIVE", "UPDATING"}:
-        return Judgement(False, reason=f"the stream is {sight.stream or 'missing'}: `kinfold bridge ensure`")
-    if not native:
-        return Judgement(True)
-    destination = sight.destination
+    if seen.table not in {"ACTIVE", "UPDATING"}:
+        return BridgeVerdict(False, reason=f"the events table is {seen.table or 'missing'}: `kinfold bridge ensure`")
+    if seen.stream not in {"ACTIVE", "UPDATING"}:
+        return BridgeVerdict(False, reason=f"the stream is {seen.stream or 'missing'}: `kinfold bridge ensure`")
+    destination = seen.destination
+    if not native or (destination is not None and destination.healthy):
+        return BridgeVerdict(True)
     status = destination.status if destination else None
-    if destination is not None and destination.healthy:
-        return Judgement(True)
     says = f"the streaming destination is {status or 'missing'}"
     if destination is not None and destination.description:
         says += f" ({destination.description})"
     if status not in ENABLEABLE:
-        return Judgement(False, reason=f"{says}: waiting")
-    if sight.held is not None:
-        return Judgement(False, reason=f"{says}, and the watch is {sight.held}; `kinfold bridge hold --lift` ends that")
+        return BridgeVerdict(False, reason=f"{says}: waiting")
+    if seen.held is not None:
+        return BridgeVerdict(
+            False, reason=f"{says}, and the watch is {seen.held}; `kinfold bridge hold --lift` ends that"
+        )
     if not repair:
-        return Judgement(False, reason=f"{says}, and the watch was started with --no-repair: `kinfold bridge ensure`")
+        reason = f"{says}, and the watch was started with --no-repair: `kinfold bridge ensure`"
+        return BridgeVerdict(False, reason=reason)
     if status == "DISABLED" and repaired_ago is not None and repaired_ago < UNDONE_WITHIN:
-        return Judgement(
+        return BridgeVerdict(
             False,
             reason=f"{says} again, {repaired_ago:.0f} s after the watch enabled it: somebody means it. "
             f"`kinfold bridge ensure` enables it, `kinfold bridge hold` says that it is to stay so",
         )
-    return Judgement(False, "enable", says)
+    return BridgeVerdict(False, "enable", says)
+
+
+class Inspector:
+    """Looks at table, stream and destination of a profile, and enables the destination.
+
+    Its calls block. They raise TransientError or ResourceError.
+    """
+
+    def __init__(self, clients: Clients, names: Names, active_timeout: float, report: Callable[[str], None]) -> None:
+        """``active_timeout``: seconds to wait for a destination to become ACTIVE; ``report`` gets a line meanwhile."""
+        self._clients = clients
+        self._names = names
+        self._active_timeout = active_timeout
+        self._report = report
+        self._holds = Holds(clients.dynamodb, names.bridge)
+
+    def look(self) -> BridgeObservation:
+        """Observe everything once."""
+        table = table_status(self._clients.dynamodb, self._names.events)
+        stream = describe_stream(self._clients.kinesis, self._names.stream)
+        destination = None
+        if table is not None:
+            found = describe_destinations(self._clients.dynamodb, self._names.events)
+            suffix = f":stream/{self._names.stream}"
+            destination = next((each for each in found if each.stream_arn.endswith(suffix)), None)
+        hold = self._holds.find()
+        return BridgeObservation(table, stream.status if stream else None, destination, str(hold) if hold else None)
+
+    def enable(self) -> list[str]:
+        """Enable the destination and wait until it is ACTIVE; returns its warnings."""
+        stream = need_stream(self._clients.kinesis, self._names.stream)
+        waiter = StateWaiter(self._active_timeout, self._report)
+        destination = NativeDestination(self._clients.dynamodb, self._names.events, stream.arn, waiter)
+        state = destination.ensure()
+        if not state.healthy:
+            raise ResourceError(f"the streaming destination is {state.status} after it was enabled")
+        return destination.warnings

@@ -1,4 +1,4 @@
-"""The two streams that the watch compares, each followed at its end: the table's own, and Kinesis'."""
+"""Tails the two streams that the watch compares: the table's own, and the Kinesis stream."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
@@ -17,7 +17,7 @@ from ledger.store.change_record import decode
 from ledger.store.errors import UnusableRecordError
 from stream_bridge.dynamodb_stream import StreamDescription, TableStream
 from stream_bridge.watch.reconciler import Key
-from stream_bridge.watch.watermark import Mark
+from stream_bridge.watch.watermark import Watermark
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodbstreams.type_defs import RecordTypeDef
@@ -27,17 +27,17 @@ Sink = Callable[[list[Key]], None]
 
 #: Seconds between two listings of shards.
 _SYNC: Final = 5.0
-#: How much earlier than the mark both streams are read: their times have whole seconds and come from other clocks.
+#: How much earlier than the watermark both streams are read: their times are whole seconds of other clocks.
 MARGIN: Final = timedelta(seconds=60)
-#: How much earlier than that an event may be on Kinesis before the table's stream tells it.
+#: How much earlier than that an event may be on Kinesis before the table's stream shows it.
 _LEAD: Final = timedelta(seconds=60)
 
 
 class TableTail:
-    """Tells ``sink`` which events the table took, from ``mark`` on; without one, from now on.
+    """Passes the keys of the events that the table took to ``sink``, from ``watermark`` on; without one, from now on.
 
-    ``lost``: called with the moment since which events may have been taken that nobody tells any more. ``full``: while
-    it is true, nothing is read.
+    ``lost``: called with the moment since which events may be missing from the table stream. ``full``: while it
+    returns true, nothing is read.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class TableTail:
         sink: Sink,
         lost: Callable[[datetime], None],
         full: Callable[[], bool],
-        mark: Mark | None,
+        watermark: Watermark | None,
         interval: float,
     ) -> None:
         self._stream = stream
@@ -54,24 +54,24 @@ class TableTail:
         self._lost = lost
         self._full = full
         self._interval = interval
-        self._begin = mark.moment - MARGIN if mark else None
-        self._positions: dict[str, str | None] = dict(mark.positions or {}) if mark else {}
+        self._begin = watermark.moment - MARGIN if watermark else None
+        self._positions: dict[str, str | None] = dict(watermark.positions or {}) if watermark else {}
         self._read_until: dict[str, datetime] = {}
-        self._arn = mark.stream_arn if mark else ""
-        self._first_listing = mark is None
+        self._arn = watermark.stream_arn if watermark else ""
+        self._first_listing = watermark is None
         self.read_at: float | None = None
 
-    def mark(self) -> Mark | None:
-        """How far it has read; None before it has read anything."""
+    def watermark(self) -> Watermark | None:
+        """How far it has read; None before the first page."""
         if not self._read_until:
             return None
-        return Mark(min(self._read_until.values()), self._arn, dict(self._positions))
+        return Watermark(min(self._read_until.values()), self._arn, dict(self._positions))
 
     async def run(self) -> None:
-        """Follow the stream for ever. Raises ResourceError when the table's stream is gone or replaced."""
+        """Tail the stream for ever. Raises ResourceError when the table's stream is gone or replaced."""
         description = await self._stream.describe()
         if self._arn not in {"", description.arn}:
-            # Another stream than the one of the mark: what the old one told last is not known any more.
+            # Another stream than the watermark's: the last records of the old one can no longer be read.
             self._lost(self._begin or datetime.now(UTC))
             self._positions = {}
         self._arn = description.arn
@@ -104,7 +104,7 @@ class TableTail:
             self._take(shard_id, page.records)
             if not page.records and not last:
                 await asyncio.sleep(self._interval)
-        # All of it is told: what is left to read is in its children.
+        # The shard is read to its end; its children hold what follows.
         self._read_until.pop(shard_id, None)
 
     def _take(self, shard_id: str, records: "Iterable[RecordTypeDef]") -> None:
@@ -122,7 +122,7 @@ class TableTail:
 
 
 class StreamTail:
-    """Tells ``sink`` which events Kinesis shows, from some time before ``since`` on."""
+    """Passes the keys of the events that Kinesis shows to ``sink``, from some time before ``since`` on."""
 
     def __init__(
         self,
@@ -144,7 +144,7 @@ class StreamTail:
         self.read_at: float | None = None
 
     async def run(self) -> None:
-        """Follow the stream for ever. Raises ResourceError when there is no such stream."""
+        """Tail the stream for ever. Raises ResourceError when there is no such stream."""
 
         async def listed() -> Iterable[str]:
             try:
@@ -166,7 +166,7 @@ class StreamTail:
                 page = await reader.next_page()
             except ClientError as error:
                 if is_missing(error):
-                    return  # the shard is gone; if the stream is too, its listing says so
+                    return  # the shard is gone; if the stream is too, listing its shards fails
                 raise translate(error, f"reading shard {shard_id} of stream {self._stream}") from error
             last = page.last
             self.read_at = asyncio.get_running_loop().time()
@@ -188,7 +188,7 @@ class StreamTail:
 async def _follow_shards(
     listed: Callable[[], Awaitable[Iterable[str]]], follow: Callable[[str], Coroutine[Any, Any, None]]
 ) -> None:
-    """Follow each shard that is ever listed, in a task of its own. The first error ends all and is raised."""
+    """Tail every shard that is ever listed, in a task of its own. The first error ends them all and is raised."""
     followed: set[str] = set()
     try:
         async with asyncio.TaskGroup() as group:

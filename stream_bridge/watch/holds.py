@@ -1,4 +1,4 @@
-"""A person's hold on the watch: while it stands, the watch looks and tells, and changes nothing."""
+"""An operator's hold on the watch: while one is set, the watch observes and reports, and changes nothing."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,7 +33,7 @@ class Holds:
         self._table = table
 
     def set(self, by: str, reason: str) -> Hold:
-        """Hold the watch; a hold that stands is replaced."""
+        """Hold the watch, replacing any earlier hold."""
         hold = Hold(by, reason, timestamp(datetime.now(UTC)))
         with aws_errors("setting the hold"):
             self._dynamodb.put_item(
@@ -48,12 +48,12 @@ class Holds:
         return hold
 
     def lift(self) -> None:
-        """Let the watch repair again. Safe to repeat."""
+        """Let the watch repair again. Idempotent."""
         with aws_errors("lifting the hold"):
             self._dynamodb.delete_item(TableName=self._table, Key={"id": {"S": _ID}})
 
     def find(self) -> Hold | None:
-        """The hold that stands."""
+        """The current hold; None when there is none."""
         with aws_errors("reading the hold"):
             row = self._dynamodb.get_item(TableName=self._table, Key={"id": {"S": _ID}}, ConsistentRead=True)
         item = row.get("Item")

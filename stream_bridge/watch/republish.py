@@ -1,4 +1,4 @@
-"""What the stream lost, put on it from the events table."""
+"""Republishes events that the stream lost, from the events table."""
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: Events of a gap that are put a second, so that it does not crowd out what is appended meanwhile.
+#: Events of a gap put per second, so that they do not crowd out what is appended meanwhile.
 _GAP_RATE: Final = 500
 
 
-class Healer:
-    """Puts single events and whole spells on the stream. Its calls block."""
+class Republisher:
+    """Republishes single events, and all events of a period. Its calls block."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Healer:
         states: BackfillStates,
         stop: threading.Event,
     ) -> None:
-        """``table``: the events table. ``stop`` ends a backfill; it goes on when the same gap is healed again."""
+        """``table``: the events table. ``stop`` interrupts a backfill; the next fill of the same gap resumes it."""
         self._dynamodb = dynamodb
         self._table = table
         self._store = EventStore(dynamodb, table)
@@ -44,9 +44,9 @@ class Healer:
         self._stop = stop
 
     def put(self, keys: Sequence[Key]) -> list[Key]:
-        """Put these events on the stream; gives those that no record can carry or that the table does not hold.
+        """Republish these events; returns those that no record can carry or that the table does not hold.
 
-        An account's run of numbers costs one query. Raises TransientError or ResourceError; some are put then.
+        An account's run of numbers costs one query. Raises TransientError or ResourceError; some may be put then.
         """
         lost: list[Key] = []
         events = []
@@ -62,7 +62,7 @@ class Healer:
         return lost + [key for key in keys if key not in found and key not in lost]
 
     def fill(self, gap: tuple[datetime, datetime]) -> Outcome:
-        """Put on the stream what occurred in this spell. Raises TransientError or ResourceError."""
+        """Republish what occurred in this period. Raises TransientError or ResourceError."""
         since, until = gap
         work = Backfill(
             self._dynamodb,
@@ -77,7 +77,7 @@ class Healer:
 
 
 def runs(keys: Iterable[Key]) -> Iterator[tuple[str, int, int]]:
-    """The keys as runs of consecutive numbers: account, first and last. Pure."""
+    """Group keys into runs of consecutive numbers: account, first and last. Pure."""
     run: tuple[str, int, int] | None = None
     for account_id, number in sorted(set(keys)):
         if run is not None and (account_id, number) == (run[0], run[2] + 1):
@@ -91,7 +91,7 @@ def runs(keys: Iterable[Key]) -> Iterator[tuple[str, int, int]]:
 
 
 class _Logged:
-    """A backfill's report, in the log."""
+    """Logs the progress of a backfill."""
 
     def begin(self, work: str, phase: str, total: int, done: int) -> None:
         log.info("gap_filling", work=work, phase=phase, total=total, done=done)

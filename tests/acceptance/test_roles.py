@@ -25,7 +25,7 @@ from ledger.store.errors import UnusableRecordError
 from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
-from stream_bridge.watch.watermark import Marks
+from stream_bridge.watch.watermark import WatermarkStore
 from tests.support.aws.permissions import Need, kcl_needs, table_arn
 from tests.support.aws.templates import Role, Template
 from tests.support.waiting import until
@@ -187,7 +187,7 @@ def the_projector_meets_everything(actors: Actors, ledger: Ledger) -> None:
 
 def the_watch_heals(actors: Actors, ledger: Ledger) -> None:
     quick = {"KINFOLD_WATCH_INTERVAL": "0.5", "KINFOLD_WATCH_GRACE": "2", "KINFOLD_WATCH_POLL": "0.3"}
-    marks = Marks(ledger.clients.dynamodb, ledger.names.bridge)
+    marks = WatermarkStore(ledger.clients.dynamodb, ledger.names.bridge)
     with actors.serve("Watch", "bridge", "watch", env=quick):
         ledger.destination(on=False)
         ledger.append("erin", 3)

@@ -19,7 +19,7 @@ from projector.status.gauges import Gauges
 from projector.status.status import look
 from stream_bridge.provisioning import bridge
 from stream_bridge.provisioning.stream import StreamPlan
-from stream_bridge.waiter import Patience
+from stream_bridge.waiter import StateWaiter
 
 pytestmark = pytest.mark.integration
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.integration
 @pytest.fixture
 def streaming(clients: Clients, components: Components) -> None:
     """A stream of two shards, joined to the events table."""
-    bridge.ensure(clients, components.names, StreamPlan(2), Patience(60, print), stream_arn=None, region="us-east-1")
+    bridge.ensure(clients, components.names, StreamPlan(2), StateWaiter(60, print), stream_arn=None, region="us-east-1")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
 from stream_bridge.backfill.publisher import Publisher
 from stream_bridge.provisioning.stream import StreamPlan, ensure_stream
-from stream_bridge.waiter import Patience
+from stream_bridge.waiter import StateWaiter
 
 DEPOSIT = FundsDeposited(amount=Decimal(1), currency="EUR")
 
@@ -29,7 +29,7 @@ def stop() -> threading.Event:
 @pytest.fixture
 def stream(clients: Clients, ledger_tables: Names) -> str:
     """The profile's stream of two shards, without a destination."""
-    ensure_stream(clients.kinesis, ledger_tables.stream, StreamPlan(2), Patience(60, print))
+    ensure_stream(clients.kinesis, ledger_tables.stream, StreamPlan(2), StateWaiter(60, print))
     return ledger_tables.stream
 
 

@@ -12,7 +12,7 @@ from ledger.store.tables import Names, ensure_table, lease_specs, relay_spec, sp
 from stream_bridge.provisioning import bridge
 from stream_bridge.provisioning.bridge import BridgeReport
 from stream_bridge.provisioning.stream import StreamPlan
-from stream_bridge.waiter import Patience
+from stream_bridge.waiter import StateWaiter
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
@@ -25,7 +25,7 @@ def ensure(clients: Clients, names: Names, shards: int | None = None, stream_arn
         clients,
         names,
         StreamPlan(shards),
-        Patience(60, lambda line: None),
+        StateWaiter(60, lambda line: None),
         stream_arn=stream_arn,
         region="us-east-1",
     )

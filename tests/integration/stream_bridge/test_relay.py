@@ -20,9 +20,9 @@ from ledger.store.tables import Names
 from stream_bridge.provisioning import bridge
 from stream_bridge.provisioning.stream import StreamPlan
 from stream_bridge.relay.assembly import build_relay
-from stream_bridge.relay.health import RelayView, Role
+from stream_bridge.relay.health import RelayHealth, Role
 from stream_bridge.settings import RelaySettings
-from stream_bridge.waiter import Patience
+from stream_bridge.waiter import StateWaiter
 from tests.support.ledger_load import LedgerLoad
 from tests.support.waiting import eventually
 
@@ -43,23 +43,23 @@ def store(clients: Clients, names: Names, relay_settings: RelaySettings) -> Even
         clients,
         names,
         StreamPlan(4),
-        Patience(60, print),
+        StateWaiter(60, print),
         stream_arn=None,
         region=REGION,
-        carrier="relay",
+        mode="relay",
     )
     assert (report.healthy, report.destination) == (True, None)
     return EventStore(clients.dynamodb, names.events)
 
 
 @asynccontextmanager
-async def running(settings: RelaySettings, prompt: Clients | None = None) -> AsyncIterator[RelayView]:
+async def running(settings: RelaySettings, prompt: Clients | None = None) -> AsyncIterator[RelayHealth]:
     """A relay that runs while the block does, and ends cleanly."""
-    view, clients = RelayView(), Clients(settings)
-    with build_relay(settings, view, clients, prompt or Clients(settings, attempts=1)) as relay:
+    health, clients = RelayHealth(), Clients(settings)
+    with build_relay(settings, health, clients, prompt or Clients(settings, attempts=1)) as relay:
         task = asyncio.create_task(relay.run())
         try:
-            yield view
+            yield health
         finally:
             relay.stop()
             await asyncio.wait_for(task, 30)
@@ -142,9 +142,9 @@ async def test_records_that_putrecords_refuses_are_neither_reordered_nor_lost(
     failures = PartialFailures(0.3)
     failures.install(prompt)
     with LedgerLoad(clients, names) as load:
-        async with running(relay_settings, prompt) as view:
-            await eventually(lambda: view.relayed > 150)
-            refused = view.registry.get_sample_value("kinfold_relay_put_refusals_total")
+        async with running(relay_settings, prompt) as health:
+            await eventually(lambda: health.relayed > 150)
+            refused = health.registry.get_sample_value("kinfold_relay_put_refusals_total")
     assert failures.refusals >= (refused or 0) > 40
     async with running(relay_settings):
         assert await right(clients, names, store, load.account_ids)
@@ -159,8 +159,8 @@ async def test_what_is_no_event_reaches_the_projector_as_the_change_record_that_
     clients.dynamodb.put_item(TableName=names.events, Item=item | {"note": {"B": b"\x00\xff"}})
     clients.dynamodb.delete_item(TableName=names.events, Key=key)
     clients.dynamodb.put_item(TableName=names.events, Item=key | {"sequenceNumber": {"N": "2"}})
-    async with running(relay_settings) as view:
-        await eventually(lambda: view.relayed == 4)
+    async with running(relay_settings) as health:
+        await eventually(lambda: health.relayed == 4)
     raw = read_raw(clients.kinesis, names.stream)
     records = [orjson.loads(data) for _, data in raw]
     assert len({shard for shard, _ in raw}) == 1
@@ -175,8 +175,8 @@ async def test_a_clean_stop_checkpoints_and_the_next_relay_begins_at_once_after_
     clients: Clients, names: Names, store: EventStore, relay_settings: RelaySettings
 ) -> None:
     deposits(store, "alice", 3, 1)
-    async with running(relay_settings) as view:
-        await eventually(lambda: view.relayed == 4)
+    async with running(relay_settings) as health:
+        await eventually(lambda: health.relayed == 4)
         waiting = relay_settings.model_copy(update={"worker_id": "other"})
         async with running(waiting) as second:
             await eventually(lambda: second.role is Role.STANDBY)
@@ -194,7 +194,7 @@ async def test_status_tells_who_relays_and_how_late_it_is(
     clients: Clients, names: Names, store: EventStore, relay_settings: RelaySettings
 ) -> None:
     def status(within: float) -> bridge.BridgeReport:
-        return bridge.status(clients, names, carrier="relay", failover_time=within)
+        return bridge.status(clients, names, mode="relay", failover_time=within)
 
     deposits(store, "alice", 1)
     await asyncio.sleep(1.1)
@@ -202,8 +202,8 @@ async def test_status_tells_who_relays_and_how_late_it_is(
     assert report.relay is not None
     assert (report.healthy, report.relay.holder) == (False, None)
     assert report.relay.lag_seconds > 0
-    async with running(relay_settings) as view:
-        await eventually(lambda: view.relayed == 1)
+    async with running(relay_settings) as health:
+        await eventually(lambda: health.relayed == 1)
         await asyncio.sleep(1)
         report = await asyncio.to_thread(status, 5)
         assert report.relay is not None

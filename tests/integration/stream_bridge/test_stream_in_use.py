@@ -15,7 +15,7 @@ from stream_bridge.provisioning import shard_usage as usage
 from stream_bridge.provisioning.scaling import change_stream
 from stream_bridge.provisioning.shard_usage import measure_use
 from stream_bridge.provisioning.stream import StreamPlan, need_stream
-from stream_bridge.waiter import Patience
+from stream_bridge.waiter import StateWaiter
 
 pytestmark = pytest.mark.integration
 
@@ -43,19 +43,19 @@ def test_the_use_of_each_shard_is_measured_and_a_hot_one_named(
 
 
 def test_shards_retention_and_encryption_of_a_stream_are_changed_in_place(clients: Clients, stream: str) -> None:
-    patience = Patience(60, print)
+    waiter = StateWaiter(60, print)
     # Powers of two: LocalStack merges neighbours in its list, not in the key space, and ends between other counts.
     plan = StreamPlan(shards=8, retention_hours=48, key="alias/aws/kinesis")
-    assert len(change_stream(clients.kinesis, stream, plan, patience)) == 3
+    assert len(change_stream(clients.kinesis, stream, plan, waiter)) == 3
     state = need_stream(clients.kinesis, stream)
     assert (state.shards, state.retention_hours, state.encryption) == (8, 48, "KMS")
-    assert change_stream(clients.kinesis, stream, plan, patience) == []
+    assert change_stream(clients.kinesis, stream, plan, waiter) == []
     back = StreamPlan(shards=2, retention_hours=24, key="none")
-    change_stream(clients.kinesis, stream, back, patience)
+    change_stream(clients.kinesis, stream, back, waiter)
     state = need_stream(clients.kinesis, stream)
     assert (state.shards, state.retention_hours, state.encryption) == (2, 24, "NONE")
 
 
 def test_a_stream_that_is_not_there_is_said(clients: Clients, names: Names) -> None:
     with pytest.raises(ResourceError, match="kinfold bridge ensure"):
-        change_stream(clients.kinesis, names.stream, StreamPlan(2), Patience(5, print))
+        change_stream(clients.kinesis, names.stream, StreamPlan(2), StateWaiter(5, print))

@@ -22,11 +22,10 @@ from stream_bridge.dynamodb_stream import TableStream
 from stream_bridge.provisioning.destination import DestinationState
 from stream_bridge.watch import daemon as watch_module
 from stream_bridge.watch.daemon import Watch, WatchOptions
-from stream_bridge.watch.destination_health import Sight
+from stream_bridge.watch.destination_health import BridgeObservation, Inspector
 from stream_bridge.watch.followers import StreamTail, TableTail
-from stream_bridge.watch.inspection import Inspector
-from stream_bridge.watch.republish import Healer
-from stream_bridge.watch.watermark import Marks
+from stream_bridge.watch.republish import Republisher
+from stream_bridge.watch.watermark import WatermarkStore
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
@@ -37,22 +36,22 @@ Key = tuple[str, int]
 
 OPTIONS = WatchOptions(interval=0.2, grace=2, poll=0.2)
 ACTIVE = DestinationState("arn:aws:kinesis:us-east-1:000000000000:stream/s", "ACTIVE")
-SOUND = Sight("ACTIVE", "ACTIVE", ACTIVE)
+HEALTHY = BridgeObservation("ACTIVE", "ACTIVE", ACTIVE)
 
 
-class Told(Inspector):
+class ScriptedInspector(Inspector):
     """Sees what the test says, and enables what the test says is disabled."""
 
-    def __init__(self, sight: Sight = SOUND) -> None:
-        self.sight = sight
+    def __init__(self, observation: BridgeObservation = HEALTHY) -> None:
+        self.observation = observation
         self.enabled = 0
 
-    def look(self) -> Sight:
-        return self.sight
+    def look(self) -> BridgeObservation:
+        return self.observation
 
     def enable(self) -> list[str]:
         self.enabled += 1
-        self.sight = SOUND
+        self.observation = HEALTHY
         return []
 
 
@@ -60,18 +59,18 @@ class Told(Inspector):
 def watching(
     monkeypatch: pytest.MonkeyPatch, clients: Clients, ledger_tables: Names, stream: str, publisher: Publisher
 ) -> Callable[..., Any]:
-    """Run a watch while the block runs; ``told`` is what it sees of the destination."""
-    monkeypatch.setattr(watch_module, "MARK", 0.5)
+    """Run a watch while the block runs; ``inspector`` is what it sees of the destination."""
+    monkeypatch.setattr(watch_module, "SAVE_INTERVAL", 0.5)
 
     @asynccontextmanager
-    async def run(told: Inspector, options: WatchOptions = OPTIONS) -> AsyncIterator[Watch]:
+    async def run(inspector: Inspector, options: WatchOptions = OPTIONS) -> AsyncIterator[Watch]:
         calls, stop = CallPool(8, "watch"), asyncio.Event()
         states = BackfillStates(clients.dynamodb, ledger_tables.bridge)
         watch = Watch(
             options,
-            told,
-            Healer(clients.dynamodb, ledger_tables.events, publisher, states, threading.Event()),
-            Marks(clients.dynamodb, ledger_tables.bridge),
+            inspector,
+            Republisher(clients.dynamodb, ledger_tables.events, publisher, states, threading.Event()),
+            WatermarkStore(clients.dynamodb, ledger_tables.bridge),
             partial(TableTail, TableStream(clients.dynamodb, clients.dynamodbstreams, ledger_tables.events, calls)),
             partial(StreamTail, clients.kinesis, calls, stream, ledger_tables.events),
             calls,
@@ -96,7 +95,7 @@ def keys(events: list[StoredEvent]) -> Counter[Key]:
 async def test_just_what_the_endpoint_dropped_is_put_on_the_stream(
     watching: Callable[..., Any], append: Append, on_stream: OnStream, publisher: Publisher
 ) -> None:
-    async with watching(Told()) as watch:
+    async with watching(ScriptedInspector()) as watch:
         stored, dropped = list[StoredEvent](), list[StoredEvent]()
         for number in range(8):
             events = await asyncio.to_thread(append, f"acc-{number}", 25)
@@ -104,13 +103,13 @@ async def test_just_what_the_endpoint_dropped_is_put_on_the_stream(
             await asyncio.to_thread(publisher.put, events[:19] + events[:2])
             stored, dropped = stored + events, dropped + events[19:]
         repeated = keys(on_stream()) - keys(stored)
-        await eventually(lambda: watch.witness.taken >= 200)
+        await eventually(lambda: watch.reconciler.taken >= 200)
         await eventually(lambda: keys(dropped).keys() <= keys(on_stream()).keys())
         await eventually(lambda: watch.ready().reason is None)
         assert keys(on_stream()) == keys(stored) + repeated, "each event that was dropped, once"
         assert watch.metrics.registry.get_sample_value("kinfold_watch_lost_total") == 48
     # The mark is after all of it: another watch has nothing to do with what was compared.
-    async with watching(Told()) as watch:
+    async with watching(ScriptedInspector()) as watch:
         await asyncio.sleep(OPTIONS.grace + 1)
         assert watch.ready().reason is None
     assert keys(on_stream()) == keys(stored) + repeated
@@ -119,13 +118,13 @@ async def test_just_what_the_endpoint_dropped_is_put_on_the_stream(
 async def test_what_was_taken_while_no_watch_ran_is_compared_by_the_next(
     watching: Callable[..., Any], append: Append, on_stream: OnStream, publisher: Publisher
 ) -> None:
-    async with watching(Told()) as watch:
+    async with watching(ScriptedInspector()) as watch:
         shown = await asyncio.to_thread(append, "alice", 5)
         await asyncio.to_thread(publisher.put, shown)
-        await eventually(lambda: watch.witness.taken >= 5 and watch.witness.waiting == 0)
-        await eventually(lambda: watch.marked)
+        await eventually(lambda: watch.reconciler.taken >= 5 and watch.reconciler.waiting == 0)
+        await eventually(lambda: watch.saved)
     lost = await asyncio.to_thread(append, "alice", 5) + await asyncio.to_thread(append, "bob", 3)
-    async with watching(Told()):
+    async with watching(ScriptedInspector()):
         await eventually(lambda: keys(lost).keys() <= keys(on_stream()).keys())
     assert keys(on_stream()) == keys(shown) + keys(lost)
 
@@ -134,47 +133,49 @@ async def test_a_mark_never_passes_an_event_that_the_stream_has_not_shown(
     watching: Callable[..., Any], append: Append, on_stream: OnStream
 ) -> None:
     patient = WatchOptions(interval=0.2, grace=600, poll=0.2)
-    async with watching(Told(), patient) as watch:
-        await eventually(lambda: watch.marked)
+    async with watching(ScriptedInspector(), patient) as watch:
+        await eventually(lambda: watch.saved)
         lost = await asyncio.to_thread(append, "alice", 5)
-        await eventually(lambda: watch.witness.waiting == 5)
+        await eventually(lambda: watch.reconciler.waiting == 5)
         await asyncio.sleep(2)  # several marks later
     assert on_stream() == []
-    async with watching(Told()):
+    async with watching(ScriptedInspector()):
         await eventually(lambda: keys(on_stream()) == keys(lost))
 
 
 async def test_what_is_missing_waits_while_a_person_holds_the_watch(
     watching: Callable[..., Any], append: Append, on_stream: OnStream
 ) -> None:
-    told = Told(replace(SOUND, held="held by eve: upkeep"))
-    async with watching(told, WatchOptions(interval=0.2, grace=0.5, poll=0.2)) as watch:
+    inspector = ScriptedInspector(replace(HEALTHY, held="held by eve: upkeep"))
+    async with watching(inspector, WatchOptions(interval=0.2, grace=0.5, poll=0.2)) as watch:
         lost = await asyncio.to_thread(append, "alice", 3)
         await eventually(lambda: watch.ready().details["missing"] == 3)
         await asyncio.sleep(1.5)
         assert on_stream() == []
-        told.sight = SOUND
+        inspector.observation = HEALTHY
         await eventually(lambda: keys(on_stream()) == keys(lost))
 
 
 async def test_a_destination_that_fell_off_is_enabled_and_its_spell_put_on_the_stream(
     watching: Callable[..., Any], append: Append, on_stream: OnStream
 ) -> None:
-    told = Told()
-    async with watching(told) as watch:
-        told.sight = Sight("ACTIVE", "ACTIVE", DestinationState(ACTIVE.stream_arn, "DISABLED"), "held by eve: upkeep")
+    inspector = ScriptedInspector()
+    async with watching(inspector) as watch:
+        inspector.observation = BridgeObservation(
+            "ACTIVE", "ACTIVE", DestinationState(ACTIVE.stream_arn, "DISABLED"), "held by eve: upkeep"
+        )
         stored = await asyncio.to_thread(append, "alice", 12)
         await eventually(lambda: watch.ready().details["missing"] == 12)
         assert "held by eve: upkeep" in str(watch.ready().reason)
-        assert (told.enabled, on_stream()) == (0, []), "nothing is changed while a person holds it"
-        told.sight = Sight("ACTIVE", "ACTIVE", DestinationState(ACTIVE.stream_arn, "DISABLED"))
+        assert (inspector.enabled, on_stream()) == (0, []), "nothing is changed while a person holds it"
+        inspector.observation = BridgeObservation("ACTIVE", "ACTIVE", DestinationState(ACTIVE.stream_arn, "DISABLED"))
         await eventually(lambda: keys(on_stream()) == keys(stored))
-        assert told.enabled == 1
+        assert inspector.enabled == 1
         # Disabled again at once: somebody means it.
-        told.sight = Sight("ACTIVE", "ACTIVE", DestinationState(ACTIVE.stream_arn, "DISABLED"))
+        inspector.observation = BridgeObservation("ACTIVE", "ACTIVE", DestinationState(ACTIVE.stream_arn, "DISABLED"))
         await eventually(lambda: "somebody means it" in str(watch.ready().reason))
         await asyncio.sleep(1)
-        assert told.enabled == 1
+        assert inspector.enabled == 1
 
 
 async def test_without_repair_and_beside_a_relay_it_only_tells(
@@ -184,7 +185,7 @@ async def test_without_repair_and_beside_a_relay_it_only_tells(
         WatchOptions(interval=0.2, grace=1, poll=0.2, repair=False),
         WatchOptions(interval=0.2, grace=1, poll=0.2, native=False),
     ):
-        async with watching(Told(), options) as watch:
+        async with watching(ScriptedInspector(), options) as watch:
             await asyncio.to_thread(append, "alice", 3)
             await eventually(lambda watch=watch: "events are not on the stream" in str(watch.ready().reason))  # type: ignore[misc]
             await asyncio.sleep(1.5)
@@ -194,16 +195,16 @@ async def test_without_repair_and_beside_a_relay_it_only_tells(
 async def test_a_spell_that_the_tables_stream_no_longer_tells_is_backfilled(
     watching: Callable[..., Any], append: Append, on_stream: OnStream, clients: Clients, ledger_tables: Names
 ) -> None:
-    async with watching(Told()) as watch:
-        await eventually(lambda: watch.marked)
+    async with watching(ScriptedInspector()) as watch:
+        await eventually(lambda: watch.saved)
     lost = await asyncio.to_thread(append, "alice", 40)
-    marks = Marks(clients.dynamodb, ledger_tables.bridge)
+    marks = WatermarkStore(clients.dynamodb, ledger_tables.bridge)
     mark = marks.find()
     assert mark is not None
     # The table's stream is another one by now, as after it was switched off and on. With such a grace, only the
     # backfill of the spell can bring the events.
     marks.save(replace(mark, stream_arn=f"{mark.stream_arn}-before"))
-    async with watching(Told(), WatchOptions(interval=0.2, grace=600, poll=0.2)) as watch:
+    async with watching(ScriptedInspector(), WatchOptions(interval=0.2, grace=600, poll=0.2)) as watch:
         await eventually(lambda: keys(lost).keys() <= keys(on_stream()).keys())
         await eventually(lambda: watch.ready().reason is None)
     mark = marks.find()

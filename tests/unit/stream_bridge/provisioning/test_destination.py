@@ -8,7 +8,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 from ledger.errors import EndpointError, ResourceError
 from stream_bridge.provisioning.destination import NativeDestination
-from stream_bridge.waiter import Patience
+from stream_bridge.waiter import StateWaiter
 
 TABLE = "domain-events-t"
 STREAM = "arn:aws:kinesis:us-east-1:000000000000:stream/domain-events-t"
@@ -61,13 +61,13 @@ class ScriptedDynamoDB:
 
 def destination(dynamodb: ScriptedDynamoDB, told: list[str] | None = None, timeout: float = 30) -> NativeDestination:
     moments = iter(range(1000))
-    patience = Patience(
+    waiter = StateWaiter(
         timeout,
         (told if told is not None else []).append,
         clock=lambda: float(next(moments)),
         sleep=lambda seconds: None,
     )
-    return NativeDestination(cast(DynamoDBClient, dynamodb), TABLE, STREAM, patience)
+    return NativeDestination(cast(DynamoDBClient, dynamodb), TABLE, STREAM, waiter)
 
 
 def test_enables_with_microseconds_and_waits_until_it_is_active() -> None:

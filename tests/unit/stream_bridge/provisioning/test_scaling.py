@@ -10,7 +10,7 @@ from mypy_boto3_kinesis import KinesisClient
 from stream_bridge.provisioning.scaling import change_stream, shard_steps
 from stream_bridge.provisioning.shard_usage import ShardUse, hot_shards
 from stream_bridge.provisioning.stream import StreamPlan
-from stream_bridge.waiter import Patience
+from stream_bridge.waiter import StateWaiter
 
 
 @given(st.integers(1, 10_000), st.integers(1, 10_000))
@@ -87,11 +87,11 @@ def test_what_is_asked_of_kinesis_and_nothing_the_second_time(
     before: dict[str, Any], plan: StreamPlan, asked: list[tuple[str, Any]]
 ) -> None:
     stream = OneStream(**before)
-    patience = Patience(10, lambda line: None, sleep=lambda seconds: None)
-    done = change_stream(cast(KinesisClient, stream), "s", plan, patience)
+    waiter = StateWaiter(10, lambda line: None, sleep=lambda seconds: None)
+    done = change_stream(cast(KinesisClient, stream), "s", plan, waiter)
     assert stream.asked == asked
     assert bool(done) == bool(asked)
-    assert change_stream(cast(KinesisClient, stream), "s", plan, patience) == []
+    assert change_stream(cast(KinesisClient, stream), "s", plan, waiter) == []
     assert stream.asked == asked
 
 

@@ -6,7 +6,7 @@ from mypy_boto3_kinesis import KinesisClient
 
 from ledger.errors import ConfigurationError
 from stream_bridge.provisioning.stream import StreamPlan, StreamState, check_place, ensure_stream
-from stream_bridge.waiter import Patience
+from stream_bridge.waiter import StateWaiter
 
 NAME = "domain-events-t"
 ARN = f"arn:aws:kinesis:eu-central-1:111111111111:stream/{NAME}"
@@ -38,8 +38,8 @@ class ScriptedKinesis:
 
 
 def ensure(kinesis: ScriptedKinesis, capacity: StreamPlan) -> tuple[StreamState, bool]:
-    patience = Patience(30, lambda line: None, sleep=lambda seconds: None)
-    return ensure_stream(cast(KinesisClient, kinesis), NAME, capacity, patience)
+    waiter = StateWaiter(30, lambda line: None, sleep=lambda seconds: None)
+    return ensure_stream(cast(KinesisClient, kinesis), NAME, capacity, waiter)
 
 
 def test_creates_with_one_shard_unless_told_otherwise() -> None:
