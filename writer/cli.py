@@ -11,12 +11,12 @@ from ledger.runtime.logs import configure_logs
 from ledger.runtime.settings import load_settings
 from ledger.runtime.sockets import address, bind
 from ledger.store.event_store import EventStore
-from ledger.store.idempotency_keys import CommandLog
+from ledger.store.idempotency_keys import IdempotencyKeys
 from ledger.store.snapshots import SnapshotStore
 from ledger.store.tables import Names
 from writer import server
-from writer.commands.account_repository import Accounts
-from writer.commands.snapshot_writer import Snapshots
+from writer.commands.account_repository import AccountRepository
+from writer.commands.snapshot_writer import SnapshotWriter
 from writer.http.app import build_api
 from writer.metrics import Metrics
 from writer.settings import WriterSettings
@@ -59,16 +59,16 @@ def serve(
         )
         names, metrics = Names(settings.profile), Metrics()
         store = EventStore(clients.dynamodb, names.events, patience=settings.writer_patience)
-        snapshots = Snapshots(
+        snapshots = SnapshotWriter(
             SnapshotStore(clients.dynamodb, names.snapshots), metrics, interval=settings.snapshot_interval
         )
-        commands = CommandLog(clients.dynamodb, names.commands, retention=settings.writer_key_retention)
+        keys = IdempotencyKeys(clients.dynamodb, names.commands, retention=settings.writer_key_retention)
         bound = bind(host, settings.writer_port if port is None else port)
 
-        def tell_waiting(reason: str) -> None:
+        def log_waiting(reason: str) -> None:
             log.info("waiting", reason=reason)
 
-        def tell_serving() -> None:
+        def log_serving() -> None:
             log.info(
                 "serving",
                 url=address(bound),
@@ -79,9 +79,9 @@ def serve(
 
         with bound:
             deadline = time.monotonic() + settings.endpoint_timeout
-            wait_for_endpoint(clients, settings.endpoint_timeout, tell_waiting)
+            wait_for_endpoint(clients, settings.endpoint_timeout, log_waiting)
             tables = [names.events, names.snapshots, names.commands]
-            wait_for_tables(clients, tables, max(0.0, deadline - time.monotonic()), tell_waiting)
-            api = build_api(Accounts(store, snapshots), commands, settings, access, metrics)
-            server.serve(api, bound, drain_timeout=settings.writer_drain_timeout, on_start=tell_serving)
+            wait_for_tables(clients, tables, max(0.0, deadline - time.monotonic()), log_waiting)
+            api = build_api(AccountRepository(store, snapshots), keys, settings, access, metrics)
+            server.serve(api, bound, drain_timeout=settings.writer_drain_timeout, on_start=log_serving)
         log.info("stopped")

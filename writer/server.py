@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 #: Bytes of a request's head after which the connection is cut; the app answers 431 to smaller ones than this.
-_LARGEST_HEAD: Final = 32_768
+_MAX_HEAD: Final = 32_768
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -34,7 +34,7 @@ def serve(app: FastAPI, bound: socket.socket, *, drain_timeout: int, on_start: C
         app,
         lifespan="on",
         http="h11",
-        h11_max_incomplete_event_size=_LARGEST_HEAD,
+        h11_max_incomplete_event_size=_MAX_HEAD,
         log_config=None,
         log_level="warning",
         access_log=False,

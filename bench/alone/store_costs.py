@@ -28,8 +28,8 @@ from ledger.store.stored_event import StoredEvent, timestamp
 from ledger.store.tables import ensure_table, lease_specs
 from projector.engine.provisioning import prepare
 from projector.projections import PROJECTIONS
-from writer.commands.account_repository import Accounts
-from writer.commands.snapshot_writer import Snapshots
+from writer.commands.account_repository import AccountRepository
+from writer.commands.snapshot_writer import SnapshotWriter
 from writer.metrics import Metrics
 
 Tell = Callable[[str], None]
@@ -119,11 +119,11 @@ def loads(sizes: Sequence[int], tell: Tell) -> dict[str, Any]:
         memory = MemoryEvents([deposit(account_id, number).to_item() for number in range(1, size + 1)])
         memory.answer_for(clients.dynamodb)
         store, snapshots = EventStore(clients.dynamodb, "events"), SnapshotStore(clients.dynamodb, "snapshots")
-        with_snapshot = Accounts(store, Snapshots(snapshots, Metrics(), interval=100))
+        with_snapshot = AccountRepository(store, SnapshotWriter(snapshots, Metrics(), interval=100))
         old = max(size - 50, 1)
         memory.snapshot = encode_snapshot(Account(account_id, old, "EUR", _DEPOSIT.amount * old))
         each = {}
-        for name, accounts in (("without", Accounts(store)), ("with", with_snapshot)):
+        for name, accounts in (("without", AccountRepository(store)), ("with", with_snapshot)):
             accounts.load(account_id)  # once, for what the SDK prepares at its first call
             with _metered(clients) as cost:
                 loaded = accounts.load(account_id)

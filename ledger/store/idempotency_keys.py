@@ -1,7 +1,7 @@
-"""The commands table: which idempotency keys were used, for what, and what they were answered with.
+"""The commands table: the idempotency keys in use, the command that each stands for, and its response.
 
-A record is stored in the transaction that stores the command's events (``EventStore.append``), so that either both
-are there or neither. Only commands that stored events are recorded: a refusal changed nothing and may be asked again.
+A record is stored in the transaction that stores the command's events (``EventStore.append``): both or
+neither. Only commands that stored events are recorded: a refusal changed nothing and may be asked again.
 """
 
 import time
@@ -33,7 +33,7 @@ class RecordedCommand:
     body: str
 
 
-class CommandLog:
+class IdempotencyKeys:
     """Records in ``commands-{profile}``. Safe to share between threads."""
 
     def __init__(

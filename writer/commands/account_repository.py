@@ -10,9 +10,9 @@ from ledger.store.errors import SnapshotError
 from ledger.store.event_store import EventStore, History, ProvenVersion
 from ledger.store.stored_event import StoredEvent, timestamp
 from ledger.store.transactions import CommandPut
-from writer.commands.snapshot_writer import Snapshots
+from writer.commands.snapshot_writer import SnapshotWriter
 
-#: No account can have this id (ledger.domain.identifiers), so a read of it finds nothing and costs next to nothing.
+#: No account can have this id (ledger.domain.identifiers), so a read of it finds nothing: a cheap probe.
 _NOBODY = "-"
 
 #: Makes the record of a command from the account after it and the events that it stores.
@@ -35,10 +35,10 @@ class SavedAccount:
     history: History
 
 
-class Accounts:
+class AccountRepository:
     """Accounts, kept in the event store. Safe to share between threads."""
 
-    def __init__(self, store: EventStore, snapshots: Snapshots | None = None) -> None:
+    def __init__(self, store: EventStore, snapshots: SnapshotWriter | None = None) -> None:
         """Without ``snapshots`` every load reads the whole history."""
         self._store = store
         self._snapshots = snapshots

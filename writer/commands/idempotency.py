@@ -1,4 +1,4 @@
-"""``Idempotency-Key`` (draft-ietf-httpapi-idempotency-key-header): which command a key stands for."""
+"""``Idempotency-Key`` (draft-ietf-httpapi-idempotency-key-header): which command a key identifies."""
 
 import hashlib
 import json
@@ -40,7 +40,7 @@ def parse_key(header: str) -> str:
 
 
 def command_key(client: str, key: str, account_id: str, command: Command) -> CommandKey:
-    """Under what the command is recorded: each client has keys of its own, for all accounts together.
+    """Storage key of the command: each client has a key space of its own, across all accounts.
 
     The fingerprint is of the command as it was understood, so that 5 and 5.00, or fields in another order, are the same
     command. ``If-Match`` is no part of it: it is the condition of the command, which a client may well look up anew.
@@ -48,5 +48,5 @@ def command_key(client: str, key: str, account_id: str, command: Command) -> Com
     values = [getattr(command, field.name) for field in fields(command)]
     texts = [format_amount(value) if isinstance(value, Decimal) else value for value in values]
     meaning = json.dumps([account_id, command.name, *texts])
-    # Neither a client's name nor a key can hold the mark between them.
+    # Neither a client's name nor a key can contain #.
     return CommandKey(f"{client}#{key}", hashlib.sha256(meaning.encode()).hexdigest())

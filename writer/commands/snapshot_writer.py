@@ -1,4 +1,4 @@
-"""Snapshots of accounts as the writer uses them: read with doubt, written in the background."""
+"""Snapshots of accounts as the writer uses them: never trusted without the events, written in the background."""
 
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -15,17 +15,17 @@ from writer.metrics import Metrics
 log = structlog.get_logger(__name__)
 
 #: Snapshots that may wait to be written. One more is dropped: the account's next crossing makes another.
-_MOST_WAITING: Final = 64
+_MAX_WAITING: Final = 64
 
 
-class Snapshots:
-    """Reads snapshots and writes new ones without holding anybody up. Safe to share between threads.
+class SnapshotWriter:
+    """Reads snapshots and writes new ones without blocking the caller. Safe to share between threads.
 
     The thread that writes starts with the first snapshot; ``close`` ends it.
     """
 
     def __init__(self, store: SnapshotStore, metrics: Metrics, *, interval: int) -> None:
-        """``interval``: events between two snapshots of an account; 0 neither reads nor writes any."""
+        """``interval``: events between two snapshots of an account; 0 disables snapshots."""
         self._store = store
         self._metrics = metrics
         self._interval = interval
@@ -34,28 +34,28 @@ class Snapshots:
         self._waiting: set[Future[None]] = set()
 
     def find(self, account_id: str) -> Account | None:
-        """Read the account as its snapshot holds it; None for none. Whether the events agree is not known.
+        """Read an account's snapshot, unchecked against the events; None if there is none.
 
         Raises SnapshotError for one that this code cannot use, and ThrottledError, EndpointError, ResourceError.
         """
         return self._store.find(account_id) if self._interval else None
 
     def missed(self, account: Account) -> None:
-        """Tell that ``account`` was loaded without any snapshot, although it is old enough to have one."""
+        """Report that ``account`` was loaded without a snapshot although it is old enough to have one."""
         if 0 < self._interval <= account.version:
             self.ignore(account.account_id, "missing", version=account.version)
 
     def ignore(self, account_id: str, reason: str, **fields: object) -> None:
-        """Tell that a snapshot is not used: missing, schema, unreadable or ahead (of the events)."""
+        """Report that a snapshot is not used: missing, schema, unreadable or ahead (of the events)."""
         self._metrics.snapshots_ignored.labels(reason).inc()
         log.warning("snapshot_ignored", account=account_id, reason=reason, **fields)
 
     def offer(self, before: int, account: Account) -> None:
-        """Write a snapshot of ``account``, which must not change any more, if its append crossed a multiple."""
+        """Queue a snapshot of ``account``, which must not be mutated any more, if its append crossed a multiple."""
         if not crosses(before, account.version, self._interval):
             return
         with self._lock:
-            if len(self._waiting) >= _MOST_WAITING:
+            if len(self._waiting) >= _MAX_WAITING:
                 self._count(account, "dropped")
                 return
             job = self._pool.submit(self._save, account)
@@ -63,7 +63,7 @@ class Snapshots:
         job.add_done_callback(self._done)
 
     def close(self, timeout: float) -> None:
-        """Wait for at most ``timeout`` seconds until what was offered is written; drop the rest."""
+        """Wait for at most ``timeout`` seconds for the queued snapshots; drop the rest."""
         with self._lock:
             waiting = set(self._waiting)
         wait(waiting, timeout)
@@ -81,11 +81,11 @@ class Snapshots:
         except KinfoldError as error:
             self._count(account, "failed", reason=str(error))
         except Exception:
-            # Nobody waits for this thread's result: what is not told here is never told.
+            # Nobody waits for this thread's result: what is not logged here is lost.
             self._metrics.snapshots.labels("failed").inc()
             log.exception("snapshot_failed", account=account.account_id)
 
     def _count(self, account: Account, outcome: str, **fields: object) -> None:
         self._metrics.snapshots.labels(outcome).inc()
-        tell = log.info if outcome in {"written", "superseded"} else log.warning
-        tell("snapshot", account=account.account_id, version=account.version, outcome=outcome, **fields)
+        emit = log.info if outcome in {"written", "superseded"} else log.warning
+        emit("snapshot", account=account.account_id, version=account.version, outcome=outcome, **fields)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from ledger.domain.account import Account
 from ledger.store.stored_event import StoredEvent, timestamp
-from writer.commands.account_repository import Accounts
+from writer.commands.account_repository import AccountRepository
 from writer.commands.preconditions import etag, unchanged
 from writer.http.dependencies import not_yet, unknown_account, unknown_version
 from writer.http.openapi import HEADERS_OF_ACCOUNT, HEADERS_OF_PAGE, problems
@@ -20,10 +20,10 @@ from writer.problems import FieldFault, ProblemError, malformed
 
 _PROBLEMS: Final = problems(400, 401, 403, 404, 413, 431, 500, 503)
 _JSON: Final = "application/json"
-_LARGEST: Final = 10**15
+_MAX_VERSION: Final = 10**15
 
 Version = Annotated[
-    int | None, Query(ge=1, le=_LARGEST, description="the account as it was at this version", examples=[3])
+    int | None, Query(ge=1, le=_MAX_VERSION, description="the account as it was at this version", examples=[3])
 ]
 Moment = Annotated[
     AwareDatetime | None,
@@ -34,7 +34,7 @@ Moment = Annotated[
 ]
 
 
-def account_routes(accounts: Accounts) -> APIRouter:
+def account_routes(accounts: AccountRepository) -> APIRouter:
     """The reads."""
     router = APIRouter(prefix="/accounts/{accountId}", tags=["accounts"])
 
@@ -90,7 +90,7 @@ def account_routes(accounts: Accounts) -> APIRouter:
             Query(
                 alias="from",
                 ge=1,
-                le=_LARGEST,
+                le=_MAX_VERSION,
                 description="the sequence number to begin with; without it the first, or the last for newest",
                 examples=[1],
             ),

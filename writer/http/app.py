@@ -7,8 +7,8 @@ from anyio.to_thread import current_default_thread_limiter, run_sync
 from fastapi import FastAPI
 
 from ledger.runtime.auth import Access
-from ledger.store.idempotency_keys import CommandLog
-from writer.commands.account_repository import Accounts
+from ledger.store.idempotency_keys import IdempotencyKeys
+from writer.commands.account_repository import AccountRepository
 from writer.commands.handler import CommandHandler
 from writer.http import error_handlers as error_answers
 from writer.http import openapi
@@ -16,17 +16,17 @@ from writer.http.account_routes import account_routes
 from writer.http.command_routes import command_routes, render
 from writer.http.operations_routes import operation_routes
 from writer.metrics import Metrics
-from writer.middleware.authentication import Gate
-from writer.middleware.load_shedding import Admission
-from writer.middleware.request_context import Boundary
-from writer.middleware.size_limits import BodyLimit, HeadLimit
+from writer.middleware.authentication import AuthenticationMiddleware
+from writer.middleware.load_shedding import LoadSheddingMiddleware
+from writer.middleware.request_context import RequestContextMiddleware
+from writer.middleware.size_limits import BodyLimitMiddleware, HeadLimitMiddleware
 from writer.settings import WriterSettings
 
 
 def build_api(
-    accounts: Accounts, commands: CommandLog, settings: WriterSettings, access: Access, metrics: Metrics
+    accounts: AccountRepository, keys: IdempotencyKeys, settings: WriterSettings, access: Access, metrics: Metrics
 ) -> FastAPI:
-    """Make the ASGI app over ``accounts`` and ``commands``.
+    """Make the ASGI app over ``accounts`` and ``keys``.
 
     It opens nothing; its thread pool gets its size when the app starts, and when the app ends, ``accounts`` is closed.
     """
@@ -46,11 +46,11 @@ def build_api(
     )
     handler = CommandHandler(
         accounts,
-        commands,
+        keys,
         metrics,
         render,
         conflict_retries=settings.writer_conflict_retries,
-        patience=settings.writer_patience,
+        retry_seconds=settings.writer_patience,
     )
     app.include_router(command_routes(handler))
     app.include_router(account_routes(accounts))
@@ -59,14 +59,14 @@ def build_api(
     openapi.describe(app)
     # The last one added is the outermost.
     app.add_middleware(
-        Admission,
+        LoadSheddingMiddleware,
         threads=settings.writer_threads,
         queue=settings.writer_queue,
-        longest_wait=settings.writer_queue_wait,
+        max_wait=settings.writer_queue_wait,
         metrics=metrics,
     )
-    app.add_middleware(BodyLimit, most=settings.writer_max_body)
-    app.add_middleware(Gate, access=access)
-    app.add_middleware(HeadLimit, most=settings.writer_max_headers)
-    app.add_middleware(Boundary, metrics=metrics)
+    app.add_middleware(BodyLimitMiddleware, maximum=settings.writer_max_body)
+    app.add_middleware(AuthenticationMiddleware, access=access)
+    app.add_middleware(HeadLimitMiddleware, maximum=settings.writer_max_headers)
+    app.add_middleware(RequestContextMiddleware, metrics=metrics)
     return app

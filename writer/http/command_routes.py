@@ -13,7 +13,7 @@ from starlette.responses import Response
 from ledger.domain.account import Account
 from ledger.store.stored_event import StoredEvent
 from writer.commands.commands import Command, Deposit, PlaceBet, SettleBet, Withdraw
-from writer.commands.handler import Accepted, CommandHandler, Order
+from writer.commands.handler import CommandHandler, CommandRequest, CommandResult
 from writer.commands.idempotency import REPLAYED_HEADER, command_key
 from writer.commands.preconditions import Precondition, etag
 from writer.http.dependencies import IfMatch, RequestKey, json_only
@@ -49,7 +49,7 @@ def command_routes(handler: CommandHandler) -> APIRouter:
     ) -> Response:
         scope = request.scope
         recorded_under = None if key is None else command_key(scope[CLIENT_SCOPE_KEY], key, account_id, command)
-        order = Order(account_id, command, precondition, scope[CORRELATION_SCOPE_KEY], recorded_under)
+        order = CommandRequest(account_id, command, precondition, scope[CORRELATION_SCOPE_KEY], recorded_under)
         return _answer(account_id, handler.handle(order))
 
     @router.post(
@@ -108,7 +108,7 @@ def command_routes(handler: CommandHandler) -> APIRouter:
     return router
 
 
-def _answer(account_id: str, found: Accepted) -> Response:
+def _answer(account_id: str, found: CommandResult) -> Response:
     """The answer with headers that follow from its body, so that a replay has the same ones."""
     body = json.loads(found.body)
     events = body["events"]

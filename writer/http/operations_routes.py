@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import PlainTextResponse, Response
 
 from ledger.errors import KinfoldError
-from writer.commands.account_repository import Accounts
+from writer.commands.account_repository import AccountRepository
 from writer.http.openapi import problems
 from writer.http.schemas import Health
 from writer.metrics import Metrics
@@ -28,7 +28,7 @@ _PROBE_TIMEOUT: Final = 3.0
 _PROBES: Final = 4
 
 
-def operation_routes(accounts: Accounts, metrics: Metrics) -> APIRouter:
+def operation_routes(accounts: AccountRepository, metrics: Metrics) -> APIRouter:
     """``/health``, ``/ready`` and ``/metrics``."""
     router = APIRouter(tags=["operations"])
     limiter = anyio.CapacityLimiter(_PROBES)

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from writer.problems import FieldFault, Problem, malformed
 
-_MOST_FAULTS: Final = 10
-_LONGEST_NAME: Final = 40
-_LONGEST_MESSAGE: Final = 200
+_MAX_FAULTS: Final = 10
+_MAX_NAME: Final = 40
+_MAX_MESSAGE: Final = 200
 
 _ID_RULE: Final = "letters, digits and . _ : - only, a letter or digit first"
 #: By field and pydantic's error type, where pydantic's own words are not for people or too many.
@@ -33,7 +33,7 @@ _MESSAGES_OF_TYPE: Final[Mapping[str, str]] = {
 
 def describe(errors: Sequence[Mapping[str, Any]]) -> Problem:
     """Turn pydantic's errors of one request into one problem that names each field that is wrong."""
-    faults = [_fault(error) for error in errors[:_MOST_FAULTS]]
+    faults = [_fault(error) for error in errors[:_MAX_FAULTS]]
     detail = "; ".join(f"{fault.field}: {fault.message}" for fault in faults)
     more = len(errors) - len(faults)
     return malformed(f"{detail}; and {more} more" if more else detail, faults)
@@ -44,12 +44,12 @@ def _fault(error: Mapping[str, Any]) -> FieldFault:
     if kind == "json_invalid":
         # The parser's words name what it expected and where, never what it found.
         reason = error.get("ctx", {}).get("error", "it cannot be parsed")
-        return FieldFault(field="body", message=f"is not JSON: {reason} at character {place[-1]}"[:_LONGEST_MESSAGE])
+        return FieldFault(field="body", message=f"is not JSON: {reason} at character {place[-1]}"[:_MAX_MESSAGE])
     field = str(place[-1])
     message = _MESSAGES.get((field, kind)) or _MESSAGES_OF_TYPE.get(kind) or str(error["msg"])
-    return FieldFault(field=_shortened(field), message=message.removeprefix("Value error, ")[:_LONGEST_MESSAGE])
+    return FieldFault(field=_shortened(field), message=message.removeprefix("Value error, ")[:_MAX_MESSAGE])
 
 
 def _shortened(name: str) -> str:
     printable = name if name.isprintable() else ascii(name)
-    return printable if len(printable) <= _LONGEST_NAME else printable[:_LONGEST_NAME] + "..."
+    return printable if len(printable) <= _MAX_NAME else printable[:_MAX_NAME] + "..."

@@ -30,7 +30,7 @@ def needed_scope(method: str, path: str) -> AccessScope | None:
     return AccessScope.READ if method in _READING else AccessScope.WRITE
 
 
-class Gate:
+class AuthenticationMiddleware:
     """ASGI middleware: answers 401 to strangers and 403 to those whose token does not allow the request (RFC 6750)."""
 
     def __init__(self, app: ASGIApp, access: Access) -> None:

@@ -12,16 +12,16 @@ from writer.problems import RETRY_AFTER, problem, problem_response
 _GUARDED: Final = "/accounts/"
 
 
-class Admission:
-    """ASGI middleware: at most ``threads`` requests on accounts at once, ``queue`` more waiting ``longest_wait`` s.
+class LoadSheddingMiddleware:
+    """ASGI middleware: at most ``threads`` requests on accounts at once, ``queue`` more waiting ``max_wait`` s.
 
     Others are answered with 503 before any work is done. Operations pass by: they must answer under any load.
     """
 
-    def __init__(self, app: ASGIApp, *, threads: int, queue: int, longest_wait: float, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, *, threads: int, queue: int, max_wait: float, metrics: Metrics) -> None:
         self._app = app
         self._room = threads + queue
-        self._longest_wait = longest_wait
+        self._max_wait = max_wait
         self._free = asyncio.Semaphore(threads)
         self._metrics = metrics
         self._inside = 0
@@ -38,7 +38,7 @@ class Admission:
         self._metrics.under_way.inc()
         try:
             try:
-                async with asyncio.timeout(self._longest_wait):
+                async with asyncio.timeout(self._max_wait):
                     await self._free.acquire()
             except TimeoutError:
                 await self._turn_away("waited_too_long", scope, receive, send)

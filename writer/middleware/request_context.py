@@ -30,7 +30,7 @@ _PAGES: Final = frozenset({"/docs", "/redoc", "/docs/oauth2-redirect"})
 _CORRELATION_ID: TypeAdapter[str] = TypeAdapter(CorrelationId)
 
 
-class Boundary:
+class RequestContextMiddleware:
     """ASGI middleware around everything else."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:

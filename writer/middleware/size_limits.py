@@ -18,22 +18,22 @@ from writer.problems import problem, problem_response
 DISCARDED: Final = 16 * 1024 * 1024
 
 
-class HeadLimit:
-    """ASGI middleware: a head (target and headers) of more than ``most`` bytes is answered with 431 (RFC 6585)."""
+class HeadLimitMiddleware:
+    """ASGI middleware: a head (target and headers) of more than ``maximum`` bytes is answered with 431 (RFC 6585)."""
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
+    def __init__(self, app: ASGIApp, maximum: int) -> None:
         self._app = app
-        self._most = most
+        self._maximum = maximum
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 431."""
-        if scope["type"] != "http" or _head_size(scope) <= self._most:
+        if scope["type"] != "http" or _head_size(scope) <= self._maximum:
             await self._app(scope, receive, send)
             return
         found = problem(
             "head-too-large",
             HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-            f"The path, the query and the headers of a request have at most {self._most} bytes together.",
+            f"The path, the query and the headers of a request have at most {self._maximum} bytes together.",
             title="The request's head is too large",
         )
         await problem_response(scope, found)(scope, receive, send)
@@ -45,12 +45,12 @@ def _head_size(scope: Scope) -> int:
     return headers + len(scope.get("raw_path") or b"") + len(scope.get("query_string", b""))
 
 
-class BodyLimit:
-    """ASGI middleware: a body of more than ``most`` bytes is answered with 413 and reaches nobody."""
+class BodyLimitMiddleware:
+    """ASGI middleware: a body of more than ``maximum`` bytes is answered with 413 and reaches nobody."""
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
+    def __init__(self, app: ASGIApp, maximum: int) -> None:
         self._app = app
-        self._most = most
+        self._maximum = maximum
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its whole body, or answer 413."""
@@ -72,7 +72,7 @@ class BodyLimit:
         # Twenty digits tell enough: Python takes its time over an integer of thousands.
         size = int(announced[:20]) if announced.isdecimal() else 0
         asks_first = headers.get("expect", "").lower() == "100-continue"
-        return size > DISCARDED or (asks_first and size > self._most)
+        return size > DISCARDED or (asks_first and size > self._maximum)
 
     async def _read(self, receive: Receive) -> Message | None:
         """The whole body as one message, or the client's disconnection; None for a body that is too large."""
@@ -84,10 +84,10 @@ class BodyLimit:
                 return message
             chunk = message.get("body", b"")
             size += len(chunk)
-            if size <= self._most:
+            if size <= self._maximum:
                 chunks.append(chunk)
             more = message.get("more_body", False)
-        if size > self._most:
+        if size > self._maximum:
             return None
         return {"type": "http.request", "body": b"".join(chunks), "more_body": False}
 
@@ -95,7 +95,7 @@ class BodyLimit:
         found = problem(
             "body-too-large",
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"A request body has at most {self._most} bytes.",
+            f"A request body has at most {self._maximum} bytes.",
             title="The request body is too large",
         )
         await problem_response(scope, found, {"Connection": "close"})(scope, receive, send)

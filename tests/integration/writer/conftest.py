@@ -7,11 +7,11 @@ from fastapi import FastAPI
 from ledger.runtime.auth import Access
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
-from ledger.store.idempotency_keys import CommandLog
+from ledger.store.idempotency_keys import IdempotencyKeys
 from ledger.store.snapshots import SnapshotStore
 from ledger.store.tables import Names
-from writer.commands.account_repository import Accounts
-from writer.commands.snapshot_writer import Snapshots
+from writer.commands.account_repository import AccountRepository
+from writer.commands.snapshot_writer import SnapshotWriter
 from writer.http.app import build_api
 from writer.metrics import Metrics
 from writer.settings import WriterSettings
@@ -28,24 +28,24 @@ def metrics() -> Metrics:
 
 
 @pytest.fixture
-def command_log(clients: Clients, ledger_tables: Names) -> CommandLog:
-    return CommandLog(clients.dynamodb, ledger_tables.commands, retention=3600)
+def keys(clients: Clients, ledger_tables: Names) -> IdempotencyKeys:
+    return IdempotencyKeys(clients.dynamodb, ledger_tables.commands, retention=3600)
 
 
 @pytest.fixture
-def snapshots(clients: Clients, ledger_tables: Names, metrics: Metrics) -> Iterator[Snapshots]:
-    snapshots = Snapshots(SnapshotStore(clients.dynamodb, ledger_tables.snapshots), metrics, interval=5)
+def snapshots(clients: Clients, ledger_tables: Names, metrics: Metrics) -> Iterator[SnapshotWriter]:
+    snapshots = SnapshotWriter(SnapshotStore(clients.dynamodb, ledger_tables.snapshots), metrics, interval=5)
     yield snapshots
     snapshots.close(timeout=20)
 
 
 @pytest.fixture
-def accounts(store: EventStore, snapshots: Snapshots) -> Accounts:
-    return Accounts(store, snapshots)
+def accounts(store: EventStore, snapshots: SnapshotWriter) -> AccountRepository:
+    return AccountRepository(store, snapshots)
 
 
 @pytest.fixture
-def api(accounts: Accounts, command_log: CommandLog, metrics: Metrics, profile: str) -> FastAPI:
+def api(accounts: AccountRepository, keys: IdempotencyKeys, metrics: Metrics, profile: str) -> FastAPI:
     # Patience enough that a race among a test's own requests ends with all of them accepted.
     settings = WriterSettings.model_validate(
         {
@@ -57,7 +57,7 @@ def api(accounts: Accounts, command_log: CommandLog, metrics: Metrics, profile: 
             "writer_patience": 60,
         }
     )
-    return build_api(accounts, command_log, settings, Access(None), metrics)
+    return build_api(accounts, keys, settings, Access(None), metrics)
 
 
 @pytest.fixture

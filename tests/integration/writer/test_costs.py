@@ -12,12 +12,12 @@ from ledger.domain.account import AGGREGATE_TYPE, Account
 from ledger.domain.events import DomainEvent, FundsDeposited
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
-from ledger.store.idempotency_keys import CommandKey, CommandLog
+from ledger.store.idempotency_keys import CommandKey, IdempotencyKeys
 from ledger.store.snapshots import SnapshotStore
 from ledger.store.tables import Names
 from tests.support.aws.consumption import consumption
-from writer.commands.account_repository import Accounts
-from writer.commands.snapshot_writer import Snapshots
+from writer.commands.account_repository import AccountRepository
+from writer.commands.snapshot_writer import SnapshotWriter
 from writer.metrics import Metrics
 
 pytestmark = pytest.mark.integration
@@ -31,8 +31,8 @@ def exact(request: pytest.FixtureRequest) -> bool:
     return not (request.config.getoption("--aws-endpoint") or request.config.getoption("--localstack"))
 
 
-def append_1_kb(store: EventStore, log: CommandLog | None, events: int) -> float:
-    """Append ``events`` events of just under 1 KB after a load; with ``log``, and a record of their command."""
+def append_1_kb(store: EventStore, keys: IdempotencyKeys | None, events: int) -> float:
+    """Append ``events`` events of just under 1 KB after a load; with ``keys``, and a record of their command."""
     long = "c" * 800
     key = CommandKey("shop#" + "k" * 32, "f" * 64)
     return store.append(
@@ -41,7 +41,7 @@ def append_1_kb(store: EventStore, log: CommandLog | None, events: int) -> float
         store.load("alice").version,
         aggregate_type=AGGREGATE_TYPE,
         correlation_id=long,
-        command=None if log is None else lambda stored: log.record(key, 201, stored[0].payload),
+        command=None if keys is None else lambda stored: keys.record(key, 201, stored[0].payload),
     ).write_units
 
 
@@ -55,11 +55,11 @@ def append_1_kb(store: EventStore, log: CommandLog | None, events: int) -> float
     ],
 )
 def test_write_units_of_an_append_of_1_kb_events(
-    clients: Clients, store: EventStore, command_log: CommandLog, exact: bool, events: int, keyed: bool, units: float
+    clients: Clients, store: EventStore, keys: IdempotencyKeys, exact: bool, events: int, keyed: bool, units: float
 ) -> None:
     store.append("alice", [DEPOSIT], 0, aggregate_type=AGGREGATE_TYPE, correlation_id="c")
     with consumption(clients) as counts:
-        told = append_1_kb(store, command_log if keyed else None, events)
+        told = append_1_kb(store, keys if keyed else None, events)
     assert told == counts.write_units
     assert told == units or ((events > 1 or keyed) and not exact)
     assert all(900 < event.size() <= 1024 for event in store.load("alice", after=1).events)
@@ -85,7 +85,7 @@ def test_an_account_of_10_000_events_is_loaded_by_at_most_3_requests(
     history = [event.decode() for event in store.read("alice")]
     full = Account.reconstitute("alice", history)
     snapshots = SnapshotStore(clients.dynamodb, ledger_tables.snapshots)
-    accounts = Accounts(store, Snapshots(snapshots, metrics, interval=100))
+    accounts = AccountRepository(store, SnapshotWriter(snapshots, metrics, interval=100))
     for snapshot in (10_000, 9_950, 9_901):
         clients.dynamodb.delete_item(TableName=ledger_tables.snapshots, Key={"aggregateId": {"S": "alice"}})
         snapshots.save(Account.reconstitute("alice", history[:snapshot]))

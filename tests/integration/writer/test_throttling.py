@@ -19,12 +19,12 @@ from ledger.runtime.auth import Access
 from ledger.runtime.aws import Clients
 from ledger.runtime.settings import Settings
 from ledger.store.event_store import EventStore
-from ledger.store.idempotency_keys import CommandLog
+from ledger.store.idempotency_keys import IdempotencyKeys
 from ledger.store.snapshots import SnapshotStore
 from ledger.store.tables import Names
 from tests.support.waiting import eventually
-from writer.commands.account_repository import Accounts
-from writer.commands.snapshot_writer import Snapshots
+from writer.commands.account_repository import AccountRepository
+from writer.commands.snapshot_writer import SnapshotWriter
 from writer.http.app import build_api
 from writer.metrics import Metrics
 from writer.settings import WriterSettings
@@ -99,9 +99,9 @@ def store(clients: Clients, ledger_tables: Names, settings: WriterSettings) -> E
 @pytest.fixture
 def api(clients: Clients, store: EventStore, ledger_tables: Names, settings: WriterSettings) -> Iterator[FastAPI]:
     metrics = Metrics()
-    snapshots = Snapshots(SnapshotStore(clients.dynamodb, ledger_tables.snapshots), metrics, interval=10)
-    commands = CommandLog(clients.dynamodb, ledger_tables.commands, retention=3600)
-    yield build_api(Accounts(store, snapshots), commands, settings, Access(None), metrics)
+    snapshots = SnapshotWriter(SnapshotStore(clients.dynamodb, ledger_tables.snapshots), metrics, interval=10)
+    keys = IdempotencyKeys(clients.dynamodb, ledger_tables.commands, retention=3600)
+    yield build_api(AccountRepository(store, snapshots), keys, settings, Access(None), metrics)
     snapshots.close(10)
 
 

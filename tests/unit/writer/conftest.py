@@ -13,10 +13,10 @@ from ledger.domain.events import DomainEvent, FundsDeposited, encode_payload
 from ledger.runtime.auth import Access
 from ledger.store.errors import CommandRecordedError, VersionConflictError
 from ledger.store.event_store import EventStore, History, ProvenVersion
-from ledger.store.idempotency_keys import CommandLog
+from ledger.store.idempotency_keys import IdempotencyKeys
 from ledger.store.stored_event import StoredEvent, timestamp
 from ledger.store.transactions import CommandPut
-from writer.commands.account_repository import Accounts
+from writer.commands.account_repository import AccountRepository
 from writer.http.app import build_api
 from writer.metrics import Metrics
 from writer.settings import WriterSettings
@@ -141,13 +141,13 @@ def store() -> MemoryStore:
 
 
 @pytest.fixture
-def accounts(store: MemoryStore) -> Accounts:
-    return Accounts(cast("EventStore", store))
+def accounts(store: MemoryStore) -> AccountRepository:
+    return AccountRepository(cast("EventStore", store))
 
 
 @pytest.fixture
-def command_log(store: MemoryStore) -> CommandLog:
-    return CommandLog(cast("DynamoDBClient", store.commands), "commands", retention=3600)
+def keys(store: MemoryStore) -> IdempotencyKeys:
+    return IdempotencyKeys(cast("DynamoDBClient", store.commands), "commands", retention=3600)
 
 
 @pytest.fixture
@@ -161,8 +161,8 @@ def settings() -> WriterSettings:
 
 
 @pytest.fixture
-def api(accounts: Accounts, command_log: CommandLog, settings: WriterSettings, metrics: Metrics) -> FastAPI:
-    return build_api(accounts, command_log, settings, Access(None), metrics)
+def api(accounts: AccountRepository, keys: IdempotencyKeys, settings: WriterSettings, metrics: Metrics) -> FastAPI:
+    return build_api(accounts, keys, settings, Access(None), metrics)
 
 
 @pytest.fixture

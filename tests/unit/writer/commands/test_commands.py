@@ -9,11 +9,11 @@ from ledger.domain.errors import InsufficientFundsError
 from ledger.domain.events import FundsDeposited, FundsWithdrawn
 from ledger.errors import EndpointError, ThrottledError
 from ledger.store.errors import VersionConflictError
-from ledger.store.idempotency_keys import CommandLog
+from ledger.store.idempotency_keys import IdempotencyKeys
 from tests.unit.writer.conftest import MemoryStore
-from writer.commands.account_repository import Accounts
+from writer.commands.account_repository import AccountRepository
 from writer.commands.commands import Command, Deposit, Withdraw
-from writer.commands.handler import CommandHandler, Order
+from writer.commands.handler import CommandHandler, CommandRequest
 from writer.commands.idempotency import command_key
 from writer.commands.preconditions import Precondition
 from writer.http.command_routes import render
@@ -23,10 +23,10 @@ RETRIES = 3
 
 
 @pytest.fixture
-def make(accounts: Accounts, command_log: CommandLog) -> Callable[..., CommandHandler]:
-    def make(metrics: Metrics, *, conflict_retries: int = RETRIES, patience: float = 10) -> CommandHandler:
+def make(accounts: AccountRepository, keys: IdempotencyKeys) -> Callable[..., CommandHandler]:
+    def make(metrics: Metrics, *, conflict_retries: int = RETRIES, retry_seconds: float = 10) -> CommandHandler:
         return CommandHandler(
-            accounts, command_log, metrics, render, conflict_retries=conflict_retries, patience=patience
+            accounts, keys, metrics, render, conflict_retries=conflict_retries, retry_seconds=retry_seconds
         )
 
     return make
@@ -40,8 +40,8 @@ def handler(make: Callable[..., CommandHandler], metrics: Metrics) -> CommandHan
 def run(handler: CommandHandler, command: Command, if_match: str | None = None, key: str | None = None) -> Any:
     """The answer's body."""
     recorded = None if key is None else command_key("shop", key, "alice", command)
-    order = Order("alice", command, Precondition.parse(if_match), "c", recorded)
-    return json.loads(handler.handle(order).body)
+    request = CommandRequest("alice", command, Precondition.parse(if_match), "c", recorded)
+    return json.loads(handler.handle(request).body)
 
 
 def deposit(amount: int) -> Deposit:
@@ -155,12 +155,10 @@ def test_a_command_is_one_log_line_without_its_figures(
     assert "4711" not in str(log_lines)
 
 
-def test_patience_ends_the_retries_too(
-    make: Callable[..., CommandHandler], metrics: Metrics, store: MemoryStore
-) -> None:
+def test_time_ends_the_retries_too(make: Callable[..., CommandHandler], metrics: Metrics, store: MemoryStore) -> None:
     store.others_are_faster(1000)
     with pytest.raises(VersionConflictError):
-        run(make(metrics, conflict_retries=100, patience=0.2), deposit(10))
+        run(make(metrics, conflict_retries=100, retry_seconds=0.2), deposit(10))
     assert 1 <= counted(metrics, "conflict_retries") < 100
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from ledger.domain.events import FundsWithdrawn
 from ledger.errors import EndpointError
-from ledger.store.idempotency_keys import CommandKey, CommandLog
+from ledger.store.idempotency_keys import CommandKey, IdempotencyKeys
 from tests.unit.writer.conftest import MemoryStore
 from writer.commands.commands import Deposit, PlaceBet, Withdraw
 from writer.commands.idempotency import MalformedKeyError, command_key, parse_key
@@ -90,10 +90,10 @@ async def test_a_twin_that_was_faster_gives_its_answer_to_both(http: httpx.Async
         store.before_read = store.before_append = lambda: None
         command = Withdraw(Decimal(5), "EUR")
         key = command_key("anybody", "twin", "alice", command)
-        log = CommandLog(cast("Any", store.commands), "commands", retention=60)
+        keys = IdempotencyKeys(cast("Any", store.commands), "commands", retention=60)
         store.add("alice", FundsWithdrawn(amount=Decimal(5), currency="EUR"))
         body = '{"version":2,"events":[{"sequenceNumber":2}]}'
-        store.commands.put(log.record(key, 201, body))
+        store.commands.put(keys.record(key, 201, body))
 
     # Once after our look at the key and before the load (so the account refuses), once right before the append.
     for moment in ("load", "append"):
@@ -124,15 +124,15 @@ async def test_an_unknown_end_says_to_send_it_again_with_the_key(http: httpx.Asy
 
 def test_a_record_expires_and_its_key_is_free_again(store: MemoryStore) -> None:
     now = 1000.0
-    log = CommandLog(cast("Any", store.commands), "commands", retention=60, clock=lambda: now)
+    keys = IdempotencyKeys(cast("Any", store.commands), "commands", retention=60, clock=lambda: now)
     key = CommandKey("shop#k", "f")
-    store.commands.put(log.record(key, 201, "{}"))
+    store.commands.put(keys.record(key, 201, "{}"))
     assert store.commands.items["shop#k"]["expiresAt"] == {"N": "1060"}
     now = 1059.9
-    assert log.find(key) is not None
+    assert keys.find(key) is not None
     now = 1060
-    assert log.find(key) is None, "DynamoDB deletes an expired item days later"
-    store.commands.put(log.record(key, 201, "{}"))
+    assert keys.find(key) is None, "DynamoDB deletes an expired item days later"
+    store.commands.put(keys.record(key, 201, "{}"))
 
 
 def test_each_client_has_keys_of_its_own() -> None:

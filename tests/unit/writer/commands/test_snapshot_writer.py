@@ -20,8 +20,8 @@ from ledger.store.snapshots import SCHEMA_VERSION, SnapshotStore, crosses, decod
 from tests.support.histories import histories
 from tests.support.waiting import until
 from tests.unit.writer.conftest import MemoryStore
-from writer.commands.account_repository import Accounts
-from writer.commands.snapshot_writer import Snapshots
+from writer.commands.account_repository import AccountRepository
+from writer.commands.snapshot_writer import SnapshotWriter
 from writer.metrics import Metrics
 
 INTERVAL = 10
@@ -54,8 +54,8 @@ class Rig:
         self.store = MemoryStore()
         self.table = MemorySnapshots()
         self.metrics = Metrics()
-        self.snapshots = Snapshots(SnapshotStore(cast("Any", self.table), "s"), self.metrics, interval=interval)
-        self.accounts = Accounts(cast("EventStore", self.store), self.snapshots)
+        self.snapshots = SnapshotWriter(SnapshotStore(cast("Any", self.table), "s"), self.metrics, interval=interval)
+        self.accounts = AccountRepository(cast("EventStore", self.store), self.snapshots)
 
     def append(self, *events: DomainEvent) -> None:
         self.accounts.save(self.accounts.load("alice"), events, correlation_id="c")

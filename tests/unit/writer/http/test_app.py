@@ -12,9 +12,9 @@ from fastapi import FastAPI
 from ledger.errors import EndpointError, ResourceError, ThrottledError
 from ledger.runtime.auth import Access
 from ledger.store.errors import CorruptHistoryError
-from ledger.store.idempotency_keys import CommandLog
+from ledger.store.idempotency_keys import IdempotencyKeys
 from tests.unit.writer.conftest import MemoryStore
-from writer.commands.account_repository import Accounts
+from writer.commands.account_repository import AccountRepository
 from writer.http.app import build_api
 from writer.metrics import Metrics
 from writer.settings import WriterSettings
@@ -144,10 +144,10 @@ async def test_a_correlation_id_is_made_when_none_can_be_kept(
 
 
 async def test_apps_do_not_share_their_metrics(
-    http: httpx.AsyncClient, accounts: Accounts, command_log: CommandLog, settings: WriterSettings
+    http: httpx.AsyncClient, accounts: AccountRepository, keys: IdempotencyKeys, settings: WriterSettings
 ) -> None:
     await http.post("/accounts/alice/deposits", json=DEPOSIT)
-    other = build_api(accounts, command_log, settings, Access(None), Metrics())
+    other = build_api(accounts, keys, settings, Access(None), Metrics())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(other), base_url="http://other") as client:
         assert 'outcome="accepted"' not in (await client.get("/metrics")).text
 

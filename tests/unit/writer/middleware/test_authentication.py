@@ -9,9 +9,9 @@ from fastapi import FastAPI
 from starlette.routing import BaseRoute, Route
 
 from ledger.runtime.auth import Access, Credential, Principal, Scope, digest
-from ledger.store.idempotency_keys import CommandLog
+from ledger.store.idempotency_keys import IdempotencyKeys
 from tests.unit.writer.conftest import MemoryStore
-from writer.commands.account_repository import Accounts
+from writer.commands.account_repository import AccountRepository
 from writer.http.app import build_api
 from writer.metrics import Metrics
 from writer.middleware.authentication import OPEN_PATHS, needed_scope
@@ -22,9 +22,9 @@ DEPOSIT = {"amount": "5.00", "currency": "EUR"}
 
 
 @pytest.fixture
-def api(accounts: Accounts, command_log: CommandLog, settings: WriterSettings) -> FastAPI:
+def api(accounts: AccountRepository, keys: IdempotencyKeys, settings: WriterSettings) -> FastAPI:
     credentials = [Credential(Principal(scope, frozenset({scope})), digest(token)) for scope, token in TOKENS.items()]
-    return build_api(accounts, command_log, settings, Access(credentials), Metrics())
+    return build_api(accounts, keys, settings, Access(credentials), Metrics())
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ import orjson
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from writer.middleware.size_limits import DISCARDED, BodyLimit
+from writer.middleware.size_limits import DISCARDED, BodyLimitMiddleware
 
-MOST = 100
+MAX_BODY = 100
 
 
 class Echo:
@@ -53,11 +53,11 @@ class Exchange:
         async def send(message: Message) -> None:
             self.sent.append(message)
 
-        await BodyLimit(self.app, most=MOST)(self._scope, receive, send)
+        await BodyLimitMiddleware(self.app, maximum=MAX_BODY)(self._scope, receive, send)
         return int(self.sent[0]["status"])
 
 
-@pytest.mark.parametrize("chunks", [[b""], [b"x" * MOST], [b"x" * 60, b"x" * 40], [b"x"] * MOST, [b"x", b""]])
+@pytest.mark.parametrize("chunks", [[b""], [b"x" * MAX_BODY], [b"x" * 60, b"x" * 40], [b"x"] * MAX_BODY, [b"x", b""]])
 async def test_a_body_up_to_the_limit_passes_whole(chunks: list[bytes]) -> None:
     exchange = Exchange(chunks)
     assert await exchange.run() == 204
@@ -65,9 +65,9 @@ async def test_a_body_up_to_the_limit_passes_whole(chunks: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize(
-    "chunks", [[b"x" * (MOST + 1)], [b"x" * MOST, b"x"], [b"x"] * (MOST + 1), [b"x" * MOST, b"x", b""]]
+    "chunks", [[b"x" * (MAX_BODY + 1)], [b"x" * MAX_BODY, b"x"], [b"x"] * (MAX_BODY + 1), [b"x" * MAX_BODY, b"x", b""]]
 )
-@pytest.mark.parametrize("length", [None, "1", str(MOST), "5000", "nonsense", "\u00b2"])
+@pytest.mark.parametrize("length", [None, "1", str(MAX_BODY), "5000", "nonsense", "\u00b2"])
 async def test_a_larger_body_is_refused_whatever_its_length_says(chunks: list[bytes], length: str | None) -> None:
     exchange = Exchange(chunks, {} if length is None else {"content-length": length})
     assert await exchange.run() == 413
