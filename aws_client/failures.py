@@ -1,43 +1,179 @@
-"""Which failures of AWS calls pass by themselves."""
+"""One table of AWS failures: what each of them is, whether it passes by itself, and how to say it.
+
+Callers map a `Failure` to errors of their own; none of them looks at botocore's classes or at lists of codes.
+"""
 
 from __future__ import annotations
 
+import re
+import ssl
+from collections.abc import Iterator
+from enum import Enum
+
 from botocore.exceptions import (
+    BotoCoreError,
     ClientError,
     ConnectionError,  # noqa: A004 - botocore's own, over all its network errors
+    CredentialRetrievalError,
     HTTPClientError,
     IncompleteReadError,
+    InvalidProxiesConfigError,
+    LoginError,
+    MetadataRetrievalError,
+    NoAuthTokenError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProxyConnectionError,
+    RefreshWithMFAUnsupportedError,
+    SSLError,
+    SSOError,
+    TokenRetrievalError,
 )
 
-THROTTLES = frozenset(
+
+class Failure(Enum):
+    """What a failed call means to its caller."""
+
+    THROTTLED = "the service asks for fewer calls"
+    CONTENDED = "another transaction or operation has the resource at the moment"
+    FAULT = "the service failed"
+    UNREACHABLE = "no answer, or half of one"
+    CREDENTIALS_UNAVAILABLE = "whoever hands out credentials does not answer at the moment"
+    CONDITION_FAILED = "the condition of a write does not hold"
+    NOT_FOUND = "there is no such resource"
+    ACCESS_REFUSED = "a permission is missing, or credentials or signature are not accepted"
+    CREDENTIALS_MISSING = "there are no usable credentials"
+    MISCONFIGURED = "the request cannot be sent as this process is configured"
+    REFUSED = "the service refuses the request for another reason"
+    OTHER = "no failure of a call"
+
+    @property
+    def passes(self) -> bool:
+        """Whether the same call may succeed later without anybody doing anything."""
+        return self in _TRANSIENT
+
+
+_TRANSIENT = frozenset(
     {
-        "KMSThrottlingException",
-        "LimitExceededException",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "SlowDown",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
+        Failure.THROTTLED,
+        Failure.CONTENDED,
+        Failure.FAULT,
+        Failure.UNREACHABLE,
+        Failure.CREDENTIALS_UNAVAILABLE,
     }
 )
-"""Codes of an overload; each of these services answers with one or another (botocore retries by the same list)."""
 
-FAULTS = frozenset({"InternalFailure", "InternalFailureException", "InternalServerError", "ServiceUnavailable"})
-_BUSY = frozenset({"ResourceInUseException", "RequestTimeout", "RequestTimeoutException"})
-ACCESS_REFUSALS = frozenset(
-    {
+_CODES = {
+    Failure.THROTTLED: (
+        # What DynamoDB, Kinesis, STS and KMS answer, and the rest of botocore's own list.
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "KMSThrottlingException",
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceeded",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingError",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    ),
+    Failure.CONTENDED: (
+        "ResourceInUseException",
+        "TransactionConflict",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    ),
+    Failure.FAULT: (
+        "InternalFailure",
+        "InternalFailureException",
+        "InternalServerError",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ServiceUnavailable",
+    ),
+    Failure.CONDITION_FAILED: (
+        "ConditionalCheckFailed",
+        "ConditionalCheckFailedException",
+        "DuplicateItem",
+        "DuplicateItemException",
+    ),
+    Failure.NOT_FOUND: ("ResourceNotFound", "ResourceNotFoundException"),
+    # botocore renews temporary credentials ahead of their end, never after a refusal: an expired token stays one.
+    Failure.ACCESS_REFUSED: (
         "AccessDenied",
         "AccessDeniedException",
+        "ExpiredToken",
         "ExpiredTokenException",
         "IncompleteSignature",
+        "IncompleteSignatureException",
         "InvalidClientTokenId",
         "InvalidSignatureException",
         "KMSAccessDeniedException",
         "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "SignatureDoesNotMatch",
         "UnrecognizedClientException",
-    }
+    ),
+}
+_FAILURE_OF_CODE = {code: failure for failure, codes in _CODES.items() for code in codes}
+_NO_CREDENTIALS = (
+    LoginError,
+    NoAuthTokenError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    RefreshWithMFAUnsupportedError,
+    SSOError,
+    TokenRetrievalError,
 )
+_TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: 4\d\d")
+_SIGNED = re.compile(r"AWS4-[A-Z0-9-]+\s.*|(?<=x-amz-security-token:)\S+", re.DOTALL | re.IGNORECASE)
+"""The Authorization header and the session token, which a refused signature's message quotes."""
+
+
+def classify(error: BaseException) -> Failure:
+    """What the failure is. `OTHER` for errors that no call of AWS raises, and botocore's complaints about arguments."""
+    if isinstance(error, ClientError):
+        return classify_code(code_of(error), int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)))
+    if isinstance(error, _NO_CREDENTIALS):
+        return Failure.CREDENTIALS_MISSING
+    if isinstance(error, CredentialRetrievalError | MetadataRetrievalError):
+        return Failure.CREDENTIALS_UNAVAILABLE
+    if isinstance(error, InvalidProxiesConfigError) or _never_connects(error) or _is_unsendable(error):
+        return Failure.MISCONFIGURED
+    if isinstance(error, ConnectionError | HTTPClientError | IncompleteReadError):
+        return Failure.UNREACHABLE
+    return Failure.OTHER
+
+
+def classify_code(code: str, status: int = 0) -> Failure:
+    """What a service's error code means, of a whole answer with its HTTP status or of one part of an answer."""
+    known = _FAILURE_OF_CODE.get(code)
+    if known is not None:
+        return known
+    if status >= 500:
+        return Failure.FAULT
+    return Failure.THROTTLED if status == 429 else Failure.REFUSED
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same call may succeed later without anybody doing anything."""
+    return classify(error).passes
+
+
+def is_condition_failed(error: BaseException) -> bool:
+    """Whether a write was refused because its condition does not hold."""
+    return classify(error) is Failure.CONDITION_FAILED
+
+
+def is_not_found(error: BaseException) -> bool:
+    """Whether the service says that the table, stream, shard or row does not exist."""
+    return classify(error) is Failure.NOT_FOUND
 
 
 def code_of(error: BaseException) -> str:
@@ -45,14 +181,51 @@ def code_of(error: BaseException) -> str:
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
 
 
-def is_throttle(error: BaseException) -> bool:
-    """Whether the service asks to be called less often."""
-    return code_of(error) in THROTTLES
+def describe(error: BaseException) -> str:
+    """The failure in words, for a message or the log, without any credential that botocore or the service quotes."""
+    if _is_unsendable(error):
+        return "the request cannot be sent: the credentials or the endpoint hold a character that HTTP does not allow"
+    return _SIGNED.sub("(left out)", _text(error))
 
 
-def is_transient(error: BaseException) -> bool:
-    """Whether the same call may succeed later without anybody doing anything."""
-    if isinstance(error, ClientError):
-        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        return status >= 500 or code_of(error) in THROTTLES | FAULTS | _BUSY
-    return isinstance(error, ConnectionError | HTTPClientError | IncompleteReadError)
+def safe_cause(error: BaseException) -> BaseException | None:
+    """The failure as another error's cause; None where its own text, which a traceback shows, holds a credential."""
+    quoted = isinstance(error, BotoCoreError | ClientError) and _SIGNED.search(str(error))
+    return None if quoted or _is_unsendable(error) else error
+
+
+def _text(error: BaseException) -> str:
+    """`str(error)`; of a service's refusal its code and message, or its HTTP status where it gives no code."""
+    if not isinstance(error, ClientError):
+        return str(error)
+    code = code_of(error) or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", "refused")
+    message = error.response.get("Error", {}).get("Message", "")
+    return f"{code}: {message}" if message else str(code)
+
+
+def _is_unsendable(error: BaseException) -> bool:
+    """Whether the HTTP client refuses the request itself, such as a header value with a newline in it.
+
+    botocore wraps that in a bare HTTPClientError, which it otherwise raises for faults of the network.
+    """
+    return type(error) is HTTPClientError and isinstance(error.kwargs.get("error"), ValueError)
+
+
+def _never_connects(error: BaseException) -> bool:
+    """Whether a certificate, the protocol or the proxy's rules stand in the way, and not the network.
+
+    A handshake that is broken off passes, and so does a proxy that does not answer: it is a server like another.
+    """
+    if isinstance(error, ProxyConnectionError):
+        return _TUNNEL_REFUSED.search(str(error.kwargs.get("error"))) is not None
+    return isinstance(error, SSLError) and any(
+        isinstance(each, ssl.SSLCertVerificationError) or getattr(each, "reason", None) == "WRONG_VERSION_NUMBER"
+        for each in _wrapped(error.kwargs.get("error"))
+    )
+
+
+def _wrapped(error: object) -> Iterator[object]:
+    """The error and what urllib3 wrapped in it."""
+    while isinstance(error, BaseException):
+        yield error
+        error = error.args[0] if error.args else None

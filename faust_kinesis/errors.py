@@ -18,9 +18,7 @@ FaustKinesisError
 
 from __future__ import annotations
 
-from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
-
-from aws_client.failures import ACCESS_REFUSALS, code_of
+from aws_client.failures import Failure, classify, describe, safe_cause
 
 
 class FaustKinesisError(Exception):
@@ -86,18 +84,28 @@ class LeaseLostError(FaustKinesisError):
         self.shard_id = shard_id
 
 
+_ERRORS: dict[Failure, tuple[type[FaustKinesisError], str]] = {
+    Failure.ACCESS_REFUSED: (AccessRefusedError, "access refused: "),
+    Failure.CREDENTIALS_MISSING: (AccessRefusedError, "access refused: "),
+    Failure.MISCONFIGURED: (ConfigurationError, ""),
+    Failure.NOT_FOUND: (RequestRefusedError, ""),
+    Failure.CONDITION_FAILED: (RequestRefusedError, ""),
+    Failure.REFUSED: (RequestRefusedError, ""),
+}
+
+
 def typed(error: Exception, action: str) -> FaustKinesisError:
-    """The error for a failure that is not transient, with that failure as its cause; `action` says what was tried."""
+    """The error of our tree for a failure, with that failure as its cause; `action` says what was tried.
+
+    What passes by itself is a TransientError, what is no failure of a call a PermanentError.
+    """
     if isinstance(error, FaustKinesisError):
         return error
-    named = _named(error, action)
-    named.__cause__ = error
+    failure = classify(error)
+    if failure is Failure.OTHER:
+        named: FaustKinesisError = PermanentError(f"{action}: {error!r}")
+    else:
+        kind, says = _ERRORS.get(failure, (TransientError, ""))
+        named = kind(f"{action}: {says}{describe(error)}")
+    named.__cause__ = safe_cause(error)
     return named
-
-
-def _named(error: Exception, action: str) -> FaustKinesisError:
-    if isinstance(error, NoCredentialsError | PartialCredentialsError) or code_of(error) in ACCESS_REFUSALS:
-        return AccessRefusedError(f"{action}: access refused: {error}")
-    if isinstance(error, ClientError):
-        return RequestRefusedError(f"{action}: {error}")
-    return PermanentError(f"{action}: {error!r}")

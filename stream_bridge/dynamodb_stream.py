@@ -16,13 +16,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from aws_client.call_pool import CallPool
 from aws_client.failures import code_of
 from faust_kinesis.leases.table import LATEST, TRIM_HORIZON
 from ledger.errors import ResourceError
-from ledger.runtime.aws import translate
+from ledger.runtime.aws import aws_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -88,7 +88,7 @@ class TableStream:
 
     async def describe(self) -> StreamDescription:
         """List the stream's shards. Raises ResourceError when the table or its stream is not there."""
-        try:
+        with aws_errors(f"describing the stream of table {self.table}"):
             answer = await self._calls.retry_until_answered(
                 f"describe table {self.table}", self._dynamodb.describe_table, TableName=self.table
             )
@@ -96,8 +96,6 @@ class TableStream:
             if arn is None:
                 raise ResourceError(f"table {self.table} has no stream: `kinfold bridge ensure` says what it needs")
             return await self._calls.retry_until_answered(f"describe the stream of {self.table}", self._describe, arn)
-        except (ClientError, BotoCoreError) as error:
-            raise translate(error, f"describing the stream of table {self.table}") from error
 
     def reader(self, stream: StreamDescription, shard_id: str, checkpoint: str) -> "TableShardReader":
         """Read a shard after ``checkpoint``: a sequence number, TRIM_HORIZON, or LATEST."""
@@ -146,10 +144,8 @@ class TableShardReader:
 
         Raises ResourceError when the stream itself is gone, or for any refusal that no retry mends.
         """
-        try:
+        with aws_errors(f"reading shard {self.shard_id} of the stream of {self._stream.table}"):
             return await self._next_page(limit)
-        except (ClientError, BotoCoreError) as error:
-            raise translate(error, f"reading shard {self.shard_id} of the stream of {self._stream.table}") from error
 
     async def _next_page(self, limit: int) -> TablePage:
         while True:

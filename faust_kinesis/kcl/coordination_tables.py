@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from aws_client.failures import code_of
+from aws_client.failures import code_of, is_condition_failed, is_not_found
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -61,7 +61,7 @@ class CoordinationTables:
                 ExpressionAttributeValues={":me": {"S": worker_id}},
             )
         except ClientError as error:
-            if code_of(error) != "ConditionalCheckFailedException":
+            if not is_condition_failed(error):
                 raise
             return False
         return True
@@ -91,6 +91,6 @@ class CoordinationTables:
         try:
             return self._dynamodb.describe_table(TableName=name)["Table"]["TableStatus"]
         except ClientError as error:
-            if code_of(error) == "ResourceNotFoundException":
+            if is_not_found(error):
                 return None
             raise

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from aws_client.call_pool import CallPool
+from aws_client.failures import is_not_found
 from faust_kinesis.errors import DaemonError, FaustKinesisError, StreamGoneError, typed
 from faust_kinesis.kcl.bootstrap import prepare
 from faust_kinesis.kcl.coordination_tables import CoordinationTables
@@ -37,7 +38,6 @@ from faust_kinesis.kcl.session import Session
 from faust_kinesis.kcl.watchdog import Vigil
 from faust_kinesis.leases.coordinator import LeaseKeeper
 from faust_kinesis.leases.table import Lease, LeaseTable
-from faust_kinesis.leases.topology import is_missing
 from faust_kinesis.options import KinesisOptions
 from faust_kinesis.records import RecordBatch
 from faust_kinesis.source import ShardStatus
@@ -323,7 +323,7 @@ class KclSource:
                 f"find stream {self._stream}", self._kinesis.describe_stream_summary, StreamName=self._stream
             )
         except ClientError as error:
-            if is_missing(error):
+            if is_not_found(error):
                 raise StreamGoneError(f"stream {self._stream} was deleted while it was read") from error
             raise
 

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from aws_client.call_pool import CallPool
+from aws_client.failures import is_not_found
 from aws_client.retry import delay, should_log
 from faust_kinesis.errors import ConfigurationError, LeaseLostError, StreamGoneError
 from faust_kinesis.leases.planner import LeaseSights, leases_to_forget, leases_to_take
 from faust_kinesis.leases.table import Lease, LeaseTable
-from faust_kinesis.leases.topology import Topology, is_missing, list_shards, missing_leases
+from faust_kinesis.leases.topology import Topology, list_shards, missing_leases
 from faust_kinesis.options import KinesisOptions
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ class LeaseKeeper:
                 f"find stream {self._stream}", self._kinesis.describe_stream_summary, StreamName=self._stream
             )
         except ClientError as error:
-            if is_missing(error):
+            if is_not_found(error):
                 return False
             raise
         return answer["StreamDescriptionSummary"]["StreamStatus"] in {"ACTIVE", "UPDATING"}
@@ -165,7 +166,7 @@ class LeaseKeeper:
                 f"list the shards of {self._stream}", list_shards, self._kinesis, self._stream
             )
         except ClientError as error:
-            if is_missing(error):
+            if is_not_found(error):
                 raise StreamGoneError(f"stream {self._stream} was deleted while it was read") from error
             raise
         self._listed_at = time.monotonic()

@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
-from aws_client.failures import code_of
+from aws_client.failures import code_of, is_condition_failed, is_not_found
 from faust_kinesis.errors import LeaseLostError
 from faust_kinesis.leases.checkpoint_tracker import SHARD_END
 
@@ -73,7 +73,7 @@ class LeaseTable:
         try:
             return self._dynamodb.describe_table(TableName=self.name)["Table"]["TableStatus"] in {"ACTIVE", "UPDATING"}
         except ClientError as error:
-            if code_of(error) == "ResourceNotFoundException":
+            if is_not_found(error):
                 return None
             raise
 
@@ -127,7 +127,7 @@ class LeaseTable:
         try:
             self._dynamodb.put_item(TableName=self.name, Item=row, ConditionExpression="attribute_not_exists(leaseKey)")
         except ClientError as error:
-            if code_of(error) == "ConditionalCheckFailedException":
+            if is_condition_failed(error):
                 return False
             raise
         return True
@@ -205,7 +205,7 @@ class LeaseTable:
                 ExpressionAttributeValues={":moment": {"S": AT_TIMESTAMP}, ":latest": {"S": LATEST}},
             )
         except ClientError as error:
-            if code_of(error) != "ConditionalCheckFailedException":
+            if not is_condition_failed(error):
                 raise
 
     def forget(self, lease: Lease) -> None:
@@ -218,7 +218,7 @@ class LeaseTable:
                 ExpressionAttributeValues={":end": {"S": SHARD_END}},
             )
         except ClientError as error:
-            if code_of(error) != "ConditionalCheckFailedException":
+            if not is_condition_failed(error):
                 raise
 
     def remove(self, lease: Lease) -> None:
@@ -234,7 +234,7 @@ class LeaseTable:
                 ExpressionAttributeValues={":seen": {"N": str(lease.counter)}},
             )
         except ClientError as error:
-            if code_of(error) != "ConditionalCheckFailedException":
+            if not is_condition_failed(error):
                 raise
             raise LeaseLostError(lease.key, "removed") from error
 
@@ -257,7 +257,7 @@ class LeaseTable:
                 ExpressionAttributeValues=values,
             )
         except ClientError as error:
-            if code_of(error) != "ConditionalCheckFailedException":
+            if not is_condition_failed(error):
                 raise
             if not self._is_written(after):
                 raise LeaseLostError(after.key, done) from error

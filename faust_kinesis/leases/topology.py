@@ -8,12 +8,10 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from aws_client.failures import code_of
 from faust_kinesis.leases.table import AT_TIMESTAMP, LATEST, TRIM_HORIZON, Lease
 from faust_kinesis.options import StartingPosition
 
 if TYPE_CHECKING:
-    from botocore.exceptions import ClientError as ClientErrorType
     from mypy_boto3_kinesis import KinesisClient
     from mypy_boto3_kinesis.type_defs import ShardTypeDef
 
@@ -71,11 +69,6 @@ def _server_time(answer: Any) -> datetime:
     date = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
     told = parsedate_to_datetime(date) if date else datetime.now(UTC)
     return told.astimezone(UTC) - timedelta(seconds=1)
-
-
-def is_missing(error: ClientErrorType) -> bool:
-    """Whether the service says that the stream or the shard does not exist."""
-    return code_of(error) == "ResourceNotFoundException"
 
 
 def missing_leases(topology: Topology, leases: Mapping[str, Lease], start: StartingPosition) -> list[Lease]:

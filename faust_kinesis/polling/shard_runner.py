@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from botocore.exceptions import ClientError
 
 from aws_client.call_pool import CallPool
+from aws_client.failures import is_not_found
 from aws_client.retry import delay
 from faust_kinesis.errors import CheckpointRefusedError
 from faust_kinesis.leases.checkpoint_tracker import SHARD_END, ShardProgress
 from faust_kinesis.leases.table import Lease, LeaseTable
-from faust_kinesis.leases.topology import Topology, is_missing
+from faust_kinesis.leases.topology import Topology
 from faust_kinesis.options import KinesisOptions
 from faust_kinesis.polling.shard_reader import Page, ShardReader
 from faust_kinesis.records import RecordBatch
@@ -141,7 +142,7 @@ class ShardRunner:
             try:
                 return await self._reader.next_page()
             except ClientError as error:
-                if not is_missing(error):
+                if not is_not_found(error):
                     raise
                 if self.lease.key not in (await self._sync()).shards:
                     self._say_gone()

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from aws_client.call_pool import CallPool
+from aws_client.failures import describe
 from aws_client.fast_get_records import read_pages_at_once
 from faust_kinesis.errors import FaustKinesisError, LeaseLostError, typed
 from faust_kinesis.leases.coordinator import LeaseKeeper, TakenLease
@@ -287,6 +288,6 @@ class PollingSource:
                 "Could not checkpoint and release shard %s of stream %s: %s",
                 runner.lease.key,
                 self._stream,
-                error,
+                describe(error),
                 extra={"action": "lease_not_released", "stream": self._stream, "shard": runner.lease.key},
             )

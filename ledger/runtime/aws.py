@@ -1,6 +1,6 @@
 """AWS clients, and AWS's failures in the words of our error tree."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -8,16 +8,10 @@ from typing import TYPE_CHECKING, Final
 import boto3
 import structlog
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    HTTPClientError,
-    NoCredentialsError,
-    PartialCredentialsError,
-)
-from botocore.exceptions import ConnectionError as BotoConnectionError
+from botocore.exceptions import BotoCoreError, ClientError
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from aws_client.failures import Failure, classify, describe, safe_cause
 from ledger.errors import ConfigurationError, EndpointError, KinfoldError, ResourceError, ThrottledError, TransientError
 from ledger.runtime.settings import Settings
 
@@ -29,21 +23,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: Error codes with which DynamoDB, Kinesis and STS ask a caller to slow down, and those of a single cancelled item.
-THROTTLING: Final = frozenset(
-    {
-        "ProvisionedThroughputExceededException",
-        "ProvisionedThroughputExceeded",
-        "RequestLimitExceeded",
-        "ThrottlingException",
-        "ThrottlingError",
-        "Throttling",
-        "LimitExceededException",
-        "SlowDown",
-    }
-)
-#: Codes of a passing state: another transaction holds the item, or the same one is still under way.
-CONTENTION: Final = frozenset({"TransactionConflictException", "TransactionConflict", "TransactionInProgressException"})
 CONNECT_TIMEOUT: Final = 2.0
 READ_TIMEOUT: Final = 15.0
 
@@ -86,40 +65,35 @@ class Clients:
         self.endpoint = endpoint or f"AWS in {settings.region}"
 
 
-def error_code(error: ClientError) -> str:
-    """The code by which AWS names the failure, such as ``ConditionalCheckFailedException``."""
-    return str(error.response.get("Error", {}).get("Code", ""))
+#: The error of our tree for each failure, and what its message says of it. All others are a ResourceError.
+_ERRORS: Final[Mapping[Failure, tuple[type[KinfoldError], str]]] = {
+    Failure.THROTTLED: (ThrottledError, "throttled ({}); slow down or raise the capacity"),
+    Failure.CONTENDED: (ThrottledError, "another transaction or operation has it at the moment ({})"),
+    Failure.FAULT: (EndpointError, "the endpoint failed ({})"),
+    Failure.UNREACHABLE: (EndpointError, "the endpoint does not answer: {}"),
+    Failure.CREDENTIALS_UNAVAILABLE: (EndpointError, "{}"),
+    Failure.CREDENTIALS_MISSING: (
+        ConfigurationError,
+        "{}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role",
+    ),
+    Failure.MISCONFIGURED: (ConfigurationError, "{}; correct AWS_ENDPOINT_URL, credentials, CA bundle or proxy"),
+    Failure.NOT_FOUND: (ResourceError, "{}; `kinfold bridge ensure` creates what is missing"),
+}
 
 
 def translate(error: ClientError | BotoCoreError, doing: str) -> KinfoldError:
     """Put an SDK failure into our tree; ``doing`` says what was tried, for the message."""
-    if isinstance(error, ClientError):
-        code = error_code(error)
-        message = error.response.get("Error", {}).get("Message", "")
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if code in THROTTLING:
-            return ThrottledError(f"{doing}: throttled ({code}); slow down or raise the capacity")
-        if code in CONTENTION:
-            return ThrottledError(f"{doing}: another transaction holds the item ({code})")
-        if status >= 500 or code in {"InternalServerError", "InternalFailure", "ServiceUnavailable"}:
-            return EndpointError(f"{doing}: the endpoint failed ({code or status}): {message}")
-        if code == "ResourceNotFoundException":
-            return ResourceError(f"{doing}: {message or 'not found'}; `kinfold bridge ensure` creates what is missing")
-        return ResourceError(f"{doing}: {code}: {message}")
-    if isinstance(error, NoCredentialsError | PartialCredentialsError):
-        return ConfigurationError(f"{doing}: {error}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role")
-    if isinstance(error, BotoConnectionError | HTTPClientError):
-        return EndpointError(f"{doing}: the endpoint does not answer: {error}")
-    return ResourceError(f"{doing}: {error}")
+    kind, what = _ERRORS.get(classify(error), (ResourceError, "{}"))
+    return kind(f"{doing}: {what.format(describe(error))}")
 
 
 @contextmanager
 def aws_errors(doing: str) -> Iterator[None]:
-    """Raise SDK failures of the block as errors of our tree: transient, or ResourceError when trying again is idle."""
+    """Raise SDK failures of the block as errors of our tree, which say whether retrying can help."""
     try:
         yield
     except (ClientError, BotoCoreError) as error:
-        raise translate(error, doing) from error
+        raise translate(error, doing) from safe_cause(error)
 
 
 def wait_for_endpoint(clients: Clients, timeout: float, tell: Callable[[str], None]) -> None:

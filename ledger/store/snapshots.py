@@ -14,9 +14,10 @@ from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from aws_client.failures import is_condition_failed
 from ledger.domain.account import Account
 from ledger.domain.money import Currency
-from ledger.runtime.aws import aws_errors, error_code
+from ledger.runtime.aws import aws_errors
 from ledger.store.errors import SnapshotError
 from ledger.store.stored_event import timestamp
 from ledger.store.transactions import MAX_ITEM_BYTES
@@ -76,7 +77,7 @@ class SnapshotStore:
                     ExpressionAttributeValues={":version": item["version"]},
                 )
             except ClientError as error:
-                if error_code(error) == "ConditionalCheckFailedException":
+                if is_condition_failed(error):
                     return False
                 raise
         return True

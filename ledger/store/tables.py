@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError, WaiterError
 
+from aws_client.failures import code_of, is_not_found
 from ledger.errors import ResourceError
-from ledger.runtime.aws import aws_errors, error_code
+from ledger.runtime.aws import aws_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -151,7 +152,7 @@ def ensure_table(dynamodb: "DynamoDBClient", spec: TableSpec) -> bool:
         try:
             dynamodb.create_table(**spec.request())
         except ClientError as error:
-            if error_code(error) != "ResourceInUseException":
+            if code_of(error) != "ResourceInUseException":
                 raise
             created = False
     try:
@@ -172,7 +173,7 @@ def table_status(dynamodb: "DynamoDBClient", name: str) -> str | None:
         try:
             return dynamodb.describe_table(TableName=name)["Table"]["TableStatus"]
         except ClientError as error:
-            if error_code(error) == "ResourceNotFoundException":
+            if is_not_found(error):
                 return None
             raise
 

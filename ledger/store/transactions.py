@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
+from aws_client.failures import classify_code, code_of, is_condition_failed
 from ledger.errors import ThrottledError
-from ledger.runtime.aws import CONTENTION, THROTTLING, aws_errors, error_code, translate
+from ledger.runtime.aws import aws_errors, translate
 from ledger.store.errors import AppendTooLargeError, CommandRecordedError, ConditionFailedError, RejectedEventError
 from ledger.store.stored_event import StoredEvent
 
@@ -93,9 +94,9 @@ class EventWrite:
                     ReturnConsumedCapacity="TOTAL",
                 )
             except ClientError as error:
-                if error_code(error) == "ConditionalCheckFailedException":
+                if is_condition_failed(error):
                     raise ConditionFailedError(event.sequence_number, resent=_resent(error)) from None
-                if error_code(error) == "ValidationException":
+                if code_of(error) == "ValidationException":
                     raise RejectedEventError(f"{event.aggregate_id}: event {event.sequence_number}: {error}") from None
                 raise
         return _units([answer.get("ConsumedCapacity")])
@@ -120,7 +121,7 @@ class EventWrite:
             try:
                 answer = dynamodb.transact_write_items(TransactItems=actions, ReturnConsumedCapacity="TOTAL")
             except ClientError as error:
-                if error_code(error) != "TransactionCanceledException":
+                if code_of(error) != "TransactionCanceledException":
                     raise
                 raise _cancellation(error, numbers, doing) from error
         return _units(answer.get("ConsumedCapacity", []))
@@ -140,7 +141,7 @@ def _cancellation(error: ClientError, numbers: list[int], doing: str) -> Excepti
             return RejectedEventError(f"{doing}: event {number} is malformed: {reason.get('Message')}")
     if any(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons[len(numbers) :]):
         return CommandRecordedError(f"{doing}: the command was recorded meanwhile; nothing was written")
-    if codes and codes <= THROTTLING | CONTENTION:
+    if codes and all(classify_code(code).passes for code in codes):
         return ThrottledError(f"{doing}: cancelled ({', '.join(sorted(codes))})")
     return translate(error, doing)
 

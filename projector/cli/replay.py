@@ -36,9 +36,10 @@ def replay(
 
     [dim]$[/dim] kinfold projector replay --from trim-horizon
     """
+    from aws_client.failures import is_not_found
     from faust_kinesis.errors import LeasesHeldError
     from ledger.errors import ResourceError
-    from ledger.runtime.aws import aws_errors, error_code
+    from ledger.runtime.aws import aws_errors
     from projector.cli.context import operator
     from projector.cli.outcomes import BUSY, refuse
 
@@ -53,7 +54,7 @@ def replay(
         except LeasesHeldError as error:
             refuse(error, BUSY)
         except ResourceError as error:
-            if isinstance(error.__cause__, ClientError) and error_code(error.__cause__) == "ResourceNotFoundException":
+            if isinstance(error.__cause__, ClientError) and is_not_found(error.__cause__):
                 raise ResourceError(
                     f"there is no stream {components.names.stream} or no lease table {components.names.leases} yet, "
                     f"so there is nothing to reset: the first start of a projector reads from KINFOLD_START"

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeGuard
 
 from botocore.exceptions import ClientError
 
-from ledger.runtime.aws import aws_errors, error_code
+from aws_client.failures import is_condition_failed
+from ledger.runtime.aws import aws_errors
 from ledger.store.stored_event import timestamp
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ class DeadLetters:
                     ExpressionAttributeValues=values,
                 )
             except ClientError as error:
-                if error_code(error) != "ConditionalCheckFailedException":
+                if not is_condition_failed(error):
                     raise
 
 

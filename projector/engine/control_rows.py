@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
+from aws_client.failures import is_condition_failed
 from ledger.errors import ResourceError
-from ledger.runtime.aws import aws_errors, error_code
+from ledger.runtime.aws import aws_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -53,7 +54,7 @@ class Generations:
                     ExpressionAttributeNames={"#projection": "projection"},
                 )
             except ClientError as error:
-                if error_code(error) == "ConditionalCheckFailedException":
+                if is_condition_failed(error):
                     return False
                 raise
         return True

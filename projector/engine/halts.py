@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from ledger.runtime.aws import aws_errors, error_code
+from aws_client.failures import is_condition_failed
+from ledger.runtime.aws import aws_errors
 from projector.engine.read_model import ReadModel
 from projector.projection import Halt, Row
 
@@ -70,7 +71,7 @@ class Halts:
                     **request,
                 )
             except ClientError as error:
-                if error_code(error) == "ConditionalCheckFailedException":
+                if is_condition_failed(error):
                     return False
                 raise
         return True

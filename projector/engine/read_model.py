@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from aws_client.failures import Failure, classify_code
 from aws_client.fast_statements import send_statements_as_they_are
 from ledger.errors import EndpointError, ResourceError, ThrottledError
-from ledger.runtime.aws import CONTENTION, THROTTLING, aws_errors
+from ledger.runtime.aws import aws_errors
 from ledger.store.tables import TableSpec
 from projector.projection import HEAD, Halt, Projection, Row
 
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
 #: AWS, "Amazon DynamoDB quotas": keys in one BatchGetItem, statements in one BatchExecuteStatement.
 MAX_KEYS: Final = 100
 MAX_STATEMENTS: Final = 25
-
-#: The answers of a statement whose condition did not hold: an UPDATE at another version, an INSERT of a row that is.
-_LOST: Final = frozenset({"ConditionalCheckFailed", "DuplicateItem"})
-_SERVER_FAULT: Final = "InternalServerError"
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -169,20 +166,15 @@ class ReadModel(Generic[S]):
         for attempt in self._retrying():
             with attempt, aws_errors(f"writing {len(waiting)} rows of {self.table}"):
                 answer = self._dynamodb.batch_execute_statement(Statements=[self._statement(each) for each in waiting])
-                codes = [response.get("Error", {}).get("Code") for response in answer["Responses"]]
+                codes = [str(response.get("Error", {}).get("Code", "")) for response in answer["Responses"]]
                 if len(codes) != len(waiting):
                     raise ResourceError(f"writing to {self.table}: {len(codes)} answers for {len(waiting)} statements")
-                lost |= {
-                    (each.row.account_id, each.row.part)
-                    for each, code in zip(waiting, codes, strict=True)
-                    if code in _LOST
-                }
-                refused = [
-                    (each, code) for each, code in zip(waiting, codes, strict=True) if code and code not in _LOST
-                ]
+                failed = [(each, code) for each, code in zip(waiting, codes, strict=True) if code]
+                refused = [(each, code) for each, code in failed if not _is_lost(code)]
+                lost |= {(each.row.account_id, each.row.part) for each, code in failed if _is_lost(code)}
                 waiting = [each for each, _ in refused]
                 if refused:
-                    raise _refusal(self.table, waiting[0].row.account_id, {str(code) for _, code in refused})
+                    raise _refusal(self.table, waiting[0].row.account_id, {code for _, code in refused})
         return lost
 
     def _statement(self, change: RowChange[S]) -> Any:
@@ -230,10 +222,15 @@ def _halt(halted: Mapping[str, Any]) -> Halt:
     )
 
 
+def _is_lost(code: str) -> bool:
+    """Whether a statement's condition did not hold: an UPDATE at another version, an INSERT of a row that is there."""
+    return classify_code(code) is Failure.CONDITION_FAILED
+
+
 def _refusal(table: str, account_id: str, codes: set[str]) -> Exception:
-    named = ", ".join(sorted(codes))
-    if codes <= THROTTLING | CONTENTION:
+    named, failures = ", ".join(sorted(codes)), {classify_code(code) for code in codes}
+    if failures <= {Failure.THROTTLED, Failure.CONTENDED}:
         return ThrottledError(f"writing to {table}: {named}")
-    if codes <= THROTTLING | CONTENTION | {_SERVER_FAULT}:
+    if all(failure.passes for failure in failures):
         return EndpointError(f"writing to {table}: {named}")
     return ResourceError(f"writing the row of account {account_id} to {table}: {named}")

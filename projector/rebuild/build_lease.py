@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from botocore.exceptions import ClientError
 
+from aws_client.failures import is_condition_failed
 from ledger.errors import PermanentError
-from ledger.runtime.aws import aws_errors, error_code
+from ledger.runtime.aws import aws_errors
 from ledger.store.parallel_scan import Cursor
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ class Builds:
                     **request,
                 )
             except ClientError as error:
-                if error_code(error) != "ConditionalCheckFailedException":
+                if not is_condition_failed(error):
                     raise
                 return done(self.read(build.projection))
         return True

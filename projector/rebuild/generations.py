@@ -9,8 +9,9 @@ from typing import Any, Literal
 import structlog
 from botocore.exceptions import ClientError
 
+from aws_client.failures import is_not_found
 from ledger.errors import PermanentError
-from ledger.runtime.aws import aws_errors, error_code
+from ledger.runtime.aws import aws_errors
 from projector.components import Components
 from projector.projection import Projection
 from projector.rebuild.build_lease import Builds
@@ -112,6 +113,6 @@ def _drop(
             try:
                 components.clients.dynamodb.delete_table(TableName=table)
             except ClientError as error:
-                if error_code(error) != "ResourceNotFoundException":
+                if not is_not_found(error):
                     raise
         log.warning("generation_dropped", projection=projection.name, generation=generation, table=table)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import ClientError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from aws_client.failures import code_of, is_not_found
 from faust_kinesis.leases.table import Lease
-from faust_kinesis.leases.topology import is_missing
 from faust_kinesis.polling.shard_reader import iterator_request
 from ledger.errors import ThrottledError
-from ledger.runtime.aws import aws_errors, error_code
+from ledger.runtime.aws import aws_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
@@ -43,7 +43,7 @@ def oldest_unread(kinesis: "KinesisClient", stream: str, lease: Lease) -> ShardL
         try:
             answer = kinesis.get_shard_iterator(StreamName=stream, ShardId=lease.key, **request)
         except ClientError as error:
-            if is_missing(error) or error_code(error) == "InvalidArgumentException":
+            if is_not_found(error) or code_of(error) == "InvalidArgumentException":
                 return ShardLag(lost=True)
             raise
     iterator: str | None = answer["ShardIterator"]

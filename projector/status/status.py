@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
+from aws_client.failures import is_not_found
 from faust_kinesis.leases.table import Lease, LeaseTable
 from faust_kinesis.leases.topology import list_shards, missing_leases
 from ledger.errors import ResourceError
-from ledger.runtime.aws import aws_errors, error_code
+from ledger.runtime.aws import aws_errors
 from projector.components import Components
 from projector.projection import Projection
 from projector.rebuild.build_lease import Builds
@@ -145,7 +146,7 @@ def _shards(components: Components, retention: timedelta, now: datetime) -> list
         try:
             leases = LeaseTable(clients.dynamodb, names.leases).scan()
         except ClientError as error:
-            if error_code(error) != "ResourceNotFoundException":
+            if not is_not_found(error):
                 raise
             leases = {}  # no worker has ever started
     # A shard that has no lease yet waits from where a worker would begin with it.

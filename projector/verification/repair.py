@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from ledger.runtime.aws import aws_errors, error_code
+from aws_client.failures import is_condition_failed
+from ledger.runtime.aws import aws_errors
 from ledger.store.parallel_scan import Item
 from projector.engine.read_model import ReadModel
 from projector.ingest.feeder import Feeder
@@ -79,7 +80,7 @@ class Repair:
                     item = self._model.image(row) | _halt(difference)
                     self._dynamodb.put_item(Item=item, **request)
             except ClientError as error:
-                if error_code(error) == "ConditionalCheckFailedException":
+                if is_condition_failed(error):
                     return False
                 raise
         return True

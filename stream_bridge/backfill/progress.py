@@ -8,8 +8,9 @@ from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
+from aws_client.failures import is_condition_failed
 from ledger.errors import PermanentError
-from ledger.runtime.aws import aws_errors, error_code
+from ledger.runtime.aws import aws_errors
 from ledger.store.parallel_scan import Cursor
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _own(state: BackfillState, doing: str) -> Iterator[None]:
         try:
             yield
         except ClientError as error:
-            if error_code(error) != "ConditionalCheckFailedException":
+            if not is_condition_failed(error):
                 raise
             raise BackfillLostError(
                 f"another process went on with the backfill of {state.name}: leave it to that one"

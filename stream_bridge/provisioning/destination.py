@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
+from aws_client.failures import code_of
 from ledger.errors import ResourceError
-from ledger.runtime.aws import aws_errors, error_code
+from ledger.runtime.aws import aws_errors
 from stream_bridge.waiter import StateWaiter
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class NativeDestination:
             try:
                 self._request_enable(precise=True)
             except ClientError as error:
-                if error_code(error) not in {"ValidationException", "ResourceInUseException", "SerializationException"}:
+                if code_of(error) not in {"ValidationException", "ResourceInUseException", "SerializationException"}:
                     raise
                 now = self._state()
                 if (now.status if now else None) not in ENABLEABLE:
@@ -141,9 +142,9 @@ class NativeDestination:
                     UpdateKinesisStreamingConfiguration={"ApproximateCreationDateTimePrecision": PRECISION},
                 )
             except ClientError as error:
-                if error_code(error) not in {"ValidationException", "ResourceInUseException", *UNOFFERED}:
+                if code_of(error) not in {"ValidationException", "ResourceInUseException", *UNOFFERED}:
                     raise
-                self._warn(f"{self._says} keeps {state.precision} timestamps: {error_code(error)}")
+                self._warn(f"{self._says} keeps {state.precision} timestamps: {code_of(error)}")
 
     def _check_places(self) -> None:
         held = [found for found in describe_destinations(self._dynamodb, self._table) if found.status in HOLDING]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from aws_client.failures import code_of
 from ledger.errors import ResourceError
-from ledger.runtime.aws import aws_errors, error_code
+from ledger.runtime.aws import aws_errors
 from stream_bridge.provisioning.stream import NO_KEY, StreamPlan, StreamState, need_stream, wait_until_active
 from stream_bridge.waiter import StateWaiter
 
@@ -67,7 +68,7 @@ def _mode(kinesis: "KinesisClient", stream: StreamState, plan: StreamPlan) -> st
         try:
             kinesis.update_stream_mode(StreamARN=stream.arn, StreamModeDetails={"StreamMode": wanted})  # type: ignore[typeddict-item]
         except ClientError as error:
-            if error_code(error) != "InvalidAction":
+            if code_of(error) != "InvalidAction":
                 raise
             raise ResourceError(
                 f"this endpoint does not know UpdateStreamMode: the stream stays {stream.mode}"

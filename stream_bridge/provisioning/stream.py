@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
+from aws_client.failures import code_of, is_not_found
 from ledger.errors import ConfigurationError, ResourceError, ThrottledError
-from ledger.runtime.aws import aws_errors, error_code
+from ledger.runtime.aws import aws_errors
 from stream_bridge.waiter import StateWaiter
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def describe_stream(kinesis: "KinesisClient", name: str) -> StreamState | None:
         try:
             summary = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
         except ClientError as error:
-            if error_code(error) == "ResourceNotFoundException":
+            if is_not_found(error):
                 return None
             raise
     return StreamState(
@@ -171,7 +172,7 @@ def _create(kinesis: "KinesisClient", name: str, plan: StreamPlan) -> bool:
             else:
                 kinesis.create_stream(StreamName=name, ShardCount=plan.shards or DEFAULT_SHARDS)
         except ClientError as error:
-            if error_code(error) == "ResourceInUseException":
+            if code_of(error) == "ResourceInUseException":
                 return False
             raise
     return True

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
+from aws_client.failures import code_of
 from faust_kinesis.leases.table import Lease, LeaseTable
 from ledger.errors import ResourceError
-from ledger.runtime.aws import Clients, aws_errors, error_code
+from ledger.runtime.aws import Clients, aws_errors
 from ledger.store.tables import Names
 from stream_bridge.dynamodb_stream import iterator_request
 from stream_bridge.relay.change_records import created_at
@@ -106,7 +107,7 @@ def _oldest(clients: Clients, arn: str, shard_id: str, checkpoint: str | None) -
                     return created_at(page["Records"][0])
                 iterator = page.get("NextShardIterator")
         except ClientError as error:
-            if error_code(error) not in {"TrimmedDataAccessException", "ResourceNotFoundException"}:
+            if code_of(error) not in {"TrimmedDataAccessException", "ResourceNotFoundException"}:
                 raise
     return None
 

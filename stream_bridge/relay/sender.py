@@ -9,13 +9,13 @@ import structlog
 
 from aws_client.call_pool import CallPool
 from aws_client.failures import is_transient
-from faust_kinesis.errors import AccessRefusedError, typed
+from faust_kinesis.errors import RequestRefusedError, typed
 from faust_kinesis.sending.ordered_writer import PutsRecords, StreamWriter
 from faust_kinesis.sending.put_queue import COMMON_RECORD
 from ledger.store.stored_event import StoredEvent
 from stream_bridge.relay.change_records import ChangeRecord, change_record_of, inserted
 from stream_bridge.relay.health import RelayHealth
-from stream_bridge.relay.leader_lease import LeaseNotHeldError, Term
+from stream_bridge.relay.leader_lease import Term
 from stream_bridge.relay.lookback import Lookback
 from stream_bridge.relay.ordering import Missing, SentVersions, missing
 
@@ -52,8 +52,8 @@ class FencedStream:
             return self._kinesis.put_records(StreamName=StreamName, Records=Records)
         except Exception as error:
             failure = typed(error, f"put to stream {StreamName}")
-            too_large = len(Records) == 1 and _size(Records[0]) > COMMON_RECORD
-            if not is_transient(error) and (not too_large or isinstance(failure, AccessRefusedError)):
+            passed_by = len(Records) == 1 and _fits_no_stream(_size(Records[0]), failure)
+            if not is_transient(error) and not passed_by:
                 self._term.end("a record cannot be put", failure)
             raise
 
@@ -144,8 +144,11 @@ class OrderedSender:
 
 def is_passed_by(change: ChangeRecord, error: BaseException) -> bool:
     """Whether a record that was refused for good is one that no stream takes, and that the relay goes on without."""
-    size = len(change.data) + len(change.partition_key)
-    return size > COMMON_RECORD and not isinstance(error, LeaseNotHeldError | AccessRefusedError)
+    return _fits_no_stream(len(change.data) + len(change.partition_key), error)
+
+
+def _fits_no_stream(size: int, error: BaseException) -> bool:
+    return size > COMMON_RECORD and isinstance(error, RequestRefusedError)
 
 
 def _size(record: "PutRecordsRequestEntryTypeDef") -> int:

@@ -5,14 +5,15 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from aws_client.call_pool import CallPool
+from aws_client.failures import is_not_found
 from faust_kinesis.leases.table import AT_TIMESTAMP, LATEST, TRIM_HORIZON, Lease
-from faust_kinesis.leases.topology import is_missing, list_shards
+from faust_kinesis.leases.topology import list_shards
 from faust_kinesis.polling.shard_reader import ShardReader
 from faust_kinesis.records import Record
-from ledger.runtime.aws import translate
+from ledger.runtime.aws import aws_errors
 from ledger.store.change_record import decode
 from ledger.store.errors import UnusableRecordError
 from stream_bridge.dynamodb_stream import StreamDescription, TableStream
@@ -147,12 +148,10 @@ class StreamTail:
         """Tail the stream for ever. Raises ResourceError when there is no such stream."""
 
         async def listed() -> Iterable[str]:
-            try:
+            with aws_errors(f"listing the shards of stream {self._stream}"):
                 topology = await self._calls.retry_until_answered(
                     f"list the shards of {self._stream}", list_shards, self._kinesis, self._stream
                 )
-            except (ClientError, BotoCoreError) as error:
-                raise translate(error, f"listing the shards of stream {self._stream}") from error
             return topology.shards
 
         await _follow_shards(listed, self._follow)
@@ -162,12 +161,13 @@ class StreamTail:
         reader = ShardReader(self._kinesis, self._calls, self._stream, lease, 10_000, at_first_start=False)
         last = False
         while not last:
-            try:
-                page = await reader.next_page()
-            except ClientError as error:
-                if is_missing(error):
+            with aws_errors(f"reading shard {shard_id} of stream {self._stream}"):
+                try:
+                    page = await reader.next_page()
+                except ClientError as error:
+                    if not is_not_found(error):
+                        raise
                     return  # the shard is gone; if the stream is too, listing its shards fails
-                raise translate(error, f"reading shard {shard_id} of stream {self._stream}") from error
             last = page.last
             self.read_at = asyncio.get_running_loop().time()
             self._sink([key for key in map(self._key, page.records) if key is not None])
