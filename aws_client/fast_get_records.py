@@ -55,4 +55,4 @@ def _record(fields: dict[str, Any]) -> dict[str, Any]:
         "Data": b64decode(fields["Data"]),
         "PartitionKey": key,
     }
-    return record | {"EncryptionType": encryption} if encryption else record
+    return record | {"EncryptionType": encryption} if "EncryptionType" in fields else record
