@@ -5,17 +5,15 @@ import os
 import subprocess
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from decimal import Decimal
 
 import pytest
 
 from kinfold.demo.scrape import counter
 from kinfold.local.service import Service
-from ledger.domain.events import FundsDeposited
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
+from tests.support.accounts import deposit_on_each
 from tests.support.aws.tables import empty, rows
 from tests.support.waiting import until
 
@@ -24,19 +22,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 #: Events that are put again; 20,000 by hand, fewer in every run.
 BACKFILLED = int(os.environ.get("BACKFILLED_EVENTS", "2000"))
 ACCOUNTS = 40
-
-
-def append_all(clients: Clients, names: Names) -> None:
-    store = EventStore(clients.dynamodb, names.events)
-
-    def write(account_id: str) -> None:
-        version = store.version(account_id)
-        for _ in range(BACKFILLED // ACCOUNTS // 50):
-            events = [FundsDeposited(amount=Decimal(1), currency="EUR")] * 50
-            version = store.append(account_id, events, version, aggregate_type="account", correlation_id="test").version
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(write, (f"acc-{number}" for number in range(ACCOUNTS))))
 
 
 @pytest.mark.timeout(900)
@@ -48,7 +33,7 @@ def test_it_changes_no_summary_and_restores_an_emptied_read_model(
     names: Names,
 ) -> None:
     first = start_projector()
-    append_all(clients, names)
+    deposit_on_each(EventStore(clients.dynamodb, names.events), ACCOUNTS, BACKFILLED // ACCOUNTS)
     tables = [f"balance-summary-{names.profile}-1", f"daily-activity-{names.profile}-1"]
 
     def all_there() -> bool:

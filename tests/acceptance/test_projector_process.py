@@ -11,18 +11,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from kinfold.demo.scrape import counter
 from kinfold.local.service import Service
-from ledger.domain.events import FundsDeposited
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
-from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
+from tests.support.accounts import READABLE, deposit, stored_event
 from tests.support.aws.fault_proxy import FaultProxy
 from tests.support.ledger_load import LedgerLoad
 from tests.support.waiting import until
@@ -37,19 +35,6 @@ OUTAGE = float(os.environ.get("OUTAGE_SECONDS", "5"))
 def get(service: Service, path: str) -> Any:
     with urllib.request.urlopen(f"{service.url}{path}", timeout=70) as answer:
         return json.load(answer)
-
-
-def deposit(store: EventStore, account_id: str, count: int) -> None:
-    """Append ``count`` deposits of 1.00, one at a time."""
-    version = store.version(account_id)
-    for _ in range(count):
-        version = store.append(
-            account_id,
-            [FundsDeposited(amount=Decimal(1), currency="EUR")],
-            version,
-            aggregate_type="account",
-            correlation_id="test",
-        ).version
 
 
 @pytest.mark.timeout(300)
@@ -85,7 +70,7 @@ def test_sigterm_finishes_checkpoints_and_gives_the_leases_back(
 ) -> None:
     store = EventStore(clients.dynamodb, names.events)
     first = start_projector("worker-1")
-    deposit(store, "alice", 20)
+    deposit(store, "alice", 20, at_once=1)
     assert get(first, "/balances/alice?min_version=20")["balance"] == "20.00"
     # Gap repair may know an event before the shard that has it was read.
     until(lambda: counter(first.url, "kinfold_projector_records"), lambda records: records == 20)
@@ -94,7 +79,7 @@ def test_sigterm_finishes_checkpoints_and_gives_the_leases_back(
     assert owners == [None] * 4
 
     second = start_projector("worker-2")
-    deposit(store, "alice", 1)
+    deposit(store, "alice")
     assert get(second, "/balances/alice?min_version=21")["balance"] == "21.00"
     assert counter(second.url, "kinfold_projector_records") == 1, "everything before was checkpointed"
 
@@ -104,18 +89,10 @@ def test_an_event_that_can_never_be_applied_halts_its_account_and_nothing_else(
 ) -> None:
     projector = start_projector()
     store = EventStore(clients.dynamodb, names.events)
-    deposit(store, "mallory", 1)
-    poison = StoredEvent(
-        "mallory",
-        2,
-        "account",
-        "FundsDeposited",
-        '{"amount":"secret","currency":"EUR"}',
-        "2026-01-01T00:00:00+00:00",
-        "test",
-    )
+    deposit(store, "mallory")
+    poison = stored_event("mallory", 2, '{"amount":"secret","currency":"EUR"}')
     clients.dynamodb.put_item(TableName=names.events, Item=poison.to_item())
-    deposit(store, "mallory", 1)
+    deposit(store, "mallory")
     deposit(store, "alice", 3)
     assert get(projector, "/balances/alice?min_version=3")["balance"] == "3.00"
     summary = until(lambda: get(projector, "/balances/mallory?min_version=1"), lambda shown: "halted" in shown)
@@ -128,10 +105,10 @@ def test_an_event_that_can_never_be_applied_halts_its_account_and_nothing_else(
     assert command(child_env, "dead-letters", "redrive", letter_id) == 1, "the cause is still there"
     clients.dynamodb.put_item(
         TableName=names.events,
-        Item=replace(poison, payload='{"amount":"7.00","currency":"EUR"}').to_item(),
+        Item=replace(poison, payload=READABLE).to_item(),
     )
     assert command(child_env, "dead-letters", "redrive", "--account", "mallory") == 0
-    assert get(projector, "/balances/mallory?min_version=3")["balance"] == "9.00"
+    assert get(projector, "/balances/mallory?min_version=3")["balance"] == "12.00"
     assert get(projector, "/activity/mallory?min_version=3")["version"] == 3
     assert command(child_env, "dead-letters", "redrive", "--all") == 0
 
@@ -144,7 +121,7 @@ def test_every_route_but_health_asks_for_a_token_with_its_scope(
     child_env |= {"KINFOLD_ACCESS": "tokens", "KINFOLD_TOKENS": ",".join(hashed)}
     projector = start_projector(ready=False)
     until(lambda: status(projector, "/health", None), lambda code: code == 200)
-    bad = StoredEvent("mallory", 1, "account", "Nonsense", "{}", "2026-01-01T00:00:00+00:00", "test")
+    bad = stored_event("mallory", event_type="Nonsense")
     clients.dynamodb.put_item(TableName=names.events, Item=bad.to_item())
     reading = [("GET", "/balances/alice"), ("GET", "/activity/alice")]
     letter = "/dead-letters/balance-summary~mallory~1"
@@ -168,7 +145,7 @@ def test_many_halted_accounts_stop_it_with_their_own_exit_code(
     child_env["KINFOLD_STORM_LIMIT"] = "5"
     projector = start_projector()
     for number in range(10):
-        bad = StoredEvent(f"bad-{number}", 1, "account", "Nonsense", "{}", "2026-01-01T00:00:00+00:00", "test")
+        bad = stored_event(f"bad-{number}", event_type="Nonsense")
         clients.dynamodb.put_item(TableName=names.events, Item=bad.to_item())
     until(lambda: projector.exit_code, lambda code: code is not None)
     assert projector.exit_code == 3

@@ -6,19 +6,17 @@ import random
 import subprocess
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from decimal import Decimal
 
 import pytest
 
 from kinfold.demo.scrape import counter
 from kinfold.local.service import Service
-from ledger.domain.events import FundsDeposited
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
 from projector.engine.control_rows import Control, Generations
 from projector.rebuild.build_lease import Builds
+from tests.support.accounts import deposit_on_each
 from tests.support.aws.tables import rows
 from tests.support.balance_readers import BalanceReaders
 from tests.support.ledger_load import LedgerLoad
@@ -52,23 +50,6 @@ def builder(clients: Clients, names: Names) -> str | None:
     return build.builder if build else None
 
 
-def append(store: EventStore, accounts: int, each: int, prefix: str = "acc") -> list[str]:
-    """Append ``each`` deposits of 1.00 to so many new accounts; gives the accounts."""
-    ids = [f"{prefix}-{number}" for number in range(accounts)]
-    event = FundsDeposited(amount=Decimal(1), currency="EUR")
-
-    def write(account_id: str) -> None:
-        version = store.version(account_id)
-        for start in range(0, each, 50):
-            events = [event] * min(50, each - start)
-            history = store.append(account_id, events, version, aggregate_type="account", correlation_id="test")
-            version = history.version
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(write, ids))
-    return ids
-
-
 @pytest.mark.timeout(240)
 def test_rebuild_beside_writes_workers_and_readers(
     start_projector: Callable[..., Service],
@@ -80,7 +61,7 @@ def test_rebuild_beside_writes_workers_and_readers(
     store = EventStore(clients.dynamodb, names.events)
     first = start_projector("worker-1")
     start_projector("worker-2")
-    quiet = append(store, 30, 10, "quiet")
+    quiet = deposit_on_each(store, 30, 10, "quiet")
     old = "balance-summary-{}-{}"
     with LedgerLoad(clients, names, per_second=40) as load:
         everyone = [*quiet, *load.account_ids]
@@ -122,7 +103,7 @@ def test_rebuild_beside_writes_workers_and_readers(
 @pytest.fixture
 def history(ledger_tables: Names, clients: Clients) -> list[str]:
     """Accounts from before there was a stream: only the event store has their events."""
-    return append(EventStore(clients.dynamodb, ledger_tables.events), 120, 40)
+    return deposit_on_each(EventStore(clients.dynamodb, ledger_tables.events), 120, 40)
 
 
 @pytest.mark.timeout(240)
@@ -166,7 +147,7 @@ def test_the_second_of_two_rebuilds_is_refused_and_an_aborted_one_leaves_nothing
     names: Names,
 ) -> None:
     store = EventStore(clients.dynamodb, names.events)
-    append(store, 3, 5)
+    deposit_on_each(store, 3, 5)
     worker = start_projector()
     first = start_command("rebuild")
     until(lambda: control(clients, names).building is not None, within=180)
@@ -211,7 +192,7 @@ def test_replay_from_trim_horizon_changes_no_row_and_counts_every_record_as_a_du
 ) -> None:
     store = EventStore(clients.dynamodb, names.events)
     first = start_projector()
-    append(store, 40, REPLAYED // 40)
+    deposit_on_each(store, 40, REPLAYED // 40)
     tables = [f"balance-summary-{names.profile}-1", f"daily-activity-{names.profile}-1"]
     until(lambda: sum(int(row["version"]["N"]) for row in rows(clients, tables[0]).values()) == REPLAYED, within=180)
     until(lambda: counter(first.url, "kinfold_projector_records") >= REPLAYED, within=180)

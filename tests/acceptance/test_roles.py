@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +17,6 @@ import pytest
 from kinfold.demo.raw_stream import read_raw
 from kinfold.local.child import spawn, stop, tail
 from kinfold.local.ports import free_port
-from ledger.domain.events import FundsDeposited
 from ledger.runtime.aws import Clients
 from ledger.store.change_record import decode
 from ledger.store.errors import UnusableRecordError
@@ -26,6 +24,7 @@ from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
 from stream_bridge.watch.watermark import WatermarkStore
+from tests.support.accounts import READABLE, deposit, poison
 from tests.support.aws.permissions import Need, kcl_needs, table_arn
 from tests.support.aws.templates import Role, Template
 from tests.support.waiting import until
@@ -33,8 +32,6 @@ from tests.support.waiting import until
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
 ROLES: Final = ("Writer", "Projector", "Ensure", "Watch", "Relay", "Operator")
-BAD: Final = '{"schemaVersion":1,"amount":"ten","currency":"EUR"}'
-GOOD: Final = '{"schemaVersion":1,"amount":"10.00","currency":"EUR"}'
 
 #: What a role may do although nothing here needs it.
 EXPLAINED: Final = {
@@ -97,16 +94,11 @@ class Ledger:
 
     def append(self, account: str, count: int = 1) -> StoredEvent:
         """Append deposits; gives the last."""
-        events = [FundsDeposited(amount=Decimal(1), currency="EUR")] * count
-        version = self._store.version(account)
-        stored = self._store.append(account, events, version, aggregate_type="account", correlation_id="test")
-        return stored.events[-1]
+        return deposit(self._store, account, count)[-1]
 
     def poison(self, account: str) -> None:
         """Append an event that no fold can read, as a bad deploy of the writer might."""
-        last = self.append(account)
-        bad = replace(last, sequence_number=last.sequence_number + 1, payload=BAD)
-        self.clients.dynamodb.put_item(TableName=self.names.events, Item=bad.to_item())
+        poison(self.clients.dynamodb, self.names.events, self.append(account))
 
     def mend(self, account: str, number: int) -> None:
         """Make an event readable, as nobody may, and out of the stream's sight."""
@@ -115,7 +107,7 @@ class Ledger:
             TableName=self.names.events,
             Key={"aggregateId": {"S": account}, "sequenceNumber": {"N": str(number)}},
             UpdateExpression="SET payload = :payload",
-            ExpressionAttributeValues={":payload": {"S": GOOD}},
+            ExpressionAttributeValues={":payload": {"S": READABLE}},
         )
         self.destination(on=True)
 

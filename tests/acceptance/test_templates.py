@@ -7,7 +7,6 @@ claimed.
 import json
 import re
 from collections.abc import Callable, Iterator
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
@@ -16,11 +15,11 @@ import pytest
 from kinfold.demo.raw_stream import shown
 from kinfold.local import embedded_aws as local_aws
 from kinfold.local.embedded_aws import DUMMY_CREDENTIALS, REGION
-from ledger.domain.events import FundsDeposited
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names, ensure_table
 from stream_bridge.provisioning.bridge import all_specs
+from tests.support.accounts import deposit
 from tests.support.aws.templates import INFRA
 from tests.support.waiting import until
 
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
-DEPOSIT: Final = FundsDeposited(amount=Decimal(1), currency="EUR")
 SECRET: Final = f"arn:aws:secretsmanager:{REGION}:000000000000:secret:tokens"
 
 
@@ -114,9 +112,7 @@ def test_what_the_templates_make_is_what_the_code_makes_and_it_carries_events(
         ensure_table(clients.dynamodb, coded)
         assert shape(clients.dynamodb, ours.name) == shape(clients.dynamodb, coded.name)
 
-    EventStore(clients.dynamodb, names.events).append(
-        "alice", [DEPOSIT], 0, aggregate_type="account", correlation_id="t"
-    )
+    deposit(EventStore(clients.dynamodb, names.events), "alice")
     until(lambda: "alice" in shown(clients.kinesis, names.stream, names.events))
 
     image = {"Profile": profile, "Image": "kinfold@sha256:1", "TokensSecret": SECRET}

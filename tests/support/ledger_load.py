@@ -20,6 +20,7 @@ from projector.engine.control_rows import Generations
 from projector.engine.read_model import ReadModel
 from projector.projection import HEAD, Row
 from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary
+from tests.support.accounts import append, deposits
 
 
 class LedgerLoad:
@@ -55,9 +56,7 @@ class LedgerLoad:
                 events: list[DomainEvent] = [FundsDeposited(amount=Decimal("10.01"), currency="EUR")]
                 for _ in range(choose.randint(0, 2)):
                     events.append(FundsWithdrawn(amount=Decimal(choose.randint(1, 300)) / 100, currency="EUR"))
-                versions[account_id] = self._store.append(
-                    account_id, events, versions[account_id], aggregate_type="account", correlation_id="load"
-                ).version
+                versions[account_id] = append(self._store, account_id, events, versions[account_id]).version
         except BaseException as error:
             self.error = error
 
@@ -104,8 +103,7 @@ class LedgerLoad:
             version = self._store.version(account_id)
             if version.number and version.number not in shown[account_id]:
                 lost.append(account_id)
-                event = FundsDeposited(amount=Decimal(1), currency="EUR")
-                self._store.append(account_id, [event], version, aggregate_type="account", correlation_id="heal")
+                append(self._store, account_id, deposits(), version)
         return lost
 
     def _on_stream(self) -> defaultdict[str, set[int]]:

@@ -1,16 +1,15 @@
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
 
-from ledger.domain.account import AGGREGATE_TYPE
-from ledger.domain.events import DomainEvent, FundsDeposited
 from ledger.store.errors import AppendTooLargeError, CorruptHistoryError, VersionConflictError
 from ledger.store.event_store import EventStore, History, ProvenVersion
 from ledger.store.stored_event import StoredEvent, timestamp
 from ledger.store.tables import Names
 from tests.integration.ledger.conftest import Calls
+from tests.support import accounts
+from tests.support.accounts import rising_deposits
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -18,10 +17,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-def deposits(count: int) -> list[DomainEvent]:
-    return [FundsDeposited(amount=Decimal(number), currency="EUR") for number in range(1, count + 1)]
 
 
 def append(
@@ -33,9 +28,7 @@ def append(
     correlation_id: str = "c",
     now: datetime | None = None,
 ) -> History:
-    return store.append(
-        account, deposits(events), expected, aggregate_type=AGGREGATE_TYPE, correlation_id=correlation_id, now=now
-    )
+    return accounts.append(store, account, rising_deposits(events), expected, correlation_id=correlation_id, now=now)
 
 
 def numbers(store: EventStore, account: str = "alice") -> list[int]:
@@ -76,7 +69,7 @@ def test_what_is_appended_is_loaded_as_it_was(store: EventStore) -> None:
         "2026-03-01T12:00:00.000000+00:00",
         "c",
     )
-    assert [event.decode() for event in three.events] == deposits(3)
+    assert [event.decode() for event in three.events] == rising_deposits(3)
 
 
 def test_a_part_of_a_history_can_be_loaded(store: EventStore) -> None:

@@ -1,6 +1,5 @@
 """The network swallows the answer to a write that was carried out: the write still counts once, and succeeds."""
 
-from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,14 +7,13 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ReadTimeoutError
 
-from ledger.domain.account import AGGREGATE_TYPE
-from ledger.domain.events import DomainEvent, FundsDeposited
 from ledger.errors import EndpointError
 from ledger.runtime.aws import Clients
 from ledger.store.errors import VersionConflictError
-from ledger.store.event_store import EventStore, History, ProvenVersion
+from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
+from tests.support.accounts import append, deposits
 
 pytestmark = pytest.mark.integration
 
@@ -54,36 +52,25 @@ def sdk_does_not_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=lambda _: None))
 
 
-def append(
-    store: EventStore,
-    expected: ProvenVersion | int,
-    events: int,
-    correlation_id: str = "ours",
-    account: str = "alice",
-) -> History:
-    deposits: list[DomainEvent] = [FundsDeposited(amount=Decimal(1), currency="EUR")] * events
-    return store.append(account, deposits, expected, aggregate_type=AGGREGATE_TYPE, correlation_id=correlation_id)
-
-
 @pytest.mark.parametrize("lost", [1, SDK_ATTEMPTS - 1, SDK_ATTEMPTS, SDK_ATTEMPTS + 1])
 @pytest.mark.parametrize(("operation", "events"), [("PutItem", 1), ("TransactWriteItems", 3)])
 def test_a_write_whose_answer_was_lost_counts_once_and_succeeds(
     clients: Clients, store: EventStore, operation: str, events: int, lost: int
 ) -> None:
-    before = append(store, 0, 1, "before")
+    before = append(store, "alice", deposits(), 0, correlation_id="before")
     with LostAnswers(clients, operation) as answers:
         answers.left = lost
-        appended = append(store, before.version, events)
+        appended = append(store, "alice", deposits(events), before.version)
         assert answers.sent == lost + 1
     assert appended.version.number == 1 + events
     assert store.load("alice").events == before.events + appended.events
 
 
 def test_a_claimed_append_whose_answer_was_lost_counts_once_and_succeeds(clients: Clients, store: EventStore) -> None:
-    before = append(store, 0, 1, "before")
+    before = append(store, "alice", deposits(), 0, correlation_id="before")
     with LostAnswers(clients, "TransactWriteItems") as answers:
         answers.left = SDK_ATTEMPTS
-        appended = append(store, 1, 2)
+        appended = append(store, "alice", deposits(2), 1)
     assert store.load("alice").events == before.events + appended.events
 
 
@@ -91,11 +78,11 @@ def test_a_claimed_append_whose_answer_was_lost_counts_once_and_succeeds(clients
 def test_a_resent_write_that_lost_to_another_is_a_conflict(
     clients: Clients, store: EventStore, ledger_tables: Names, operation: str, events: int
 ) -> None:
-    append(store, 0, 1, "another's")
+    append(store, "alice", deposits(), 0, correlation_id="another's")
     with LostAnswers(clients, operation) as answers:
         answers.left = 1
         with pytest.raises(VersionConflictError) as error:
-            append(store, 0, events)
+            append(store, "alice", deposits(events), 0)
     assert (error.value.actual, error.value.conflicting) == (1, 1)
     assert [event.correlation_id for event in store.load("alice").events] == ["another's"]
 
@@ -105,8 +92,8 @@ def test_an_endpoint_that_never_answers_is_a_transient_error(clients: Clients, l
     with LostAnswers(clients, "PutItem") as answers:
         answers.left = 10_000
         with pytest.raises(EndpointError):
-            append(store, 0, 1)
-    assert [event.correlation_id for event in store.load("alice").events] == ["ours"]
+            append(store, "alice", deposits(), 0)
+    assert [event.correlation_id for event in store.load("alice").events] == ["test"]
 
 
 @pytest.mark.parametrize(("operation", "events"), [("PutItem", 1), ("TransactWriteItems", 2)])
@@ -120,7 +107,7 @@ def test_five_hundred_lost_answers_surface_no_conflict_and_double_nothing(
         for n in range(500):
             account = f"account-{n % 20}"
             answers.left = 2 if n % 3 == 0 else 1
-            history = append(store, accounts[account], events, f"ours-{n}", account)
+            history = append(store, account, deposits(events), accounts[account])
             assert answers.left == 0
             accounts[account] = history.version
             appended[account] += history.events

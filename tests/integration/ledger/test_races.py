@@ -9,13 +9,13 @@ from threading import Barrier
 
 import pytest
 
-from ledger.domain.account import AGGREGATE_TYPE
 from ledger.domain.events import FundsDeposited
 from ledger.runtime.aws import Clients
 from ledger.runtime.settings import Settings
 from ledger.store.errors import VersionConflictError
 from ledger.store.event_store import EventStore, ProvenVersion
 from ledger.store.tables import Names
+from tests.support.accounts import append, rising_deposits
 
 pytestmark = pytest.mark.integration
 
@@ -51,11 +51,8 @@ def race(
             name, count, shift = f"w{writer}-{attempt}", size(chance), claim(chance)
             version = store.version("alice")
             expected: ProvenVersion | int = max(0, version.number + shift) if shift else version
-            events = [FundsDeposited(amount=Decimal(n + 1), currency="EUR") for n in range(count)]
             try:
-                stored = store.append(
-                    "alice", events, expected, aggregate_type=AGGREGATE_TYPE, correlation_id=name
-                ).events
+                stored = append(store, "alice", rising_deposits(count), expected, correlation_id=name).events
             except VersionConflictError:
                 yield Attempt(name, count, None)
             else:

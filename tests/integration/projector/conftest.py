@@ -1,5 +1,6 @@
 """A projector's parts on real tables, what they cost, and faults on their way to the endpoint."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -7,15 +8,19 @@ from typing import Any
 
 import pytest
 
+from faust_kinesis.records import RecordBatch
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
+from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
 from projector.components import Components, build_components
 from projector.engine.provisioning import prepare
 from projector.engine.read_model import ReadModel
+from projector.ingest.batch_handler import BatchHandler
 from projector.projections import PROJECTIONS
 from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary
 from projector.settings import ProjectorSettings
+from tests.support.accounts import batch
 
 
 @pytest.fixture
@@ -41,6 +46,19 @@ def components(
 @pytest.fixture
 def store(components: Components) -> EventStore:
     return components.store
+
+
+@pytest.fixture
+def handler(components: Components) -> BatchHandler:
+    return BatchHandler(components.projectors, components.account_halts, components.names.events, components.metrics)
+
+
+def deliver(handler: BatchHandler, components: Components, *records: StoredEvent | bytes) -> RecordBatch:
+    """Hand over one batch and see it completed."""
+    delivered = batch(components.names.events, *records)
+    asyncio.run(handler.handle([delivered]))
+    assert delivered.completed
+    return delivered
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from projector.engine.read_model import ReadModel, RowChange, RowKey
 from projector.metrics import Metrics
 from projector.projection import HEAD, Projection, Row
 from projector.projections import PROJECTIONS
-from tests.support.change_records import change_record
+from tests.support.accounts import append, change_record
 from tests.support.histories import histories
 
 pytestmark = pytest.mark.integration
@@ -122,14 +122,8 @@ def _append(store: EventStore, events: list[DomainEvent]) -> list[StoredEvent]:
     proof = ProvenVersion(f"acc-{uuid.uuid4().hex}", 0)
     stored: list[StoredEvent] = []
     for number, event in enumerate(events):
-        history = store.append(
-            proof.aggregate_id,
-            [event],
-            proof,
-            aggregate_type="account",
-            correlation_id="test",
-            now=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=9 * number),
-        )
+        now = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=9 * number)
+        history = append(store, proof.aggregate_id, [event], proof, now=now)
         stored += history.events
         proof = history.version
     return stored

@@ -7,18 +7,13 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import count
 from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from faust_kinesis.records import Record, RecordBatch
-from ledger.domain.events import FundsDeposited
 from ledger.runtime.aws import Clients
-from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
 from projector.components import Components, build_components
@@ -30,52 +25,15 @@ from projector.projection import Row
 from projector.projections import PROJECTIONS
 from projector.projections.balance_summary import BALANCE_SUMMARY
 from projector.settings import ProjectorSettings
-from tests.support.change_records import change_record
+from tests.integration.projector.conftest import deliver
+from tests.support.accounts import READABLE, batch, change_record, deposit, poison, stored_event
 
 pytestmark = pytest.mark.integration
-
-_numbers = count(1)
-
-
-@pytest.fixture
-def handler(components: Components) -> BatchHandler:
-    return BatchHandler(components.projectors, components.account_halts, components.names.events, components.metrics)
-
-
-def batch(*records: bytes, shard: str = "shardId-000000000000") -> RecordBatch:
-    now = datetime.now(UTC)
-    return RecordBatch("stream", shard, tuple(Record(data, "pk", str(next(_numbers)), now) for data in records), 0)
-
-
-def deliver(handler: BatchHandler, components: Components, *events: StoredEvent | bytes) -> RecordBatch:
-    """Hand over one batch and see it completed."""
-    records = [each if isinstance(each, bytes) else change_record(each, components.names.events) for each in events]
-    delivered = batch(*records)
-    asyncio.run(handler.handle([delivered]))
-    assert delivered.completed
-    return delivered
-
-
-def deposits(store: EventStore, number: int, account_id: str | None = None) -> list[StoredEvent]:
-    """Append deposits of 1.00 to an account, a new one unless named."""
-    account_id = account_id or f"acc-{uuid.uuid4().hex[:12]}"
-    events = [FundsDeposited(amount=Decimal(1), currency="EUR")] * number
-    version = store.version(account_id)
-    return store.append(account_id, events, version, aggregate_type="account", correlation_id="test").events
-
-
-def poison(clients: Clients, names: Names, after: StoredEvent) -> StoredEvent:
-    """An event that no fold can read, as a bad deploy of the writer might store it."""
-    bad = replace(
-        after, sequence_number=after.sequence_number + 1, payload='{"schemaVersion":1,"amount":"ten","currency":"EUR"}'
-    )
-    clients.dynamodb.put_item(TableName=names.events, Item=bad.to_item())
-    return bad
 
 
 def mend(clients: Clients, names: Names, bad: StoredEvent) -> None:
     """What a new version with an upcaster would read: the payload in order."""
-    good = replace(bad, payload='{"schemaVersion":1,"amount":"10.00","currency":"EUR"}')
+    good = replace(bad, payload=READABLE)
     clients.dynamodb.put_item(TableName=names.events, Item=good.to_item())
 
 
@@ -99,9 +57,9 @@ def letters(components: Components, **only: Any) -> dict[str, StoredLetter]:
 def test_a_poisoned_account_is_halted_and_nothing_else(
     components: Components, clients: Clients, handler: BatchHandler
 ) -> None:
-    good, account = deposits(components.store, 2), deposits(components.store, 2)
-    bad = poison(clients, components.names, account[-1])
-    later = deposits(components.store, 2, bad.aggregate_id)
+    good, account = deposit(components.store, count=2), deposit(components.store, count=2)
+    bad = poison(clients.dynamodb, components.names.events, account[-1])
+    later = deposit(components.store, bad.aggregate_id, 2)
     deliver(handler, components, bad, *account, *good, *later)
 
     assert balance(components, good[0].aggregate_id) == (2, Decimal(2))
@@ -121,10 +79,10 @@ def test_a_poisoned_account_is_halted_and_nothing_else(
 def test_later_events_wait_in_the_store_and_a_redelivery_makes_no_second_letter(
     components: Components, clients: Clients, handler: BatchHandler
 ) -> None:
-    account = deposits(components.store, 1)
-    bad = poison(clients, components.names, account[0])
+    account = deposit(components.store)
+    bad = poison(clients.dynamodb, components.names.events, account[0])
     deliver(handler, components, *account, bad)
-    later = deposits(components.store, 3, bad.aggregate_id)
+    later = deposit(components.store, bad.aggregate_id, 3)
     deliver(handler, components, *later, bad, *account)
     assert head(components, bad.aggregate_id).version == 1
     assert len(letters(components)) == len(PROJECTIONS)
@@ -134,7 +92,7 @@ def test_a_poisoned_first_event_that_comes_again_makes_no_second_letter(
     components: Components, clients: Clients, handler: BatchHandler
 ) -> None:
     account = f"acc-{uuid.uuid4().hex[:12]}"
-    bad = StoredEvent(account, 1, "account", "FundsDeposited", "{}", "2026-01-02T03:04:05.000006+00:00", "test")
+    bad = stored_event(account, 1, "{}")
     clients.dynamodb.put_item(TableName=components.names.events, Item=bad.to_item())
     for _ in range(3):
         deliver(handler, components, bad)
@@ -145,8 +103,8 @@ def test_a_poisoned_first_event_that_comes_again_makes_no_second_letter(
 def test_a_crash_between_letter_and_halt_counts_an_attempt_more(
     components: Components, clients: Clients, handler: BatchHandler
 ) -> None:
-    account = deposits(components.store, 1)
-    bad = poison(clients, components.names, account[0])
+    account = deposit(components.store)
+    bad = poison(clients.dynamodb, components.names.events, account[0])
     deliver(handler, components, *account, bad)
     for projection in PROJECTIONS:
         clients.dynamodb.update_item(
@@ -162,9 +120,9 @@ def test_a_crash_between_letter_and_halt_counts_an_attempt_more(
 def test_a_redrive_brings_the_account_to_its_fold_and_can_be_repeated(
     components: Components, clients: Clients, handler: BatchHandler
 ) -> None:
-    account = deposits(components.store, 2)
-    bad = poison(clients, components.names, account[-1])
-    deliver(handler, components, *account, bad, *deposits(components.store, 2, bad.aggregate_id))
+    account = deposit(components.store, count=2)
+    bad = poison(clients.dynamodb, components.names.events, account[-1])
+    deliver(handler, components, *account, bad, *deposit(components.store, bad.aggregate_id, 2))
     projectors = components.projectors.fed()
     ids = sorted(letters(components))
 
@@ -187,8 +145,8 @@ def test_redrives_race_each_other_and_a_worker_and_no_event_is_left_behind(
     projector_settings: ProjectorSettings,
     executor: ThreadPoolExecutor,
 ) -> None:
-    account = deposits(components.store, 1)
-    bad = poison(clients, components.names, account[0])
+    account = deposit(components.store)
+    bad = poison(clients.dynamodb, components.names.events, account[0])
     deliver(handler, components, *account, bad)
     mend(clients, components.names, bad)
     ids = sorted(letters(components))
@@ -203,7 +161,7 @@ def test_redrives_race_each_other_and_a_worker_and_no_event_is_left_behind(
     def work() -> None:
         start.wait()
         for _ in range(15):
-            deliver(handler, components, *deposits(components.store, 1, bad.aggregate_id))
+            deliver(handler, components, *deposit(components.store, bad.aggregate_id, 1))
 
     with ThreadPoolExecutor(3) as racers:
         for racer in [racers.submit(each) for each in (redrive, redrive, work)]:
@@ -214,9 +172,9 @@ def test_redrives_race_each_other_and_a_worker_and_no_event_is_left_behind(
 def test_a_skip_passes_the_event_by_and_records_who_and_why(
     components: Components, clients: Clients, handler: BatchHandler
 ) -> None:
-    account = deposits(components.store, 2)
-    bad = poison(clients, components.names, account[-1])
-    deliver(handler, components, *account, bad, *deposits(components.store, 1, bad.aggregate_id))
+    account = deposit(components.store, count=2)
+    bad = poison(clients.dynamodb, components.names.events, account[-1])
+    deliver(handler, components, *account, bad, *deposit(components.store, bad.aggregate_id, 1))
     letter_id = f"balance-summary~{bad.aggregate_id}~3"
     projectors = components.projectors.fed()
     for why in ("ticket 1", "another reason"):
@@ -238,8 +196,8 @@ def head_of(components: Components, projection: str, account_id: str) -> Row[Any
 def test_an_event_that_was_applied_meanwhile_cannot_be_skipped(
     components: Components, clients: Clients, handler: BatchHandler
 ) -> None:
-    account = deposits(components.store, 1)
-    bad = poison(clients, components.names, account[0])
+    account = deposit(components.store)
+    bad = poison(clients.dynamodb, components.names.events, account[0])
     deliver(handler, components, *account, bad)
     mend(clients, components.names, bad)
     letter_id = f"balance-summary~{bad.aggregate_id}~2"
@@ -251,7 +209,7 @@ def test_an_event_that_was_applied_meanwhile_cannot_be_skipped(
 def test_an_event_that_the_store_lacks_halts_its_account_until_a_redrive(
     components: Components, handler: BatchHandler
 ) -> None:
-    account = deposits(components.store, 2)
+    account = deposit(components.store, count=2)
     phantom = replace(account[1], sequence_number=9)
     deliver(handler, components, *account, phantom)
     letter_id = f"balance-summary~{phantom.aggregate_id}~9"
@@ -266,7 +224,7 @@ def test_an_event_that_the_store_lacks_halts_its_account_until_a_redrive(
 def test_tampering_halts_the_account_in_every_projection(
     name: str, components: Components, handler: BatchHandler
 ) -> None:
-    account = deposits(components.store, 3)
+    account = deposit(components.store, count=3)
     tampered = change_record(account[0], components.names.events, name=name)
     deliver(handler, components, *account, tampered)
     for projection in PROJECTIONS:
@@ -280,7 +238,7 @@ def test_tampering_halts_the_account_in_every_projection(
 
 
 def test_a_record_without_an_account_is_stored_and_halts_nobody(components: Components, handler: BatchHandler) -> None:
-    account = deposits(components.store, 1)
+    account = deposit(components.store)
     delivered = deliver(handler, components, b"\x00garbage", *account)
     (letter,) = letters(components).values()
     number = delivered.records[0].sequence_number
@@ -303,8 +261,8 @@ def test_a_record_too_large_for_an_item_is_stored_cut_with_its_length_and_place(
 def test_with_the_dead_letters_unreachable_nothing_is_completed_and_nothing_is_lost(
     components: Components, clients: Clients, handler: BatchHandler
 ) -> None:
-    account = deposits(components.store, 1)
-    bad = poison(clients, components.names, account[0])
+    account = deposit(components.store)
+    bad = poison(clients.dynamodb, components.names.events, account[0])
     reachable = threading.Event()
 
     def refuse(params: dict[str, Any], **_: object) -> None:
@@ -312,7 +270,7 @@ def test_with_the_dead_letters_unreachable_nothing_is_completed_and_nothing_is_l
             raise EndpointConnectionError(endpoint_url="http://example.invalid")
 
     clients.dynamodb.meta.events.register("provide-client-params.dynamodb.UpdateItem", refuse)
-    delivered = batch(*(change_record(event, components.names.events) for event in (*account, bad)))
+    delivered = batch(components.names.events, *account, bad)
 
     async def run() -> None:
         handling = asyncio.create_task(handler.handle([delivered]))
@@ -334,8 +292,8 @@ def test_a_storm_stops_the_worker_before_it_halts_everybody(
 ) -> None:
     strict = build_components(projector_settings.model_copy(update={"storm_limit": 3}), clients, executor)
     handler = BatchHandler(strict.projectors, strict.account_halts, strict.names.events, strict.metrics)
-    poisons = [poison(clients, components.names, deposits(components.store, 1)[0]) for _ in range(8)]
-    delivered = batch(*(change_record(event, components.names.events) for event in poisons))
+    poisons = [poison(clients.dynamodb, components.names.events, deposit(components.store)[0]) for _ in range(8)]
+    delivered = batch(components.names.events, *poisons)
     with pytest.raises(StormError, match="looks like a bad deploy"):
         asyncio.run(handler.handle([delivered]))
     assert not delivered.completed
@@ -353,11 +311,11 @@ def test_a_mended_account_is_not_halted_by_a_letter_that_comes_late(
     components: Components, clients: Clients, handler: BatchHandler, make_clients: Callable[[], Clients]
 ) -> None:
     """Two versions at work: the old one cannot read an event that the new one has applied already."""
-    account = deposits(components.store, 2)
+    account = deposit(components.store, count=2)
     deliver(handler, components, *account)
-    stale = poison(clients, components.names, account[-1])
+    stale = poison(clients.dynamodb, components.names.events, account[-1])
     mend(clients, components.names, stale)
-    deliver(handler, components, replace(stale, payload='{"schemaVersion":1,"amount":"10.00","currency":"EUR"}'))
+    deliver(handler, components, replace(stale, payload=READABLE))
     assert balance(components, stale.aggregate_id) == (3, Decimal(12))
     deliver(handler, components, stale)
     assert balance(components, stale.aggregate_id) == (3, Decimal(12))
@@ -366,11 +324,11 @@ def test_a_mended_account_is_not_halted_by_a_letter_that_comes_late(
 def test_one_poisoned_account_among_a_thousand_costs_the_others_nothing(
     components: Components, clients: Clients, handler: BatchHandler
 ) -> None:
-    accounts = [deposits(components.store, 1) for _ in range(1000)]
-    bad = poison(clients, components.names, accounts[500][0])
+    accounts = [deposit(components.store) for _ in range(1000)]
+    bad = poison(clients.dynamodb, components.names.events, accounts[500][0])
     deliver(handler, components, bad, *(event for events in accounts for event in events))
-    second = {events[0].aggregate_id: deposits(components.store, 1, events[0].aggregate_id) for events in accounts[:40]}
-    waiting = deposits(components.store, 1, bad.aggregate_id)
+    second = {events[0].aggregate_id: deposit(components.store, events[0].aggregate_id, 1) for events in accounts[:40]}
+    waiting = deposit(components.store, bad.aggregate_id, 1)
     deliver(handler, components, *waiting, *(event for events in second.values() for event in events))
     for events in accounts:
         account_id = events[0].aggregate_id

@@ -1,17 +1,14 @@
 """Twenty thousand change records, some of them mutated in every way: the worker never dies and nothing goes unseen."""
 
-import asyncio
 import copy
 import json
 import random
 from collections import Counter
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from faust_kinesis.records import Record, RecordBatch
 from ledger.domain.account import Account
 from ledger.domain.events import FundsDeposited, FundsWithdrawn
 from ledger.store.change_record import decode
@@ -23,7 +20,8 @@ from projector.ingest.batch_handler import BatchHandler
 from projector.projection import HEAD
 from projector.projections.balance_summary import BALANCE_SUMMARY
 from projector.settings import ProjectorSettings
-from tests.support.change_records import change_record
+from tests.integration.projector.conftest import deliver
+from tests.support.accounts import append, change_record
 
 pytestmark = pytest.mark.integration
 
@@ -95,8 +93,7 @@ def histories(store: EventStore) -> list[list[StoredEvent]]:
         events: list[Any] = [FundsDeposited(amount=Decimal(100), currency="EUR")]
         events += [FundsWithdrawn(amount=Decimal(index), currency="EUR") for index in range(1, EVENTS // 2)]
         events += [FundsDeposited(amount=Decimal(1), currency="EUR")] * (EVENTS - len(events))
-        history = store.append(f"fuzz-{number}", events, 0, aggregate_type="account", correlation_id="fuzz")
-        made.append(history.events)
+        made.append(append(store, f"fuzz-{number}", events, 0).events)
     return made
 
 
@@ -116,11 +113,7 @@ def test_every_record_is_applied_a_duplicate_or_a_dead_letter(
     choose.shuffle(records)
 
     for start in range(0, RECORDS, BATCH):
-        now = datetime.now(UTC)
-        cut = enumerate(records[start : start + BATCH], start)
-        batch = RecordBatch("stream", "shard", tuple(Record(data, "pk", str(number), now) for number, data in cut), 0)
-        asyncio.run(handler.handle([batch]))
-        assert batch.completed
+        deliver(handler, components, *records[start : start + BATCH])
 
     rows = components.models.active(BALANCE_SUMMARY).get_many((events[0].aggregate_id, HEAD) for events in accounts)
     touched = {account_id for data in mutated if (account_id := account_of(data, components.names.events))}

@@ -1,18 +1,14 @@
 """A read model is one file and one line: here is a third one, whole."""
 
-import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
-from faust_kinesis.records import Record, RecordBatch
-from ledger.domain.events import BetPlaced, BetSettled, DomainEvent, FundsDeposited
+from ledger.domain.events import BetPlaced, BetSettled, FundsDeposited
 from ledger.domain.money import ZERO
 from ledger.runtime.aws import Clients
-from ledger.store.event_store import EventStore, ProvenVersion
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
 from projector.columns import Columns
@@ -23,7 +19,8 @@ from projector.ingest.batch_handler import BatchHandler
 from projector.projection import Projection
 from projector.projections import PROJECTIONS
 from projector.settings import ProjectorSettings
-from tests.support.change_records import change_record
+from tests.integration.projector.conftest import deliver
+from tests.support.accounts import append
 
 pytestmark = pytest.mark.integration
 
@@ -57,7 +54,7 @@ BETS = Projection(name="bets", path="bets", columns=Columns(BetResult), fold=fol
 
 
 @pytest.fixture
-def bets(
+def components(
     projector_settings: ProjectorSettings, clients: Clients, ledger_tables: Names, executor: ThreadPoolExecutor
 ) -> Components:
     projections = (*PROJECTIONS, BETS)
@@ -65,34 +62,19 @@ def bets(
     return build_components(projector_settings, clients, executor, projections)
 
 
-def deliver(components: Components, events: list[StoredEvent]) -> None:
-    now = datetime.now(UTC)
-    records = tuple(Record(change_record(event, components.names.events), "pk", "1", now) for event in events)
-    batch = RecordBatch("stream", "shard", records, 0)
-    asyncio.run(
-        BatchHandler(
-            components.projectors, components.account_halts, components.names.events, components.metrics
-        ).handle([batch])
-    )
-    assert batch.completed
-
-
-def append(store: EventStore, *events: DomainEvent) -> list[StoredEvent]:
-    return store.append(
-        "alice", events, ProvenVersion("alice", 0), aggregate_type="account", correlation_id="test"
-    ).events
-
-
-def test_a_third_projection_is_folded_beside_the_others(bets: Components) -> None:
+def test_a_third_projection_is_folded_beside_the_others(components: Components, handler: BatchHandler) -> None:
     events = append(
-        bets.store,
-        FundsDeposited(amount=Decimal(100), currency="EUR"),
-        BetPlaced(bet_id="derby", stake=Decimal(30), currency="EUR"),
-        BetPlaced(bet_id="final", stake=Decimal(20), currency="EUR"),
-        BetSettled(bet_id="derby", payout=Decimal(75), currency="EUR"),
-    )
-    deliver(bets, [events[3], events[0], events[0]])
-    model = bets.models.active(BETS)
+        components.store,
+        "alice",
+        [
+            FundsDeposited(amount=Decimal(100), currency="EUR"),
+            BetPlaced(bet_id="derby", stake=Decimal(30), currency="EUR"),
+            BetPlaced(bet_id="final", stake=Decimal(20), currency="EUR"),
+            BetSettled(bet_id="derby", payout=Decimal(75), currency="EUR"),
+        ],
+    ).events
+    deliver(handler, components, events[3], events[0], events[0])
+    model = components.models.active(BETS)
     assert {row.part: row.state for row in model.parts("alice", '"', "~", 10)} == {
         "none": BetResult(ZERO, ZERO, 0),
         "derby": BetResult(Decimal(30), Decimal(75), 1),
@@ -103,37 +85,36 @@ def test_a_third_projection_is_folded_beside_the_others(bets: Components) -> Non
     assert head.version == 4
 
 
-def test_a_crash_between_the_parts_and_their_head_folds_nothing_twice(bets: Components, clients: Clients) -> None:
+def test_a_crash_between_the_parts_and_their_head_folds_nothing_twice(
+    components: Components, handler: BatchHandler, clients: Clients
+) -> None:
     events = append(
-        bets.store,
-        BetPlaced(bet_id="derby", stake=Decimal(30), currency="EUR"),
-        BetSettled(bet_id="derby", payout=Decimal(75), currency="EUR"),
-    )
-    deliver(bets, events[:1])
-    model = bets.models.active(BETS)
+        components.store,
+        "alice",
+        [
+            BetPlaced(bet_id="derby", stake=Decimal(30), currency="EUR"),
+            BetSettled(bet_id="derby", payout=Decimal(75), currency="EUR"),
+        ],
+    ).events
+    deliver(handler, components, *events[:1])
+    model = components.models.active(BETS)
     before = model.get("alice")
-    deliver(bets, events)
+    deliver(handler, components, *events)
     # As it is when a worker dies between its two writes: the part is ahead, the head where it was.
     assert before is not None
     clients.dynamodb.put_item(TableName=model.table, Item={**model.key("alice"), "version": {"N": str(before.version)}})
-    for projector in bets.projectors.fed():
+    for projector in components.projectors.fed():
         projector.forget("alice")
-    later = bets.store.append(
-        "alice",
-        [BetPlaced(bet_id="final", stake=Decimal(1), currency="EUR")],
-        2,
-        aggregate_type="account",
-        correlation_id="test",
-    ).events
-    deliver(bets, later)
+    later = append(components.store, "alice", [BetPlaced(bet_id="final", stake=Decimal(1), currency="EUR")]).events
+    deliver(handler, components, *later)
     derby = model.get_many([("alice", "derby")])["alice", "derby"]
     assert (derby.version, derby.state) == (2, BetResult(Decimal(30), Decimal(75), 1))
 
 
-def test_an_event_that_tells_no_part_halts_its_account(bets: Components) -> None:
-    events = append(bets.store, BetPlaced(bet_id="derby", stake=Decimal(30), currency="EUR"))
-    deliver(bets, [*events, replace(events[0], sequence_number=2, payload="{}")])
-    head = bets.models.active(BETS).get("alice")
+def test_an_event_that_tells_no_part_halts_its_account(components: Components, handler: BatchHandler) -> None:
+    events = append(components.store, "alice", [BetPlaced(bet_id="derby", stake=Decimal(30), currency="EUR")]).events
+    deliver(handler, components, *events, replace(events[0], sequence_number=2, payload="{}"))
+    head = components.models.active(BETS).get("alice")
     assert head is not None
     assert head.version == 1
     assert head.halted is not None

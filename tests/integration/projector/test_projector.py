@@ -1,20 +1,19 @@
 """The engine on real tables: what it costs, and what it does with events that it cannot apply."""
 
-import uuid
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from ledger.domain.account import Account
-from ledger.domain.events import DomainEvent, FundsDeposited
+from ledger.domain.events import DomainEvent
 from ledger.errors import EndpointError
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
-from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
 from projector.components import Components
 from projector.engine.projector import Projector
@@ -23,18 +22,9 @@ from projector.metrics import Metrics
 from projector.projection import Row
 from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary
 from projector.projections.daily_activity import DAILY_ACTIVITY
+from tests.support.accounts import append, deposit, poison
 
 pytestmark = pytest.mark.integration
-
-
-def deposits(count: int) -> list[DomainEvent]:
-    return [FundsDeposited(amount=Decimal(1), currency="EUR") for _ in range(count)]
-
-
-def append(store: EventStore, count: int, account_id: str | None = None) -> list[StoredEvent]:
-    """Append ``count`` deposits of 1.00 to a new account."""
-    account_id = account_id or f"acc-{uuid.uuid4().hex}"
-    return store.append(account_id, deposits(count), 0, aggregate_type="account", correlation_id="test").events
 
 
 @pytest.fixture
@@ -78,7 +68,7 @@ def balance_of(summaries: ReadModel[BalanceSummary], account_id: str) -> Decimal
 def test_a_batch_is_one_write_an_account_and_a_steady_state_reads_nothing(
     store: EventStore, projector: Projector[BalanceSummary], summaries: ReadModel[BalanceSummary], calls: Counter[str]
 ) -> None:
-    accounts = [append(store, 3) for _ in range(30)]
+    accounts = [deposit(store, count=3) for _ in range(30)]
     projector.apply([event for events in accounts for event in events[:2]])
     calls.clear()
     projector.apply([events[2] for events in accounts])
@@ -89,7 +79,7 @@ def test_a_batch_is_one_write_an_account_and_a_steady_state_reads_nothing(
 def test_a_new_account_costs_one_write_and_no_read(
     store: EventStore, projector: Projector[BalanceSummary], summaries: ReadModel[BalanceSummary], calls: Counter[str]
 ) -> None:
-    accounts = [append(store, 2) for _ in range(25)]
+    accounts = [deposit(store, count=2) for _ in range(25)]
     calls.clear()
     projector.apply([event for events in accounts for event in events])
     assert calls == {"BatchExecuteStatement": 1}
@@ -102,7 +92,7 @@ def test_an_account_that_only_looks_new_is_read_and_nothing_is_applied_twice(
     summaries: ReadModel[BalanceSummary],
     figures: Callable[..., tuple[float, ...]],
 ) -> None:
-    events = append(store, 5)
+    events = deposit(store, count=5)
     Projector(store, summaries, Metrics(), skipped=nothing_skipped).apply(events[:3])
     projector.apply(events)
     assert balance_of(summaries, events[0].aggregate_id) == Decimal(5)
@@ -113,7 +103,7 @@ def test_an_account_whose_head_is_known_is_not_new_though_its_first_event_comes_
     components: Components, store: EventStore
 ) -> None:
     model, metrics = components.models.model(DAILY_ACTIVITY, 1), Metrics()
-    events = append(store, 4)
+    events = deposit(store, count=4)
     Projector(store, model, Metrics(), skipped=nothing_skipped).apply(events[:2])
     projector = Projector(store, model, metrics, skipped=nothing_skipped)
     projector.apply([events[1]])  # known by now: the head, and no part
@@ -130,7 +120,7 @@ def test_a_known_duplicate_costs_no_call(
     calls: Counter[str],
     figures: Callable[..., tuple[float, ...]],
 ) -> None:
-    events = append(store, 3)
+    events = deposit(store, count=3)
     projector.apply(events)
     calls.clear()
     projector.apply([events[1], events[1], events[2]])
@@ -145,7 +135,7 @@ def test_a_gap_is_read_from_the_event_store_in_one_query(
     calls: Counter[str],
     figures: Callable[..., tuple[float, ...]],
 ) -> None:
-    events = append(store, 20)
+    events = deposit(store, count=20)
     projector.apply(events[:2])
     calls.clear()
     projector.apply([events[3], events[9], events[19]])
@@ -160,7 +150,7 @@ def test_a_lost_condition_is_read_again_and_nothing_is_applied_twice(
     summaries: ReadModel[BalanceSummary],
     figures: Callable[..., tuple[float, ...]],
 ) -> None:
-    events = append(store, 5)
+    events = deposit(store, count=5)
     projector.apply(events[:1])
     Projector(store, summaries, Metrics(), skipped=nothing_skipped).apply(events[:4])
     projector.apply(events[1:])
@@ -171,7 +161,7 @@ def test_a_lost_condition_is_read_again_and_nothing_is_applied_twice(
 def test_a_cache_smaller_than_the_batch_only_costs_reads(
     store: EventStore, summaries: ReadModel[BalanceSummary], metrics: Metrics
 ) -> None:
-    accounts = [append(store, 2) for _ in range(5)]
+    accounts = [deposit(store, count=2) for _ in range(5)]
     projector = Projector(store, summaries, metrics, skipped=nothing_skipped, cache_size=2)
     for index in (0, 1):
         projector.apply([events[index] for events in accounts])
@@ -185,13 +175,10 @@ def test_an_event_that_cannot_be_applied_holds_up_its_own_account_only(
     projector: Projector[BalanceSummary],
     summaries: ReadModel[BalanceSummary],
 ) -> None:
-    good, bad = append(store, 2), append(store, 2)
-    poison = StoredEvent(
-        bad[0].aggregate_id, 3, "account", "FundsDeposited", '{"amount":"ten","currency":"EUR"}', "t", "test"
-    )
-    clients.dynamodb.put_item(TableName=ledger_tables.events, Item=poison.to_item())
-    (found,) = projector.apply([poison, *bad, *good])
-    assert (found.account_id, found.sequence_number, found.event) == (poison.aggregate_id, 3, poison)
+    good, bad = deposit(store, count=2), deposit(store, count=2)
+    unreadable = poison(clients.dynamodb, ledger_tables.events, bad[-1])
+    (found,) = projector.apply([unreadable, *bad, *good])
+    assert (found.account_id, found.sequence_number, found.event) == (unreadable.aggregate_id, 3, unreadable)
     assert "payload of FundsDeposited: amount" in found.reason
     assert '"ten"' not in found.reason
     assert row_of(summaries, good[0].aggregate_id).version == 2
@@ -201,10 +188,8 @@ def test_an_event_that_cannot_be_applied_holds_up_its_own_account_only(
 def test_an_event_that_the_store_does_not_hold_is_refused(
     store: EventStore, projector: Projector[BalanceSummary]
 ) -> None:
-    events = append(store, 1)
-    phantom = StoredEvent(
-        events[0].aggregate_id, 3, "account", "FundsDeposited", events[0].payload, events[0].occurred_at, "test"
-    )
+    events = deposit(store)
+    phantom = replace(events[0], sequence_number=3)
     (found,) = projector.apply([*events, phantom])
     assert (found.sequence_number, found.event) == (3, None)
     assert "the event store holds none from 2 on" in found.reason
@@ -222,7 +207,7 @@ def test_a_passing_fault_is_raised_as_transient_and_the_same_events_go_again(
     table = BALANCE_SUMMARY.table(ledger_tables.profile, 1)
     summaries = ReadModel(clients.dynamodb, BALANCE_SUMMARY, table, executor, patience=0)
     projector = Projector(store, summaries, Metrics(), skipped=nothing_skipped)
-    events = append(store, 4)
+    events = deposit(store, count=4)
     fail_next(operation, EndpointConnectionError(endpoint_url="http://example.invalid"))
     with pytest.raises(EndpointError):
         projector.apply([events[3]])
@@ -236,7 +221,7 @@ def test_throttling_is_waited_for(
     summaries: ReadModel[BalanceSummary],
     fail_next: Callable[[str, BaseException], None],
 ) -> None:
-    events = append(store, 2)
+    events = deposit(store, count=2)
     throttled = ClientError({"Error": {"Code": "ThrottlingException", "Message": ""}}, "BatchExecuteStatement")
     fail_next("BatchExecuteStatement", throttled)
     projector.apply(events)
@@ -255,9 +240,7 @@ def test_the_account_and_its_summary_agree(
     )
     for decide in decisions:
         for event in decide():
-            stored = store.append(
-                "acc-agree", [event], account.version, aggregate_type="account", correlation_id="test"
-            ).events
+            stored = append(store, "acc-agree", [event], account.version).events
             account.apply(event)
             projector.apply(stored)
     row = row_of(summaries, "acc-agree")

@@ -10,11 +10,9 @@ from typing import Any
 
 import pytest
 
-from ledger.domain.events import FundsDeposited
 from ledger.runtime.aws import Clients
 from ledger.store import parallel_scan as segments
 from ledger.store.event_store import EventStore
-from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
 from projector.components import Components, build_components
 from projector.engine.control_rows import Control, ControlView, Generations
@@ -32,6 +30,7 @@ from projector.rebuild.generations import GenerationInUseError, abort, drop
 from projector.rebuild.rebuild import SEEN_BY_ALL as _SEEN_BY_ALL
 from projector.rebuild.rebuild import Rebuild, UnverifiedError
 from projector.settings import ProjectorSettings
+from tests.support.accounts import deposit, poison
 
 pytestmark = pytest.mark.integration
 
@@ -75,12 +74,6 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def control(components: Components) -> Builds:
     return Builds(components.clients.dynamodb, components.names.projections)
-
-
-def deposit(store: EventStore, account_id: str, count: int) -> list[StoredEvent]:
-    events = [FundsDeposited(amount=Decimal(1), currency="EUR")] * count
-    version = store.version(account_id)
-    return store.append(account_id, events, version, aggregate_type="account", correlation_id="test").events
 
 
 def rows(components: Components, model: ReadModel[Any]) -> dict[tuple[str, str], Any]:
@@ -296,9 +289,7 @@ def test_halts_and_skips_are_reproduced_and_are_no_storm(
     feeder = feeder_of(components, summaries, cache_size=10)
     for account_id in ("halted", "skipped"):
         events = deposit(store, account_id, 2)
-        bad = replace(events[-1], sequence_number=3, payload='{"amount":"ten","currency":"EUR"}')
-        clients.dynamodb.put_item(TableName=ledger_tables.events, Item=bad.to_item())
-        feeder.feed([*events, bad])
+        feeder.feed([*events, poison(clients.dynamodb, ledger_tables.events, events[-1])])
     components.redrive.skip("balance-summary~skipped~3", components.projectors.fed(), by="test", why="test")
     before = components.letters.get("balance-summary~halted~3")
     components.account_halts._storm._limit = 0  # not one more account may be halted

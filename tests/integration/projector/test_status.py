@@ -1,14 +1,12 @@
 """Status and gauges: what waits, for how long, and what somebody must act on."""
 
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from faust_kinesis.leases.table import Lease, LeaseTable
 from faust_kinesis.source import ShardStatus
-from ledger.domain.events import FundsDeposited
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
@@ -20,6 +18,7 @@ from projector.status.status import look
 from stream_bridge.provisioning import bridge
 from stream_bridge.provisioning.stream import StreamPlan
 from stream_bridge.waiter import StateWaiter
+from tests.support.accounts import deposit
 
 pytestmark = pytest.mark.integration
 
@@ -37,11 +36,6 @@ def leases(clients: Clients, names: Names, streaming: None) -> LeaseTable:
     table.create()
     clients.dynamodb.get_waiter("table_exists").wait(TableName=names.leases, WaiterConfig={"Delay": 1})
     return table
-
-
-def deposit(store: EventStore, account_id: str) -> None:
-    events = [FundsDeposited(amount=Decimal(1), currency="EUR")]
-    store.append(account_id, events, 0, aggregate_type="account", correlation_id="test")
 
 
 def wait_for_records(clients: Clients, stream: str) -> None:

@@ -3,7 +3,6 @@
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger.domain.events import FundsDeposited
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.parallel_scan import Cursor, Patience
@@ -27,16 +25,10 @@ from projector.projections.balance_summary import BALANCE_SUMMARY
 from projector.projections.daily_activity import DAILY_ACTIVITY
 from projector.verification.repair import Repair
 from projector.verification.verification import Finding, verification_of
+from tests.support.accounts import append, deposit, poison
 from tests.support.histories import histories
 
 pytestmark = pytest.mark.integration
-
-
-def deposit(store: EventStore, account_id: str, count: int) -> list[StoredEvent]:
-    """Append ``count`` deposits of 1.00."""
-    events = [FundsDeposited(amount=Decimal(1), currency="EUR")] * count
-    version = store.version(account_id)
-    return store.append(account_id, events, version, aggregate_type="account", correlation_id="test").events
 
 
 def project(components: Components, events: list[StoredEvent]) -> None:
@@ -167,8 +159,7 @@ def test_a_halted_account_is_compared_at_its_version_and_stays_halted(
     clients: Clients, ledger_tables: Names, components: Components, store: EventStore, summaries: ReadModel[Any]
 ) -> None:
     events = deposit(store, "mallory", 2)
-    bad = replace(events[-1], sequence_number=3, payload='{"amount":"ten","currency":"EUR"}')
-    clients.dynamodb.put_item(TableName=ledger_tables.events, Item=bad.to_item())
+    bad = poison(clients.dynamodb, ledger_tables.events, events[-1])
     feeder_of(components, summaries, cache_size=10).feed([*events, bad])
     findings, _ = verify(components, repair=True)
     found = findings["mallory"].found
@@ -238,9 +229,7 @@ def test_nothing_is_called_wrong_while_a_worker_folds_concurrent_appends(
             for account_id, events in zip(ids, accounts, strict=True):
                 version = store.version(account_id)
                 for event in events:
-                    history = store.append(
-                        account_id, [event], version, aggregate_type="account", correlation_id="test"
-                    )
+                    history = append(store, account_id, [event], version)
                     version = history.version
                     project(components, history.events)
         finally:

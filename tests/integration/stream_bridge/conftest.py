@@ -2,13 +2,11 @@
 
 import threading
 from collections.abc import Callable
-from datetime import datetime
-from decimal import Decimal
+from functools import partial
 
 import pytest
 
 from kinfold.demo.raw_stream import read_raw
-from ledger.domain.events import FundsDeposited
 from ledger.runtime.aws import Clients
 from ledger.store.change_record import decode
 from ledger.store.event_store import EventStore
@@ -17,8 +15,7 @@ from ledger.store.tables import Names
 from stream_bridge.backfill.publisher import Publisher
 from stream_bridge.provisioning.stream import StreamPlan, ensure_stream
 from stream_bridge.waiter import StateWaiter
-
-DEPOSIT = FundsDeposited(amount=Decimal(1), currency="EUR")
+from tests.support.accounts import deposit
 
 
 @pytest.fixture
@@ -41,23 +38,7 @@ def publisher(clients: Clients, ledger_tables: Names, stream: str, stop: threadi
 @pytest.fixture
 def append(clients: Clients, ledger_tables: Names) -> Callable[..., list[StoredEvent]]:
     """Append ``count`` deposits of 1.00 to an account, at ``now``; gives them as they are stored."""
-    store = EventStore(clients.dynamodb, ledger_tables.events)
-
-    def deposits(account_id: str, count: int, now: datetime | None = None) -> list[StoredEvent]:
-        version, stored = store.version(account_id), list[StoredEvent]()
-        for start in range(0, count, 100):
-            history = store.append(
-                account_id,
-                [DEPOSIT] * min(100, count - start),
-                version,
-                aggregate_type="account",
-                correlation_id="test",
-                now=now,
-            )
-            version, stored = history.version, stored + history.events
-        return stored
-
-    return deposits
+    return partial(deposit, EventStore(clients.dynamodb, ledger_tables.events))
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -13,7 +12,6 @@ import pytest
 
 from kinfold.demo.raw_stream import faults, read_raw, shown
 from kinfold.local.embedded_aws import REGION
-from ledger.domain.events import DomainEvent, FundsDeposited
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
@@ -23,6 +21,7 @@ from stream_bridge.relay.assembly import build_relay
 from stream_bridge.relay.health import RelayHealth, Role
 from stream_bridge.settings import RelaySettings
 from stream_bridge.waiter import StateWaiter
+from tests.support.accounts import deposit
 from tests.support.ledger_load import LedgerLoad
 from tests.support.waiting import eventually
 
@@ -90,14 +89,6 @@ async def right(clients: Clients, names: Names, store: EventStore, account_ids: 
     return True
 
 
-def deposits(store: EventStore, account_id: str, *counts: int) -> None:
-    """Append deposits, so many in each transaction."""
-    version = store.version(account_id)
-    for count in counts:
-        events: list[DomainEvent] = [FundsDeposited(amount=Decimal(1), currency="EUR")] * count
-        version = store.append(account_id, events, version, aggregate_type="account", correlation_id="t").version
-
-
 class PartialFailures:
     """Refuses some records of every PutRecords call, in the client's event hooks: Kinesis never sees them."""
 
@@ -153,7 +144,7 @@ async def test_records_that_putrecords_refuses_are_neither_reordered_nor_lost(
 async def test_what_is_no_event_reaches_the_projector_as_the_change_record_that_it_is(
     clients: Clients, names: Names, store: EventStore, relay_settings: RelaySettings
 ) -> None:
-    deposits(store, "mallory", 1)
+    deposit(store, "mallory")
     (item,) = clients.dynamodb.scan(TableName=names.events)["Items"]
     key = {name: item[name] for name in ("aggregateId", "sequenceNumber")}
     clients.dynamodb.put_item(TableName=names.events, Item=item | {"note": {"B": b"\x00\xff"}})
@@ -174,7 +165,8 @@ async def test_what_is_no_event_reaches_the_projector_as_the_change_record_that_
 async def test_a_clean_stop_checkpoints_and_the_next_relay_begins_at_once_after_it(
     clients: Clients, names: Names, store: EventStore, relay_settings: RelaySettings
 ) -> None:
-    deposits(store, "alice", 3, 1)
+    deposit(store, "alice", 3)
+    deposit(store, "alice")
     async with running(relay_settings) as health:
         await eventually(lambda: health.relayed == 4)
         waiting = relay_settings.model_copy(update={"worker_id": "other"})
@@ -183,7 +175,7 @@ async def test_a_clean_stop_checkpoints_and_the_next_relay_begins_at_once_after_
             assert (second.holder, second.ready().reason) == ("r", None)
     other = relay_settings.model_copy(update={"worker_id": "other", "failover_time": 60})
     async with running(other) as third:
-        deposits(store, "alice", 1)
+        deposit(store, "alice")
         await eventually(lambda: third.relayed == 1, within=10)
         assert third.role is Role.ACTIVE
     assert third.relayed == 1, "everything before was checkpointed"
@@ -196,7 +188,7 @@ async def test_status_tells_who_relays_and_how_late_it_is(
     def status(within: float) -> bridge.BridgeReport:
         return bridge.status(clients, names, mode="relay", failover_time=within)
 
-    deposits(store, "alice", 1)
+    deposit(store, "alice")
     await asyncio.sleep(1.1)
     report = await asyncio.to_thread(status, 1)
     assert report.relay is not None

@@ -1,28 +1,27 @@
 """What commands and loads cost: requests, and write units as the endpoint reports them."""
 
 import asyncio
-import time
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from functools import partial
 
 import httpx
 import pytest
 
 from ledger.domain.account import AGGREGATE_TYPE, Account
-from ledger.domain.events import DomainEvent, FundsDeposited
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.idempotency_keys import CommandKey, IdempotencyKeys
 from ledger.store.snapshots import SnapshotStore
 from ledger.store.tables import Names
+from tests.support.accounts import append, deposit, deposits, rising_deposits
 from tests.support.aws.consumption import consumption
+from tests.support.waiting import until
 from writer.commands.account_repository import AccountRepository
 from writer.commands.snapshot_writer import SnapshotWriter
 from writer.metrics import Metrics
 
 pytestmark = pytest.mark.integration
-
-DEPOSIT = FundsDeposited(amount=Decimal(1), currency="EUR")
 
 
 @pytest.fixture
@@ -37,7 +36,7 @@ def append_1_kb(store: EventStore, keys: IdempotencyKeys | None, events: int) ->
     key = CommandKey("shop#" + "k" * 32, "f" * 64)
     return store.append(
         "alice",
-        [DEPOSIT] * events,
+        deposits(events),
         store.load("alice").version,
         aggregate_type=AGGREGATE_TYPE,
         correlation_id=long,
@@ -57,7 +56,7 @@ def append_1_kb(store: EventStore, keys: IdempotencyKeys | None, events: int) ->
 def test_write_units_of_an_append_of_1_kb_events(
     clients: Clients, store: EventStore, keys: IdempotencyKeys, exact: bool, events: int, keyed: bool, units: float
 ) -> None:
-    store.append("alice", [DEPOSIT], 0, aggregate_type=AGGREGATE_TYPE, correlation_id="c")
+    deposit(store, "alice")
     with consumption(clients) as counts:
         told = append_1_kb(store, keys if keyed else None, events)
     assert told == counts.write_units
@@ -80,8 +79,7 @@ def test_an_account_of_10_000_events_is_loaded_by_at_most_3_requests(
 ) -> None:
     version = store.version("alice")
     for start in range(0, 10_000, 100):
-        events: list[DomainEvent] = [FundsDeposited(amount=Decimal(start + n), currency="EUR") for n in range(1, 101)]
-        version = store.append("alice", events, version, aggregate_type=AGGREGATE_TYPE, correlation_id="c").version
+        version = append(store, "alice", rising_deposits(100, start + 1), version).version
     history = [event.decode() for event in store.read("alice")]
     full = Account.reconstitute("alice", history)
     snapshots = SnapshotStore(clients.dynamodb, ledger_tables.snapshots)
@@ -95,7 +93,7 @@ def test_an_account_of_10_000_events_is_loaded_by_at_most_3_requests(
         assert counts.requests == {"GetItem": 1, "Query": 1}, "at most 3"
     # And it may be appended to at once, without another look.
     with consumption(clients) as counts:
-        accounts.save(loaded, [DEPOSIT], correlation_id="c")
+        accounts.save(loaded, deposits(), correlation_id="c")
     assert counts.requests == {"PutItem": 1}
     accounts.close(10)
 
@@ -105,17 +103,16 @@ async def test_a_snapshot_is_written_behind_the_answer_and_used_by_the_next_load
 ) -> None:
     for _ in range(7):
         await http.post("/accounts/alice/deposits", json={"amount": "1", "currency": "EUR"})
-    store, deadline = SnapshotStore(clients.dynamodb, ledger_tables.snapshots), time.monotonic() + 10
-    while (found := store.find("alice")) is None:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
+    store = SnapshotStore(clients.dynamodb, ledger_tables.snapshots)
+    found = await asyncio.to_thread(until, partial(store.find, "alice"))
+    assert found is not None
     assert (found.version, found.balance) == (5, Decimal(5))
     assert (await http.get("/accounts/alice")).json()["balance"] == "7.00"
 
 
 def test_of_many_snapshots_at_once_the_newest_stays(clients: Clients, ledger_tables: Names) -> None:
     store = SnapshotStore(clients.dynamodb, ledger_tables.snapshots)
-    accounts = [Account.reconstitute("alice", [DEPOSIT] * version) for version in range(1, 31)]
+    accounts = [Account.reconstitute("alice", deposits(version)) for version in range(1, 31)]
     with ThreadPoolExecutor(8) as pool:
         saved = sum(pool.map(store.save, reversed(accounts + accounts)))
     assert 1 <= saved < len(accounts) * 2

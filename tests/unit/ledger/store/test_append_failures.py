@@ -1,18 +1,16 @@
 """What an append makes of DynamoDB's refusals, fed one by one to a client that has no endpoint."""
 
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from ledger.domain.events import FundsDeposited
 from ledger.errors import EndpointError, KinfoldError, ResourceError, ThrottledError
 from ledger.store.errors import RejectedEventError, VersionConflictError
 from ledger.store.event_store import EventStore, History
+from tests.support.accounts import append, deposits
 
-EVENT = FundsDeposited(amount=Decimal(1), currency="EUR")
 STORED_VERSION = 9
 
 
@@ -42,9 +40,8 @@ class ScriptedClient:
         return {"Items": [{"sequenceNumber": {"N": str(STORED_VERSION)}}]}
 
 
-def append(client: Any, events: int, *, patience: float = 5) -> History:
-    store = EventStore(client, "events", patience=patience)
-    return store.append("alice", [EVENT] * events, 4, aggregate_type="account", correlation_id="c")
+def append_two(client: Any, *, patience: float = 5) -> History:
+    return append(EventStore(client, "events", patience=patience), "alice", deposits(2), 4)
 
 
 CONFLICT = "ConditionalCheckFailed"
@@ -62,14 +59,14 @@ CONFLICT = "ConditionalCheckFailed"
 )
 def test_a_conflict_names_the_event_whose_condition_failed(reasons: tuple[str, ...], conflicting: int) -> None:
     with pytest.raises(VersionConflictError) as error:
-        append(ScriptedClient(refusal("TransactionCanceledException", *reasons)), 2)
+        append_two(ScriptedClient(refusal("TransactionCanceledException", *reasons)))
     assert (error.value.conflicting, error.value.expected, error.value.actual) == (conflicting, 4, STORED_VERSION)
     assert f"event {conflicting} " in str(error.value)
 
 
 def test_a_malformed_event_is_the_callers_error_and_named() -> None:
     with pytest.raises(RejectedEventError, match=r"event 6 .*why"):
-        append(ScriptedClient(refusal("TransactionCanceledException", "None", "None", "ValidationError")), 2)
+        append_two(ScriptedClient(refusal("TransactionCanceledException", "None", "None", "ValidationError")))
 
 
 PASSING = {
@@ -88,7 +85,7 @@ PASSING = {
 @pytest.mark.parametrize("failure", PASSING.values(), ids=PASSING.keys())
 def test_a_passing_failure_is_tried_again(failure: Exception) -> None:
     client = ScriptedClient(failure, failure)
-    assert append(client, 2).version.number == 6
+    assert append_two(client).version.number == 6
     assert client.writes == 3
 
 
@@ -97,7 +94,7 @@ def test_when_patience_ends_the_failure_is_transient(failure: Exception) -> None
     expected = EndpointError if failure in (PASSING["5xx"], PASSING["network"]) else ThrottledError
     client = ScriptedClient(*[failure] * 1000)
     with pytest.raises(expected):
-        append(client, 2, patience=0.2)
+        append_two(client, patience=0.2)
     assert 1 < client.writes < 1000
 
 
@@ -113,14 +110,14 @@ def test_when_patience_ends_the_failure_is_transient(failure: Exception) -> None
 def test_another_refusal_is_not_tried_again(failure: Exception, kind: type[KinfoldError]) -> None:
     client = ScriptedClient(failure)
     with pytest.raises(kind):
-        append(client, 2)
+        append_two(client)
     assert client.writes == 1
 
 
 def test_a_single_put_reads_its_own_refusals() -> None:
     def put(failure: Exception) -> None:
         store: EventStore = EventStore(ScriptedClient(failure), "events")  # type: ignore[arg-type]
-        store.append("alice", [EVENT], 0, aggregate_type="account", correlation_id="c")
+        append(store, "alice", deposits(), 0)
 
     with pytest.raises(VersionConflictError, match="actual version 9; event 1 conflicted"):
         put(refusal("ConditionalCheckFailedException"))
@@ -129,8 +126,8 @@ def test_a_single_put_reads_its_own_refusals() -> None:
 
 
 def test_an_append_of_nothing_or_at_a_negative_version_is_a_programmers_error() -> None:
-    with pytest.raises(ValueError, match="needs events"):
-        append(ScriptedClient(), 0)
     store = EventStore(ScriptedClient(), "events")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="needs events"):
+        append(store, "alice", [], 4)
     with pytest.raises(ValueError, match="-1"):
-        store.append("alice", [EVENT], -1, aggregate_type="account", correlation_id="c")
+        append(store, "alice", deposits(), -1)

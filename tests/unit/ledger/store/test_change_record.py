@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ledger.store.change_record import decode
 from ledger.store.errors import UnusableRecordError
 from ledger.store.stored_event import StoredEvent
-from tests.support.change_records import change_record
+from tests.support.accounts import change_record
 
 TABLE = "domain-events-local"
 EVENT = StoredEvent(

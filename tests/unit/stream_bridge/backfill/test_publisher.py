@@ -13,14 +13,9 @@ from ledger.store.change_record import decode
 from ledger.store.stored_event import StoredEvent
 from stream_bridge.backfill.pacing import RateLimiter
 from stream_bridge.backfill.publisher import Publisher
+from tests.support.accounts import stored_event
 
 TABLE = "domain-events-t"
-
-
-def event(number: int, account: str = "alice", padding: int = 0) -> StoredEvent:
-    return StoredEvent(
-        account, number, "account", "FundsDeposited", "x" * padding, "2026-01-02T03:04:05.000006+00:00", "c"
-    )
 
 
 class TimeLapse(threading.Event):
@@ -69,7 +64,7 @@ def publisher(stream: Stream, stop: threading.Event | None = None) -> Publisher:
 
 def test_calls_are_full() -> None:
     stream = Stream()
-    events = [event(number) for number in range(1, 1201)]
+    events = [stored_event(number=number) for number in range(1, 1201)]
     assert publisher(stream).put(events) == []
     assert stream.calls == [500, 500, 200]
     assert stream.taken == events
@@ -77,7 +72,7 @@ def test_calls_are_full() -> None:
 
 def test_a_call_holds_what_every_endpoint_takes() -> None:
     stream = Stream()
-    events = [event(number, padding=400_000) for number in range(1, 31)]
+    events = [stored_event(number=number, payload="x" * 400_000) for number in range(1, 31)]
     assert publisher(stream).put(events) == []
     assert stream.taken == events
     assert len(stream.calls) == 3
@@ -86,15 +81,15 @@ def test_a_call_holds_what_every_endpoint_takes() -> None:
 @given(st.sets(st.tuples(st.integers(1, 3), st.integers(0, 20))))
 def test_what_is_refused_is_put_again_and_nothing_else(refused: set[tuple[int, int]]) -> None:
     stream = Stream(lambda call, place: (call, place) in refused)
-    events = [event(number) for number in range(1, 21)]
+    events = [stored_event(number=number) for number in range(1, 21)]
     publisher(stream, TimeLapse()).put(events)
     assert sorted(stream.taken, key=lambda each: each.sequence_number) == events
 
 
 def test_a_record_that_no_stream_takes_is_given_back_and_holds_up_no_other() -> None:
     stream = Stream()
-    large = event(2, padding=1024 * 1024)
-    assert publisher(stream).put([event(1), large, event(3)]) == [large]
+    large = stored_event(number=2, payload="x" * 1024**2)
+    assert publisher(stream).put([stored_event(number=1), large, stored_event(number=3)]) == [large]
     assert [each.sequence_number for each in stream.taken] == [1, 3]
 
 
@@ -102,7 +97,7 @@ def test_a_stream_that_refuses_for_good_is_said_to_throttle() -> None:
     stop = threading.Event()
     stop.set()
     with pytest.raises(ThrottledError, match="refuses 1 records"):
-        publisher(Stream(lambda call, place: True), stop).put([event(1)])
+        publisher(Stream(lambda call, place: True), stop).put([stored_event(number=1)])
 
 
 def test_a_pace_is_paid_for_afterwards() -> None:
