@@ -13,7 +13,10 @@ from projector.dead_letters.redrive import Redrive
 from projector.dead_letters.storm_guard import StormGuard
 from projector.engine.control_rows import ControlView, Generations
 from projector.engine.projector import Projector
-from projector.engine.read_model_registry import Projectors, ReadModels
+from projector.engine.read_model import ReadModel
+from projector.engine.read_model_registry import ReadModels
+from projector.ingest.feeder import Feeder
+from projector.ingest.projector_set import Projectors
 from projector.metrics import Metrics
 from projector.projection import Projection
 from projector.projections import PROJECTIONS
@@ -43,6 +46,12 @@ class Components:
         """Projectors of what is fed now, for one operation: those of the worker are not to be shared."""
         return Projectors(self.models, self.store, self.skips, self.metrics, cache_size=1).fed()
 
+    def feeder(self, model: ReadModel[Any], *, cache_size: int) -> Feeder:
+        """A feeder with an engine of its own. ``cache_size``: rows kept in memory."""
+        skipped = self.skips.of(model.projection.name)
+        projector = Projector(self.store, model, self.metrics, skipped=skipped, cache_size=cache_size)
+        return Feeder(projector, self.account_halts, self.store)
+
 
 def build_components(
     settings: ProjectorSettings,
@@ -60,7 +69,7 @@ def build_components(
     view = ControlView(generations, [projection.name for projection in projections])
     models = ReadModels(clients.dynamodb, names.profile, projections, view, executor)
     storm = StormGuard(settings.storm_limit, STORM_WINDOW)
-    account_halts = AccountHalts(clients.dynamodb, letters, skips, models, storm, metrics)
+    account_halts = AccountHalts(letters, skips, models, storm, metrics, names.events)
     return Components(
         names=names,
         clients=clients,
@@ -71,6 +80,6 @@ def build_components(
         models=models,
         projectors=Projectors(models, store, skips, metrics, cache_size=settings.cache_size),
         account_halts=account_halts,
-        redrive=Redrive(clients.dynamodb, store, letters, skips, account_halts, names.events),
+        redrive=Redrive(store, letters, skips, account_halts, names.events),
         metrics=metrics,
     )

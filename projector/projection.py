@@ -4,6 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
+from ledger.domain.events import DomainEvent
+from ledger.errors import PermanentError
+from ledger.store.errors import UndecodableEventError
 from ledger.store.stored_event import StoredEvent
 from projector.columns import Columns
 
@@ -11,6 +14,24 @@ S = TypeVar("S")
 
 #: The sort key of an account's head, in a table whose rows have a part. It sorts before every part.
 HEAD: Final = "!"
+
+
+class UnprojectableEventError(PermanentError):
+    """An event that the projection cannot fold: unreadable, absent from the event store, or against a rule."""
+
+    def __init__(self, account_id: str, sequence_number: int, reason: str) -> None:
+        self.account_id = account_id
+        self.sequence_number = sequence_number
+        self.reason = reason
+        super().__init__(f"account {account_id}: event {sequence_number} cannot be applied: {reason}")
+
+
+def decoded(stored: StoredEvent) -> DomainEvent:
+    """Read the domain event for a fold. Raises UnprojectableEventError when it cannot be read."""
+    try:
+        return stored.decode()
+    except UndecodableEventError as error:
+        raise UnprojectableEventError(stored.aggregate_id, stored.sequence_number, error.reason) from None
 
 
 @dataclass(frozen=True, slots=True)

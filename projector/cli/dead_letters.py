@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from projector.cli.options import Json
+
 if TYPE_CHECKING:
-    from projector.components import Components
-    from projector.dead_letters.letters import StoredLetter
+    from projector.dead_letters.letters import DeadLetters, StoredLetter
     from projector.dead_letters.redrive import Redriven
 
 app = typer.Typer(
@@ -15,7 +16,6 @@ app = typer.Typer(
     help="Look at dead letters, redrive them, or pass their events by. All are safe to repeat, beside running workers.",
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, one object a line.")]
 Account = Annotated[str | None, typer.Option(help="Only letters of this account.")]
 State = Annotated[str | None, typer.Option(help="Only letters that are open, redriven or skipped.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
@@ -31,7 +31,7 @@ def list_letters(account: Account = None, state: State = "open", as_json: Json =
     from projector.cli.context import operator
 
     with operator() as components:
-        letters = sorted(_chosen(components, account, state), key=lambda letter: letter.first_at)
+        letters = sorted(_chosen(components.letters, account, state), key=lambda letter: letter.first_at)
     for letter in letters:
         typer.echo(json.dumps(letter.to_json()) if as_json else _line(letter))
     if not as_json:
@@ -74,13 +74,13 @@ def redrive(
     if sum((letter_id is not None, account is not None, every)) != 1:
         raise typer.BadParameter("name one letter's ID, or --account, or --all")
     with operator() as components:
-        ids = [letter_id] if letter_id else [letter.id for letter in _chosen(components, account, "open")]
+        ids = [letter_id] if letter_id else [letter.id for letter in _chosen(components.letters, account, "open")]
         projectors = components.operating()
         outcomes = []
         for number, each in enumerate(ids, start=1):
             outcome = components.redrive.redrive(each, projectors, by=by or operator_name(), dry_run=dry_run)
             outcomes.append(outcome)
-            _say(outcome, f"{number}/{len(ids)} ", as_json=as_json)
+            _report(outcome, f"{number}/{len(ids)} ", as_json=as_json)
     if any(outcome.result in {"still halted", "still unusable"} for outcome in outcomes):
         raise typer.Exit(1)
 
@@ -111,23 +111,22 @@ def skip(
             typer.echo(f"would pass by: {_line(letter)}")
             return
         outcome = components.redrive.skip(letter_id, components.operating(), by=by or operator_name(), why=reason)
-        _say(outcome, "", as_json=as_json)
+        _report(outcome, "", as_json=as_json)
     if outcome.result == "still halted":
         raise typer.Exit(1)
 
 
-def _chosen(components: "Components", account: str | None, state: str | None) -> "list[StoredLetter]":
+def _chosen(letters: "DeadLetters", account: str | None, state: str | None) -> "list[StoredLetter]":
     if state not in {None, "all", "open", "redriven", "skipped"}:
         raise typer.BadParameter("a state is open, redriven, skipped or all")
-    letters = components.letters.list(account_id=account)
-    return [letter for letter in letters if state in (None, "all", letter.state)]
+    return [letter for letter in letters.list(account_id=account) if state in (None, "all", letter.state)]
 
 
 def _line(letter: "StoredLetter") -> str:
     return f"{letter.id}  {letter.state}  attempts {letter.attempts}  since {letter.first_at}  {letter.letter.reason}"
 
 
-def _say(outcome: "Redriven", progress: str, *, as_json: bool) -> None:
+def _report(outcome: "Redriven", progress: str, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(outcome.to_json()))
         return

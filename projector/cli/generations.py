@@ -18,10 +18,11 @@ def list_generations(projection: ProjectionNames = None, as_json: Json = False) 
     [dim]$[/dim] kinfold projector generations list
     """
     from projector.cli.context import operator
-    from projector.rebuild.generations import generation_tables
+    from projector.rebuild.generations import GenerationTables
 
     with operator() as components:
-        found = generation_tables(components, chosen(projection))
+        tables = GenerationTables(components.clients.dynamodb, components.names)
+        found = [table for each in chosen(projection) for table in tables.list(each)]
     for each in found:
         if as_json:
             typer.echo(json.dumps(asdict(each)))
@@ -39,9 +40,10 @@ def drop(
     [dim]$[/dim] kinfold projector generations drop balance-summary 1
     """
     from projector.cli.context import operator
-    from projector.rebuild.generations import drop as drop_generation
+    from projector.rebuild.generations import GenerationTables
 
     (of,) = chosen([projection])
     with operator() as components:
-        drop_generation(components, of, generation, lambda text: typer.echo(text, err=True))
+        tables = GenerationTables(components.clients.dynamodb, components.names)
+        tables.drop(of, generation, lambda text: typer.echo(text, err=True))
     typer.echo(f"{projection}: generation {generation} is gone")

@@ -1,6 +1,6 @@
-"""Options that several of the operator's commands take."""
+"""Options, exit codes and refusals that the operator's commands share."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -16,6 +16,15 @@ ProjectionNames = Annotated[
 ]
 Segments = Annotated[int, typer.Option(min=1, max=64, help="Parallel readers of the events table.")]
 
+# Exit codes of the operator's commands beside 0, 1, 2 and 75.
+
+#: Accounts are wrong; the stream is about to lose, or has lost, unread events; a destination does not work.
+WRONG: Final = 4
+#: Nothing is wrong, but something waits: accounts that are behind, missing or halted, shards that nobody reads.
+WAITING: Final = 5
+#: Not done, because somebody is at work: another rebuild, a worker with leases.
+BUSY: Final = 6
+
 
 def chosen(names: list[str] | None) -> list[Projection[Any]]:
     """The projections of these names, or all. Raises BadParameter for a name that none has."""
@@ -24,3 +33,9 @@ def chosen(names: list[str] | None) -> list[Projection[Any]]:
         if name not in known:
             raise typer.BadParameter(f"there is no projection {name}; there are {', '.join(known)}")
     return [known[name] for name in dict.fromkeys(names or known)]
+
+
+def refuse(error: Exception, code: int) -> NoReturn:
+    """End the command with the error's message and this exit code."""
+    typer.secho(f"kinfold: {error}", err=True, fg=typer.colors.RED)
+    raise typer.Exit(code)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from projector.cli.options import Json, ProjectionNames, Segments, chosen
+from projector.cli.options import BUSY, WRONG, Json, ProjectionNames, Segments, chosen, refuse
 
 if TYPE_CHECKING:
     from projector.projection import Projection
@@ -40,7 +40,6 @@ def rebuild(
         return
     from ledger.runtime.progress_bar import ProgressBars
     from projector.cli.context import operator
-    from projector.cli.outcomes import BUSY, WRONG, refuse
     from projector.rebuild.build_lease import RebuildRunningError
     from projector.rebuild.rebuild import Rebuild, UnverifiedError
 
@@ -63,10 +62,11 @@ def rebuild(
 
 def _abort(projections: "list[Projection[Any]]", *, as_json: bool) -> None:
     from projector.cli.context import operator
-    from projector.rebuild.generations import abort
+    from projector.rebuild.generations import GenerationTables
 
     with operator() as components:
-        given_up = abort(components, projections, lambda text: typer.echo(text, err=True))
+        tables = GenerationTables(components.clients.dynamodb, components.names)
+        given_up = tables.abort(projections, lambda text: typer.echo(text, err=True))
     for name, generation in given_up:
         typer.echo(
             json.dumps({"projection": name, "generation": generation, "result": "given up"})

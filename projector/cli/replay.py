@@ -7,11 +7,12 @@ import typer
 from botocore.exceptions import ClientError
 
 from ledger.runtime.cli_input import parse_moment
-from projector.cli.options import Json
+from projector.cli.options import BUSY, Json, refuse
 
 if TYPE_CHECKING:
     from faust_kinesis.options import StartingPosition
-    from projector.components import Components
+    from ledger.runtime.aws import Clients
+    from ledger.store.tables import Names
 
 EPILOG = (
     "Exit codes: 0 the next start reads from there, 1 there is no stream or no lease table, 2 bad settings or time, "
@@ -41,13 +42,12 @@ def replay(
     from ledger.errors import ResourceError
     from ledger.runtime.aws import aws_errors
     from projector.cli.context import operator
-    from projector.cli.outcomes import BUSY, refuse
 
     where = _position(start)
     with operator() as components:
         try:
             with aws_errors(f"resetting the leases of {components.names.leases}"):
-                shards = _reset(components, where, force=force)
+                shards = _reset(components.clients, components.names, where, force=force)
                 hours = components.clients.kinesis.describe_stream_summary(StreamName=components.names.stream)[
                     "StreamDescriptionSummary"
                 ]["RetentionPeriodHours"]
@@ -67,14 +67,14 @@ def replay(
     typer.echo("The read models do not change: an event that they hold already counts as a duplicate.")
 
 
-def _reset(components: "Components", where: "StartingPosition", *, force: bool) -> list[str]:
+def _reset(clients: "Clients", names: "Names", where: "StartingPosition", *, force: bool) -> list[str]:
     from faust_kinesis.leases.reset import reset_leases
 
     leases = reset_leases(
-        kinesis=components.clients.kinesis,
-        dynamodb=components.clients.dynamodb,
-        stream=components.names.stream,
-        application=components.names.leases,
+        kinesis=clients.kinesis,
+        dynamodb=clients.dynamodb,
+        stream=names.stream,
+        application=names.leases,
         start=where,
         even_if_held=force,
     )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from projector.cli.options import Json
+from projector.cli.options import WAITING, WRONG, Json
 
 if TYPE_CHECKING:
     from projector.status.status import Status
@@ -26,7 +26,6 @@ def status(as_json: Json = False) -> None:
     [dim]$[/dim] kinfold projector status --json | jq .errors
     """
     from projector.cli.context import operator
-    from projector.cli.outcomes import WAITING, WRONG
     from projector.projections import PROJECTIONS
     from projector.status.status import look
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from projector.cli.options import Json, ProjectionNames, Segments, chosen
+from projector.cli.options import WAITING, WRONG, Json, ProjectionNames, Segments, chosen
 
 if TYPE_CHECKING:
     from ledger.runtime.progress_bar import ProgressReport
@@ -50,7 +50,6 @@ def verify(
     """
     from ledger.runtime.progress_bar import ProgressBars
     from projector.cli.context import operator
-    from projector.cli.outcomes import WAITING, WRONG
 
     tally: Counter[str] = Counter()
     with operator() as components, ProgressBars() as progress:
@@ -111,7 +110,6 @@ def _verify(
 ) -> Counter[Any]:
     from ledger.errors import ResourceError
     from ledger.store.parallel_scan import Cursor, Patience, approximate_size
-    from projector.ingest.feeder import feeder_of
     from projector.verification.repair import Repair
     from projector.verification.verification import verification_of
 
@@ -119,7 +117,7 @@ def _verify(
     generation = components.generations.read(projection.name).active
     model = components.models.model(projection, generation)
     patience = Patience(threading.Event(), shown.progress.report)
-    repairer = Repair(dynamodb, model, feeder_of(components, model, cache_size=1000)) if repair else None
+    repairer = Repair(dynamodb, model, components.feeder(model, cache_size=1000)) if repair else None
     verification = verification_of(components, model, patience, shown, repairer=repairer, wait=wait)
     if sample is not None:
         verification.sample(sample)

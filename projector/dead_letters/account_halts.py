@@ -4,25 +4,28 @@ In this order, and the checkpoint moves only after both: a crash in between make
 one attempt more on the same letter.
 """
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import orjson
 import structlog
 
-from ledger.store.stored_event import timestamp
-from projector.dead_letters.letters import DeadLetter, DeadLetters, Skips, StoredLetter
+from ledger.store.stored_event import StoredEvent, timestamp
+from projector.dead_letters.letters import DeadLetter, DeadLetters, Origin, Skips, StoredLetter
 from projector.dead_letters.storm_guard import StormGuard
-from projector.engine.halts import Halts
+from projector.engine.fold import Poison
 from projector.engine.projector import Projector
 from projector.engine.read_model import ReadModel
 from projector.engine.read_model_registry import ReadModels
 from projector.metrics import Metrics
 from projector.projection import Halt
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-
 log = structlog.get_logger(__name__)
+
+#: The record that carried an event (account, sequence number): its origin and its raw data; None where none did.
+Source = Callable[[str, int], tuple[Origin, bytes] | None]
 
 
 class AccountHalts:
@@ -33,19 +36,39 @@ class AccountHalts:
 
     def __init__(
         self,
-        dynamodb: "DynamoDBClient",
         letters: DeadLetters,
         skips: Skips,
         models: ReadModels,
         storm: StormGuard,
         metrics: Metrics,
+        events_table: str,
     ) -> None:
         self._models = models
-        self._dynamodb = dynamodb
         self._letters = letters
         self._skips = skips
         self._storm = storm
         self._metrics = metrics
+        self._events_table = events_table
+
+    def apply(
+        self,
+        projector: Projector[Any],
+        events: Sequence[StoredEvent],
+        source: Source = lambda _account_id, _sequence_number: None,
+    ) -> list[Poison]:
+        """Make the effect of every event durable: applied, a known duplicate, waiting for its halted account, or stored
+        as a dead letter. Returns the events that became dead letters.
+        """
+        halted: list[Poison] = []
+        while events:
+            skipped: set[str] = set()
+            for poison in projector.apply(events):
+                if self.store_and_halt(self._letter(poison, projector, source), [projector], overtaken=True):
+                    halted.append(poison)
+                else:
+                    skipped.add(poison.account_id)
+            events = [event for event in events if event.aggregate_id in skipped]
+        return halted
 
     def store_and_halt(self, letter: DeadLetter, projectors: list[Projector[Any]], *, overtaken: bool) -> bool:
         """Store the letter, and halt its account, if it names one, in each of the projectors' read models.
@@ -74,17 +97,36 @@ class AccountHalts:
             self._halt(letter.account_id, letter.sequence_number, stored, projector, overtaken=overtaken)
         return True
 
+    def _letter(self, poison: Poison, projector: Projector[Any], source: Source) -> DeadLetter:
+        """The letter of what cannot be applied. Where no record is at hand, one that is stored keeps its origin."""
+        record = source(poison.account_id, poison.sequence_number)
+        origin, raw = record or (
+            Origin(self._events_table),
+            orjson.dumps(poison.event.to_item()) if poison.event else b"",
+        )
+        letter = DeadLetter(
+            poison.reason,
+            origin,
+            raw,
+            projection=projector.model.projection.name,
+            account_id=poison.account_id,
+            sequence_number=poison.sequence_number,
+        )
+        known = None if record else self._letters.get(letter.id)
+        if known is None or known.raw_length > len(known.letter.raw):
+            return letter
+        return replace(known.letter, reason=poison.reason)
+
     def _halt(
         self, account_id: str, sequence_number: int, stored: StoredLetter, projector: Projector[Any], *, overtaken: bool
     ) -> None:
         halt = Halt(sequence_number, stored.letter.reason, timestamp(datetime.now(UTC)), stored.id)
-        halts = Halts(self._dynamodb, projector.model)
         while True:
             head = projector.model.get(account_id)
             projector.forget(account_id)
             if head is not None and (head.halted or (overtaken and head.version >= sequence_number)):
                 return
-            if halts.halt(account_id, head.version if head else None, halt):
+            if projector.model.halt(account_id, head.version if head else None, halt):
                 break
         self._metrics.halted.inc()
         log.error(

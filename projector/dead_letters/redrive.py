@@ -7,10 +7,9 @@ the end of the store after the halt is lifted leaves none behind.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-import orjson
 import structlog
 
 from ledger.errors import PermanentError
@@ -18,13 +17,9 @@ from ledger.store.change_record import decode
 from ledger.store.errors import UnusableRecordError
 from ledger.store.event_store import EventStore
 from projector.dead_letters.account_halts import AccountHalts
-from projector.dead_letters.letters import DeadLetter, DeadLetters, Origin, Skips, StoredLetter
+from projector.dead_letters.letters import DeadLetters, Skips, StoredLetter
 from projector.engine.fold import Poison
-from projector.engine.halts import Halts
 from projector.engine.projector import Projector
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 log = structlog.get_logger(__name__)
 
@@ -68,14 +63,12 @@ class Redrive:
 
     def __init__(
         self,
-        dynamodb: "DynamoDBClient",
         store: EventStore,
         letters: DeadLetters,
         skips: Skips,
         account_halts: AccountHalts,
         events_table: str,
     ) -> None:
-        self._dynamodb = dynamodb
         self._store = store
         self._letters = letters
         self._skips = skips
@@ -109,7 +102,7 @@ class Redrive:
             if head is not None and head.halted is not None:
                 lifted = True
                 if not dry_run:
-                    poison = self._take_up(account_id, target, stored) or poison
+                    poison = self._fold_on(account_id, target) or poison
                     head = target.model.get(account_id)
             versions[target.model.table] = head.version if head else 0
         if poison is not None:
@@ -135,11 +128,10 @@ class Redrive:
             return Redriven(letter_id, "noted")
         return self.redrive(letter_id, targets, by=by)
 
-    def _take_up(self, account_id: str, target: Projector[Any], stored: StoredLetter) -> Poison | None:
+    def _fold_on(self, account_id: str, target: Projector[Any]) -> Poison | None:
         """Lift the halt and fold to the end of the store. Returns what halted the account again."""
-        halts = Halts(self._dynamodb, target.model)
         while (head := target.model.get(account_id)) is not None and head.halted is not None:
-            halts.lift(head)
+            target.model.lift(head)
         target.forget(account_id)
         while True:
             head = target.model.get(account_id)
@@ -148,23 +140,9 @@ class Redrive:
             if last <= version:
                 return None
             # The last event alone: the engine reads what is missing before it from the store, in bounded rounds.
-            poisons = target.apply(self._store.load(account_id, after=last - 1, until=last).events)
-            for poison in poisons:
-                if self._account_halts.store_and_halt(self._letter(poison, target, stored), [target], overtaken=True):
-                    return poison
-
-    def _letter(self, poison: Poison, target: Projector[Any], stored: StoredLetter) -> DeadLetter:
-        """The letter of what halts the account again: the same one with today's reason, or one for a later event."""
-        if poison.sequence_number == stored.letter.sequence_number and stored.letter.projection is not None:
-            return replace(stored.letter, reason=poison.reason)
-        return DeadLetter(
-            poison.reason,
-            Origin(self._events_table),
-            orjson.dumps(poison.event.to_item()) if poison.event else b"",
-            projection=target.model.projection.name,
-            account_id=poison.account_id,
-            sequence_number=poison.sequence_number,
-        )
+            events = self._store.load(account_id, after=last - 1, until=last).events
+            for poison in self._account_halts.apply(target, events):
+                return poison
 
     def _reread(self, stored: StoredLetter, targets: Targets, *, by: str, dry_run: bool) -> Redriven:
         try:
@@ -174,8 +152,7 @@ class Redrive:
         if dry_run:
             return Redriven(stored.id, "would be redriven", event.aggregate_id)
         for target in targets:
-            for poison in target.apply([event]):
-                self._account_halts.store_and_halt(self._letter(poison, target, stored), [target], overtaken=True)
+            self._account_halts.apply(target, [event])
         self._letters.resolve(stored.id, "redriven", by=by, why="read by today's code")
         return Redriven(stored.id, "redriven", event.aggregate_id)
 

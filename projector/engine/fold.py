@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from ledger.store.stored_event import StoredEvent
-from projector.errors import UnprojectableEventError
-from projector.projection import HEAD, Projection, Row
+from projector.projection import HEAD, Projection, Row, UnprojectableEventError
 
 S = TypeVar("S")
 

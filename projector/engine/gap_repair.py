@@ -9,8 +9,7 @@ import structlog
 from ledger.store.errors import CorruptHistoryError
 from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
-from projector.errors import UnprojectableEventError
-from projector.projection import Row
+from projector.projection import Row, UnprojectableEventError
 
 log = structlog.get_logger(__name__)
 

@@ -16,9 +16,8 @@ from ledger.store.stored_event import StoredEvent
 from projector.engine.fold import Folded, Poison, Skipped, first_head, fold_on
 from projector.engine.gap_repair import NextEvents
 from projector.engine.read_model import ReadModel, RowChange, RowKey
-from projector.errors import UnprojectableEventError
 from projector.metrics import Figures, Metrics
-from projector.projection import HEAD, Row
+from projector.projection import HEAD, Row, UnprojectableEventError
 
 S = TypeVar("S")
 

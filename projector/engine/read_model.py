@@ -10,9 +10,10 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
+from botocore.exceptions import ClientError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from aws_client.failures import Failure, classify_code
+from aws_client.failures import Failure, classify_code, is_condition_failed
 from aws_client.fast_statements import send_statements_as_they_are
 from ledger.errors import EndpointError, ResourceError, ThrottledError
 from ledger.runtime.aws import aws_errors
@@ -109,6 +110,39 @@ class ReadModel(Generic[S]):
         answers = list(self._executor.map(self._write_chunk, chunks(changes, MAX_STATEMENTS)))
         return set().union(*answers)
 
+    def halt(self, account_id: str, version: int | None, halt: Halt) -> bool:
+        """Halt an account whose head is still at ``version`` (None: there is no head yet) and not halted.
+
+        Returns False, with nothing written, when it is not.
+        """
+        unhalted = "version = :v AND attribute_not_exists(halted)"
+        condition = unhalted if version is not None else "attribute_not_exists(aggregateId)"
+        values = {
+            ":v": {"N": str(version or 0)},
+            ":h": {
+                "M": {
+                    "sequenceNumber": {"N": str(halt.sequence_number)},
+                    "reason": {"S": halt.reason},
+                    "at": {"S": halt.at},
+                    "deadLetter": {"S": halt.dead_letter},
+                }
+            },
+        }
+        return self._update_head_if(account_id, "SET version = :v, halted = :h", condition, values)
+
+    def lift(self, head: Row[S]) -> bool:
+        """Lift the halt that ``head`` was read with. Returns False when the head is no longer as it was read."""
+        assert head.halted is not None
+        values = {
+            ":v": {"N": str(head.version)},
+            ":at": {"S": head.halted.at},
+            ":letter": {"S": head.halted.dead_letter},
+        }
+        condition = "version = :v AND halted.#at = :at AND halted.deadLetter = :letter"
+        return self._update_head_if(
+            head.account_id, "REMOVE halted", condition, values, ExpressionAttributeNames={"#at": "at"}
+        )
+
     def row(self, item: Mapping[str, Mapping[str, Any]]) -> Row[S]:
         """Read an item of the table. Raises ResourceError for one that no projector wrote so."""
         columns = self.projection.columns
@@ -145,6 +179,23 @@ class ReadModel(Generic[S]):
     def key(self, account_id: str, part: str = HEAD) -> dict[str, Any]:
         """The primary key of a row."""
         return {name: {"S": value} for name, value in zip(self._keys, (account_id, part), strict=False)}
+
+    def _update_head_if(self, account_id: str, update: str, condition: str, values: Any, **request: Any) -> bool:
+        with aws_errors(f"writing the head of account {account_id} in {self.table}"):
+            try:
+                self._dynamodb.update_item(
+                    TableName=self.table,
+                    Key=self.key(account_id),
+                    UpdateExpression=update,
+                    ConditionExpression=condition,
+                    ExpressionAttributeValues=values,
+                    **request,
+                )
+            except ClientError as error:
+                if is_condition_failed(error):
+                    return False
+                raise
+        return True
 
     def _get_chunk(self, keys: Sequence[RowKey]) -> dict[RowKey, Row[S]]:
         found: dict[RowKey, Row[S]] = {}

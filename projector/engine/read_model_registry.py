@@ -4,12 +4,8 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
-from ledger.store.event_store import EventStore
-from projector.dead_letters.letters import Skips
 from projector.engine.control_rows import Control, ControlView
-from projector.engine.projector import Projector
 from projector.engine.read_model import ReadModel
-from projector.metrics import Metrics
 from projector.projection import Projection
 
 if TYPE_CHECKING:
@@ -17,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ReadModels:
-    """Read models by projection and generation, and the projectors that feed them; each is made once."""
+    """Read models by projection and generation; each is made once."""
 
     def __init__(
         self,
@@ -62,28 +58,3 @@ class ReadModels:
             for name, projection in self.projections.items()
             for generation in sorted(current[name].fed, reverse=True)
         ]
-
-
-class Projectors:
-    """The projector of each fed read model. Not to be shared between threads."""
-
-    def __init__(
-        self, models: ReadModels, store: EventStore, skips: Skips, metrics: Metrics, *, cache_size: int
-    ) -> None:
-        """``cache_size``: rows kept in memory for each read model."""
-        self._models = models
-        self._store = store
-        self._skips = skips
-        self._metrics = metrics
-        self._cache_size = cache_size
-        self._projectors: dict[str, Projector[Any]] = {}
-
-    def fed(self) -> list[Projector[Any]]:
-        """The projectors of what is fed now; those of a generation that no longer is are dropped with their cache."""
-        models = self._models.fed()
-        self._projectors = {model.table: self._projectors.get(model.table) or self._make(model) for model in models}
-        return list(self._projectors.values())
-
-    def _make(self, model: ReadModel[Any]) -> Projector[Any]:
-        skipped = self._skips.of(model.projection.name)
-        return Projector(self._store, model, self._metrics, skipped=skipped, cache_size=self._cache_size)

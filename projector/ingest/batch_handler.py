@@ -4,9 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import orjson
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
@@ -17,9 +15,7 @@ from ledger.store.errors import UnusableRecordError
 from ledger.store.stored_event import StoredEvent
 from projector.dead_letters.account_halts import AccountHalts
 from projector.dead_letters.letters import DeadLetter, Origin
-from projector.engine.fold import Poison
-from projector.engine.projector import Projector
-from projector.engine.read_model_registry import Projectors
+from projector.ingest.projector_set import Projectors
 from projector.ingest.wakeups import Wakeups
 from projector.metrics import Metrics
 
@@ -47,11 +43,11 @@ class _Decoded:
     sources: list[tuple[RecordBatch, Record]] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
 
-    def source(self, account_id: str, sequence_number: int) -> tuple[RecordBatch, Record] | None:
+    def source(self, account_id: str, sequence_number: int) -> tuple[Origin, bytes] | None:
         """The last record that carried an event, if any did. Looks through all: few events are ever asked for."""
-        for event, source in zip(reversed(self.events), reversed(self.sources), strict=True):
+        for event, (batch, record) in zip(reversed(self.events), reversed(self.sources), strict=True):
             if event.aggregate_id == account_id and event.sequence_number == sequence_number:
-                return source
+                return _origin(batch, record), record.data
         return None
 
 
@@ -119,7 +115,7 @@ class BatchHandler:
         while projectors := [each for each in self._projectors.fed() if each.model.table not in done]:
             try:
                 for projector in projectors:
-                    self._project(projector, decoded)
+                    self._account_halts.apply(projector, decoded.events, decoded.source)
                     done.add(projector.model.table)
                 for letter in decoded.letters:
                     self._account_halts.store_and_halt(letter, projectors, overtaken=False)
@@ -129,35 +125,6 @@ class BatchHandler:
                 # A generation was given up while this batch was in hand: go again without it.
                 done -= {each.model.table for each in projectors}
                 log.info("generation_is_gone", reason=str(error))
-
-    def _project(self, projector: Projector[Any], decoded: _Decoded) -> None:
-        events = decoded.events
-        while True:
-            again = {
-                poison.account_id
-                for poison in projector.apply(events)
-                if not self._account_halts.store_and_halt(
-                    self._letter(projector, poison, decoded), [projector], overtaken=True
-                )
-            }
-            if not again:
-                return
-            events = [event for event in events if event.aggregate_id in again]
-
-    def _letter(self, projector: Projector[Any], poison: Poison, decoded: _Decoded) -> DeadLetter:
-        source = decoded.source(poison.account_id, poison.sequence_number)
-        if source is not None:
-            origin, raw = _origin(*source), source[1].data
-        else:
-            origin, raw = Origin(self._table), orjson.dumps(poison.event.to_item()) if poison.event else b""
-        return DeadLetter(
-            poison.reason,
-            origin,
-            raw,
-            projection=projector.model.projection.name,
-            account_id=poison.account_id,
-            sequence_number=poison.sequence_number,
-        )
 
     def _hold(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None

@@ -10,8 +10,7 @@ from ledger.domain.events import BetPlaced, BetSettled, FundsDeposited, FundsWit
 from ledger.domain.money import ZERO, format_amount
 from ledger.store.stored_event import StoredEvent
 from projector.columns import Columns
-from projector.errors import UnprojectableEventError, decoded
-from projector.projection import HEAD, Projection
+from projector.projection import HEAD, Projection, UnprojectableEventError, decoded
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,7 @@ from ledger.domain.events import BetPlaced, BetSettled, FundsDeposited, FundsWit
 from ledger.domain.money import ZERO
 from ledger.store.stored_event import StoredEvent
 from projector.columns import Columns
-from projector.errors import decoded
-from projector.projection import Projection
+from projector.projection import Projection, decoded
 
 
 @dataclass(frozen=True, slots=True)

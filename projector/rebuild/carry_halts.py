@@ -6,30 +6,28 @@ not show why, so a rebuild would lift the halt unasked; that is an operator's de
 
 from typing import Any
 
-from projector.components import Components
-from projector.engine.halts import Halts
+from projector.dead_letters.letters import DeadLetters
 from projector.engine.read_model import ReadModel
 
 
-def carry_halts(components: Components, active: ReadModel[Any], new: ReadModel[Any]) -> None:
+def carry_halts(letters: DeadLetters, active: ReadModel[Any], new: ReadModel[Any]) -> None:
     """Halt in ``new`` each account that ``active`` has halted for a record's sake. Safe to repeat.
 
     A redrive at the same moment wins: after the halt is set, the active generation is looked at once more. Raises
     ThrottledError, EndpointError or ResourceError.
     """
-    halts = Halts(components.clients.dynamodb, new)
-    for letter in components.letters.list(state="open"):
+    for letter in letters.list(state="open"):
         account_id = letter.letter.account_id
         if letter.letter.projection is not None or account_id is None:
             continue
         while (halt := _halt_of(active, account_id, letter.id)) is not None:
             head = new.get(account_id)
-            if (head is not None and head.halted) or halts.halt(account_id, head.version if head else None, halt):
+            if (head is not None and head.halted) or new.halt(account_id, head.version if head else None, halt):
                 break
         head = new.get(account_id)
         ours = head is not None and head.halted is not None and head.halted.dead_letter == letter.id
         if head is not None and ours and _halt_of(active, account_id, letter.id) is None:
-            halts.lift(head)
+            new.lift(head)
 
 
 def _halt_of(model: ReadModel[Any], account_id: str, letter_id: str) -> Any:

@@ -31,7 +31,6 @@ from projector.components import Components
 from projector.engine.control_rows import MAX_AGE
 from projector.engine.provisioning import prepare
 from projector.engine.read_model import ReadModel, table_spec
-from projector.ingest.feeder import feeder_of
 from projector.projection import Projection
 from projector.rebuild.build_lease import Build, Builds
 from projector.rebuild.carry_halts import carry_halts
@@ -148,7 +147,9 @@ class Rebuild:
         if builder.build(name).phase == "scanning":
             self._scan(model, builder)
             builder.check()
-            self._patience(partial(carry_halts, components, components.models.model(projection, replaced), model))
+            self._patience(
+                partial(carry_halts, components.letters, components.models.model(projection, replaced), model)
+            )
         # Always from its beginning: what an earlier run found wrong is not recorded.
         builder.enter(name, "verifying")
         build = builder.build(name)
@@ -164,7 +165,7 @@ class Rebuild:
 
         def apply(items: list[Item]) -> None:
             if not hasattr(local, "feeder"):
-                local.feeder = feeder_of(self._components, model, cache_size=_CACHE)
+                local.feeder = self._components.feeder(model, cache_size=_CACHE)
             local.feeder.feed(_events(items))
 
         name = model.projection.name
@@ -184,7 +185,7 @@ class Rebuild:
             if finding.now.kind in {"wrong", "unreadable", "extra"}:
                 wrong.append(finding)
 
-        repairer = CatchUp(feeder_of(self._components, model, cache_size=_CACHE))
+        repairer = CatchUp(self._components.feeder(model, cache_size=_CACHE))
         verification = verification_of(self._components, model, self._patience, note, repairer=repairer, wait=0)
         verification.everything(self._begin_phase(name, builder), partial(self._moved, builder, name))
         builder.check()

@@ -11,13 +11,16 @@ from aws_client.failures import is_not_found
 from faust_kinesis.leases.table import Lease, LeaseTable
 from faust_kinesis.leases.topology import list_shards, missing_leases
 from ledger.errors import ResourceError
-from ledger.runtime.aws import aws_errors
+from ledger.runtime.aws import Clients, aws_errors
+from ledger.store.tables import Names
 from projector.components import Components
+from projector.engine.control_rows import Generations
 from projector.projection import Projection
 from projector.rebuild.build_lease import Builds
 from projector.status.lag import ShardLag, oldest_unread
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kinesis import KinesisClient
 
 #: Parts of the stream's retention after which an unread record is a warning, and an error: past the whole, the stream
@@ -117,15 +120,16 @@ def look(components: Components, projections: Iterable[Projection[Any]], now: da
         profile=names.profile,
         stream=names.stream,
         retention_hours=hours,
-        destination=_destination(components),
+        destination=_destination(components.clients.dynamodb, names),
         open_dead_letters=len(letters),
         halted_accounts=len(halted),
-        shards=_shards(components, timedelta(hours=hours), now),
+        shards=_shards(components.clients, names, timedelta(hours=hours), now),
         projections=[],
     )
+    builds = Builds(components.clients.dynamodb, names.projections)
     for projection in projections:
         try:
-            status.projections.append(_projection(components, projection))
+            status.projections.append(_projection(components.generations, builds, projection))
         except ResourceError as error:
             status.warnings.append(str(error))
     _judge(status)
@@ -139,8 +143,7 @@ def retention_hours(kinesis: "KinesisClient", stream: str) -> int:
     return int(summary["RetentionPeriodHours"])
 
 
-def _shards(components: Components, retention: timedelta, now: datetime) -> list[StreamShardStatus]:
-    names, clients = components.names, components.clients
+def _shards(clients: Clients, names: Names, retention: timedelta, now: datetime) -> list[StreamShardStatus]:
     with aws_errors(f"reading the leases of {names.leases}"):
         topology = list_shards(clients.kinesis, names.stream)
         try:
@@ -168,19 +171,19 @@ def _lag(kinesis: "KinesisClient", stream: str, lease: Lease) -> ShardLag:
     return ShardLag() if lease.ended else oldest_unread(kinesis, stream, lease)
 
 
-def _projection(components: Components, projection: Projection[Any]) -> ProjectionStatus:
-    held = components.generations.read(projection.name)
-    build = Builds(components.clients.dynamodb, components.names.projections).read(projection.name)
+def _projection(generations: Generations, builds: Builds, projection: Projection[Any]) -> ProjectionStatus:
+    held = generations.read(projection.name)
+    build = builds.read(projection.name)
     phase = build.phase if build else None
     return ProjectionStatus(projection.name, held.active, tuple(sorted(held.fed)), held.building, phase)
 
 
-def _destination(components: Components) -> str | None:
+def _destination(dynamodb: "DynamoDBClient", names: Names) -> str | None:
     """The status of the events table's streaming destination to our stream; None when there is none."""
-    with aws_errors(f"describing the streaming destinations of {components.names.events}"):
-        answer = components.clients.dynamodb.describe_kinesis_streaming_destination(TableName=components.names.events)
+    with aws_errors(f"describing the streaming destinations of {names.events}"):
+        answer = dynamodb.describe_kinesis_streaming_destination(TableName=names.events)
     for each in answer.get("KinesisDataStreamDestinations", []):
-        if each["StreamArn"].endswith(f":stream/{components.names.stream}"):
+        if each["StreamArn"].endswith(f":stream/{names.stream}"):
             return each["DestinationStatus"]
     return None
 

@@ -14,9 +14,8 @@ from ledger.store.tables import Names
 from projector.columns import Columns
 from projector.components import Components, build_components
 from projector.engine.provisioning import prepare
-from projector.errors import decoded
 from projector.ingest.batch_handler import BatchHandler
-from projector.projection import Projection
+from projector.projection import Projection, decoded
 from projector.projections import PROJECTIONS
 from projector.settings import ProjectorSettings
 from tests.integration.projector.conftest import deliver

@@ -17,16 +17,14 @@ from ledger.store.tables import Names
 from projector.components import Components, build_components
 from projector.engine.control_rows import Control, ControlView, Generations
 from projector.engine.read_model import ReadModel
-from projector.ingest.feeder import feeder_of
 from projector.projections import PROJECTIONS
 from projector.projections.balance_summary import BALANCE_SUMMARY
 from projector.projections.daily_activity import DAILY_ACTIVITY
 from projector.rebuild import build_lease as builds
-from projector.rebuild import generations as generation_tables
+from projector.rebuild import generations, rebuild
 from projector.rebuild import heartbeat as builders
-from projector.rebuild import rebuild
 from projector.rebuild.build_lease import BuildLostError, Builds, RebuildRunningError
-from projector.rebuild.generations import GenerationInUseError, abort, drop
+from projector.rebuild.generations import GenerationInUseError, GenerationTables
 from projector.rebuild.rebuild import SEEN_BY_ALL as _SEEN_BY_ALL
 from projector.rebuild.rebuild import Rebuild, UnverifiedError
 from projector.settings import ProjectorSettings
@@ -63,7 +61,7 @@ class Reported:
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """No worker and no reader runs in these tests, so nobody has to be waited for; pages are small."""
-    for module in (rebuild, generation_tables):
+    for module in (rebuild, generations):
         monkeypatch.setattr(module, "SEEN_BY_ALL", 0.05)
     monkeypatch.setattr(builds, "STALE", 1.5)
     monkeypatch.setattr(builds, "_LOOK", 0.1)
@@ -231,41 +229,45 @@ def test_only_the_builder_itself_can_record_progress_or_flip(components: Compone
         control.save(taken)
 
 
+@pytest.fixture
+def tables(components: Components) -> GenerationTables:
+    return GenerationTables(components.clients.dynamodb, components.names)
+
+
 def test_abort_ends_a_running_build_and_deletes_what_it_made(
-    components: Components, store: EventStore, clients: Clients
+    components: Components, store: EventStore, clients: Clients, tables: GenerationTables
 ) -> None:
     deposit(store, "alice", 1)
 
     class Aborted(Reported):
         def begin(self, work: str, phase: str, total: int, done: int) -> None:
-            assert abort(components, [BALANCE_SUMMARY], print) == [("balance-summary", 2)]
+            assert tables.abort([BALANCE_SUMMARY], print) == [("balance-summary", 2)]
 
     with pytest.raises(BuildLostError, match="given up"):
         Rebuild(components, Aborted()).run([BALANCE_SUMMARY], segments=2)
     assert components.generations.read(BALANCE_SUMMARY.name) == Control(1, frozenset({1}))
-    table = BALANCE_SUMMARY.table(components.names.profile, 2)
-    assert table not in clients.dynamodb.list_tables()["TableNames"]
-    assert abort(components, PROJECTIONS, print) == []
+    assert BALANCE_SUMMARY.table(components.names.profile, 2) not in clients.dynamodb.list_tables()["TableNames"]
+    assert tables.abort(PROJECTIONS, print) == []
     (rebuilt,) = Rebuild(components, Reported()).run([BALANCE_SUMMARY], segments=2)
     assert rebuilt.generation == 3, "a number is never used again"
 
 
 def test_old_generations_are_listed_and_dropped_and_the_active_one_is_not(
-    components: Components, store: EventStore
+    components: Components, store: EventStore, tables: GenerationTables
 ) -> None:
     deposit(store, "alice", 1)
     Rebuild(components, Reported()).run([BALANCE_SUMMARY], segments=1)
-    listed = generation_tables.generation_tables(components, PROJECTIONS)
+    listed = [table for each in PROJECTIONS for table in tables.list(each)]
     assert [(each.projection, each.generation, each.standing) for each in listed] == [
         ("balance-summary", 1, "old"),
         ("balance-summary", 2, "active"),
         ("daily-activity", 1, "active"),
     ]
     with pytest.raises(GenerationInUseError):
-        drop(components, BALANCE_SUMMARY, 2, print)
-    drop(components, BALANCE_SUMMARY, 1, print)
-    drop(components, BALANCE_SUMMARY, 1, print)
-    listed = generation_tables.generation_tables(components, [BALANCE_SUMMARY])
+        tables.drop(BALANCE_SUMMARY, 2, print)
+    tables.drop(BALANCE_SUMMARY, 1, print)
+    tables.drop(BALANCE_SUMMARY, 1, print)
+    listed = tables.list(BALANCE_SUMMARY)
     assert [each.generation for each in listed] == [2]
 
 
@@ -286,7 +288,7 @@ def test_a_generation_that_does_not_agree_is_never_shown_however_often_it_is_tri
 def test_halts_and_skips_are_reproduced_and_are_no_storm(
     clients: Clients, ledger_tables: Names, components: Components, store: EventStore, summaries: ReadModel[Any]
 ) -> None:
-    feeder = feeder_of(components, summaries, cache_size=10)
+    feeder = components.feeder(summaries, cache_size=10)
     for account_id in ("halted", "skipped"):
         events = deposit(store, account_id, 2)
         feeder.feed([*events, poison(clients.dynamodb, ledger_tables.events, events[-1])])

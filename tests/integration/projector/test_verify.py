@@ -18,7 +18,6 @@ from ledger.store.tables import Names
 from projector.components import Components
 from projector.engine.projector import Projector
 from projector.engine.read_model import ReadModel
-from projector.ingest.feeder import feeder_of
 from projector.projection import HEAD, Projection
 from projector.projections import PROJECTIONS
 from projector.projections.balance_summary import BALANCE_SUMMARY
@@ -43,7 +42,7 @@ def verify(
     """Verify everything; gives the findings by account, and the tally."""
     findings: dict[str, Finding] = {}
     model = components.models.active(projection)
-    feeder = feeder_of(components, model, cache_size=100)
+    feeder = components.feeder(model, cache_size=100)
     verification = verification_of(
         components,
         model,
@@ -160,7 +159,7 @@ def test_a_halted_account_is_compared_at_its_version_and_stays_halted(
 ) -> None:
     events = deposit(store, "mallory", 2)
     bad = poison(clients.dynamodb, ledger_tables.events, events[-1])
-    feeder_of(components, summaries, cache_size=10).feed([*events, bad])
+    components.feeder(summaries, cache_size=10).feed([*events, bad])
     findings, _ = verify(components, repair=True)
     found = findings["mallory"].found
     assert (found.kind, found.version, found.behind, findings["mallory"].done) == ("halted", 2, 1, "")

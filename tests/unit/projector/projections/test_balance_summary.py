@@ -10,8 +10,7 @@ from ledger.domain.account import Account
 from ledger.domain.errors import RefusedError
 from ledger.domain.events import DomainEvent, FundsDeposited, encode_payload
 from ledger.store.stored_event import StoredEvent
-from projector.errors import UnprojectableEventError
-from projector.projection import HEAD
+from projector.projection import HEAD, UnprojectableEventError
 from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary, fold, witness
 from tests.support.histories import histories
 
