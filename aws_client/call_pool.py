@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class RetryListener(Protocol):
-    """Is told which calls are being repeated, on the event loop's thread."""
+    """Hears which calls are being retried, on the event loop's thread."""
 
     def failed(self, action: str, error: BaseException) -> None:
         """An attempt failed transiently; it is made again."""
@@ -62,20 +62,20 @@ class CallPool:
 
         failed = False
 
-        def say(state: RetryCallState) -> None:
+        def log_retry(state: RetryCallState) -> None:
             nonlocal failed
             error = state.outcome.exception() if state.outcome is not None else None
             if self._listener and error:
                 failed = True
                 self._listener.failed(action, error)
             if should_log(state.attempt_number):
-                self._say_failed(action, state.attempt_number, error)
+                self._log_failed(action, state.attempt_number, error)
 
         try:
             async for attempt in AsyncRetrying(
                 retry=retry_if_exception(self._transient),
                 wait=wait,
-                before_sleep=say,
+                before_sleep=log_retry,
                 sleep=asyncio.sleep,
                 reraise=True,
             ):
@@ -90,7 +90,7 @@ class CallPool:
         """Take no more calls. Running ones are left to end by themselves."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def _say_failed(self, action: str, attempt: int, error: BaseException | None) -> None:
+    def _log_failed(self, action: str, attempt: int, error: BaseException | None) -> None:
         log.warning(
             "Could not %s (attempt %d), trying again: %s",
             action,

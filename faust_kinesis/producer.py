@@ -14,22 +14,22 @@ from typing_extensions import override
 
 from aws_client.call_pool import CallPool
 from faust_kinesis.errors import RecordRefusedError
-from faust_kinesis.sending.ordered_writer import StreamWriter
-from faust_kinesis.sending.put_queue import LARGEST_RECORD
+from faust_kinesis.sending.ordered_writer import OrderedWriter
+from faust_kinesis.sending.put_queue import MAX_RECORD
 
 if TYPE_CHECKING:
     from faust_kinesis.transport import Transport
 
-_LONGEST_KEY = 256
+_MAX_KEY = 256
 _PUT_THREADS = 4
 
 
 class Producer(FaustProducer):
-    """Sends to any number of streams; each has a `StreamWriter` of its own, made at the first record."""
+    """Sends to any number of streams; each has a `OrderedWriter` of its own, made at the first record."""
 
     def __post_init__(self) -> None:
         """Faust calls it at the end of the construction."""
-        self._writers: dict[str, StreamWriter[RecordMetadata]] = {}
+        self._writers: dict[str, OrderedWriter[RecordMetadata]] = {}
         self._calls: CallPool | None = None
 
     @override
@@ -47,7 +47,7 @@ class Producer(FaustProducer):
         """Give a record to be put to the stream `topic`; waits only while too many are waiting.
 
         The key is the partition key; without one, the record goes to any shard. Records of one key keep their order.
-        `timestamp` is passed over: Kinesis stamps records itself. The awaitable answers as `StreamWriter.add` says.
+        `timestamp` is passed over: Kinesis stamps records itself. The awaitable answers as `OrderedWriter.add` says.
 
         Raises RecordRefusedError: Kinesis could never take the record.
         """
@@ -59,8 +59,8 @@ class Producer(FaustProducer):
             raise RecordRefusedError(
                 f"a record to stream {topic} names a partition; Kinesis chooses the shard by the key"
             )
-        if len(data) + len(partition_key.encode()) > LARGEST_RECORD:
-            raise RecordRefusedError(f"a record of {len(data)} bytes to stream {topic} is over {LARGEST_RECORD} bytes")
+        if len(data) + len(partition_key.encode()) > MAX_RECORD:
+            raise RecordRefusedError(f"a record of {len(data)} bytes to stream {topic} is over {MAX_RECORD} bytes")
         return await self._writer(topic).add(partition_key, data)
 
     @override
@@ -88,7 +88,7 @@ class Producer(FaustProducer):
                     await self.buffer.flush()
                 await asyncio.gather(*(writer.flush() for writer in self._writers.values()))
         except TimeoutError:
-            return  # the writers say, when they stop, what they could not put
+            return  # the writers log, when they stop, what they could not put
 
     @override
     async def on_stop(self) -> None:
@@ -114,12 +114,12 @@ class Producer(FaustProducer):
     def _transport(self) -> Transport:
         return cast("Transport", self.transport)
 
-    def _writer(self, stream: str) -> StreamWriter[RecordMetadata]:
+    def _writer(self, stream: str) -> OrderedWriter[RecordMetadata]:
         if self._calls is None:
             self._calls = CallPool(_PUT_THREADS, "put")
         if stream not in self._writers:
             linger = self.linger_ms / 1000
-            self._writers[stream] = StreamWriter(
+            self._writers[stream] = OrderedWriter(
                 stream, self._transport.kinesis, self._calls, linger, answer=partial(_metadata, stream)
             )
         return self._writers[stream]
@@ -138,6 +138,6 @@ def _partition_key(key: bytes | None) -> str:
         partition_key = key.decode()
     except UnicodeDecodeError as error:
         raise RecordRefusedError("a partition key is text, and this key is not UTF-8") from error
-    if not 1 <= len(partition_key) <= _LONGEST_KEY:
-        raise RecordRefusedError(f"a partition key has 1 to {_LONGEST_KEY} characters, not {len(partition_key)}")
+    if not 1 <= len(partition_key) <= _MAX_KEY:
+        raise RecordRefusedError(f"a partition key has 1 to {_MAX_KEY} characters, not {len(partition_key)}")
     return partition_key

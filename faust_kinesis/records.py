@@ -1,4 +1,4 @@
-"""What an agent receives: a batch of records of one shard, and the way to say that it is done."""
+"""What an agent receives: a batch of records of one shard, and how to complete it."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class ShardSource(Protocol):
     async def start(self) -> None:
         """Begin in the background and return at once.
 
-        Waits for an endpoint or stream that is not there yet, and says so in the log.
+        Waits for an endpoint or stream that is not there yet, and logs it.
         """
 
     async def next_batch(self, timeout: float) -> RecordBatch | None:  # noqa: ASYNC109 - a poll, not a deadline

@@ -127,7 +127,7 @@ def _client_is_made_from_the_environment() -> Iterator[None]:
 
 
 def client_config(options: KinesisOptions) -> Config:
-    """Short timeouts and no retries in the SDK: this package retries by itself, and says so."""
+    """Short timeouts and no retries in the SDK: this package retries by itself and logs it."""
     return Config(
         connect_timeout=5,
         read_timeout=10,

@@ -69,7 +69,7 @@ async def drain(given: argparse.Namespace, endpoint: str, profile: str) -> dict[
         if source._daemon and source._daemon.pid:
             members = group(source._daemon.pid)
             java = max([java, *(resident_mb(pid) for pid, name in members.items() if name.startswith("java "))])
-            pipes = max([pipes, *(resident_mb(pid) for pid, name in members.items() if "kcl_pipe" in name)])
+            pipes = max([pipes, *(resident_mb(pid) for pid, name in members.items() if "pipe_process" in name)])
     seconds = time.monotonic() - began - first
     await source.stop()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

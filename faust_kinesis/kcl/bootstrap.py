@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from aws_client.call_pool import CallPool
 from faust_kinesis.errors import ConfigurationError
 from faust_kinesis.kcl.coordination_tables import CoordinationTables
-from faust_kinesis.leases.coordinator import LeaseKeeper
+from faust_kinesis.leases.coordinator import LeaseCoordinator
 from faust_kinesis.leases.table import AT_TIMESTAMP, LATEST, Lease, LeaseTable
 from faust_kinesis.options import KinesisOptions
 
@@ -28,7 +28,11 @@ _LONG_AGO = datetime.fromtimestamp(1, UTC)
 
 
 async def prepare(
-    keeper: LeaseKeeper, table: LeaseTable, coordination: CoordinationTables, options: KinesisOptions, calls: CallPool
+    coordinator: LeaseCoordinator,
+    table: LeaseTable,
+    coordination: CoordinationTables,
+    options: KinesisOptions,
+    calls: CallPool,
 ) -> datetime | None:
     """Wait for the stream, make tables and first leases, drop this worker's own leader lock.
 
@@ -38,10 +42,10 @@ async def prepare(
     Raises ConfigurationError: a table is missing and none may be created.
     Raises StreamGoneError: the stream was deleted meanwhile.
     """
-    await keeper.prepare()
+    await coordinator.prepare()
     await _wait_for_tables(coordination, options, calls)
-    await keeper.sync()
-    for lease in keeper.leases.values():
+    await coordinator.sync()
+    for lease in coordinator.leases.values():
         if lease.checkpoint == LATEST:
             await calls.retry_until_answered(f"pin the lease of {lease.key}", table.pin_latest, lease)
     if await calls.retry_until_answered(
@@ -52,7 +56,7 @@ async def prepare(
             options.worker_id,
             extra={"action": "leader_lock_released", "worker_id": options.worker_id},
         )
-    return moment_of(keeper.leases.values(), options)
+    return moment_of(coordinator.leases.values(), options)
 
 
 def moment_of(leases: Iterable[Lease], options: KinesisOptions) -> datetime | None:

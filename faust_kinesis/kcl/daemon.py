@@ -1,7 +1,7 @@
 """Amazon's MultiLangDaemon as a child process: found, configured, started, watched and ended.
 
-The process group is the guard (`kcl_guard`), Java, and one pipe (`kcl_pipe`) a shard. Whatever happens to the worker,
-the guard kills the group; whatever happens to the guard, the kernel kills Java (Linux) and `kill` the rest.
+The process group is the guard (`guard_process`), Java, and one pipe (`pipe_process`) a shard. Whatever happens to the
+worker, the guard kills the group; whatever happens to the guard, the kernel kills Java (Linux) and `kill` the rest.
 """
 
 from __future__ import annotations
@@ -20,15 +20,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from faust_kinesis.errors import ConfigurationError
-from faust_kinesis.kcl import guard_process as kcl_guard
-from faust_kinesis.kcl import pipe_process as kcl_pipe
+from faust_kinesis.kcl import guard_process, pipe_process
 from faust_kinesis.kcl.daemon_log import DaemonLog, logback_configuration
 from faust_kinesis.kcl.properties import render
 
 _MAIN = "software.amazon.kinesis.multilang.MultiLangDaemon"
-_LONGEST_SOCKET_PATH = 100
+_MAX_SOCKET_PATH = 100
 """Of the 104 to 108 bytes that the kernels take."""
-_LONGEST_LINE = 1 << 16
+_MAX_LINE = 1 << 16
 _JAR = "amazon-kinesis-client-multilang-"
 INSTALL = "install kinfold[kcl]"
 
@@ -76,7 +75,7 @@ class Daemon:
         self._log = log
         self._heap_mb = heap_mb
         self._jvm = jvm
-        self._child = child or (sys.executable, "-I", "-S", kcl_pipe.__file__)
+        self._child = child or (sys.executable, "-I", "-S", pipe_process.__file__)
         self._home = _make_home()
         self._process: subprocess.Popen[str] | None = None
         self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -103,7 +102,7 @@ class Daemon:
         child = [*self._child, str(self.socket)]
         (self._home / "child").write_text(f"exec {shlex.join(child)}\n")
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and a Java that was found
-            [sys.executable, "-I", "-S", kcl_guard.__file__, *self._command()],
+            [sys.executable, "-I", "-S", guard_process.__file__, *self._command()],
             cwd=self._home,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -157,7 +156,7 @@ class Daemon:
         """Pass the log on until the end. A thread of its own: KCL must never block on a loop that is busy."""
         assert process.stdout is not None
         with process.stdout:
-            while line := process.stdout.readline(_LONGEST_LINE):
+            while line := process.stdout.readline(_MAX_LINE):
                 self._log.hear(line.rstrip("\n"))
         code = process.wait()
         _kill_group(process.pid)
@@ -180,7 +179,7 @@ def _kill_group(group: int) -> None:
 
 def _make_home() -> Path:
     home = Path(tempfile.mkdtemp(prefix="kcl-"))
-    if len(os.fsencode(home)) + 2 > _LONGEST_SOCKET_PATH:
+    if len(os.fsencode(home)) + 2 > _MAX_SOCKET_PATH:
         home.rmdir()
         home = Path(tempfile.mkdtemp(prefix="kcl-", dir="/tmp"))
     return home

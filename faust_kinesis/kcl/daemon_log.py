@@ -15,10 +15,10 @@ from aws_client.retry import should_log
 
 log = logging.getLogger(__name__)
 
-_LONGEST = 600
+_MAX_TEXT = 600
 _ENOUGH = 40
 """Letters of a message that make it the same as an earlier one."""
-_MOST_KINDS = 1000
+_MAX_KINDS = 1000
 _LEVELS = {"ERROR": logging.ERROR, "WARN": logging.WARNING, "INFO": logging.DEBUG}
 _PAYLOAD = re.compile(r"(Cannot write message |unexpected line on STDOUT for shard [^:]*: ).*")
 """What KCL says with a whole message or a child's line in it, which may hold records."""
@@ -26,8 +26,8 @@ _PAYLOAD = re.compile(r"(Cannot write message |unexpected line on STDOUT for sha
 
 def logback_configuration() -> str:
     """What makes KCL write one line a message: level, logger, shard and text, parted by tabs."""
-    text = f"%replace(%.-{_LONGEST}(%msg)){{'[\\r\\n\\t]+', ' '}}"
-    error = f"%replace(%.-{_LONGEST}(%ex{{3}})){{'[\\r\\n\\t]+', ' '}}"
+    text = f"%replace(%.-{_MAX_TEXT}(%msg)){{'[\\r\\n\\t]+', ' '}}"
+    error = f"%replace(%.-{_MAX_TEXT}(%ex{{3}})){{'[\\r\\n\\t]+', ' '}}"
     return f"""<configuration>
   <appender name="OUT" class="ch.qos.logback.core.ConsoleAppender">
     <encoder><pattern>%level\\t%logger{{0}}\\t%X{{ShardId:--}}\\t{text} {error}%nopex%n</pattern></encoder>
@@ -45,7 +45,7 @@ class DaemonLog:
     def __init__(self, stream: str, worker_id: str) -> None:
         self._fields = {"stream": stream, "worker_id": worker_id}
         self._complaints: deque[str] = deque(maxlen=3)
-        self._said: Counter[str] = Counter()
+        self._seen: Counter[str] = Counter()
         self.stopping = False
 
     @property
@@ -62,7 +62,7 @@ class DaemonLog:
         else:
             logger, shard, text = parts
             number = _LEVELS[level]
-        text = _PAYLOAD.sub(r"\1(left out)", text.strip())[:_LONGEST]
+        text = _PAYLOAD.sub(r"\1(left out)", text.strip())[:_MAX_TEXT]
         if "unexpected line on STDOUT" in text:
             number = logging.ERROR
         if number >= logging.ERROR or logger == "java":
@@ -80,7 +80,7 @@ class DaemonLog:
         )
 
     def _is_news(self, kind: str) -> bool:
-        if len(self._said) > _MOST_KINDS:
-            self._said.clear()
-        self._said[kind] += 1
-        return should_log(self._said[kind])
+        if len(self._seen) > _MAX_KINDS:
+            self._seen.clear()
+        self._seen[kind] += 1
+        return should_log(self._seen[kind])

@@ -1,6 +1,6 @@
 """Runs a command that must never outlive the worker, however the worker ends.
 
-    python -I -S kcl_guard.py COMMAND ARGUMENTS...
+    python -I -S guard_process.py COMMAND ARGUMENTS...
 
 Its standard input is a pipe of the worker's: the kernel closes it when the worker ends, even by SIGKILL, and then the
 whole process group is killed. SIGTERM goes to the command alone and not to the command's children. Standard library

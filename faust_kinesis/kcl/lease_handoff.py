@@ -49,17 +49,17 @@ def moves(leases: Mapping[str, Lease], given: Mapping[str, Lease], alive: Set[st
     for key, lease in sorted(leases.items()):
         untaken = key in given and (lease.owner, lease.counter) == (given[key].owner, given[key].counter)
         is_stranded = untaken and lease.owner is not None and lease.owner not in alive
-        if lease.ended or not (is_stranded or me in {lease.owner, lease.handed_over_by}):
+        if lease.ended or not (is_stranded or me in {lease.owner, lease.checkpoint_owner}):
             continue
         # While KCL moves a lease from one worker to another, both are named in it.
-        other = next((name for name in (lease.owner, lease.handed_over_by) if name in alive and name != me), None)
+        other = next((name for name in (lease.owner, lease.checkpoint_owner) if name in alive and name != me), None)
         receiver = other or min(sorted(alive - {me}), key=lambda worker: held[worker], default=None)
         held[receiver] += 1
         found.append(Move(lease, receiver))
     return found
 
 
-async def hand_over(
+async def hand_off(
     table: LeaseTable, coordination: CoordinationTables, options: KinesisOptions, calls: CallPool
 ) -> None:
     """Leave nothing under this worker's name: report, leader's lock, leases. Only after the daemon's end.

@@ -1,6 +1,6 @@
 """What the MultiLangDaemon starts for each shard: a pipe of bytes to the worker's Unix socket.
 
-    python -I -S kcl_pipe.py SOCKET
+    python -I -S pipe_process.py SOCKET
 
 Standard library only and run by its path, so that it is up in some 20 ms. It ends when either side ends: the daemon
 takes the end of this process for a broken shard and ends too, and the worker hears the end of the connection.

@@ -33,7 +33,7 @@ _REPORT_MILLIS = 5000
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Endpoints:
     """Where the daemon connects to."""
 
     region: str
@@ -48,7 +48,7 @@ class Place:
 
 
 def daemon_properties(
-    options: KinesisOptions, *, stream: str, place: Place, started_at: datetime | None, executable: str
+    options: KinesisOptions, *, stream: str, endpoints: Endpoints, started_at: datetime | None, executable: str
 ) -> dict[str, str]:
     """All properties, with those of `options.kcl_properties` on top.
 
@@ -61,7 +61,7 @@ def daemon_properties(
         "applicationName": options.application,
         "workerId": options.worker_id,
         "AwsCredentialsProvider": "DefaultCredentialsProvider",
-        "regionName": place.region,
+        "regionName": endpoints.region,
         "callProcessRecordsEvenForEmptyRecordList": "true",
         "shutdownGraceMillis": _millis(options.stop_timeout),
         "timeoutInSeconds": str(max(1, round(2 * options.batch_timeout))),
@@ -80,10 +80,10 @@ def daemon_properties(
         properties["initialPositionInStream"] = "TRIM_HORIZON"
     else:
         properties["initialPositionInStreamExtended"] = str(max(0, int(started_at.timestamp())))
-    if not place.is_aws:
+    if not endpoints.is_aws:
         properties |= {
-            "kinesisEndpoint": place.kinesis_endpoint,
-            "dynamoDBEndpoint": place.dynamodb_endpoint,
+            "kinesisEndpoint": endpoints.kinesis_endpoint,
+            "dynamoDBEndpoint": endpoints.dynamodb_endpoint,
             "metricsLevel": "NONE",
             "disableWorkerMetrics": "true",
         }
@@ -96,9 +96,9 @@ def report_interval(options: KinesisOptions) -> float:
     return (int(text) if text.isdigit() else _REPORT_MILLIS) / 1000
 
 
-def jvm_options(place: Place) -> tuple[str, ...]:
+def jvm_options(endpoints: Endpoints) -> tuple[str, ...]:
     """Options of Java itself. Emulators read plain JSON best: MiniStack knows no moment that is written in CBOR."""
-    return () if place.is_aws else ("-Daws.cborEnabled=false",)
+    return () if endpoints.is_aws else ("-Daws.cborEnabled=false",)
 
 
 def render(properties: Mapping[str, str]) -> str:

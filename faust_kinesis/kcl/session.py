@@ -18,7 +18,7 @@ from typing import Protocol
 from faust_kinesis.errors import DaemonError
 from faust_kinesis.kcl import protocol
 from faust_kinesis.kcl.protocol import CheckpointAck, Initialize, LeaseLost, ProcessRecords, ShardEnded
-from faust_kinesis.leases.checkpoint_tracker import SHARD_END, ShardProgress
+from faust_kinesis.leases.checkpoint_tracker import SHARD_END, CheckpointTracker
 from faust_kinesis.options import KinesisOptions
 from faust_kinesis.records import Record, RecordBatch
 from faust_kinesis.source import ShardStatus
@@ -64,7 +64,7 @@ class Session:
         worker: Worker,
     ) -> None:
         self.shard_id = ""
-        self.progress = ShardProgress(options.buffer_batches)
+        self.tracker = CheckpointTracker(options.buffer_batches)
         self.heard_at = time.monotonic()
         self.over = False
         self._reader = reader
@@ -100,7 +100,7 @@ class Session:
             checkpoint=self._stored.partition("/")[0],
             millis_behind_latest=self._behind,
             last_polled_at=self._polled_at,
-            pending_batches=self.progress.pending,
+            pending_batches=self.tracker.pending,
             ended=self._stored == SHARD_END,
         )
 
@@ -135,7 +135,7 @@ class Session:
                 self.over = True
                 await self._end_turn("shardEnded")
             case protocol.ShutdownRequested():
-                await self._hand_over()
+                await self._shut_down()
                 self.over = True
                 await self._end_turn("shutdownRequested")
             case CheckpointAck():
@@ -147,18 +147,18 @@ class Session:
             self._behind = message.millis_behind_latest
         if message.records:
             # Records that are not handed out stop the shard here: later ones would leave a gap.
-            await self._wait(lambda: (self._handing_out and self.progress.has_room) or self._closing or self._lost)
+            await self._wait(lambda: (self._handing_out and self.tracker.has_room) or self._closing or self._lost)
             if self._handing_out and not self._lost:
                 self._hand_out(message.records)
         await self._checkpoint_if_due()
 
     def _hand_out(self, records: tuple[Record, ...]) -> None:
         last = records[-1]
-        ticket = self.progress.add(_position(last.sequence_number, last.sub_sequence_number))
+        ticket = self.tracker.add(_position(last.sequence_number, last.sub_sequence_number))
 
         def completed() -> None:
             self._worker.moved()
-            if self.progress.complete(ticket):
+            if self.tracker.complete(ticket):
                 self._changed.set()
 
         batch = RecordBatch(self._stream, self.shard_id, records, self._behind or 0, on_complete=completed)
@@ -177,8 +177,8 @@ class Session:
         self._lost = self.over = True
 
     async def _finish_shard(self) -> None:
-        self.progress.close()
-        await self._wait(lambda: self.progress.checkpoint == SHARD_END or self._closing)
+        self.tracker.close()
+        await self._wait(lambda: self.tracker.checkpoint == SHARD_END or self._closing)
         stored = self._due() is None or await self._store_checkpoint()
         while not stored:
             await asyncio.sleep(_RETRY_AFTER)
@@ -191,10 +191,10 @@ class Session:
                 extra={"action": "shard_ended", "stream": self._stream, "shard": self.shard_id},
             )
 
-    async def _hand_over(self) -> None:
+    async def _shut_down(self) -> None:
         """Let agents finish what they have, as far as KCL waits for it, and checkpoint it."""
         limit = self._options.stop_timeout * 2 / 3
-        await self._wait(lambda: self.progress.pending == 0 or self._closing, limit)
+        await self._wait(lambda: self.tracker.pending == 0 or self._closing, limit)
         if self._due() is not None:
             await self._store_checkpoint()
 
@@ -214,7 +214,7 @@ class Session:
 
     def _due(self) -> str | None:
         """The checkpoint that may be stored and is not."""
-        reached = self.progress.checkpoint
+        reached = self.tracker.checkpoint
         return None if self._lost or reached == self._stored else reached
 
     async def _checkpoint_if_due(self) -> None:
@@ -264,5 +264,5 @@ class Session:
 
 
 def _position(sequence_number: str, sub_sequence_number: int) -> str:
-    """A place in a shard, as `ShardProgress` keeps it: a record, or one of those that KPL put into it."""
+    """A place in a shard, as `CheckpointTracker` keeps it: a record, or one of those that KPL put into it."""
     return f"{sequence_number}/{sub_sequence_number}"

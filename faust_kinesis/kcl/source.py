@@ -1,6 +1,6 @@
-"""The source on Amazon's KCL: any number of workers share a stream, and KCL says who reads which shard.
+"""The source on Amazon's KCL: any number of workers share a stream, and KCL decides who reads which shard.
 
-KCL runs as its MultiLangDaemon, a Java process that this worker starts and watches (`kcl_daemon`). The daemon starts a
+KCL runs as its MultiLangDaemon, a Java process that this worker starts and watches (`daemon`). The daemon starts a
 byte pipe for each shard, which connects to a Unix socket here; each connection is a `Session`. So one event loop serves
 all shards, and leases, balancing, resharding and reading are KCL's alone.
 
@@ -32,11 +32,11 @@ from faust_kinesis.kcl.bootstrap import prepare
 from faust_kinesis.kcl.coordination_tables import CoordinationTables
 from faust_kinesis.kcl.daemon import Daemon
 from faust_kinesis.kcl.daemon_log import DaemonLog
-from faust_kinesis.kcl.lease_handoff import hand_over
-from faust_kinesis.kcl.properties import Place, daemon_properties, jvm_options
+from faust_kinesis.kcl.lease_handoff import hand_off
+from faust_kinesis.kcl.properties import Endpoints, daemon_properties, jvm_options
 from faust_kinesis.kcl.session import Session
-from faust_kinesis.kcl.watchdog import Vigil
-from faust_kinesis.leases.coordinator import LeaseKeeper
+from faust_kinesis.kcl.watchdog import Watchdog
+from faust_kinesis.leases.coordinator import LeaseCoordinator
 from faust_kinesis.leases.table import Lease, LeaseTable
 from faust_kinesis.options import KinesisOptions
 from faust_kinesis.records import RecordBatch
@@ -48,11 +48,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_LONGEST_MESSAGE = 1 << 26
+_MAX_MESSAGE = 1 << 26
 """GetRecords gives at most 10 MiB, which base64 and JSON make half as much again; KPL's small records more."""
 _THREADS = 4
 _TICK = 1.0
-_HANDED_OVER_POLL = 0.05
+_DRAIN_POLL = 0.05
 
 
 class KclSource:
@@ -76,7 +76,7 @@ class KclSource:
         self._stream = stream
         self._options = options
         self._kinesis = kinesis
-        self._place = Place(kinesis.meta.region_name, kinesis.meta.endpoint_url, dynamodb.meta.endpoint_url)
+        self._endpoints = Endpoints(kinesis.meta.region_name, kinesis.meta.endpoint_url, dynamodb.meta.endpoint_url)
         self._table = LeaseTable(dynamodb, options.application)
         self._coordination = CoordinationTables(dynamodb, options.application)
         self._child = child
@@ -85,7 +85,7 @@ class KclSource:
         self._sessions: dict[Session, asyncio.Task[None]] = {}
         self._ready: deque[tuple[Session, RecordBatch]] = deque()
         self._wake_reader = asyncio.Event()
-        self._vigil = Vigil(options)
+        self._watchdog = Watchdog(options)
         self._answered_at = float("-inf")
         self._failure: FaustKinesisError | None = None
         self._fetching = True
@@ -119,7 +119,7 @@ class KclSource:
     async def stop(self) -> None:
         """See `ShardSource.stop`.
 
-        Java makes the last checkpoints, shard by shard. Then it is killed and its leases are handed over here: by
+        Java makes the last checkpoints, shard by shard. Then it is killed and its leases are handed off here: by
         itself it would end only when they have expired, and leave its name on them.
         """
         self.stop_fetching()
@@ -132,10 +132,10 @@ class KclSource:
                     self._daemon.terminate()
                     for session in self._sessions:
                         session.close()
-                    await self._handed_over(main)
+                    await self._drained(main)
                     self._daemon.kill()
                     await asyncio.wait({main})
-                    await hand_over(self._table, self._coordination, self._options, self._calls)
+                    await hand_off(self._table, self._coordination, self._options, self._calls)
         except TimeoutError:
             log.error(  # noqa: TRY400 - the timeout's traceback tells nothing
                 "Stream %s: KCL did not end within %.0f s; leases it still has expire after %.0f s",
@@ -175,7 +175,7 @@ class KclSource:
         return self._failure
 
     def opened(self, session: Session) -> None:
-        """See `kcl_session.Worker.opened`."""
+        """See `session.Worker.opened`."""
         log.info(
             "Reading shard %s of stream %s from %s",
             session.shard_id,
@@ -190,16 +190,16 @@ class KclSource:
         )
 
     def offer(self, session: Session, batch: RecordBatch) -> None:
-        """See `kcl_session.Worker.offer`."""
+        """See `session.Worker.offer`."""
         self._ready.append((session, batch))
         self._wake_reader.set()
 
     def moved(self) -> None:
-        """See `kcl_session.Worker.moved`."""
-        self._vigil.agent_moved(time.monotonic())
+        """See `session.Worker.moved`."""
+        self._watchdog.agent_moved(time.monotonic())
 
     def withdraw(self, session: Session) -> None:
-        """See `kcl_session.Worker.withdraw`."""
+        """See `session.Worker.withdraw`."""
         self._ready = deque(entry for entry in self._ready if entry[0] is not session)
 
     async def _run(self) -> None:
@@ -209,20 +209,20 @@ class KclSource:
             self._fail(error, f"read stream {self._stream} with KCL")
 
     async def _run_daemon(self) -> None:
-        daemon = Daemon(self._words, self._options.java_heap_mb, jvm=jvm_options(self._place), child=self._child)
+        daemon = Daemon(self._words, self._options.java_heap_mb, jvm=jvm_options(self._endpoints), child=self._child)
         server: asyncio.Server | None = None
         try:
             moment = await self._prepare()
-            server = await asyncio.start_unix_server(self._serve, daemon.socket, limit=_LONGEST_MESSAGE)
+            server = await asyncio.start_unix_server(self._serve, daemon.socket, limit=_MAX_MESSAGE)
             daemon.start(self._properties(daemon, moment))
             self._daemon = daemon
-            self._vigil.daemon_started(time.monotonic())
+            self._watchdog.daemon_started(time.monotonic())
             await self._watch(daemon)
         finally:
             await asyncio.shield(self._clean_up(daemon, server))
 
     async def _prepare(self) -> datetime | None:
-        keeper = LeaseKeeper(
+        coordinator = LeaseCoordinator(
             self._stream,
             self._options,
             kinesis=self._kinesis,
@@ -230,13 +230,17 @@ class KclSource:
             reads=self._calls,
             writes=self._calls,
         )
-        moment = await prepare(keeper, self._table, self._coordination, self._options, self._calls)
-        self._leases = dict(keeper.leases)
+        moment = await prepare(coordinator, self._table, self._coordination, self._options, self._calls)
+        self._leases = dict(coordinator.leases)
         return moment
 
     def _properties(self, daemon: Daemon, moment: datetime | None) -> dict[str, str]:
         return daemon_properties(
-            self._options, stream=self._stream, place=self._place, started_at=moment, executable=daemon.executable
+            self._options,
+            stream=self._stream,
+            endpoints=self._endpoints,
+            started_at=moment,
+            executable=daemon.executable,
         )
 
     async def _watch(self, daemon: Daemon) -> None:
@@ -299,7 +303,7 @@ class KclSource:
             self._daemon.kill()
 
     async def _look_around(self) -> None:
-        """Keep what `status` shows, and listen for Java. Raises StreamGoneError, and what DynamoDB says for good."""
+        """Keep what `status` shows, and listen for Java. Raises StreamGoneError, and whatever DynamoDB refuses."""
         next_listing = 0.0
         while True:
             began = time.monotonic()
@@ -312,8 +316,8 @@ class KclSource:
                 next_listing = began + self._options.shard_sync_interval
             now = time.monotonic()
             if now - began > self._options.renew_interval:
-                self._vigil.nobody_can_tell(now)
-            self._vigil.daemon_signed(sign, now)
+                self._watchdog.endpoint_was_silent(now)
+            self._watchdog.daemon_signed(sign, now)
             self._answered_at = now
             await asyncio.sleep(self._options.renew_interval)
 
@@ -334,10 +338,10 @@ class KclSource:
                 faulthandler.dump_traceback_later(self._options.batch_timeout, exit=True, file=sys.__stderr__)
             now = time.monotonic()
             for session in self._sessions:
-                self._vigil.daemon_spoke(session.heard_at)
-            self._vigil.check_agent(sum(session.progress.pending for session in self._sessions), now)
+                self._watchdog.daemon_spoke(session.heard_at)
+            self._watchdog.check_agent(sum(session.tracker.pending for session in self._sessions), now)
             if now - self._answered_at < 2 * self._options.renew_interval:
-                self._vigil.check_daemon(now)
+                self._watchdog.check_daemon(now)
             await asyncio.sleep(_TICK)
 
     async def _end(self, main: asyncio.Task[None]) -> None:
@@ -345,9 +349,9 @@ class KclSource:
         await asyncio.gather(main, return_exceptions=True)
         self._calls.close()
 
-    async def _handed_over(self, main: asyncio.Task[None]) -> None:
+    async def _drained(self, main: asyncio.Task[None]) -> None:
         """Wait until every shard has had its last checkpoint, or the daemon has ended."""
         while True:
             if main.done() or not any(session.shard_id and not session.over for session in self._sessions):
                 return
-            await asyncio.sleep(_HANDED_OVER_POLL)
+            await asyncio.sleep(_DRAIN_POLL)

@@ -9,7 +9,7 @@ _START_LIMIT = 120.0
 """KCL alone may take 75 s from its start to its first sign of life."""
 
 
-class Vigil:
+class Watchdog:
     """What was last heard of the daemon and of the agents."""
 
     def __init__(self, options: KinesisOptions) -> None:
@@ -36,7 +36,7 @@ class Vigil:
                 self.daemon_spoke(now)
             self._sign = sign
 
-    def nobody_can_tell(self, now: float) -> None:
+    def endpoint_was_silent(self, now: float) -> None:
         """The endpoint did not answer: neither could Java report itself."""
         if self._daemon_at is not None:
             self._daemon_at = now

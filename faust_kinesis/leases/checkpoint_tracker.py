@@ -14,7 +14,7 @@ class _Open:
     done: bool = False
 
 
-class ShardProgress:
+class CheckpointTracker:
     """The batches of one shard that are out, oldest first, and the checkpoint they allow."""
 
     def __init__(self, limit: int) -> None:

@@ -35,8 +35,8 @@ class TakenLease:
     at_first_start: bool
 
 
-class LeaseKeeper:
-    """Every call that fails transiently is repeated for as long as that lasts, and the log says so."""
+class LeaseCoordinator:
+    """Every call that fails transiently is retried for as long as that lasts, and logged."""
 
     def __init__(
         self,
@@ -66,8 +66,8 @@ class LeaseKeeper:
         """All leases as last seen, whoever has them."""
         return self._leases
 
-    def note(self, lease: Lease) -> None:
-        """Take over what this worker wrote to a lease that it does not keep."""
+    def record(self, lease: Lease) -> None:
+        """Record what this worker last wrote to a lease that it no longer holds."""
         self._leases[lease.key] = lease
 
     async def prepare(self) -> None:
@@ -136,7 +136,7 @@ class LeaseKeeper:
                     self._stream,
                     extra={"action": "stream_awaited", "stream": self._stream, "attempt": attempt},
                 )
-            await asyncio.sleep(delay(attempt, 0.0, base=0.5, most=5.0))
+            await asyncio.sleep(delay(attempt, 0.0, base=0.5, maximum=5.0))
 
     async def _stream_is_readable(self) -> bool:
         try:

@@ -63,7 +63,9 @@ def leases_to_take(
     """
 
     def is_free(lease: Lease) -> bool:
-        if lease.owner is None or (lease.owner == worker_id and lease.key in left_behind and not lease.handed_over_by):
+        if lease.owner is None or (
+            lease.owner == worker_id and lease.key in left_behind and not lease.checkpoint_owner
+        ):
             return True
         return sights.stood_still(lease.key, now) > failover_time
 

@@ -39,8 +39,8 @@ class Lease:
     """A row of the table.
 
     `checkpoint` is a sequence number, or TRIM_HORIZON, LATEST, AT_TIMESTAMP or SHARD_END. `start_at` belongs to LATEST
-    and AT_TIMESTAMP: the moment they mean. `handed_over_by` is the worker that still reads while KCL moves the lease to
-    `owner`. `holder` tells processes with the same worker id apart.
+    and AT_TIMESTAMP: the moment they mean. `checkpoint_owner` is the worker that still reads while KCL moves the lease
+    to `owner`. `holder` distinguishes processes with the same worker id.
     """
 
     key: str
@@ -51,7 +51,7 @@ class Lease:
     starting_hash_key: str | None = None
     ending_hash_key: str | None = None
     start_at: datetime | None = None
-    handed_over_by: str | None = None
+    checkpoint_owner: str | None = None
     holder: str | None = None
 
     @property
@@ -146,7 +146,7 @@ class LeaseTable:
         }
         if switches:
             values[":one"] = {"N": "1"}
-        taken = replace(lease, owner=owner, counter=lease.counter + 1, handed_over_by=None, holder=self._holder)
+        taken = replace(lease, owner=owner, counter=lease.counter + 1, checkpoint_owner=None, holder=self._holder)
         self._write(
             taken,
             "taken",
@@ -290,6 +290,6 @@ def _lease_of(row: Mapping[str, Any]) -> Lease | None:
         starting_hash_key=row.get("startingHashKey", {}).get("S"),
         ending_hash_key=row.get("endingHashKey", {}).get("S"),
         start_at=datetime.fromtimestamp(int(start_ms) / 1000, UTC) if start_ms else None,
-        handed_over_by=row.get("checkpointOwner", {}).get("S"),
+        checkpoint_owner=row.get("checkpointOwner", {}).get("S"),
         holder=row.get("holderProcess", {}).get("S"),
     )

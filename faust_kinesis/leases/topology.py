@@ -67,8 +67,8 @@ def _shard(shard: ShardTypeDef) -> Shard:
 def _server_time(answer: Any) -> datetime:
     """The Date header has whole seconds, so one second less is surely not in the service's future."""
     date = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
-    told = parsedate_to_datetime(date) if date else datetime.now(UTC)
-    return told.astimezone(UTC) - timedelta(seconds=1)
+    moment = parsedate_to_datetime(date) if date else datetime.now(UTC)
+    return moment.astimezone(UTC) - timedelta(seconds=1)
 
 
 def missing_leases(topology: Topology, leases: Mapping[str, Lease], start: StartingPosition) -> list[Lease]:

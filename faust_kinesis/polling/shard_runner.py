@@ -14,7 +14,7 @@ from aws_client.call_pool import CallPool
 from aws_client.failures import is_not_found
 from aws_client.retry import delay
 from faust_kinesis.errors import CheckpointRefusedError
-from faust_kinesis.leases.checkpoint_tracker import SHARD_END, ShardProgress
+from faust_kinesis.leases.checkpoint_tracker import SHARD_END, CheckpointTracker
 from faust_kinesis.leases.table import Lease, LeaseTable
 from faust_kinesis.leases.topology import Topology
 from faust_kinesis.options import KinesisOptions
@@ -24,7 +24,7 @@ from faust_kinesis.source import ShardStatus
 
 log = logging.getLogger(__name__)
 
-_MOST_CONTRADICTIONS = 6
+_MAX_CONTRADICTIONS = 6
 """How often in a row a shard may be listed and yet be unknown: a listing may be older than a reshard by seconds."""
 
 
@@ -47,7 +47,7 @@ class ShardRunner:
         sync: Callable[[], Awaitable[Topology]],
     ) -> None:
         self.lease = lease
-        self.progress = ShardProgress(options.buffer_batches)
+        self.tracker = CheckpointTracker(options.buffer_batches)
         self._stream = stream
         self._options = options
         self._table = table
@@ -109,7 +109,7 @@ class ShardRunner:
             checkpoint=self.lease.checkpoint,
             millis_behind_latest=self._behind,
             last_polled_at=self._polled_at,
-            pending_batches=self.progress.pending,
+            pending_batches=self.tracker.pending,
             ended=self.lease.ended,
             lease_counter=self.lease.counter,
         )
@@ -128,11 +128,11 @@ class ShardRunner:
             await asyncio.sleep(max(0.0, started + self._options.poll_interval - time.monotonic()))
         # Children get their leases before the parent's end is checkpointed: no moment shows an end without an heir.
         self._children = (await self._sync()).children(self.lease.key)
-        self.progress.close()
+        self.tracker.close()
         self._moved.set()
 
     async def _wait_for_room(self) -> None:
-        while not (self._fetching and self.progress.has_room):
+        while not (self._fetching and self.tracker.has_room):
             self._room.clear()
             await self._room.wait()
 
@@ -145,17 +145,17 @@ class ShardRunner:
                 if not is_not_found(error):
                     raise
                 if self.lease.key not in (await self._sync()).shards:
-                    self._say_gone()
+                    self._log_gone()
                     return Page((), 0, last=True)
                 attempt += 1
-                if attempt == _MOST_CONTRADICTIONS:
+                if attempt == _MAX_CONTRADICTIONS:
                     raise CheckpointRefusedError(
                         f"stream {self._stream} lists shard {self.lease.key} and yet does not know it, or not the"
                         f" record at its checkpoint {self.lease.checkpoint}: {error}"
                     ) from error
             await asyncio.sleep(delay(attempt, 0.5))
 
-    def _say_gone(self) -> None:
+    def _log_gone(self) -> None:
         log.warning(
             "Shard %s is gone from stream %s before it was read to its end (last checkpoint %s): records in it may be"
             " lost to this stream. Going on with its children; compare with the origin of the records",
@@ -166,10 +166,10 @@ class ShardRunner:
         )
 
     def _hand_out(self, page: Page) -> None:
-        ticket = self.progress.add(page.records[-1].sequence_number)
+        ticket = self.tracker.add(page.records[-1].sequence_number)
 
         def completed() -> None:
-            if self.progress.complete(ticket):
+            if self.tracker.complete(ticket):
                 self._moved.set()
                 self._room.set()
 
@@ -182,14 +182,14 @@ class ShardRunner:
             await self._moved.wait()
             self._moved.clear()
             await self._checkpoint()
-            if not self.lease.ended and self.progress.checkpoint != SHARD_END:
+            if not self.lease.ended and self.tracker.checkpoint != SHARD_END:
                 await asyncio.sleep(self._options.checkpoint_interval)
 
     async def _checkpoint(self) -> None:
         await self._write("checkpoint", self._plan_checkpoint)
 
     def _plan_checkpoint(self) -> Callable[[], Lease] | None:
-        lease, reached = self.lease, self.progress.checkpoint
+        lease, reached = self.lease, self.tracker.checkpoint
         if reached is None or reached == lease.checkpoint:
             return None
         children = self._children if reached == SHARD_END else frozenset()

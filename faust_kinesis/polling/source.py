@@ -5,7 +5,7 @@ expires. It does not balance; for that there is KCL, which may take over the sam
 
 What runs, all on one event loop:
 
-    _run -- LeaseKeeper.prepare  waits for the stream, makes the lease table
+    _run -- LeaseCoordinator.prepare  waits for the stream, makes the lease table
          +- _keep_in_sync        lists shards, creates leases, takes leases   -> a ShardRunner for each lease taken
          +- _renew_for_ever      raises the counters of the leases held
     _run_shard ...               one a shard: reads, hands out, checkpoints
@@ -24,7 +24,7 @@ from aws_client.call_pool import CallPool
 from aws_client.failures import describe
 from aws_client.fast_get_records import read_pages_at_once
 from faust_kinesis.errors import FaustKinesisError, LeaseLostError, typed
-from faust_kinesis.leases.coordinator import LeaseKeeper, TakenLease
+from faust_kinesis.leases.coordinator import LeaseCoordinator, TakenLease
 from faust_kinesis.leases.table import LeaseTable
 from faust_kinesis.leases.topology import Topology
 from faust_kinesis.options import KinesisOptions
@@ -53,7 +53,7 @@ class PollingSource:
         self._kinesis = kinesis
         read_pages_at_once(kinesis)
         self._table = LeaseTable(dynamodb, options.application)
-        self._keeper: LeaseKeeper | None = None
+        self._coordinator: LeaseCoordinator | None = None
         self._runners: dict[str, ShardRunner] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._ready: deque[RecordBatch] = deque()
@@ -68,7 +68,7 @@ class PollingSource:
         """See `ShardSource.start`."""
         self._reads = CallPool(self._options.read_threads, "read", stream=self._stream)
         self._writes = CallPool(_LEASE_THREADS, "lease", stream=self._stream, lease_table=self._table.name)
-        self._keeper = LeaseKeeper(
+        self._coordinator = LeaseCoordinator(
             self._stream,
             self._options,
             kinesis=self._kinesis,
@@ -76,7 +76,7 @@ class PollingSource:
             reads=self._reads,
             writes=self._writes,
         )
-        self._main = asyncio.create_task(self._run(self._keeper), name=f"faust-kinesis-{self._stream}")
+        self._main = asyncio.create_task(self._run(self._coordinator), name=f"faust-kinesis-{self._stream}")
 
     async def next_batch(self, timeout: float) -> RecordBatch | None:  # noqa: ASYNC109 - see the protocol
         """See `ShardSource.next_batch`."""
@@ -124,7 +124,7 @@ class PollingSource:
     def status(self) -> list[ShardStatus]:
         """See `ShardSource.status`."""
         runners = dict(self._runners)
-        leases = list(self._keeper.leases.values()) if self._keeper else []
+        leases = list(self._coordinator.leases.values()) if self._coordinator else []
         others = [
             ShardStatus(lease.key, lease.owner, lease.checkpoint, None, None, 0, lease.ended, lease.counter)
             for lease in leases
@@ -137,11 +137,11 @@ class PollingSource:
         """See `ShardSource.failure`."""
         return self._failure
 
-    async def _run(self, keeper: LeaseKeeper) -> None:
+    async def _run(self, coordinator: LeaseCoordinator) -> None:
         renewing = asyncio.create_task(self._renew_for_ever())
         try:
-            await keeper.prepare()
-            await self._keep_in_sync(keeper)
+            await coordinator.prepare()
+            await self._keep_in_sync(coordinator)
         except Exception as error:  # noqa: BLE001 - whatever ends the source must end the worker
             self._fail(error, f"read stream {self._stream}")
         finally:
@@ -170,23 +170,23 @@ class PollingSource:
         self._reads.close()
         self._writes.close()
 
-    async def _keep_in_sync(self, keeper: LeaseKeeper) -> None:
+    async def _keep_in_sync(self, coordinator: LeaseCoordinator) -> None:
         while True:
             self._wake_sync.clear()
-            await self._sync(keeper)
+            await self._sync(coordinator)
             try:
                 await asyncio.wait_for(self._wake_sync.wait(), self._options.renew_interval)
             except TimeoutError:
                 continue
 
-    async def _sync(self, keeper: LeaseKeeper, *, list_anew: bool = False) -> Topology:
+    async def _sync(self, coordinator: LeaseCoordinator, *, list_anew: bool = False) -> Topology:
         async with self._syncing:
-            topology = await keeper.sync(list_anew=list_anew)
-            for taken in await keeper.take(self._runners):
-                self._begin(keeper, taken)
+            topology = await coordinator.sync(list_anew=list_anew)
+            for taken in await coordinator.take(self._runners):
+                self._begin(coordinator, taken)
             return topology
 
-    def _begin(self, keeper: LeaseKeeper, taken: TakenLease) -> None:
+    def _begin(self, coordinator: LeaseCoordinator, taken: TakenLease) -> None:
         lease = taken.lease
         log.info(
             "Reading shard %s of stream %s from %s (lease before: %s)",
@@ -216,20 +216,20 @@ class PollingSource:
                 at_first_start=taken.at_first_start,
             ),
             offer=self._offer,
-            sync=lambda: self._sync(keeper, list_anew=True),
+            sync=lambda: self._sync(coordinator, list_anew=True),
         )
         if not self._fetching:
             runner.stop_fetching()
         self._runners[lease.key] = runner
         self._running[lease.key] = asyncio.create_task(
-            self._run_shard(keeper, runner), name=f"faust-kinesis-{lease.key}"
+            self._run_shard(coordinator, runner), name=f"faust-kinesis-{lease.key}"
         )
 
     def _offer(self, batch: RecordBatch) -> None:
         self._ready.append(batch)
         self._wake_reader.set()
 
-    async def _run_shard(self, keeper: LeaseKeeper, runner: ShardRunner) -> None:
+    async def _run_shard(self, coordinator: LeaseCoordinator, runner: ShardRunner) -> None:
         shard_id = runner.lease.key
         try:
             await runner.run()
@@ -245,7 +245,7 @@ class PollingSource:
                 extra={"action": "shard_ended", "stream": self._stream, "shard": shard_id},
             )
             self._forget_runner(shard_id)
-            keeper.note(runner.lease)
+            coordinator.record(runner.lease)
             self._wake_sync.set()
 
     def _drop(self, shard_id: str, lost: LeaseLostError) -> None:

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from aws_client.call_pool import CallPool
 from aws_client.retry import delay, should_log
 from faust_kinesis.errors import FaustKinesisError, NotSentError, typed
-from faust_kinesis.sending.put_queue import Outbox, Waiting
+from faust_kinesis.sending.put_queue import PutQueue, Waiting
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis.type_defs import (
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-MOST_WAITING = 10_000
+MAX_WAITING = 10_000
 """Records a stream may have waiting; beyond that, sending waits."""
 
 
@@ -42,7 +42,7 @@ class PutsRecords(Protocol):
         """PutRecords."""
 
 
-class StreamWriter(Generic[T]):
+class OrderedWriter(Generic[T]):
     """One task, one PutRecords call in flight."""
 
     def __init__(
@@ -55,9 +55,9 @@ class StreamWriter(Generic[T]):
         answer: Callable[[str, str], T],
         on_refused: Callable[[int, str | None], None] | None = None,
     ) -> None:
-        """`answer` makes, of a record's shard id and sequence number, what its sender is told.
+        """`answer` makes a sender's receipt of its record's shard id and sequence number.
 
-        `on_refused` is told of each call how many of its records were refused, and the code of the first.
+        `on_refused` gets, for each call, how many of its records were refused and the code of the first.
         """
         self._stream = stream
         self._kinesis = kinesis
@@ -66,7 +66,7 @@ class StreamWriter(Generic[T]):
         self._answer = answer
         self._on_refused = on_refused
         self._rng = random.Random()  # noqa: S311 - jitter, no secret
-        self._outbox: Outbox[asyncio.Future[T]] = Outbox()
+        self._queue: PutQueue[asyncio.Future[T]] = PutQueue()
         self._changed = asyncio.Condition()
         self._refused_rounds = 0
         self._idle_rounds = 0
@@ -79,26 +79,28 @@ class StreamWriter(Generic[T]):
         way makes it come twice. It raises a PermanentError when the record can never be put.
         """
         async with self._changed:
-            await self._changed.wait_for(lambda: len(self._outbox) < MOST_WAITING)
+            await self._changed.wait_for(lambda: len(self._queue) < MAX_WAITING)
             sent: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-            self._outbox.add(Waiting(partition_key, data, sent))
+            self._queue.add(Waiting(partition_key, data, sent))
             self._changed.notify_all()
             return sent
 
     async def flush(self) -> None:
         """Wait until nothing is waiting."""
         async with self._changed:
-            await self._changed.wait_for(lambda: not len(self._outbox))
+            await self._changed.wait_for(lambda: not len(self._queue))
 
     async def stop(self) -> None:
         """End. What is still waiting fails with NotSentError."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        left = [record for record in self._outbox.drain() if not record.told.done()]
+        left = [record for record in self._queue.drain() if not record.receipt.done()]
         for record in left:
-            record.told.set_exception(NotSentError(f"the worker stopped before the record was put to {self._stream}"))
-            # Told below for all of them; who still waits for one hears it there.
-            record.told.exception()
+            record.receipt.set_exception(
+                NotSentError(f"the worker stopped before the record was put to {self._stream}")
+            )
+            # Logged below for all of them: a future that nobody awaits must not complain as well.
+            record.receipt.exception()
         if left:
             log.error(
                 "Stopped with %d records not put to stream %s",
@@ -110,10 +112,10 @@ class StreamWriter(Generic[T]):
     async def _put_for_ever(self) -> None:
         while True:
             async with self._changed:
-                await self._changed.wait_for(lambda: bool(len(self._outbox)))
+                await self._changed.wait_for(lambda: bool(len(self._queue)))
             if self._linger and not self._refused_rounds:
                 await asyncio.sleep(self._linger)
-            await self._put(self._outbox.next_call())
+            await self._put(self._queue.next_call())
 
     async def _put(self, records: list[Waiting[asyncio.Future[T]]]) -> None:
         try:
@@ -126,8 +128,8 @@ class StreamWriter(Generic[T]):
         except (ClientError, BotoCoreError, FaustKinesisError) as error:
             failure = typed(error, f"put to stream {self._stream}")
             for record in records:
-                if not record.told.done():
-                    record.told.set_exception(failure)
+                if not record.receipt.done():
+                    record.receipt.set_exception(failure)
             await self._settle(records)
             return
         refused = [result for result in answer["Records"] if result.get("ErrorCode")]
@@ -135,23 +137,23 @@ class StreamWriter(Generic[T]):
             self._on_refused(len(refused), refused[0]["ErrorCode"] if refused else None)
         await self._settle(
             [
-                self._tell(record, result)
+                self._deliver_receipt(record, result)
                 for record, result in zip(records, answer["Records"], strict=True)
                 if not result.get("ErrorCode")
             ]
         )
         await self._wait_after_refusal(refused, taken=len(records) - len(refused))
 
-    def _tell(
+    def _deliver_receipt(
         self, record: Waiting[asyncio.Future[T]], result: PutRecordsResultEntryTypeDef
     ) -> Waiting[asyncio.Future[T]]:
-        if not record.told.done():
-            record.told.set_result(self._answer(result["ShardId"], result["SequenceNumber"]))
+        if not record.receipt.done():
+            record.receipt.set_result(self._answer(result["ShardId"], result["SequenceNumber"]))
         return record
 
     async def _settle(self, records: list[Waiting[asyncio.Future[T]]]) -> None:
         async with self._changed:
-            self._outbox.settle(records)
+            self._queue.settle(records)
             self._changed.notify_all()
 
     async def _wait_after_refusal(self, refused: list[PutRecordsResultEntryTypeDef], taken: int) -> None:
@@ -169,4 +171,4 @@ class StreamWriter(Generic[T]):
                 refused[0]["ErrorCode"],
                 extra={"action": "records_refused", "stream": self._stream, "records": len(refused)},
             )
-        await asyncio.sleep(delay(self._idle_rounds, self._rng.random(), most=5.0))
+        await asyncio.sleep(delay(self._idle_rounds, self._rng.random(), maximum=5.0))

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-MOST_RECORDS = 500
+MAX_RECORDS = 500
 """PutRecords' limit on records a call."""
-MOST_BYTES = 5 * 1024 * 1024
+MAX_BYTES = 5 * 1024 * 1024
 """What every endpoint takes in a call. (AWS takes 10 MiB since 2025.) A larger record goes alone."""
-LARGEST_RECORD = 10 * 1024 * 1024
+MAX_RECORD = 10 * 1024 * 1024
 """The API's limit on data and key of one record; a stream's own limit may be 1 MiB, and then the service refuses it."""
 COMMON_RECORD = 1024 * 1024
 """Every stream takes records up to this. A larger one goes alone, so that a refusal hits nothing else."""
@@ -21,11 +21,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Waiting(Generic[T]):
-    """A record to put, and whom to tell."""
+    """A record to put, and the `receipt` by which its sender learns the outcome."""
 
     partition_key: str
     data: bytes
-    told: T
+    receipt: T
 
     @property
     def size(self) -> int:
@@ -33,7 +33,7 @@ class Waiting(Generic[T]):
         return len(self.data) + len(self.partition_key.encode())
 
 
-class Outbox(Generic[T]):
+class PutQueue(Generic[T]):
     """Keeps the order of each partition key.
 
     PutRecords may refuse one record of a call and take the next. So a call carries **at most one record of a key**, and
@@ -58,7 +58,7 @@ class Outbox(Generic[T]):
         size = 0
         for waiting in self._by_key.values():
             record = waiting[0]
-            full = len(chosen) >= MOST_RECORDS or size + record.size > MOST_BYTES or record.size > COMMON_RECORD
+            full = len(chosen) >= MAX_RECORDS or size + record.size > MAX_BYTES or record.size > COMMON_RECORD
             if chosen and full:
                 break
             chosen.append(record)

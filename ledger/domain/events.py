@@ -128,7 +128,7 @@ def _unreadable(event_type: str, error: ValidationError) -> UnreadablePayloadErr
         for fault in faults
         if fault["type"] != "extra_forbidden"
     ]
-    # The names of foreign fields are the payload's own words, so only their number is told.
+    # The names of foreign fields are the payload's own words, so only their number is given.
     if foreign := len(faults) - len(named):
         named.append(f"{foreign} foreign field(s)")
     return UnreadablePayloadError(f"payload of {event_type}: {'; '.join(named)}")

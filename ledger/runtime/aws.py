@@ -96,8 +96,8 @@ def aws_errors(doing: str) -> Iterator[None]:
         raise translate(error, doing) from safe_cause(error)
 
 
-def wait_for_endpoint(clients: Clients, timeout: float, tell: Callable[[str], None]) -> None:
-    """Wait until DynamoDB and Kinesis answer; ``tell`` gets a line now and then while they do not.
+def wait_for_endpoint(clients: Clients, timeout: float, report: Callable[[str], None]) -> None:
+    """Wait until DynamoDB and Kinesis answer; ``report`` gets a line now and then while they do not.
 
     Raises EndpointError after ``timeout`` seconds.
     """
@@ -107,11 +107,11 @@ def wait_for_endpoint(clients: Clients, timeout: float, tell: Callable[[str], No
             clients.dynamodb.list_tables(Limit=1)
             clients.kinesis.list_streams(Limit=1)
 
-    _wait(look, (TransientError,), timeout, partial(tell, f"waiting for {clients.endpoint} to answer"))
+    _wait(look, (TransientError,), timeout, partial(report, f"waiting for {clients.endpoint} to answer"))
 
 
-def wait_for_tables(clients: Clients, tables: Iterable[str], timeout: float, tell: Callable[[str], None]) -> None:
-    """Wait until each table is ACTIVE; ``tell`` gets a line now and then while one is not.
+def wait_for_tables(clients: Clients, tables: Iterable[str], timeout: float, report: Callable[[str], None]) -> None:
+    """Wait until each table is ACTIVE; ``report`` gets a line now and then while one is not.
 
     Raises ResourceError, which says how to create it, or EndpointError after ``timeout`` seconds.
     """
@@ -124,15 +124,15 @@ def wait_for_tables(clients: Clients, tables: Iterable[str], timeout: float, tel
                 raise ResourceError(f"table {table} is {status}")
 
         waiting = f"waiting for table {table}: `kinfold bridge ensure` creates it"
-        _wait(look, (TransientError, ResourceError), timeout, partial(tell, waiting))
+        _wait(look, (TransientError, ResourceError), timeout, partial(report, waiting))
 
 
 def _wait(
-    look: Callable[[], None], passing: tuple[type[KinfoldError], ...], timeout: float, tell: Callable[[], None]
+    look: Callable[[], None], passing: tuple[type[KinfoldError], ...], timeout: float, report: Callable[[], None]
 ) -> None:
     def waiting(state: RetryCallState) -> None:
         if state.attempt_number % 5 == 1:
-            tell()
+            report()
 
     retrying = Retrying(
         retry=retry_if_exception_type(passing),

@@ -93,10 +93,10 @@ def approximate_size(dynamodb: "DynamoDBClient", table: str) -> int:
 class Patience:
     """Tries again what fails for a passing reason, until it passes or the work is to stop."""
 
-    def __init__(self, stop: threading.Event, say: Callable[[str], None]) -> None:
-        """``say`` gets a line for each failure."""
+    def __init__(self, stop: threading.Event, report: Callable[[str], None]) -> None:
+        """``report`` gets a line for each failure."""
         self.stop = stop
-        self._say = say
+        self._report = report
 
     def __call__(self, call: Callable[[], T]) -> T:
         """The call's answer. Raises its error when that is permanent, or when the work is to stop."""
@@ -112,7 +112,7 @@ class Patience:
 
     def _held_up(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        self._say(f"held up, trying again: {error}")
+        self._report(f"held up, trying again: {error}")
         log.warning("held_up", reason=str(error), action="none while it passes")
 
 

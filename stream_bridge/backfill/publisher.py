@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from aws_client.retry import delay, should_log
-from faust_kinesis.sending.put_queue import COMMON_RECORD, MOST_BYTES, MOST_RECORDS
+from faust_kinesis.sending.put_queue import COMMON_RECORD, MAX_BYTES, MAX_RECORDS
 from ledger.errors import ThrottledError
 from ledger.runtime.aws import aws_errors
 from ledger.store.change_record import encode
@@ -78,7 +78,7 @@ class Publisher:
                 )
                 too_large.append(event)
                 continue
-            if call and (len(call) == MOST_RECORDS or size + put.size > MOST_BYTES):
+            if call and (len(call) == MAX_RECORDS or size + put.size > MAX_BYTES):
                 yield call
                 call, size = [], 0
             call.append(put)
@@ -103,7 +103,7 @@ class Publisher:
             waiting, code = [put for put, _ in refused], refused[0][1]
             if should_log(attempt):
                 log.warning("records_refused", stream=self._stream, records=len(waiting), code=code, action="put again")
-            if self._stop.wait(delay(attempt, self._rng.random(), most=5.0)):
+            if self._stop.wait(delay(attempt, self._rng.random(), maximum=5.0)):
                 break
         raise ThrottledError(
             f"stream {self._stream} refuses {len(waiting)} records ({code}): slow down with --rate, or give it more "

@@ -10,7 +10,7 @@ import structlog
 from aws_client.call_pool import CallPool
 from aws_client.failures import is_transient
 from faust_kinesis.errors import RequestRefusedError, typed
-from faust_kinesis.sending.ordered_writer import PutsRecords, StreamWriter
+from faust_kinesis.sending.ordered_writer import OrderedWriter, PutsRecords
 from faust_kinesis.sending.put_queue import COMMON_RECORD
 from ledger.store.stored_event import StoredEvent
 from stream_bridge.relay.change_records import ChangeRecord, change_record_of, inserted
@@ -79,7 +79,7 @@ class OrderedSender:
         self._health = health
         self._versions = SentVersions()
         self._one_page = asyncio.Lock()
-        self._writer: StreamWriter[str] = StreamWriter(
+        self._writer: OrderedWriter[str] = OrderedWriter(
             stream,
             FencedStream(kinesis, term),
             puts,

@@ -8,7 +8,7 @@ import structlog
 
 from aws_client.call_pool import CallPool
 from faust_kinesis.errors import FaustKinesisError
-from faust_kinesis.leases.checkpoint_tracker import SHARD_END, ShardProgress
+from faust_kinesis.leases.checkpoint_tracker import SHARD_END, CheckpointTracker
 from faust_kinesis.leases.table import Lease, LeaseTable
 from stream_bridge.dynamodb_stream import TablePage, TableShardReader
 from stream_bridge.relay.change_records import ChangeRecord, created_at
@@ -44,7 +44,7 @@ class ShardRelay:
         self._sender = sender
         self._health = health
         self._shard = ShardHealth(time.monotonic())
-        self._progress = ShardProgress(MAX_PAGES)
+        self._tracker = CheckpointTracker(MAX_PAGES)
         self._reading = True
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
@@ -84,7 +84,7 @@ class ShardRelay:
             if page.records:
                 await self._send(page, group)
             if page.last:
-                self._progress.close()
+                self._tracker.close()
                 break
             if not page.records:
                 await asyncio.sleep(POLL_INTERVAL)
@@ -92,7 +92,7 @@ class ShardRelay:
         self._changed.set()
 
     async def _has_room(self) -> bool:
-        while self._reading and not self._progress.has_room:
+        while self._reading and not self._tracker.has_room:
             # Waiting for room is following the shard, too.
             self._shard.polled_at = time.monotonic()
             self._room.clear()
@@ -100,7 +100,7 @@ class ShardRelay:
         return self._reading
 
     async def _send(self, page: TablePage, group: asyncio.TaskGroup) -> None:
-        ticket = self._progress.add(page.records[-1]["dynamodb"]["SequenceNumber"])
+        ticket = self._tracker.add(page.records[-1]["dynamodb"]["SequenceNumber"])
         if self._shard.oldest is None:
             self._shard.oldest = created_at(page.records[0])
         sent = await self._sender.send(page.records)
@@ -109,8 +109,8 @@ class ShardRelay:
             for change, put in sent:
                 await self._put(change, put)
             self._health.put(len(page.records))
-            self._progress.complete(ticket)
-            self._shard.oldest = created_at(page.records[-1]) if self._progress.pending else None
+            self._tracker.complete(ticket)
+            self._shard.oldest = created_at(page.records[-1]) if self._tracker.pending else None
             self._room.set()
             self._changed.set()
 
@@ -132,10 +132,10 @@ class ShardRelay:
             )
 
     async def _checkpoint(self) -> None:
-        while not self.row.ended and (self._reading or self._progress.pending or self._unwritten):
+        while not self.row.ended and (self._reading or self._tracker.pending or self._unwritten):
             await self._changed.wait()
             self._changed.clear()
-            reached = self._progress.checkpoint
+            reached = self._tracker.checkpoint
             if reached is not None and reached != self.row.checkpoint:
                 self.row = await self._calls.retry_until_answered(
                     f"checkpoint {self._reader.shard_id}", self._table.checkpoint, self.row, reached
@@ -145,7 +145,7 @@ class ShardRelay:
 
     @property
     def _unwritten(self) -> bool:
-        return self._progress.checkpoint not in {None, self.row.checkpoint}
+        return self._tracker.checkpoint not in {None, self.row.checkpoint}
 
 
 def _first(errors: BaseExceptionGroup[Exception]) -> Exception:

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
 def stop(fleet: Fleet, worker_id: str) -> None:
     """SIGTERM; at its end nothing of Java is left, and each of its leases is with a worker that lives."""
-    (guard,) = [pid for pid in children(fleet.workers[worker_id].pid) if "kcl_guard" in group(pid).get(pid, "")]
+    (guard,) = [pid for pid in children(fleet.workers[worker_id].pid) if "guard_process" in group(pid).get(pid, "")]
     stay = fleet.workers.keys() - {worker_id}
     assert fleet.workers[worker_id].stop() == 0
     owners = fleet.owners()

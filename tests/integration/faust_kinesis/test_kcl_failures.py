@@ -84,7 +84,7 @@ async def failure_of(source: KclSource, within: float = 40.0) -> FaustKinesisErr
     raise AssertionError("the source did not fail")
 
 
-@pytest.mark.parametrize("victim", ["java", "kcl_pipe", "kcl_guard"])
+@pytest.mark.parametrize("victim", ["java", "pipe_process", "guard_process"])
 async def test_when_a_process_of_the_daemon_dies_the_source_fails_and_the_rest_is_killed(
     stream: Stream, make_kcl: MakeKcl, lease: GetLease, victim: str
 ) -> None:

@@ -22,7 +22,7 @@ GetLease = Callable[[str], Lease]
 
 
 def guard_of(worker: Worker) -> int:
-    (guard,) = [pid for pid in children(worker.process.pid) if "kcl_guard" in group(pid).get(pid, "")]
+    (guard,) = [pid for pid in children(worker.process.pid) if "guard_process" in group(pid).get(pid, "")]
     assert any(command.startswith("java ") for command in group(guard).values())
     return guard
 

@@ -5,8 +5,8 @@ from faust_kinesis.leases.checkpoint_tracker import SHARD_END
 from faust_kinesis.leases.table import TRIM_HORIZON, Lease
 
 
-def lease(key: str, owner: str | None = None, *, handed_over_by: str | None = None, counter: int = 5) -> Lease:
-    return Lease(key, TRIM_HORIZON, owner=owner, handed_over_by=handed_over_by, counter=counter)
+def lease(key: str, owner: str | None = None, *, checkpoint_owner: str | None = None, counter: int = 5) -> Lease:
+    return Lease(key, TRIM_HORIZON, owner=owner, checkpoint_owner=checkpoint_owner, counter=counter)
 
 
 def moved(*leases: Lease, alive: set[str], given: tuple[Lease, ...] = ()) -> dict[str, str | None]:
@@ -33,10 +33,10 @@ def test_an_ended_shards_lease_is_left_alone() -> None:
 
 
 def test_what_kcl_has_begun_to_move_ends_with_the_one_of_the_two_that_stays() -> None:
-    to_other, to_me = lease("0", "b", handed_over_by="me"), lease("1", "me", handed_over_by="b")
+    to_other, to_me = lease("0", "b", checkpoint_owner="me"), lease("1", "me", checkpoint_owner="b")
     assert moved(to_other, to_me, alive={"a", "b"}) == {"0": "b", "1": "b"}
     assert moved(to_other, to_me, alive={"a"}) == {"0": "a", "1": "a"}
-    assert moved(lease("2", "b", handed_over_by="a"), alive={"a", "b"}) == {}
+    assert moved(lease("2", "b", checkpoint_owner="a"), alive={"a", "b"}) == {}
 
 
 def test_what_a_receiver_left_behind_without_seeing_it_moves_on() -> None:

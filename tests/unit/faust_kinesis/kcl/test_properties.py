@@ -5,16 +5,18 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
-from faust_kinesis.kcl.properties import Place, daemon_properties, render
+from faust_kinesis.kcl.properties import Endpoints, daemon_properties, render
 from faust_kinesis.options import OWN_PROPERTIES, KinesisOptions, parse_properties
 
-LOCAL = Place("eu-west-1", "http://127.0.0.1:4566", "http://127.0.0.1:4566")
-AWS = Place("eu-west-1", "https://kinesis.eu-west-1.amazonaws.com", "https://dynamodb.eu-west-1.amazonaws.com")
+LOCAL = Endpoints("eu-west-1", "http://127.0.0.1:4566", "http://127.0.0.1:4566")
+AWS = Endpoints("eu-west-1", "https://kinesis.eu-west-1.amazonaws.com", "https://dynamodb.eu-west-1.amazonaws.com")
 
 
-def properties(place: Place = LOCAL, started_at: datetime | None = None, **options: object) -> dict[str, str]:
+def properties(endpoints: Endpoints = LOCAL, started_at: datetime | None = None, **options: object) -> dict[str, str]:
     every = KinesisOptions.model_validate({"application": "app", "worker_id": "w1", **options})
-    return daemon_properties(every, stream="orders", place=place, started_at=started_at, executable="/bin/sh child")
+    return daemon_properties(
+        every, stream="orders", endpoints=endpoints, started_at=started_at, executable="/bin/sh child"
+    )
 
 
 def test_what_the_options_say_is_told_to_kcl() -> None:

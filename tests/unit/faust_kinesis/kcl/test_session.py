@@ -190,7 +190,7 @@ async def test_the_end_of_a_shard_is_asked_for_until_it_is_stored(connect: Conne
     await kcl.hear_status("shardEnded")
 
 
-async def test_before_a_hand_over_agents_finish_what_they_have(connect: Connect) -> None:
+async def test_before_a_shutdown_agents_finish_what_they_have(connect: Connect) -> None:
     kcl = await connect()
     await kcl.begin()
     batch = await kcl.deliver_and_go_on(1)

@@ -31,8 +31,8 @@ def test_nobodys_and_my_own_leases_are_taken_at_once_and_others_are_not() -> Non
     assert taken(leases, held=("0",)) == ["1"]
 
 
-def test_a_lease_in_kcls_hand_over_is_left_alone() -> None:
-    assert taken(table(Lease("1", TRIM_HORIZON, owner="me", handed_over_by="other"))) == []
+def test_a_lease_in_kcls_handoff_is_left_alone() -> None:
+    assert taken(table(Lease("1", TRIM_HORIZON, owner="me", checkpoint_owner="other"))) == []
 
 
 @given(st.lists(st.tuples(st.floats(0.1, 9.0), st.booleans()), max_size=30))

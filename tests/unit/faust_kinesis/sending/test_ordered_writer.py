@@ -7,8 +7,8 @@ from botocore.exceptions import ClientError
 
 from aws_client.call_pool import CallPool
 from faust_kinesis.errors import NotSentError, RequestRefusedError
-from faust_kinesis.sending import ordered_writer as stream_writer
-from faust_kinesis.sending.ordered_writer import StreamWriter
+from faust_kinesis.sending import ordered_writer
+from faust_kinesis.sending.ordered_writer import OrderedWriter
 
 Placed = tuple[str, str]
 """Shard id and sequence number."""
@@ -38,16 +38,16 @@ class Kinesis:
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream_writer, "delay", lambda *args, **options: 0.0)
+    monkeypatch.setattr(ordered_writer, "delay", lambda *args, **options: 0.0)
 
 
 @pytest.fixture
-async def writers() -> AsyncIterator[Callable[[Kinesis], StreamWriter[Placed]]]:
+async def writers() -> AsyncIterator[Callable[[Kinesis], OrderedWriter[Placed]]]:
     calls = CallPool(1, "test")
-    made: list[StreamWriter[Placed]] = []
+    made: list[OrderedWriter[Placed]] = []
 
-    def make(kinesis: Kinesis) -> StreamWriter[Placed]:
-        made.append(StreamWriter("s", cast("Any", kinesis), calls, linger=0.0, answer=lambda *placed: placed))
+    def make(kinesis: Kinesis) -> OrderedWriter[Placed]:
+        made.append(OrderedWriter("s", cast("Any", kinesis), calls, linger=0.0, answer=lambda *placed: placed))
         return made[-1]
 
     yield make
@@ -57,7 +57,7 @@ async def writers() -> AsyncIterator[Callable[[Kinesis], StreamWriter[Placed]]]:
 
 
 async def test_only_what_was_refused_goes_again_and_no_key_is_reordered(
-    writers: Callable[[Kinesis], StreamWriter[Placed]],
+    writers: Callable[[Kinesis], OrderedWriter[Placed]],
 ) -> None:
     kinesis = Kinesis(
         lambda call, record: "ProvisionedThroughputExceededException" if record["Data"] == b"a1" and call < 4 else None
@@ -72,7 +72,7 @@ async def test_only_what_was_refused_goes_again_and_no_key_is_reordered(
 
 
 async def test_a_permanent_refusal_is_told_and_the_next_records_go_on(
-    writers: Callable[[Kinesis], StreamWriter[Placed]],
+    writers: Callable[[Kinesis], OrderedWriter[Placed]],
 ) -> None:
     def verdict(call: int, record: dict[str, Any]) -> str | None:
         if record["Data"] == b"bad":
@@ -89,7 +89,7 @@ async def test_a_permanent_refusal_is_told_and_the_next_records_go_on(
     assert (await good)[1] == "1"
 
 
-async def test_flush_waits_for_all(writers: Callable[[Kinesis], StreamWriter[Placed]]) -> None:
+async def test_flush_waits_for_all(writers: Callable[[Kinesis], OrderedWriter[Placed]]) -> None:
     kinesis = Kinesis(lambda call, record: None)
     writer = writers(kinesis)
     sent = [await writer.add("k", str(number).encode()) for number in range(20)]
@@ -98,7 +98,7 @@ async def test_flush_waits_for_all(writers: Callable[[Kinesis], StreamWriter[Pla
     assert len(kinesis.calls) == 20  # one record of a key in a call
 
 
-async def test_what_was_not_put_at_a_stop_says_so(writers: Callable[[Kinesis], StreamWriter[Placed]]) -> None:
+async def test_what_was_not_put_at_a_stop_says_so(writers: Callable[[Kinesis], OrderedWriter[Placed]]) -> None:
     writer = writers(Kinesis(lambda call, record: "InternalFailure"))
     sent = await writer.add("k", b"x")
     await asyncio.sleep(0.05)

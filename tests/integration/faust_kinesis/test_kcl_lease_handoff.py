@@ -9,7 +9,7 @@ import pytest
 
 from aws_client.call_pool import CallPool
 from faust_kinesis.kcl.coordination_tables import CoordinationTables
-from faust_kinesis.kcl.lease_handoff import hand_over
+from faust_kinesis.kcl.lease_handoff import hand_off
 from faust_kinesis.leases.table import TRIM_HORIZON, Lease, LeaseTable
 from faust_kinesis.options import KinesisOptions
 
@@ -41,24 +41,24 @@ class Workers:
         row = {"key": {"S": "Leader"}, "ownerName": {"S": worker}}
         self._dynamodb.put_item(TableName=self.coordination.coordinator, Item=row)
 
-    def lease(self, key: str, owner: str, *, handed_over_by: str | None = None) -> None:
+    def lease(self, key: str, owner: str, *, checkpoint_owner: str | None = None) -> None:
         self.table.add(Lease(key, TRIM_HORIZON))
         self.table.take(self.table.scan()[key], owner)
-        if handed_over_by:
+        if checkpoint_owner:
             self._dynamodb.update_item(
                 TableName=self.table.name,
                 Key={"leaseKey": {"S": key}},
                 UpdateExpression="SET checkpointOwner = :from",
-                ExpressionAttributeValues={":from": {"S": handed_over_by}},
+                ExpressionAttributeValues={":from": {"S": checkpoint_owner}},
             )
 
     def owners(self) -> dict[str, str | None]:
-        assert all(lease.handed_over_by is None for lease in self.table.scan().values())
+        assert all(lease.checkpoint_owner is None for lease in self.table.scan().values())
         return {key: lease.owner for key, lease in sorted(self.table.scan().items())}
 
     async def leave(self, worker: str) -> None:
         options = KinesisOptions(application=self._application, worker_id=worker)
-        await hand_over(self.table, self.coordination, options, self.calls)
+        await hand_off(self.table, self.coordination, options, self.calls)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def workers(dynamodb: "DynamoDBClient", application: str) -> Iterator[Workers]:
 async def test_one_leaves_its_leases_its_report_and_the_lock_to_those_that_report(workers: Workers) -> None:
     workers.lease("0", "w1")
     workers.lease("1", "w1")
-    workers.lease("2", "w2", handed_over_by="w1")
+    workers.lease("2", "w2", checkpoint_owner="w1")
     workers.lease("3", "w3")
     for worker in ("w1", "w2", "w3"):
         workers.report(worker)
