@@ -12,10 +12,10 @@ import typer.core
 import typer.main
 
 from kinfold.load.command import load
-from kinfold.local.ports import is_loopback
 from kinfold.local.up import up
 from ledger.errors import ConfigurationError, KinfoldError, TransientError
 from ledger.runtime.auth import Credential, Scope, digest, new_token
+from ledger.runtime.sockets import is_loopback_url
 
 #: Command, the module of its Typer app, and its line in ``kinfold --help``. A service is imported when it is used:
 #: the web framework and the daemon would cost every other command most of a second.
@@ -111,7 +111,7 @@ def health(
     if not url.startswith(("http://", "https://")):
         raise typer.BadParameter("an http:// or https:// URL is needed")
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})  # noqa: S310
-    proxies = urllib.request.ProxyHandler({} if is_loopback(url) else None)
+    proxies = urllib.request.ProxyHandler({} if is_loopback_url(url) else None)
     try:
         with urllib.request.build_opener(proxies).open(request, timeout=timeout) as answer:
             typer.echo(answer.read(10_000).decode(errors="replace"))

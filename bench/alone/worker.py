@@ -16,10 +16,10 @@ from typing import Any, Final
 from bench.alone.fake_aws import MemoryAws, Pages, Tables
 from bench.alone.profiling import Profiles
 from bench.metering.meter import Meter, cpu_seconds, resident_mb
-from kinfold.local.ports import LOOPBACK, free_port
 from ledger.runtime.aws import Clients
 from ledger.runtime.logs import configure_logs
 from ledger.runtime.settings import load_settings
+from ledger.runtime.sockets import LOOPBACK, free_port
 from ledger.store.tables import Names
 from projector import projections
 from projector.metrics import Metrics

@@ -12,8 +12,8 @@ import httpx
 
 from kinfold.load.tally import LoadResult, Tally
 from kinfold.load.traffic import Command, Traffic
-from kinfold.local.ports import is_loopback
 from ledger.errors import ConfigurationError, EndpointError, KinfoldError
+from ledger.runtime.sockets import is_loopback_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +67,7 @@ def run_load(url: str, plan: LoadPlan, on_progress: Callable[[LoadResult], None]
     limits = httpx.Limits(max_connections=plan.writers, max_keepalive_connections=plan.writers)
     headers = {"Authorization": f"Bearer {plan.token}"} if plan.token else {}
     with httpx.Client(
-        base_url=url, headers=headers, timeout=30, limits=limits, trust_env=not is_loopback(url)
+        base_url=url, headers=headers, timeout=30, limits=limits, trust_env=not is_loopback_url(url)
     ) as client:
         threads = [
             threading.Thread(target=_write, args=(client, plan, stream, tally), name=f"load-{stream}", daemon=True)

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from kinfold.local.child import spawn, stop, tail
-from kinfold.local.ports import LOOPBACK, free_port
 from ledger.errors import ConfigurationError, EndpointError
+from ledger.runtime.sockets import LOOPBACK, free_port
 
 #: The services that Kinfold and Amazon's KCL call, in MiniStack's words.
 SERVICES: Final = "dynamodb,dynamodbstreams,kinesis,sts,monitoring"

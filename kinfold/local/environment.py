@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 import boto3
 
 from kinfold.local.embedded_aws import DUMMY_CREDENTIALS, REGION
-from kinfold.local.ports import LOOPBACK_HOSTS, is_loopback
 from ledger.runtime.aws import Clients
 from ledger.runtime.settings import Settings
+from ledger.runtime.sockets import LOOPBACK_HOSTS, is_loopback_url
 
 
 def service_environment(endpoint: str, profile: str, extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -20,13 +21,14 @@ def service_environment(endpoint: str, profile: str, extra: Mapping[str, str] | 
     env = dict(os.environ)
     # The services that we start listen on loopback only, in profiles that no token was made for.
     env.setdefault("KINFOLD_ACCESS", "off")
-    if is_loopback(endpoint):
+    if is_loopback_url(endpoint):
         if not env.get("AWS_ACCESS_KEY_ID"):
             env |= DUMMY_CREDENTIALS
         env.pop("AWS_PROFILE", None)
         env.setdefault("AWS_REGION", env.get("AWS_DEFAULT_REGION", REGION))
+        hosts = sorted({*LOOPBACK_HOSTS, urlsplit(endpoint).hostname or ""})
         for name in ("NO_PROXY", "no_proxy"):
-            env[name] = ",".join(filter(None, [env.get(name), *sorted(LOOPBACK_HOSTS)]))
+            env[name] = ",".join(filter(None, [env.get(name), *hosts]))
     return env | {
         "AWS_ENDPOINT_URL": endpoint,
         "KINFOLD_PROFILE": profile,

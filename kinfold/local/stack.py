@@ -10,10 +10,10 @@ from typing import Final, Self
 
 from kinfold.local.child import spawn, stop, tail
 from kinfold.local.environment import service_environment
-from kinfold.local.ports import LOOPBACK, free_port
 from kinfold.local.service import Service, ServiceDiedError
 from ledger.errors import ConfigurationError, EndpointError, KinfoldError
 from ledger.runtime.settings import Bridge
+from ledger.runtime.sockets import LOOPBACK, free_port
 
 #: Seconds for a service to become ready; the KCL needs over a minute on its first start.
 READY_TIMEOUT: Final = 180.0

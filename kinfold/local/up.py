@@ -68,8 +68,8 @@ def up(
     [dim]$[/dim] kinfold up --endpoint-url http://127.0.0.1:4566 --writer-port 0
     """
     from kinfold.local.embedded_aws import LocalAws
-    from kinfold.local.ports import claim_port
     from kinfold.local.stack import Stack
+    from ledger.runtime.sockets import claim_port
 
     with contextlib.ExitStack() as cleanup, _Signals() as signals:
         writer_port = claim_port(writer_port, "the writer", "--writer-port")

@@ -16,10 +16,10 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import ip_address
 from typing import Final, Self
 
 from ledger.errors import ConfigurationError, PermanentError
+from ledger.runtime.sockets import is_loopback_host
 
 #: RFC 6750, 2.1: "Bearer", then a b64token. The length bounds what is hashed for a stranger.
 _BEARER: Final = re.compile(r"Bearer +([A-Za-z0-9._~+/-]{1,512}=*)", re.ASCII | re.IGNORECASE)
@@ -153,16 +153,6 @@ def build_access(
     if len(set(names)) < len(names):
         raise ConfigurationError(f"{token_setting}: two tokens have one name; a log could not tell them apart")
     return Access(credentials)
-
-
-def is_loopback_host(host: str) -> bool:
-    """Whether only this machine can connect to ``host``. A name other than localhost may resolve to anything."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def new_token() -> str:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kinfold.local.ports import free_port
 from kinfold.local.service import Service
 from ledger.runtime.aws import Clients
+from ledger.runtime.sockets import free_port
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ import pytest
 import yaml
 
 from kinfold.local.child import spawn, stop, tail
-from kinfold.local.ports import free_port
 from ledger.runtime.aws import Clients
+from ledger.runtime.sockets import free_port
 
 ROOT: Final = Path(__file__).parents[2]
 #: What a container has beside its environment.

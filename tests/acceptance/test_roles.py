@@ -16,8 +16,8 @@ import pytest
 
 from kinfold.demo.raw_stream import read_raw
 from kinfold.local.child import spawn, stop, tail
-from kinfold.local.ports import free_port
 from ledger.runtime.aws import Clients
+from ledger.runtime.sockets import free_port
 from ledger.store.change_record import decode
 from ledger.store.errors import UnusableRecordError
 from ledger.store.event_store import EventStore

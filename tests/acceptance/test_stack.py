@@ -18,11 +18,11 @@ import pytest
 from kinfold.local.child import spawn, stop, tail
 from kinfold.local.embedded_aws import local_aws
 from kinfold.local.environment import service_environment
-from kinfold.local.ports import free_port
 from kinfold.local.service import Service, ServiceDiedError, ServiceNotReadyError
 from kinfold.local.stack import Stack
 from ledger.errors import EndpointError
 from ledger.runtime.aws import Clients
+from ledger.runtime.sockets import free_port
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.integration]
 

@@ -13,9 +13,9 @@ import httpx
 from faust_kinesis.leases.table import LeaseTable
 from kinfold.local.child import spawn, stop
 from kinfold.local.environment import service_environment
-from kinfold.local.ports import free_port
 from kinfold.local.service import Service
 from ledger.runtime.aws import Clients
+from ledger.runtime.sockets import free_port
 from ledger.store.tables import Names
 
 

@@ -15,7 +15,7 @@ from typing import Self
 import httpx
 
 from kinfold.local.child import spawn, stop, tail
-from kinfold.local.ports import free_port
+from ledger.runtime.sockets import free_port
 
 
 class WriterProcess:

@@ -9,8 +9,8 @@ import pytest
 
 from kinfold.load.runner import LoadPlan, UnexpectedAnswerError, run_load
 from kinfold.load.tally import LoadResult
-from kinfold.local.ports import free_port
 from ledger.errors import ConfigurationError, EndpointError
+from ledger.runtime.sockets import free_port
 
 #: Status and headers for the n-th request (from 0); None closes the connection without an answer.
 Script = Callable[[int], int | None]
