@@ -5,7 +5,7 @@ import json
 import sys
 import urllib.error
 import urllib.request
-from typing import Annotated, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 import typer.core
@@ -16,6 +16,10 @@ from kinfold.local.up import up
 from ledger.errors import ConfigurationError, KinfoldError, TransientError
 from ledger.runtime.auth import Credential, Scope, digest, new_token
 from ledger.runtime.sockets import is_loopback_url
+
+if TYPE_CHECKING:
+    from aws_client.tables import TableSpec
+    from ledger.store.tables import Names
 
 #: Command, the module of its Typer app, and its line in ``kinfold --help``. A service is imported when it is used:
 #: the web framework and the daemon would cost every other command most of a second.
@@ -86,13 +90,21 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _every_table(names: "Names") -> "tuple[TableSpec, ...]":
+    from kinfold.tables import all_specs
+
+    return all_specs(names)
+
+
 @app.callback()
 def _front_door(
+    context: typer.Context,
     _show_version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    pass
+    # A service knows no other's tables: `bridge ensure` and `bridge status` take them from here.
+    context.obj = _every_table
 
 
 @app.command(epilog="Exit codes: 0 it answered with success, 1 it did not.")

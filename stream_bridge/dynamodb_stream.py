@@ -12,7 +12,7 @@ emulators do):
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -22,12 +22,13 @@ from aws_client.call_pool import CallPool
 from aws_client.failures import code_of
 from faust_kinesis.leases.table import LATEST, TRIM_HORIZON
 from ledger.errors import ResourceError
-from ledger.runtime.aws import aws_errors
+from ledger.runtime.aws import Clients, aws_errors
+from stream_bridge.waiter import StateWaiter
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
-    from mypy_boto3_dynamodbstreams.type_defs import RecordTypeDef, ShardTypeDef
+    from mypy_boto3_dynamodbstreams.type_defs import RecordTypeDef
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +76,42 @@ class TablePage:
     lost: bool = False
 
 
+def describe_stream(dynamodb: "DynamoDBClient", streams: "DynamoDBStreamsClient", table: str) -> StreamDescription:
+    """Describe the table's stream once. AWS's errors come as they are; ResourceError when the table has no stream."""
+    arn = dynamodb.describe_table(TableName=table)["Table"].get("LatestStreamArn")
+    if arn is None:
+        raise ResourceError(f"table {table} has no stream: `kinfold bridge ensure` says what it needs")
+    page = streams.describe_stream(StreamArn=arn)["StreamDescription"]
+    found = page.get("Shards", [])
+    while after := page.get("LastEvaluatedShardId"):
+        page = streams.describe_stream(StreamArn=arn, ExclusiveStartShardId=after)["StreamDescription"]
+        found += page.get("Shards", [])
+    # In a stream that is switched off no shard gets another record, whatever its own range says.
+    is_off = page["StreamStatus"] in {"DISABLED", "DISABLING"}
+    shards = {
+        shard["ShardId"]: TableShard(
+            shard_id=shard["ShardId"],
+            parent=shard.get("ParentShardId") or None,
+            is_open=not is_off and not shard.get("SequenceNumberRange", {}).get("EndingSequenceNumber"),
+        )
+        for shard in found
+    }
+    return StreamDescription(arn, page["StreamLabel"], page["StreamStatus"], shards)
+
+
+def wait_until_enabled(clients: Clients, table: str, waiter: StateWaiter) -> None:
+    """Wait until every change of the table reaches its stream: some endpoints lose those that come before.
+
+    Raises ResourceError when it does not come to that in time, TransientError.
+    """
+    while True:
+        with aws_errors(f"describing the stream of table {table}"):
+            stream = describe_stream(clients.dynamodb, clients.dynamodbstreams, table)
+        if stream.enabled:
+            return
+        waiter.wait(f"the stream of table {table} is {stream.status}")
+
+
 class TableStream:
     """The stream that a table has now. Calls that fail transiently are repeated for as long as that lasts."""
 
@@ -89,30 +126,13 @@ class TableStream:
     async def describe(self) -> StreamDescription:
         """List the stream's shards. Raises ResourceError when the table or its stream is not there."""
         with aws_errors(f"describing the stream of table {self.table}"):
-            answer = await self._calls.retry_until_answered(
-                f"describe table {self.table}", self._dynamodb.describe_table, TableName=self.table
+            return await self._calls.retry_until_answered(
+                f"describe the stream of {self.table}", describe_stream, self._dynamodb, self._streams, self.table
             )
-            arn = answer["Table"].get("LatestStreamArn")
-            if arn is None:
-                raise ResourceError(f"table {self.table} has no stream: `kinfold bridge ensure` says what it needs")
-            return await self._calls.retry_until_answered(f"describe the stream of {self.table}", self._describe, arn)
 
     def reader(self, stream: StreamDescription, shard_id: str, checkpoint: str) -> "TableShardReader":
         """Read a shard after ``checkpoint``: a sequence number, TRIM_HORIZON, or LATEST."""
         return TableShardReader(self, self._streams, self._calls, stream, shard_id, checkpoint)
-
-    def _describe(self, arn: str) -> StreamDescription:
-        found: list[ShardTypeDef] = []
-        page = self._streams.describe_stream(StreamArn=arn)["StreamDescription"]
-        found += page.get("Shards", [])
-        while after := page.get("LastEvaluatedShardId"):
-            page = self._streams.describe_stream(StreamArn=arn, ExclusiveStartShardId=after)["StreamDescription"]
-            found += page.get("Shards", [])
-        shards = {shard["ShardId"]: _shard(shard) for shard in found}
-        # In a stream that is switched off no shard gets another record, whatever its own range says.
-        if page["StreamStatus"] in {"DISABLED", "DISABLING"}:
-            shards = {shard_id: replace(shard, is_open=False) for shard_id, shard in shards.items()}
-        return StreamDescription(arn, page["StreamLabel"], page["StreamStatus"], shards)
 
 
 class TableShardReader:
@@ -216,11 +236,3 @@ def iterator_request(checkpoint: str) -> dict[str, Any]:
     if checkpoint in {TRIM_HORIZON, LATEST}:
         return {"ShardIteratorType": checkpoint}
     return {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": checkpoint}
-
-
-def _shard(shard: "ShardTypeDef") -> TableShard:
-    return TableShard(
-        shard_id=shard["ShardId"],
-        parent=shard.get("ParentShardId") or None,
-        is_open=not shard.get("SequenceNumberRange", {}).get("EndingSequenceNumber"),
-    )

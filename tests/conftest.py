@@ -9,9 +9,10 @@ import pytest
 
 from kinfold.demo.disposable import delete_profile, disposable_profile
 from kinfold.local.embedded_aws import DUMMY_CREDENTIALS, REGION, local_aws
+from kinfold.tables import service_specs
 from ledger.runtime.aws import Clients
 from ledger.runtime.settings import Settings
-from ledger.store.tables import Names, ensure_table, specs
+from ledger.store.tables import Names, ensure_table
 from tests.support.aws.stream import Stream
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def keeps_parents(kinesis: "KinesisClient", profile: str) -> Iterator[bool]:
 @pytest.fixture
 def ledger_tables(dynamodb: "DynamoDBClient", names: Names) -> Names:
     """Every table of the main job, created; gives their names."""
-    for spec in specs(names):
+    for spec in service_specs(names):
         ensure_table(dynamodb, spec)
     return names
 

@@ -17,6 +17,7 @@ from bench.alone.fake_events_table import MemoryEvents
 from bench.contest.bench_profile import BenchProfile, bench_profile, emulator
 from bench.contest.workloads import skewed
 from bench.metering.meter import Meter
+from faust_kinesis.kcl.coordination_tables import kcl_specs
 from kinfold.local.environment import service_clients, service_environment
 from ledger.domain.account import AGGREGATE_TYPE, Account
 from ledger.domain.events import FundsDeposited, encode_payload
@@ -25,7 +26,7 @@ from ledger.store.event_store import EventStore, ProvenVersion
 from ledger.store.snapshots import SnapshotStore
 from ledger.store.snapshots import encode as encode_snapshot
 from ledger.store.stored_event import StoredEvent, timestamp
-from ledger.store.tables import ensure_table, lease_specs
+from ledger.store.tables import ensure_table
 from projector.engine.provisioning import prepare
 from projector.projections import PROJECTIONS
 from writer.commands.account_repository import AccountRepository
@@ -167,7 +168,7 @@ def rebuild(events: int, tell: Tell) -> dict[str, Any]:
 
 def _prepare(profile: BenchProfile) -> None:
     prepare(profile.clients.dynamodb, profile.names, PROJECTIONS)
-    for spec in lease_specs(profile.names):
+    for spec in kcl_specs(profile.names.leases):
         ensure_table(profile.clients.dynamodb, spec)
 
 

@@ -6,15 +6,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from aws_client.tables import TableSpec
 from bench.contest.workloads import Delivery
 from bench.metering.meter import cpu_of
 from kinfold.demo.disposable import delete_profile, disposable_profile
 from kinfold.local.embedded_aws import LocalAws
 from kinfold.local.environment import service_clients
+from kinfold.tables import service_specs
 from ledger.runtime.aws import Clients
 from ledger.store.change_record import encode
 from ledger.store.stored_event import StoredEvent
-from ledger.store.tables import Names, TableSpec, ensure_table, specs
+from ledger.store.tables import Names, ensure_table
 
 _REGION: Final = "us-east-1"
 #: AWS's limits: records in one PutRecords, items in one BatchWriteItem.
@@ -102,7 +104,7 @@ def bench_profile(endpoint: str) -> Iterator[BenchProfile]:
     clients = service_clients(endpoint, profile)
     try:
         created = BenchProfile(clients, Names(profile), endpoint)
-        created.ensure(*specs(created.names))
+        created.ensure(*service_specs(created.names))
         yield created
     finally:
         delete_profile(clients, profile)

@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from aws_client.tables import TableSpec
 from bench.contest.bench_profile import BenchProfile
 from bench.metering.meter import TreeWatch
+from faust_kinesis.kcl.coordination_tables import kcl_specs
 from kinfold.local.child import stop
 from kinfold.local.environment import service_environment
-from ledger.store.tables import TableSpec, lease_specs, specs
+from projector.engine.provisioning import control_specs
 from projector.engine.read_model import table_spec
 from projector.projections import PROJECTIONS
 from projector.projections.balance_summary import BALANCE_SUMMARY
@@ -127,8 +129,8 @@ def _peer(module: str) -> Callable[[Task, Path], list[str]]:
 def _kinfold_tables(profile: BenchProfile) -> list[TableSpec]:
     """Made anew for each run: rows, control rows, leases."""
     names = profile.names
-    control = [spec for spec in specs(names) if spec.name == names.projections]
-    return [*control, *(table_spec(each, names.profile, 1) for each in PROJECTIONS), *lease_specs(names)]
+    control = [spec for spec in control_specs(names) if spec.name == names.projections]
+    return [*control, *(table_spec(each, names.profile, 1) for each in PROJECTIONS), *kcl_specs(names.leases)]
 
 
 def _kinfold(*projections: str) -> Callable[[Task, Path], list[str]]:
@@ -193,7 +195,7 @@ def _kclpy(task: Task, report: Path) -> list[str]:
 
 
 def _kclpy_tables(profile: BenchProfile) -> list[TableSpec]:
-    return [*_peer_tables(profile), *lease_specs(profile.names)]
+    return [*_peer_tables(profile), *kcl_specs(profile.names.leases)]
 
 
 KINFOLD_KCL: Final = replace(

@@ -71,10 +71,10 @@ def moment_of(leases: Iterable[Lease], options: KinesisOptions) -> datetime | No
 
 
 async def _wait_for_tables(coordination: CoordinationTables, options: KinesisOptions, calls: CallPool) -> None:
-    for name, key in await calls.retry_until_answered("find KCL's tables", coordination.missing):
+    for spec in await calls.retry_until_answered("find KCL's tables", coordination.missing):
         if not options.lease_table_create:
-            raise ConfigurationError(f"table {name} of KCL does not exist, and lease_table_create is off")
-        await calls.retry_until_answered(f"create table {name}", coordination.create, name, key)
+            raise ConfigurationError(f"table {spec.name} of KCL does not exist, and lease_table_create is off")
+        await calls.retry_until_answered(f"create table {spec.name}", coordination.create, spec)
     while True:
         if await calls.retry_until_answered("find KCL's tables", coordination.are_active):
             return

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from aws_client.failures import code_of, is_condition_failed, is_not_found
+from aws_client.failures import is_condition_failed
+from aws_client.tables import TableSpec, create_table, find_status
+from faust_kinesis.leases.table import lease_spec
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -18,34 +20,40 @@ if TYPE_CHECKING:
 _LEADER = "Leader"
 
 
+def kcl_specs(application: str) -> tuple[TableSpec, ...]:
+    """Every table that KCL 3 keeps for an application: its leases, and what stands beside them.
+
+    A worker creates each that is missing at its first use; made beforehand, they save KCL's waits.
+    """
+    return (lease_spec(application), *_specs(application))
+
+
+def _specs(application: str) -> tuple[TableSpec, TableSpec]:
+    return (
+        TableSpec(f"{application}-CoordinatorState", (("key", "S"),)),
+        TableSpec(f"{application}-WorkerMetricStats", (("wid", "S"),)),
+    )
+
+
 class CoordinationTables:
     """The two tables of an application. Its methods block; DynamoDB's errors come as they are."""
 
     def __init__(self, dynamodb: DynamoDBClient, application: str) -> None:
         self._dynamodb = dynamodb
-        self.coordinator = f"{application}-CoordinatorState"
-        self.workers = f"{application}-WorkerMetricStats"
+        self._specs = _specs(application)
+        self.coordinator, self.workers = (spec.name for spec in self._specs)
 
-    def missing(self) -> list[tuple[str, str]]:
-        """Name and partition key of each table that is not there."""
-        return [(name, key) for name, key in self._keys() if self._status(name) is None]
+    def missing(self) -> list[TableSpec]:
+        """The tables that are not there."""
+        return [spec for spec in self._specs if find_status(self._dynamodb, spec.name) is None]
 
     def are_active(self) -> bool:
         """Whether both can be used."""
-        return all(self._status(name) in {"ACTIVE", "UPDATING"} for name, _ in self._keys())
+        return all(find_status(self._dynamodb, spec.name) in {"ACTIVE", "UPDATING"} for spec in self._specs)
 
-    def create(self, name: str, key: str) -> None:
+    def create(self, spec: TableSpec) -> None:
         """Create one, billed by request. No error when another worker was faster."""
-        try:
-            self._dynamodb.create_table(
-                TableName=name,
-                BillingMode="PAY_PER_REQUEST",
-                AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
-                KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
-            )
-        except ClientError as error:
-            if code_of(error) != "ResourceInUseException":
-                raise
+        create_table(self._dynamodb, spec)
 
     def release_leadership(self, worker_id: str) -> bool:
         """Delete the leader's lock if it is this worker's own; whether it was.
@@ -83,14 +91,3 @@ class CoordinationTables:
         """When KCL last reported this worker, as it writes it; None before the first time."""
         row = self._dynamodb.get_item(TableName=self.workers, Key={"wid": {"S": worker_id}}, ConsistentRead=True)
         return row.get("Item", {}).get("lut", {}).get("N")
-
-    def _keys(self) -> tuple[tuple[str, str], tuple[str, str]]:
-        return (self.coordinator, "key"), (self.workers, "wid")
-
-    def _status(self, name: str) -> str | None:
-        try:
-            return self._dynamodb.describe_table(TableName=name)["Table"]["TableStatus"]
-        except ClientError as error:
-            if is_not_found(error):
-                return None
-            raise

@@ -18,7 +18,8 @@ from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
-from aws_client.failures import code_of, is_condition_failed, is_not_found
+from aws_client.failures import is_condition_failed
+from aws_client.tables import TableSpec, create_table, find_status
 from faust_kinesis.errors import LeaseLostError
 from faust_kinesis.leases.checkpoint_tracker import SHARD_END
 
@@ -30,7 +31,6 @@ TRIM_HORIZON = "TRIM_HORIZON"
 LATEST = "LATEST"
 AT_TIMESTAMP = "AT_TIMESTAMP"
 
-_OWNER_INDEX = "LeaseOwnerToLeaseKeyIndex"
 _HELD = "leaseOwner = :me AND leaseCounter = :seen"
 
 
@@ -60,6 +60,12 @@ class Lease:
         return self.checkpoint == SHARD_END
 
 
+def lease_spec(name: str) -> TableSpec:
+    """The lease table as KCL 3 makes it, with its index over owners."""
+    owner_index = ("LeaseOwnerToLeaseKeyIndex", (("leaseOwner", "S"), ("leaseKey", "S")))
+    return TableSpec(name, (("leaseKey", "S"),), index=owner_index)
+
+
 class LeaseTable:
     """The lease table. Its methods block; each is one request, or pages of one. DynamoDB's errors come as they are."""
 
@@ -70,38 +76,12 @@ class LeaseTable:
 
     def is_active(self) -> bool | None:
         """Whether the table can be used; None when there is none."""
-        try:
-            return self._dynamodb.describe_table(TableName=self.name)["Table"]["TableStatus"] in {"ACTIVE", "UPDATING"}
-        except ClientError as error:
-            if is_not_found(error):
-                return None
-            raise
+        status = find_status(self._dynamodb, self.name)
+        return None if status is None else status in {"ACTIVE", "UPDATING"}
 
     def create(self) -> None:
         """Create the table with KCL's index over owners, billed by request. No error when another worker was faster."""
-        try:
-            self._dynamodb.create_table(
-                TableName=self.name,
-                BillingMode="PAY_PER_REQUEST",
-                AttributeDefinitions=[
-                    {"AttributeName": "leaseKey", "AttributeType": "S"},
-                    {"AttributeName": "leaseOwner", "AttributeType": "S"},
-                ],
-                KeySchema=[{"AttributeName": "leaseKey", "KeyType": "HASH"}],
-                GlobalSecondaryIndexes=[
-                    {
-                        "IndexName": _OWNER_INDEX,
-                        "KeySchema": [
-                            {"AttributeName": "leaseOwner", "KeyType": "HASH"},
-                            {"AttributeName": "leaseKey", "KeyType": "RANGE"},
-                        ],
-                        "Projection": {"ProjectionType": "KEYS_ONLY"},
-                    }
-                ],
-            )
-        except ClientError as error:
-            if code_of(error) != "ResourceInUseException":
-                raise
+        create_table(self._dynamodb, lease_spec(self.name))
 
     def scan(self) -> dict[str, Lease]:
         """All leases by key, read consistently."""

@@ -1,11 +1,11 @@
-"""The names and shapes of everything stored, and how a table comes to be."""
+"""What belongs to one profile is named here; the event store's tables; and how a table is made."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError, WaiterError
 
-from aws_client.failures import code_of, is_not_found
+from aws_client.tables import TableSpec, create_table, find_status
 from ledger.errors import ResourceError
 from ledger.runtime.aws import aws_errors
 
@@ -68,77 +68,13 @@ class Names:
         return f"bridge-{self.profile}"
 
 
-@dataclass(frozen=True, slots=True)
-class TableSpec:
-    """A table on demand: its keys (name to wire type, partition key first) and whether it has a stream.
-
-    ``index``: the name and the keys of a global index over these keys alone. ``expiry``: the attribute with the time,
-    in epoch seconds, after which DynamoDB may delete an item.
-    """
-
-    name: str
-    keys: tuple[tuple[str, str], ...]
-    stream: bool = False
-    index: tuple[str, tuple[tuple[str, str], ...]] | None = None
-    expiry: str | None = None
-
-    def key_schema(self) -> list[dict[str, str]]:
-        """The key schema in DynamoDB's words."""
-        return _key_schema(self.keys)
-
-    def request(self) -> dict[str, Any]:
-        """What CreateTable is asked for."""
-        attributes = dict(self.keys) | dict(self.index[1] if self.index else ())
-        request: dict[str, Any] = {
-            "TableName": self.name,
-            "KeySchema": self.key_schema(),
-            "AttributeDefinitions": [
-                {"AttributeName": name, "AttributeType": kind} for name, kind in attributes.items()
-            ],
-            "BillingMode": "PAY_PER_REQUEST",
-        }
-        if self.stream:
-            request["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}
-        if self.index:
-            name, keys = self.index
-            projection = {"ProjectionType": "KEYS_ONLY"}
-            request["GlobalSecondaryIndexes"] = [
-                {"IndexName": name, "KeySchema": _key_schema(keys), "Projection": projection}
-            ]
-        return request
-
-
-def specs(names: Names) -> tuple[TableSpec, ...]:
-    """Every table that exists once; a projector makes those of its projections' generations when it starts."""
+def store_specs(names: Names) -> tuple[TableSpec, ...]:
+    """The event store's own tables: events, snapshots and idempotency keys."""
     return (
         TableSpec(names.events, (("aggregateId", "S"), ("sequenceNumber", "N")), stream=True),
         TableSpec(names.snapshots, (("aggregateId", "S"),)),
         TableSpec(names.commands, (("commandId", "S"),), expiry="expiresAt"),
-        TableSpec(names.dead_letters, (("id", "S"),)),
-        TableSpec(names.projections, (("projection", "S"),)),
-        TableSpec(names.bridge, (("id", "S"),)),
     )
-
-
-def lease_specs(names: Names) -> tuple[TableSpec, ...]:
-    """The projector's leases, and what Amazon's KCL keeps beside them, in the shape that KCL 3 gives them.
-
-    Each of them is created at its first use if it is missing; made beforehand, they save KCL's waits.
-    """
-    return (
-        TableSpec(
-            names.leases,
-            (("leaseKey", "S"),),
-            index=("LeaseOwnerToLeaseKeyIndex", (("leaseOwner", "S"), ("leaseKey", "S"))),
-        ),
-        TableSpec(f"{names.leases}-CoordinatorState", (("key", "S"),)),
-        TableSpec(f"{names.leases}-WorkerMetricStats", (("wid", "S"),)),
-    )
-
-
-def relay_spec(names: Names) -> TableSpec:
-    """What the relay keeps, in the shape of KCL's leases without their index."""
-    return TableSpec(names.relay, (("leaseKey", "S"),))
 
 
 def ensure_table(dynamodb: "DynamoDBClient", spec: TableSpec) -> bool:
@@ -147,14 +83,8 @@ def ensure_table(dynamodb: "DynamoDBClient", spec: TableSpec) -> bool:
     Returns whether it was created. Raises ResourceError when a table of that name has other keys, or no NEW_IMAGE
     stream where one is needed, or does not become ACTIVE.
     """
-    created = True
     with aws_errors(f"creating table {spec.name}"):
-        try:
-            dynamodb.create_table(**spec.request())
-        except ClientError as error:
-            if code_of(error) != "ResourceInUseException":
-                raise
-            created = False
+        created = create_table(dynamodb, spec)
     try:
         dynamodb.get_waiter("table_exists").wait(
             TableName=spec.name, WaiterConfig={"Delay": 1, "MaxAttempts": TABLE_TIMEOUT}
@@ -170,16 +100,7 @@ def ensure_table(dynamodb: "DynamoDBClient", spec: TableSpec) -> bool:
 def table_status(dynamodb: "DynamoDBClient", name: str) -> str | None:
     """The table's status, such as ACTIVE; None when there is no such table. Raises TransientError, ResourceError."""
     with aws_errors(f"describing table {name}"):
-        try:
-            return dynamodb.describe_table(TableName=name)["Table"]["TableStatus"]
-        except ClientError as error:
-            if is_not_found(error):
-                return None
-            raise
-
-
-def _key_schema(keys: tuple[tuple[str, str], ...]) -> list[dict[str, str]]:
-    return [{"AttributeName": name, "KeyType": kind} for (name, _), kind in zip(keys, ("HASH", "RANGE"), strict=False)]
+        return find_status(dynamodb, name)
 
 
 def _check_shape(dynamodb: "DynamoDBClient", spec: TableSpec) -> None:

@@ -34,9 +34,9 @@ def run(
     from ledger.runtime.aws import Clients, wait_for_endpoint, wait_for_tables
     from ledger.runtime.logs import configure_logs
     from ledger.runtime.settings import load_settings
-    from ledger.store.tables import Names, specs
+    from ledger.store.tables import Names
     from projector.app import build_app
-    from projector.engine.provisioning import prepare
+    from projector.engine.provisioning import control_specs, prepare
     from projector.projections import PROJECTIONS
     from projector.settings import ProjectorSettings
     from projector.worker import run_worker
@@ -50,7 +50,7 @@ def run(
 
     wait_for_endpoint(clients, settings.endpoint_timeout, tell)
     names = Names(settings.profile)
-    tables = [spec.name for spec in specs(names)]
+    tables = [names.events, *(spec.name for spec in control_specs(names))]
     wait_for_tables(clients, tables, settings.endpoint_timeout, tell)
     prepare(clients.dynamodb, names, PROJECTIONS)
     projector = build_app(settings, clients, host=host or settings.projector_host, port=port or settings.projector_port)

@@ -1,10 +1,11 @@
-"""Before the first event: control rows and tables of the registered projections."""
+"""The projector's tables, and what must be there before the first event: control rows, and a table per generation."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from aws_client.tables import TableSpec
 from ledger.runtime.aws import aws_errors
 from ledger.store.tables import Names, ensure_table
 from projector.engine.control_rows import Generations
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 log = structlog.get_logger(__name__)
+
+
+def control_specs(names: Names) -> tuple[TableSpec, ...]:
+    """The tables of dead letters and of control rows. ``prepare`` makes those of the projections' generations."""
+    return TableSpec(names.dead_letters, (("id", "S"),)), TableSpec(names.projections, (("projection", "S"),))
 
 
 def prepare(dynamodb: "DynamoDBClient", names: Names, projections: Iterable[Projection[Any]]) -> None:

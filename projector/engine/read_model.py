@@ -15,9 +15,9 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 
 from aws_client.failures import Failure, classify_code, is_condition_failed
 from aws_client.fast_statements import send_statements_as_they_are
+from aws_client.tables import TableSpec
 from ledger.errors import EndpointError, ResourceError, ThrottledError
 from ledger.runtime.aws import aws_errors
-from ledger.store.tables import TableSpec
 from projector.projection import HEAD, Halt, Projection, Row
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """``kinfold bridge``."""
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -32,6 +33,7 @@ JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object on sta
 
 @app.command(epilog=EXIT_CODES)
 def ensure(
+    context: typer.Context,
     shards: Annotated[
         int | None,
         typer.Option(
@@ -69,6 +71,7 @@ def ensure(
     found = bridge.ensure(
         clients,
         names,
+        context.obj(names),
         StreamPlan(
             shards=None if on_demand else shards if shards is not None else settings.shards,
             on_demand=on_demand,
@@ -85,6 +88,7 @@ def ensure(
 
 @app.command(epilog=EXIT_CODES)
 def status(
+    context: typer.Context,
     sample: Annotated[
         float, typer.Option(min=0, max=60, help="Seconds over which each shard's use is measured; 0: not at all.")
     ] = 10,
@@ -98,9 +102,11 @@ def status(
     """
     from stream_bridge.cli.context import compose
     from stream_bridge.provisioning import bridge
+    from stream_bridge.relay.inspection import look
 
     settings, clients, names = compose()
-    found = bridge.status(clients, names, sample=sample, mode=settings.bridge, failover_time=settings.failover_time)
+    relay = partial(look, clients, names, settings.failover_time) if settings.bridge == "relay" else None
+    found = bridge.status(clients, names, context.obj(names), sample=sample, relay=relay)
     _show(found, as_json=as_json)
 
 

@@ -1,22 +1,44 @@
-"""The bridge as a whole: tables, stream and destination, made and looked at."""
+"""The bridge as a whole: provisions tables, stream and destination, and reports their state."""
 
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
 
+from aws_client.tables import TableSpec
+from faust_kinesis.leases.table import lease_spec
 from ledger.runtime.aws import Clients, aws_errors
 from ledger.runtime.settings import Bridge
-from ledger.store.tables import Names, TableSpec, ensure_table, lease_specs, relay_spec, specs, table_status
-from stream_bridge.provisioning.destination import DestinationState, NativeDestination, describe_destinations
+from ledger.store.tables import Names, ensure_table, table_status
+from stream_bridge.dynamodb_stream import wait_until_enabled
+from stream_bridge.provisioning.destination import DestinationState, NativeDestination, find_destination
 from stream_bridge.provisioning.scaling import settle_new_stream
 from stream_bridge.provisioning.shard_usage import ShardUse, hot_shards, measure_use
 from stream_bridge.provisioning.stream import StreamPlan, StreamState, check_place, describe_stream, ensure_stream
-from stream_bridge.relay.inspection import RelayStatus, await_table_stream, look
 from stream_bridge.waiter import StateWaiter
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-MISSING = "MISSING"
+MISSING: Final = "MISSING"
+#: Seconds that a change may wait for the relay before somebody should look why.
+LATE: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class RelayStatus:
+    """``holder`` has the lease, None: nobody; ``alive``: it was seen to renew it.
+
+    ``lag_seconds``: age of the oldest change that no checkpoint covers, 0 when there is none.
+    """
+
+    holder: str | None = None
+    alive: bool = False
+    lag_seconds: float = 0.0
+
+    @property
+    def healthy(self) -> bool:
+        """Whether an event that is appended now reaches the stream soon."""
+        return self.alive and self.lag_seconds < LATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +46,7 @@ class BridgeReport:
     """What stands between writer and projector.
 
     ``tables`` maps a name to its status, MISSING when it is not there; ``created`` holds what this run made, such as
-    "stream domain-events-local". ``use`` is what the shards took, where that was measured. ``mode`` says what must
+    "stream domain-events-local". ``use`` is the load of the shards, where that was measured. ``mode`` says what is to
     carry the records; ``relay`` is None where it was not looked at.
     """
 
@@ -56,7 +78,7 @@ class BridgeReport:
         return self.destination is not None and self.destination.healthy
 
     def to_json(self) -> dict[str, Any]:
-        """The report as ``--json`` prints it."""
+        """The report as ``--json`` prints it, ``mode`` under its public name ``carrier``."""
         fields = asdict(self)
         mode = fields.pop("mode")
         return {"healthy": self.healthy, **fields, "use": [each.to_json() for each in self.use], "carrier": mode}
@@ -65,6 +87,7 @@ class BridgeReport:
 def ensure(
     clients: Clients,
     names: Names,
+    tables: Sequence[TableSpec],
     plan: StreamPlan,
     waiter: StateWaiter,
     *,
@@ -72,9 +95,9 @@ def ensure(
     region: str,
     mode: Bridge = "native",
 ) -> BridgeReport:
-    """Create every table and the stream, join them, and wait until all is ACTIVE. Safe to repeat and to race.
+    """Create ``tables`` and the stream, join them, and wait until all is ACTIVE. Idempotent, also under concurrency.
 
-    For the relay as ``mode`` no destination is enabled, and one that is there is left as it is.
+    With ``mode`` "relay" no destination is enabled, and an existing one is left as it is.
 
     Raises ConfigurationError when ``stream_arn`` names a stream that DynamoDB cannot write to (nothing is created
     then), ResourceError when something exists in another shape or does not become ACTIVE, TransientError.
@@ -84,7 +107,7 @@ def ensure(
             account = clients.sts.get_caller_identity()["Account"]
         check_place(stream_arn, name=names.stream, account=account, region=region)
     created = []
-    for spec in all_specs(names):
+    for spec in tables:
         waiter.report(f"table {spec.name} ...")
         if ensure_table(clients.dynamodb, spec):
             created.append(f"table {spec.name}")
@@ -98,7 +121,7 @@ def ensure(
         waiter.report(f"warning: {mismatch}")
     if mode == "relay":
         waiter.report(f"stream of table {names.events} ...")
-        await_table_stream(clients, names.events, waiter)
+        wait_until_enabled(clients, names.events, waiter)
         state, others = _destination(clients.dynamodb, names)
         for warning in others + _both(state, names):
             warnings.append(warning)
@@ -111,7 +134,7 @@ def ensure(
     return BridgeReport(
         profile=names.profile,
         endpoint=clients.endpoint,
-        tables=_table_statuses(clients.dynamodb, names),
+        tables=_statuses(clients.dynamodb, tables),
         stream=stream,
         destination=state,
         created=created,
@@ -121,46 +144,46 @@ def ensure(
 
 
 def status(
-    clients: Clients, names: Names, *, sample: float = 0, mode: Bridge = "native", failover_time: float = 10
+    clients: Clients,
+    names: Names,
+    tables: Sequence[TableSpec],
+    *,
+    sample: float = 0,
+    relay: Callable[[], RelayStatus] | None = None,
 ) -> BridgeReport:
-    """Look at everything once, change nothing. ``sample``: over how many seconds the shards' use is measured, 0: not.
+    """Report on everything once, change nothing. ``sample``: seconds over which the shards' load is measured, 0: not.
 
-    With the relay as ``mode``, its lease is watched until it moves, for at most ``failover_time`` seconds.
+    ``relay`` looks at the relay, where that is to carry the records; None: the native destination is.
 
     Raises TransientError, ResourceError.
     """
-    tables = _table_statuses(clients.dynamodb, names)
+    statuses = _statuses(clients.dynamodb, tables)
     stream = describe_stream(clients.kinesis, names.stream)
     destination, warnings = None, list[str]()
-    relay = RelayStatus(None, alive=False, lag_seconds=0.0) if mode == "relay" else None
-    if tables[names.events] != MISSING:
+    standing = RelayStatus() if relay else None
+    if statuses[names.events] != MISSING:
         destination, warnings = _destination(clients.dynamodb, names)
-        if mode == "relay" and tables[names.relay] != MISSING:
-            relay = look(clients, names, failover_time)
+        if relay is not None and statuses[names.relay] != MISSING:
+            standing = relay()
             warnings += _both(destination, names)
     use = measure_use(clients.kinesis, names.stream, sample) if stream is not None and sample else []
     return BridgeReport(
         profile=names.profile,
         endpoint=clients.endpoint,
-        tables=tables,
+        tables=statuses,
         stream=stream,
         destination=destination,
         warnings=warnings + (hot_shards(use, stream.mode) if stream is not None else []),
         use=use,
-        mode=mode,
-        relay=relay,
+        mode="relay" if relay else "native",
+        relay=standing,
     )
 
 
 def _destination(dynamodb: "DynamoDBClient", names: Names) -> tuple[DestinationState | None, list[str]]:
     """The destination to our stream, and a warning for each other one."""
-    ours, warnings = None, []
-    for found in describe_destinations(dynamodb, names.events):
-        if found.stream_arn.endswith(f":stream/{names.stream}"):
-            ours = found
-        else:
-            warnings.append(f"table {names.events} also has a destination {found.stream_arn}: {found.status}")
-    return ours, warnings
+    ours, others = find_destination(dynamodb, names.events, names.stream)
+    return ours, [f"table {names.events} also has a destination {each.stream_arn}: {each.status}" for each in others]
 
 
 def _both(destination: DestinationState | None, names: Names) -> list[str]:
@@ -174,10 +197,10 @@ def _both(destination: DestinationState | None, names: Names) -> list[str]:
     ]
 
 
-def all_specs(names: Names) -> tuple[TableSpec, ...]:
-    """Every table that `ensure` makes."""
-    return (*specs(names), *lease_specs(names), relay_spec(names))
+def bridge_specs(names: Names) -> tuple[TableSpec, ...]:
+    """The bridge's own tables: its control rows, and the relay's leases, which need no index."""
+    return TableSpec(names.bridge, (("id", "S"),)), replace(lease_spec(names.relay), index=None)
 
 
-def _table_statuses(dynamodb: "DynamoDBClient", names: Names) -> dict[str, str]:
-    return {spec.name: table_status(dynamodb, spec.name) or MISSING for spec in all_specs(names)}
+def _statuses(dynamodb: "DynamoDBClient", tables: Sequence[TableSpec]) -> dict[str, str]:
+    return {spec.name: table_status(dynamodb, spec.name) or MISSING for spec in tables}

@@ -58,6 +58,15 @@ def describe_destinations(dynamodb: "DynamoDBClient", table: str) -> list[Destin
     ]
 
 
+def find_destination(
+    dynamodb: "DynamoDBClient", table: str, stream: str
+) -> tuple[DestinationState | None, list[DestinationState]]:
+    """The table's destination to the stream of this name, if there is one, and every other. Raises as above."""
+    found = describe_destinations(dynamodb, table)
+    ours = next((each for each in found if each.stream_arn.endswith(f":stream/{stream}")), None)
+    return ours, [each for each in found if each is not ours]
+
+
 class NativeDestination:
     """The destination that joins one table to one stream."""
 

@@ -1,57 +1,25 @@
-"""The relay as it is seen from outside: what it needs, and how it stands."""
+"""The status of the relay, as it is seen from outside: who holds its lease, and how far it lags."""
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from botocore.exceptions import ClientError
 
 from aws_client.failures import code_of
 from faust_kinesis.leases.table import Lease, LeaseTable
-from ledger.errors import ResourceError
 from ledger.runtime.aws import Clients, aws_errors
 from ledger.store.tables import Names
-from stream_bridge.dynamodb_stream import iterator_request
+from stream_bridge.dynamodb_stream import describe_stream, iterator_request
+from stream_bridge.provisioning.bridge import RelayStatus
 from stream_bridge.relay.change_records import created_at
 from stream_bridge.relay.checkpoints import row_key
 from stream_bridge.relay.leader_lease import RELAY
-from stream_bridge.waiter import StateWaiter
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodbstreams.type_defs import StreamDescriptionTypeDef
-
-#: Seconds that a change may wait before somebody should look why.
-LATE: Final = 60.0
 _LOOK: Final = 0.5
 #: Pages without a record that are read to find the oldest one after a checkpoint.
 _PAGES: Final = 5
-
-
-@dataclass(frozen=True, slots=True)
-class RelayStatus:
-    """``holder`` has the lease, None: nobody; ``alive``: it was seen to renew it. ``lag_seconds``: age of the oldest
-    change that no checkpoint covers, 0 when there is none.
-    """
-
-    holder: str | None
-    alive: bool
-    lag_seconds: float
-
-    @property
-    def healthy(self) -> bool:
-        """Whether an event that is appended now reaches the stream soon."""
-        return self.alive and self.lag_seconds < LATE
-
-
-def await_table_stream(clients: Clients, table: str, waiter: StateWaiter) -> None:
-    """Wait until every change of the table reaches its stream: some endpoints lose those that come before.
-
-    Raises ResourceError when it does not come to that in time, TransientError.
-    """
-    while (stream := _describe(clients, table))["StreamStatus"] != "ENABLED":
-        waiter.wait(f"the stream of table {table} is {stream['StreamStatus']}")
 
 
 def look(
@@ -81,12 +49,13 @@ def _moves(table: LeaseTable, lease: Lease, within: float, sleep: Callable[[floa
 
 
 def _lag(clients: Clients, table: str, rows: dict[str, Lease]) -> float:
-    stream = _describe(clients, table)
+    with aws_errors(f"describing the stream of table {table}"):
+        stream = describe_stream(clients.dynamodb, clients.dynamodbstreams, table)
     oldest = []
-    for shard in stream["Shards"]:
-        row = rows.get(row_key(stream["StreamLabel"], shard["ShardId"]))
+    for shard_id in stream.shards:
+        row = rows.get(row_key(stream.label, shard_id))
         if row is None or not row.ended:
-            oldest.append(_oldest(clients, stream["StreamArn"], shard["ShardId"], row.checkpoint if row else None))
+            oldest.append(_oldest(clients, stream.arn, shard_id, row.checkpoint if row else None))
     found = [moment for moment in oldest if moment is not None]
     return max(0.0, (datetime.now(UTC) - min(found)).total_seconds()) if found else 0.0
 
@@ -110,17 +79,3 @@ def _oldest(clients: Clients, arn: str, shard_id: str, checkpoint: str | None) -
             if code_of(error) not in {"TrimmedDataAccessException", "ResourceNotFoundException"}:
                 raise
     return None
-
-
-def _describe(clients: Clients, table: str) -> "StreamDescriptionTypeDef":
-    with aws_errors(f"describing the stream of table {table}"):
-        arn = clients.dynamodb.describe_table(TableName=table)["Table"].get("LatestStreamArn")
-        if arn is None:
-            raise ResourceError(f"table {table} has no stream")
-        description = clients.dynamodbstreams.describe_stream(StreamArn=arn)["StreamDescription"]
-        after = description.get("LastEvaluatedShardId")
-        while after:
-            page = clients.dynamodbstreams.describe_stream(StreamArn=arn, ExclusiveStartShardId=after)
-            description["Shards"] += page["StreamDescription"]["Shards"]
-            after = page["StreamDescription"].get("LastEvaluatedShardId")
-    return description

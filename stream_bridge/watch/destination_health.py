@@ -11,7 +11,7 @@ from stream_bridge.provisioning.destination import (
     ENABLEABLE,
     DestinationState,
     NativeDestination,
-    describe_destinations,
+    find_destination,
 )
 from stream_bridge.provisioning.stream import describe_stream, need_stream
 from stream_bridge.waiter import StateWaiter
@@ -97,9 +97,7 @@ class Inspector:
         stream = describe_stream(self._clients.kinesis, self._names.stream)
         destination = None
         if table is not None:
-            found = describe_destinations(self._clients.dynamodb, self._names.events)
-            suffix = f":stream/{self._names.stream}"
-            destination = next((each for each in found if each.stream_arn.endswith(suffix)), None)
+            destination, _ = find_destination(self._clients.dynamodb, self._names.events, self._names.stream)
         hold = self._holds.find()
         return BridgeObservation(table, stream.status if stream else None, destination, str(hold) if hold else None)
 

@@ -15,10 +15,10 @@ import pytest
 from kinfold.demo.raw_stream import shown
 from kinfold.local import embedded_aws as local_aws
 from kinfold.local.embedded_aws import DUMMY_CREDENTIALS, REGION
+from kinfold.tables import all_specs
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names, ensure_table
-from stream_bridge.provisioning.bridge import all_specs
 from tests.support.accounts import deposit
 from tests.support.aws.templates import INFRA
 from tests.support.waiting import until

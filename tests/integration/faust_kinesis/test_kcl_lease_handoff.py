@@ -28,8 +28,8 @@ class Workers:
         self.calls = CallPool(4, "test")
         self._dynamodb, self._application = dynamodb, application
         self.table.create()
-        for name, key in self.coordination.missing():
-            self.coordination.create(name, key)
+        for spec in self.coordination.missing():
+            self.coordination.create(spec)
         while not (self.table.is_active() and self.coordination.are_active()):
             time.sleep(0.1)
 

@@ -1,12 +1,12 @@
-"""KCL's tables as the bridge makes them and as this package makes them: one shape; and the leader's lock."""
+"""KCL's tables as they are made beforehand and as a worker makes them: one shape; and the leader's lock."""
 
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from faust_kinesis.kcl.coordination_tables import CoordinationTables
+from faust_kinesis.kcl.coordination_tables import CoordinationTables, kcl_specs
 from faust_kinesis.leases.table import LeaseTable
-from ledger.store.tables import Names, ensure_table, lease_specs
+from ledger.store.tables import ensure_table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -24,22 +24,22 @@ def shape(dynamodb: "DynamoDBClient", name: str) -> dict[str, Any]:
     }
 
 
-def test_the_bridge_makes_what_the_projector_would_make(dynamodb: "DynamoDBClient", profile: str) -> None:
-    made_here, made_by_bridge = f"here-{profile}", Names(profile)
-    LeaseTable(dynamodb, made_here).create()
-    coordination = CoordinationTables(dynamodb, made_here)
-    for name, key in coordination.missing():
-        coordination.create(name, key)
+def test_a_worker_makes_just_the_tables_that_are_made_beforehand(dynamodb: "DynamoDBClient", profile: str) -> None:
+    by_worker, beforehand = f"worker-{profile}", f"beforehand-{profile}"
+    LeaseTable(dynamodb, by_worker).create()
+    coordination = CoordinationTables(dynamodb, by_worker)
+    for spec in coordination.missing():
+        coordination.create(spec)
     assert coordination.are_active()
-    for spec in lease_specs(made_by_bridge):
+    for made, spec in zip(kcl_specs(by_worker), kcl_specs(beforehand), strict=True):
         ensure_table(dynamodb, spec)
-        assert shape(dynamodb, spec.name) == shape(dynamodb, spec.name.replace(made_by_bridge.leases, made_here))
+        assert shape(dynamodb, spec.name) == shape(dynamodb, made.name)
 
 
 def test_only_the_own_leaders_lock_is_released(dynamodb: "DynamoDBClient", profile: str) -> None:
     coordination = CoordinationTables(dynamodb, f"app-{profile}")
-    for name, key in coordination.missing():
-        coordination.create(name, key)
+    for spec in coordination.missing():
+        coordination.create(spec)
     assert not coordination.release_leadership("w1")
     dynamodb.put_item(TableName=coordination.coordinator, Item={"key": {"S": "Leader"}, "ownerName": {"S": "w2"}})
     assert not coordination.release_leadership("w1")

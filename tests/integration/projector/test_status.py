@@ -7,6 +7,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from faust_kinesis.leases.table import Lease, LeaseTable
 from faust_kinesis.source import ShardStatus
+from kinfold.tables import service_specs
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
@@ -26,7 +27,15 @@ pytestmark = pytest.mark.integration
 @pytest.fixture
 def streaming(clients: Clients, components: Components) -> None:
     """A stream of two shards, joined to the events table."""
-    bridge.ensure(clients, components.names, StreamPlan(2), StateWaiter(60, print), stream_arn=None, region="us-east-1")
+    bridge.ensure(
+        clients,
+        components.names,
+        service_specs(components.names),
+        StreamPlan(2),
+        StateWaiter(60, print),
+        stream_arn=None,
+        region="us-east-1",
+    )
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -6,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kinfold.demo.raw_stream import read_raw
+from kinfold.tables import all_specs
 from ledger.errors import ConfigurationError
 from ledger.runtime.aws import Clients
-from ledger.store.tables import Names, ensure_table, lease_specs, relay_spec, specs
+from ledger.store.tables import Names, ensure_table, store_specs
 from stream_bridge.provisioning import bridge
 from stream_bridge.provisioning.bridge import BridgeReport
 from stream_bridge.provisioning.stream import StreamPlan
@@ -24,6 +27,7 @@ def ensure(clients: Clients, names: Names, shards: int | None = None, stream_arn
     return bridge.ensure(
         clients,
         names,
+        all_specs(names),
         StreamPlan(shards),
         StateWaiter(60, lambda line: None),
         stream_arn=stream_arn,
@@ -52,9 +56,7 @@ def wait_for_records(clients: Clients, names: Names, count: int) -> list[dict[st
 def test_everything_is_made_and_an_event_reaches_the_stream(clients: Clients, names: Names) -> None:
     report = ensure(clients, names, shards=2)
     assert report.healthy
-    assert set(report.created) == {
-        f"table {spec.name}" for spec in (*specs(names), *lease_specs(names), relay_spec(names))
-    } | {f"stream {names.stream}"}
+    assert set(report.created) == {f"table {spec.name}" for spec in all_specs(names)} | {f"stream {names.stream}"}
     assert report.stream is not None
     assert report.stream.shards == 2
     append(clients, names, 1)
@@ -82,7 +84,7 @@ def test_runs_at_the_same_time_end_well_and_one_creates_each_thing(clients: Clie
 def test_a_disabled_destination_is_enabled_again(clients: Clients, names: Names) -> None:
     arn = ensure(clients, names).stream.arn  # type: ignore[union-attr]
     clients.dynamodb.disable_kinesis_streaming_destination(TableName=names.events, StreamArn=arn)
-    assert not bridge.status(clients, names).healthy
+    assert not bridge.status(clients, names, all_specs(names)).healthy
     report = ensure(clients, names)
     assert report.healthy
     assert "events of the disabled spell" in report.warnings[0]
@@ -103,17 +105,24 @@ def test_a_stream_elsewhere_is_refused_before_anything_is_made(clients: Clients,
     elsewhere = f"arn:aws:kinesis:eu-west-1:{account}:stream/{names.stream}"
     with pytest.raises(ConfigurationError, match="region eu-west-1"):
         ensure(clients, names, stream_arn=elsewhere)
-    assert set(bridge.status(clients, names).tables.values()) == {bridge.MISSING}
+    assert set(bridge.status(clients, names, all_specs(names)).tables.values()) == {bridge.MISSING}
     here = f"arn:aws:kinesis:us-east-1:{account}:stream/{names.stream}"
     assert ensure(clients, names, stream_arn=here).healthy
 
 
 def test_status_names_what_is_missing_and_creates_nothing(clients: Clients, names: Names) -> None:
-    report = bridge.status(clients, names)
+    report = bridge.status(clients, names, all_specs(names))
     assert not report.healthy
     assert (report.stream, report.destination) == (None, None)
-    ensure_table(clients.dynamodb, specs(names)[0])
-    report = bridge.status(clients, names)
+    ensure_table(clients.dynamodb, store_specs(names)[0])
+    report = bridge.status(clients, names, all_specs(names))
     assert report.tables[names.events] == "ACTIVE"
     assert not report.healthy
     assert json.loads(json.dumps(report.to_json()))["healthy"] is False
+
+
+def test_the_front_door_has_the_tables_of_every_service_made(child_env: dict[str, str], names: Names) -> None:
+    command = [sys.executable, "-m", "kinfold", "bridge"]
+    for arguments in (["ensure", "--json"], ["status", "--sample", "0", "--json"]):
+        answer = subprocess.run([*command, *arguments], env=child_env, capture_output=True, text=True, check=True)
+        assert json.loads(answer.stdout)["tables"] == {spec.name: "ACTIVE" for spec in all_specs(names)}

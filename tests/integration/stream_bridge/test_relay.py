@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import orjson
@@ -12,6 +13,7 @@ import pytest
 
 from kinfold.demo.raw_stream import faults, read_raw, shown
 from kinfold.local.embedded_aws import REGION
+from kinfold.tables import service_specs
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
@@ -19,6 +21,7 @@ from stream_bridge.provisioning import bridge
 from stream_bridge.provisioning.stream import StreamPlan
 from stream_bridge.relay.assembly import build_relay
 from stream_bridge.relay.health import RelayHealth, Role
+from stream_bridge.relay.inspection import look
 from stream_bridge.settings import RelaySettings
 from stream_bridge.waiter import StateWaiter
 from tests.support.accounts import deposit
@@ -41,6 +44,7 @@ def store(clients: Clients, names: Names, relay_settings: RelaySettings) -> Even
     report = bridge.ensure(
         clients,
         names,
+        service_specs(names),
         StreamPlan(4),
         StateWaiter(60, print),
         stream_arn=None,
@@ -186,7 +190,7 @@ async def test_status_tells_who_relays_and_how_late_it_is(
     clients: Clients, names: Names, store: EventStore, relay_settings: RelaySettings
 ) -> None:
     def status(within: float) -> bridge.BridgeReport:
-        return bridge.status(clients, names, mode="relay", failover_time=within)
+        return bridge.status(clients, names, service_specs(names), relay=partial(look, clients, names, within))
 
     deposit(store, "alice")
     await asyncio.sleep(1.1)

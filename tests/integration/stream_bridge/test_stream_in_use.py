@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from kinfold.tables import service_specs
 from ledger.errors import ResourceError
 from ledger.runtime.aws import Clients
 from ledger.store.stored_event import StoredEvent
@@ -37,7 +38,7 @@ def test_the_use_of_each_shard_is_measured_and_a_hot_one_named(
     assert 20 * 400 < busy.bytes_per_second < 20 * 900
     # As if a shard took 20 records a second.
     monkeypatch.setattr(usage, "SHARD_RECORDS", 20)
-    report = bridge.status(clients, ledger_tables, sample=10)
+    report = bridge.status(clients, ledger_tables, service_specs(ledger_tables), sample=10)
     assert any(f"shard {busy.shard_id} is hot" in warning for warning in report.warnings)
     assert report.to_json()["use"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from aws_client.call_pool import CallPool
 from ledger.runtime.aws import Clients
-from ledger.store.tables import Names, ensure_table, specs
+from ledger.store.tables import Names, ensure_table, store_specs
 from stream_bridge.dynamodb_stream import StreamDescription, TablePage, TableShardReader, TableStream
 
 pytestmark = pytest.mark.integration
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 async def stream(clients: Clients, names: Names) -> AsyncIterator[tuple[TableStream, StreamDescription]]:
-    ensure_table(clients.dynamodb, specs(names)[0])
+    ensure_table(clients.dynamodb, store_specs(names)[0])
     calls = CallPool(2, "test")
     found = TableStream(clients.dynamodb, clients.dynamodbstreams, names.events, calls)
     deadline = time.monotonic() + 30

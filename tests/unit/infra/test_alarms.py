@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import pytest
 
+from kinfold.tables import all_specs
 from ledger.store.tables import Names
-from stream_bridge.provisioning.bridge import all_specs
 from tests.support.aws.templates import Template
 
 ROOT: Final = Path(__file__).parents[3]

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from ledger.store.tables import Names, TableSpec
-from stream_bridge.provisioning.bridge import all_specs
+from aws_client.tables import TableSpec
+from kinfold.tables import all_specs
+from ledger.store.tables import Names
 from stream_bridge.provisioning.destination import PRECISION
 from tests.support.aws.templates import Statement, Template, statements
 

@@ -13,7 +13,7 @@ from kinfold.local.embedded_aws import local_aws
 from ledger.errors import ConfigurationError, EndpointError
 from ledger.runtime.aws import Clients
 from ledger.runtime.settings import Settings
-from ledger.store.tables import Names, ensure_table, specs
+from ledger.store.tables import Names, ensure_table, store_specs
 
 pytestmark = pytest.mark.integration
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.integration
 def test_it_serves_tables_and_streams_and_is_gone_afterwards(aws_credentials: None) -> None:
     with local_aws() as url:
         clients = Clients(Settings.model_validate({"profile": "t-embedded", "endpoint_url": url}))
-        assert ensure_table(clients.dynamodb, specs(Names("t-embedded"))[0])
+        assert ensure_table(clients.dynamodb, store_specs(Names("t-embedded"))[0])
         clients.kinesis.create_stream(StreamName="s", ShardCount=2)
         assert clients.sts.get_caller_identity()["Account"] == "000000000000"
     with pytest.raises(httpx.ConnectError):
