@@ -78,3 +78,14 @@ class ConditionFailedError(PermanentError):
         super().__init__(conflicting)
         self.conflicting = conflicting
         self.resent = resent
+
+
+class JobRunningError(PermanentError):
+    """Another process runs the job. Nothing was changed."""
+
+    #: Busy: the same command succeeds once the other process is done.
+    exit_code = 6
+
+
+class JobLostError(PermanentError):
+    """The job no longer belongs to this process: it was ended, or taken over while this process stood still."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from projector.cli.options import BUSY, WRONG, Json, ProjectionNames, Segments, chosen, refuse
+from projector.cli.options import WRONG, Json, ProjectionNames, Segments, chosen, refuse
 
 if TYPE_CHECKING:
     from projector.projection import Projection
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 EPILOG = (
     "Exit codes: 0 readers see the new generation, 1 something is gone or the build was given up meanwhile, 2 bad "
     "settings, 3 too many accounts were halted, 4 the new generation does not agree with the event store and is not "
-    "shown, 6 another rebuild is at work, 75 the endpoint does not answer, 130 Ctrl-C (run it again to go on)."
+    "shown, 6 another rebuild is at work, 75 the endpoint does not answer, 130 Ctrl-C (run it again to resume)."
 )
 
 
@@ -29,7 +29,7 @@ def rebuild(
     """Make the read models anew from the event store, verify them, and then show them to readers.
 
     The workers go on, and feed both generations; readers see the live one until the new one agrees with the event store
-    in every account. A rebuild that was killed goes on where it was when this command is run again. The replaced
+    in every account. A killed rebuild resumes where it was when this command is run again. The replaced
     generation is kept: `kinfold projector generations drop`.
 
     [dim]$[/dim] kinfold projector rebuild --projection balance-summary --segments 8
@@ -40,14 +40,11 @@ def rebuild(
         return
     from ledger.runtime.progress_bar import ProgressBars
     from projector.cli.context import operator
-    from projector.rebuild.build_lease import RebuildRunningError
     from projector.rebuild.rebuild import Rebuild, UnverifiedError
 
     try:
         with operator() as components, ProgressBars() as progress:
             rebuilt = Rebuild(components, progress).run(chosen_ones, segments=segments)
-    except RebuildRunningError as error:
-        refuse(error, BUSY)
     except UnverifiedError as error:
         refuse(error, WRONG)
     for each in rebuilt:

@@ -15,7 +15,7 @@ from ledger.runtime.aws import aws_errors
 from ledger.store.tables import Names
 from projector.engine.control_rows import Generations
 from projector.projection import Projection
-from projector.rebuild.build_lease import Builds
+from projector.rebuild.build_lease import BuildStore
 from projector.rebuild.rebuild import SEEN_BY_ALL
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class GenerationTables:
         self._dynamodb = dynamodb
         self._profile = names.profile
         self._generations = Generations(dynamodb, names.projections)
-        self._builds = Builds(dynamodb, names.projections)
+        self._builds = BuildStore(dynamodb, names.projections)
 
     def list(self, projection: Projection[Any]) -> list[GenerationTable]:
         """Every generation of the projection that has a table, in order."""

@@ -9,7 +9,7 @@
 4. Verify every account against the event store; bring up those that are behind, whatever the stream lost.
 5. Flip in one conditional write, wait until no reader can hold an older control row, and stop feeding the old one.
 
-Progress is in the control row, so that a rebuild that was killed is gone on with, by whoever starts it again.
+Progress is in the control row: a killed rebuild resumes on the next run, whoever starts it.
 """
 
 import threading
@@ -25,6 +25,7 @@ from ledger.errors import PermanentError, ResourceError
 from ledger.runtime.progress_bar import ProgressReport
 from ledger.store.errors import CorruptHistoryError
 from ledger.store.parallel_scan import Cursor, Item, Patience, SegmentedScan, approximate_size, read_segments
+from ledger.store.resumable_job import JobHeartbeat
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import ensure_table
 from projector.components import Components
@@ -32,9 +33,8 @@ from projector.engine.control_rows import MAX_AGE
 from projector.engine.provisioning import prepare
 from projector.engine.read_model import ReadModel, table_spec
 from projector.projection import Projection
-from projector.rebuild.build_lease import Build, Builds
+from projector.rebuild.build_lease import Build, BuildStore, Phase
 from projector.rebuild.carry_halts import carry_halts
-from projector.rebuild.heartbeat import Builder
 from projector.verification.repair import CatchUp
 from projector.verification.verification import Finding, verification_of
 
@@ -73,17 +73,17 @@ class Rebuild:
 
     def __init__(self, components: Components, progress: ProgressReport) -> None:
         self._components = components
-        self._builds = Builds(components.clients.dynamodb, components.names.projections)
+        self._builds = BuildStore(components.clients.dynamodb, components.names.projections)
         self._progress = progress
         self._stop = threading.Event()
         self._patience = Patience(self._stop, progress.report)
         self._token = uuid.uuid4().hex
 
     def run(self, projections: Sequence[Projection[Any]], *, segments: int) -> list[Rebuilt]:
-        """Rebuild each projection and flip it. ``segments``: parallel readers; a build gone on with keeps its own.
+        """Rebuild each projection and flip it. ``segments``: parallel readers; a resumed build keeps its own.
 
-        A transient fault is tried again for as long as it lasts. Raises RebuildRunningError when another rebuild of one
-        of them is at work (nothing is changed then), BuildLostError when this one was given up or taken over,
+        A transient fault is tried again for as long as it lasts. Raises JobRunningError when another rebuild of one
+        of them is at work (nothing is changed then), JobLostError when this one was given up or taken over,
         UnverifiedError, StormError, or ResourceError.
         """
         patience, components = self._patience, self._components
@@ -92,14 +92,14 @@ class Rebuild:
         found = {each.name: patience(partial(self._builds.read, each.name)) for each in projections}
         dead = [build for build in found.values() if build is not None]
         if dead:
-            self._progress.report("a rebuild was begun before; looking whether it is alive ...")
-        self._builds.watch(dead, sleep=self._stop.wait)
+            self._progress.report("an earlier rebuild did not end; checking whether it is still running ...")
+        patience(partial(self._builds.check_interrupted, dead, self._stop))
         started = [self._begin(each, found[each.name], segments) for each in projections]
-        with Builder(self._builds, started, self._stop) as builder:
+        with JobHeartbeat(self._builds, started, self._stop) as heartbeat:
             if any(build.phase == "joining" for build in started):
                 self._progress.report(f"waiting {SEEN_BY_ALL:.0f} s until every worker feeds the new generation ...")
-                self._join(builder)
-            rebuilt = [self._watched(projection, builder) for projection in projections]
+                self._join(heartbeat)
+            rebuilt = [self._watched(projection, heartbeat) for projection in projections]
         self._progress.report(f"waiting {SEEN_BY_ALL:.0f} s until every reader has moved to the new generation ...")
         self._stop.wait(SEEN_BY_ALL)
         for each in rebuilt:
@@ -108,8 +108,9 @@ class Rebuild:
 
     def _begin(self, projection: Projection[Any], dead: Build | None, segments: int) -> Build:
         if dead is not None:
-            self._progress.report(f"{projection.name}: going on with generation {dead.generation} ({dead.phase})")
-            return self._builds.take_over(dead, self._token)
+            build = self._patience(partial(self._builds.take_over, dead, self._token))
+            self._progress.report(f"{projection.name}: resuming generation {dead.generation} ({dead.phase})")
+            return build
         components = self._components
         active = components.generations.read(projection.name).active
         generation = self._builds.last(projection.name) + 1
@@ -118,20 +119,24 @@ class Rebuild:
         self._progress.report(f"{projection.name}: building generation {generation} beside {active}")
         return build
 
-    def _join(self, builder: Builder) -> None:
+    def _join(self, heartbeat: JobHeartbeat[Build]) -> None:
         self._stop.wait(SEEN_BY_ALL)
-        builder.check()
-        for build in builder.builds:
+        heartbeat.check()
+        for build in heartbeat.jobs:
             if build.phase == "joining":
-                builder.enter(build.projection, "scanning")
+                self._enter(heartbeat, build.name, "scanning")
 
-    def _watched(self, projection: Projection[Any], builder: Builder) -> Rebuilt:
+    def _enter(self, heartbeat: JobHeartbeat[Build], name: str, phase: Phase) -> None:
+        """Begin a phase from the table's beginning, and record it at once."""
+        heartbeat.save(name, phase=phase, cursors=(Cursor(),) * len(heartbeat.job(name).cursors))
+
+    def _watched(self, projection: Projection[Any], heartbeat: JobHeartbeat[Build]) -> Rebuilt:
         try:
-            return self._rebuild(projection, builder)
+            return self._rebuild(projection, heartbeat)
         except ResourceError:
-            # The table of a build that was given up is deleted under its builder's hands: say that, then.
-            builder.check()
-            builder.save(projection.name)
+            # Giving a build up deletes its table while it runs: report the former, not the latter.
+            heartbeat.check()
+            heartbeat.save(projection.name)
             raise
 
     def _retire_others(self, projection: str) -> None:
@@ -140,26 +145,26 @@ class Rebuild:
         for generation in control.fed - {control.active, control.building}:
             self._builds.retire(projection, generation)
 
-    def _rebuild(self, projection: Projection[Any], builder: Builder) -> Rebuilt:
+    def _rebuild(self, projection: Projection[Any], heartbeat: JobHeartbeat[Build]) -> Rebuilt:
         components, name = self._components, projection.name
         replaced = components.generations.read(name).active
-        model = components.models.model(projection, builder.build(name).generation)
-        if builder.build(name).phase == "scanning":
-            self._scan(model, builder)
-            builder.check()
+        model = components.models.model(projection, heartbeat.job(name).generation)
+        if heartbeat.job(name).phase == "scanning":
+            self._scan(model, heartbeat)
+            heartbeat.check()
             self._patience(
                 partial(carry_halts, components.letters, components.models.model(projection, replaced), model)
             )
         # Always from its beginning: what an earlier run found wrong is not recorded.
-        builder.enter(name, "verifying")
-        build = builder.build(name)
-        figures = self._verify(model, builder)
-        builder.flip(name)
+        self._enter(heartbeat, name, "verifying")
+        build = heartbeat.job(name)
+        figures = self._verify(model, heartbeat)
+        heartbeat.end(name, self._builds.flip)
         log.info("generation_flipped", projection=name, generation=build.generation, replaced=replaced)
         self._progress.report(f"{name}: readers see generation {build.generation} now")
         return Rebuilt(name, build.generation, replaced, *figures)
 
-    def _scan(self, model: ReadModel[Any], builder: Builder) -> None:
+    def _scan(self, model: ReadModel[Any], heartbeat: JobHeartbeat[Build]) -> None:
         """Apply every event of the table to the new generation, a feeder for each thread."""
         local = threading.local()
 
@@ -170,10 +175,10 @@ class Rebuild:
 
         name = model.projection.name
         scan = SegmentedScan(self._components.clients.dynamodb, self._components.names.events)
-        cursors = self._begin_phase(name, builder)
-        read_segments(scan, cursors, apply, partial(self._moved, builder, name), self._patience)
+        cursors = self._begin_phase(name, heartbeat)
+        read_segments(scan, cursors, apply, partial(self._moved, heartbeat, name), self._patience)
 
-    def _verify(self, model: ReadModel[Any], builder: Builder) -> tuple[int, int, int, int]:
+    def _verify(self, model: ReadModel[Any], heartbeat: JobHeartbeat[Build]) -> tuple[int, int, int, int]:
         """Check every account; returns events, accounts, halted and brought up ones. Raises UnverifiedError."""
         name = model.projection.name
         wrong: list[Finding] = []
@@ -187,30 +192,30 @@ class Rebuild:
 
         repairer = CatchUp(self._components.feeder(model, cache_size=_CACHE))
         verification = verification_of(self._components, model, self._patience, note, repairer=repairer, wait=0)
-        verification.everything(self._begin_phase(name, builder), partial(self._moved, builder, name))
-        builder.check()
+        verification.everything(self._begin_phase(name, heartbeat), partial(self._moved, heartbeat, name))
+        heartbeat.check()
         if wrong:
             named = "; ".join(f"account {each.now.account_id}: {each.now.reason}" for each in wrong[:10])
-            generation = builder.build(name).generation
+            generation = heartbeat.job(name).generation
             raise UnverifiedError(
                 f"generation {generation} of {name} does not agree with the event store in {len(wrong)} accounts and "
                 f"is not shown to readers: {named}. End it with `kinfold projector rebuild --abort --projection "
                 f"{name}`, mend the cause, and rebuild."
             )
         tally = verification.tally
-        read = sum(cursor.items for cursor in builder.build(name).cursors)
+        read = heartbeat.job(name).read
         return read, sum(tally.values()), tally["halted"], len(brought_up)
 
-    def _begin_phase(self, name: str, builder: Builder) -> tuple[Cursor, ...]:
-        build = builder.build(name)
+    def _begin_phase(self, name: str, heartbeat: JobHeartbeat[Build]) -> tuple[Cursor, ...]:
+        build = heartbeat.job(name)
         total = self._patience(
             partial(approximate_size, self._components.clients.dynamodb, self._components.names.events)
         )
-        self._progress.begin(name, build.phase, total, sum(cursor.items for cursor in build.cursors))
+        self._progress.begin(name, build.phase, total, build.read)
         return build.cursors
 
-    def _moved(self, builder: Builder, name: str, segment: int, cursor: Cursor) -> None:
-        self._progress.advance(name, builder.moved(name, segment, cursor))
+    def _moved(self, heartbeat: JobHeartbeat[Build], name: str, segment: int, cursor: Cursor) -> None:
+        self._progress.advance(name, heartbeat.advance(name, segment, cursor))
 
 
 def _events(items: Sequence[Item]) -> list[StoredEvent]:

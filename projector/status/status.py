@@ -16,7 +16,7 @@ from ledger.store.tables import Names
 from projector.components import Components
 from projector.engine.control_rows import Generations
 from projector.projection import Projection
-from projector.rebuild.build_lease import Builds
+from projector.rebuild.build_lease import BuildStore
 from projector.status.lag import ShardLag, oldest_unread
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def look(components: Components, projections: Iterable[Projection[Any]], now: da
         shards=_shards(components.clients, names, timedelta(hours=hours), now),
         projections=[],
     )
-    builds = Builds(components.clients.dynamodb, names.projections)
+    builds = BuildStore(components.clients.dynamodb, names.projections)
     for projection in projections:
         try:
             status.projections.append(_projection(components.generations, builds, projection))
@@ -171,7 +171,7 @@ def _lag(kinesis: "KinesisClient", stream: str, lease: Lease) -> ShardLag:
     return ShardLag() if lease.ended else oldest_unread(kinesis, stream, lease)
 
 
-def _projection(generations: Generations, builds: Builds, projection: Projection[Any]) -> ProjectionStatus:
+def _projection(generations: Generations, builds: BuildStore, projection: Projection[Any]) -> ProjectionStatus:
     held = generations.read(projection.name)
     build = builds.read(projection.name)
     phase = build.phase if build else None

@@ -5,12 +5,11 @@ projection can be replayed past Kinesis' retention, and what a streaming destina
 """
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
 import structlog
 
@@ -18,9 +17,10 @@ from ledger.runtime.progress_bar import ProgressReport
 from ledger.store.errors import CorruptHistoryError
 from ledger.store.event_store import EventStore
 from ledger.store.parallel_scan import Cursor, Item, Patience, SegmentedScan, approximate_size, read_segments
+from ledger.store.resumable_job import JobHeartbeat
 from ledger.store.stored_event import StoredEvent
 from stream_bridge.backfill.pacing import RateLimiter
-from stream_bridge.backfill.progress import BackfillState, BackfillStates
+from stream_bridge.backfill.progress import BackfillJob, BackfillStore
 from stream_bridge.backfill.publisher import Publisher
 from stream_bridge.backfill.selection import Selection
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: Seconds between two records of how far it is.
-_SAVE: Final = 2.0
 #: Events of one account put together.
 _CHUNK: Final = 500
 _WORK: Final = "backfill"
@@ -59,7 +57,7 @@ class Backfill:
         dynamodb: "DynamoDBClient",
         table: str,
         publisher: Publisher,
-        states: BackfillStates,
+        jobs: BackfillStore,
         progress: ProgressReport,
         stop: threading.Event,
         *,
@@ -73,10 +71,11 @@ class Backfill:
         self._dynamodb = dynamodb
         self._table = table
         self._publisher = publisher
-        self._states = states
+        self._jobs = jobs
         self._progress = progress
         self._patience = Patience(stop, progress.report)
         self._stop = stop
+        self._limits = _limits(rate, read_rate)
         self._put_limiter = RateLimiter(rate, stop)
         self._read_limiter = RateLimiter(read_rate, stop)
         self._lock = threading.Lock()
@@ -86,22 +85,53 @@ class Backfill:
         """Put the selected events on the stream, at least once each.
 
         What is stored when it begins is read, and what is appended meanwhile perhaps. A scan of all accounts that was
-        ended (killed, too) goes on where it was when the same selection is run again, unless ``restart``.
+        interrupted (killed, too) resumes where it was when the same selection is run again, with the segments it has,
+        unless ``restart``. A killed one repeats at most what it did since its last beat (ledger.store.resumable_job)
+        and a page a segment.
 
-        Raises BackfillLostError when another process took the same backfill up, ThrottledError, EndpointError or
-        ResourceError.
+        Raises JobRunningError when another process runs the same backfill, JobLostError when one took it over,
+        ThrottledError, EndpointError or ResourceError.
         """
         self._outcome = Outcome()
         if selection.accounts:
             self._accounts(selection, self._publish)
             return self._outcome
-        state = self._patience(partial(self._states.take_up, str(selection), segments, restart=restart))
-        if state.read:
-            self._progress.report(f"going on with what an earlier run left: {state.read} events read")
-        self._outcome = Outcome(published=state.published)
-        with self._recorded(state) as done:
-            self._scan(selection, state, self._publish, done)
+        job = self._resume_or_start(str(selection), segments, restart=restart)
+        self._outcome = Outcome(published=job.published, ended=False)
+        with JobHeartbeat(self._jobs, [job], self._stop) as heartbeat:
+
+            def done(segment: int, cursor: Cursor) -> None:
+                heartbeat.advance(job.name, segment, cursor, published=self._outcome.published)
+
+            try:
+                self._scan(selection, job, self._publish, done)
+            finally:
+                if not self._outcome.ended:
+                    heartbeat.save(job.name)
+            if self._outcome.ended:
+                self._patience(partial(heartbeat.end, job.name, self._jobs.end))
         return self._outcome
+
+    def _resume_or_start(self, name: str, segments: int, *, restart: bool) -> BackfillJob:
+        """Record the backfill as this process', and report what is kept of an interrupted one."""
+        fresh = BackfillJob(name=name, token=uuid4().hex, cursors=(Cursor(),) * segments)
+        found = self._patience(partial(self._jobs.read, name))
+        if found is None:
+            self._patience(partial(self._jobs.start, fresh))
+            return fresh
+        self._progress.report(f"an earlier backfill of {name} did not end; checking whether it is still running ...")
+        self._patience(partial(self._jobs.check_interrupted, [found], self._stop))
+        if restart:
+            changes = {"cursors": fresh.cursors, "published": 0}
+            job = self._patience(partial(self._jobs.take_over, found, fresh.token, **changes))
+            self._progress.report(f"beginning anew; the interrupted run had read {found.read} events")
+            return job
+        job = self._patience(partial(self._jobs.take_over, found, fresh.token))
+        self._progress.report(
+            f"resuming the interrupted backfill of {name}: it keeps its segments ({len(job.cursors)}) and what is done "
+            f"({job.read} events read, {job.published} put), and takes the rates of this run: {self._limits}"
+        )
+        return job
 
     def count(self, selection: Selection, *, segments: int = 4) -> Outcome:
         """Count what ``run`` would publish; puts nothing and records nothing. Raises as ``run`` does."""
@@ -109,8 +139,8 @@ class Backfill:
         if selection.accounts:
             self._accounts(selection, self._count)
         else:
-            state = BackfillState(str(selection), "", 0, (Cursor(),) * segments)
-            self._scan(selection, state, self._count, lambda _segment, _cursor: None)
+            job = BackfillJob(name=str(selection), token="", cursors=(Cursor(),) * segments)
+            self._scan(selection, job, self._count, lambda _segment, _cursor: None)
         return self._outcome
 
     def _accounts(self, selection: Selection, handle: Callable[[list[StoredEvent]], None]) -> None:
@@ -137,14 +167,14 @@ class Backfill:
     def _scan(
         self,
         selection: Selection,
-        state: BackfillState,
+        job: BackfillJob,
         handle: Callable[[list[StoredEvent]], None],
         done: Callable[[int, Cursor], None],
     ) -> None:
         total = self._patience(partial(approximate_size, self._dynamodb, self._table))
-        self._progress.begin(_WORK, "reading", total, state.read)
-        self._add(read=state.read)
-        read = [cursor.items for cursor in state.cursors]
+        self._progress.begin(_WORK, "reading", total, job.read)
+        self._add(read=job.read)
+        read = [cursor.items for cursor in job.cursors]
 
         def moved(segment: int, cursor: Cursor) -> None:
             fresh = cursor.items - read[segment]
@@ -155,7 +185,7 @@ class Backfill:
             self._read_limiter.take(fresh)
 
         scan = SegmentedScan(self._dynamodb, self._table, **selection.scan_filter())
-        read_segments(scan, state.cursors, lambda items: handle(self._events(items)), moved, self._patience)
+        read_segments(scan, job.cursors, lambda items: handle(self._events(items)), moved, self._patience)
         self._outcome = replace(self._outcome, ended=not self._stop.is_set())
 
     def _events(self, items: list[Item]) -> list[StoredEvent]:
@@ -181,29 +211,7 @@ class Backfill:
             now = self._outcome
             self._outcome = replace(now, **{name: getattr(now, name) + count for name, count in counts.items()})
 
-    @contextmanager
-    def _recorded(self, state: BackfillState) -> Iterator[Callable[[int, Cursor], None]]:
-        """Record how far it is, now and then and when the block ends, however it ends."""
-        lock = threading.Lock()
-        cursors, saved_at = list(state.cursors), time.monotonic()
 
-        def now() -> BackfillState:
-            return replace(state, cursors=tuple(cursors), published=self._outcome.published)
-
-        def done(segment: int, cursor: Cursor) -> None:
-            nonlocal saved_at
-            with lock:
-                cursors[segment] = cursor
-                if time.monotonic() - saved_at >= _SAVE:
-                    self._states.save(now())
-                    saved_at = time.monotonic()
-
-        try:
-            yield done
-        except BaseException:
-            self._states.save(now())
-            raise
-        if self._outcome.ended:
-            self._states.end(state)
-        else:
-            self._states.save(now())
+def _limits(rate: float | None, read_rate: float | None) -> str:
+    put = f"at most {rate:g} events put a second" if rate else "no limit to putting"
+    return f"{put}, {f'at most {read_rate:g} read a second' if read_rate else 'no limit to reading'}"

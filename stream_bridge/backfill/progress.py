@@ -1,111 +1,60 @@
-"""How far a backfill is, so that one that was ended goes on where it was."""
+"""How far a backfill is, so that an interrupted one resumes where it was."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from botocore.exceptions import ClientError
-
-from aws_client.failures import is_condition_failed
-from ledger.errors import PermanentError
-from ledger.runtime.aws import aws_errors
+from ledger.store.errors import JobLostError, JobRunningError
 from ledger.store.parallel_scan import Cursor
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+from ledger.store.resumable_job import JobStore, ResumableJob
 
 
-class BackfillLostError(PermanentError):
-    """Another process went on with this backfill."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackfillJob(ResumableJob):
+    """A backfill under way; its ``name`` says what it republishes. ``published``: events put so far."""
+
+    published: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class BackfillState:
-    """A backfill as it was last recorded. ``name`` says what it republishes, ``runner`` is a token of one process."""
+class BackfillStore(JobStore[BackfillJob]):
+    """The backfills under way, in the bridge's control table. Raises ThrottledError, EndpointError or ResourceError."""
 
-    name: str
-    runner: str
-    published: int
-    cursors: tuple[Cursor, ...]
+    _owner = "runner"
 
-    @property
-    def read(self) -> int:
-        """Events that were read so far."""
-        return sum(cursor.items for cursor in self.cursors)
+    def start(self, job: BackfillJob) -> None:
+        """Record a new backfill. Raises JobRunningError when another process started the same one first."""
+        if not self._write(job, "attribute_not_exists(id)"):
+            raise JobRunningError(self._running(job))
 
+    def end(self, job: BackfillJob) -> None:
+        """Forget a backfill that is done. Raises JobLostError."""
+        values = {":me": {"S": job.token}}
+        condition = "attribute_not_exists(id) OR runner = :me"
+        if not self._conditional(self._dynamodb.delete_item, job.name, condition, values):
+            raise JobLostError(self._lost(job))
 
-class BackfillStates:
-    """The rows of backfills under way, in the bridge's control table. Raises TransientError or ResourceError.
+    def _key(self, name: str) -> dict[str, Any]:
+        return {"id": {"S": f"backfill~{name}"}}
 
-    Each backfill belongs to the process that took it up last: every other one finds so at its next record.
-    """
+    def _details(self, job: BackfillJob) -> dict[str, Any]:
+        return {"published": {"N": str(job.published)}}
 
-    def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
-        self._dynamodb = dynamodb
-        self._table = table
+    def _parse(self, name: str, row: Mapping[str, Any]) -> BackfillJob | None:
+        if not row:
+            return None
+        return BackfillJob(
+            name=name,
+            token=row["runner"]["S"],
+            beat=int(row["beat"]["N"]) if "beat" in row else 0,
+            cursors=tuple(Cursor.from_item(cursor["M"]) for cursor in row["cursors"]["L"]),
+            published=int(row["published"]["N"]),
+        )
 
-    def take_up(self, name: str, segments: int, *, restart: bool = False) -> BackfillState:
-        """Begin the backfill of this name, or go on with one that was not ended, with the segments that it has."""
-        found = None if restart else self._find(name)
-        state = replace(found or BackfillState(name, "", 0, (Cursor(),) * segments), runner=uuid4().hex)
-        with aws_errors(f"recording backfill {name}"):
-            self._dynamodb.put_item(TableName=self._table, Item=_item(state))
-        return state
+    def _running(self, job: BackfillJob) -> str:
+        return f"the backfill of {job.name} is being run by another process: wait for it, or stop that process first"
 
-    def save(self, state: BackfillState) -> None:
-        """Record how far it is. Raises BackfillLostError."""
-        with _own(state, "recording"):
-            self._dynamodb.put_item(
-                TableName=self._table,
-                Item=_item(state),
-                ConditionExpression="runner = :me",
-                ExpressionAttributeValues={":me": {"S": state.runner}},
-            )
-
-    def end(self, state: BackfillState) -> None:
-        """Forget a backfill that is done. Raises BackfillLostError."""
-        with _own(state, "ending"):
-            self._dynamodb.delete_item(
-                TableName=self._table,
-                Key={"id": {"S": _id(state.name)}},
-                ConditionExpression="attribute_not_exists(id) OR runner = :me",
-                ExpressionAttributeValues={":me": {"S": state.runner}},
-            )
-
-    def _find(self, name: str) -> BackfillState | None:
-        with aws_errors(f"reading backfill {name}"):
-            row = self._dynamodb.get_item(TableName=self._table, Key={"id": {"S": _id(name)}}, ConsistentRead=True)
-        return _state(name, row["Item"]) if "Item" in row else None
-
-
-@contextmanager
-def _own(state: BackfillState, doing: str) -> Iterator[None]:
-    with aws_errors(f"{doing} backfill {state.name}"):
-        try:
-            yield
-        except ClientError as error:
-            if not is_condition_failed(error):
-                raise
-            raise BackfillLostError(
-                f"another process went on with the backfill of {state.name}: leave it to that one"
-            ) from error
-
-
-def _id(name: str) -> str:
-    return f"backfill~{name}"
-
-
-def _item(state: BackfillState) -> dict[str, Any]:
-    return {
-        "id": {"S": _id(state.name)},
-        "runner": {"S": state.runner},
-        "published": {"N": str(state.published)},
-        "cursors": {"L": [{"M": cursor.to_item()} for cursor in state.cursors]},
-    }
-
-
-def _state(name: str, item: Mapping[str, Any]) -> BackfillState:
-    cursors = tuple(Cursor.from_item(each["M"]) for each in item["cursors"]["L"])
-    return BackfillState(name, item["runner"]["S"], int(item["published"]["N"]), cursors)
+    def _lost(self, job: BackfillJob) -> str:
+        return (
+            f"the backfill of {job.name} no longer belongs to this process: another one took it over while this one "
+            f"stood still, and runs it"
+        )

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from stream_bridge.backfill.selection import Selection
 
 EPILOG = (
-    "Exit codes: 0 all of it is on the stream, 1 some events fit no record or something is gone, 2 bad settings or "
-    "arguments, 75 the endpoint does not answer, 130 Ctrl-C (run it again to go on)."
+    "Exit codes: 0 all of it is on the stream, 1 some events fit no record, something is gone, or another process took "
+    "the backfill over, 2 bad settings or arguments, 6 another process runs the same backfill, 75 the endpoint does "
+    "not answer, 130 Ctrl-C (run it again to resume)."
 )
 
 
@@ -41,16 +42,24 @@ def backfill(
         int | None,
         typer.Option(min=1, show_default=False, help="Events read a second at most; unless given, as fast as it goes."),
     ] = None,
-    segments: Annotated[int, typer.Option(min=1, max=64, help="Parallel readers of the events table.")] = 4,
+    segments: Annotated[
+        int, typer.Option(min=1, max=64, help="Parallel readers of the events table; a resumed run keeps its own.")
+    ] = 4,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count the events and put none.")] = False,
-    restart: Annotated[bool, typer.Option("--restart", help="Begin anew, not where an earlier run ended.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Begin anew, not where an interrupted run was.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
     """Put events from the events table on the stream again, as change records.
 
-    Harmless to a projector that has them: they count as duplicates. Use it for what a streaming destination lost, and
-    to replay a projection further back than the stream keeps. A run that was ended goes on where it was when the same
-    command is given again. Without --account it reads the whole table, whatever the time.
+    Harmless to a projector that has them: they count as duplicates. Use it
+    for what a streaming destination lost, and to replay a projection further
+    back than the stream keeps. Without --account it reads the whole table,
+    whatever the time.
+
+    Such a run is refused while the same one is at work. An interrupted one
+    resumes when the same selection is given again: it says so before it
+    starts, keeps its segments and what is done, and takes the rates of the
+    new command.
 
     [dim]$[/dim] kinfold bridge backfill --since 2026-01-31T06:00Z --until 2026-01-31T07:00Z --dry-run
     [dim]$[/dim] kinfold bridge backfill --account alice --account bob
@@ -76,7 +85,7 @@ def _run(
 ) -> "Outcome":
     from ledger.runtime.progress_bar import ProgressBars
     from stream_bridge.backfill.backfill import Backfill
-    from stream_bridge.backfill.progress import BackfillStates
+    from stream_bridge.backfill.progress import BackfillStore
     from stream_bridge.backfill.publisher import Publisher
     from stream_bridge.cli.context import compose
     from stream_bridge.provisioning.stream import need_stream
@@ -89,7 +98,7 @@ def _run(
             clients.dynamodb,
             names.events,
             Publisher(clients.kinesis, names.stream, names.events, settings.region, stop),
-            BackfillStates(clients.dynamodb, names.bridge),
+            BackfillStore(clients.dynamodb, names.bridge),
             progress,
             stop,
             rate=rate or stream.spare_rate,

@@ -87,7 +87,7 @@ def _build(
     settings: "WatchSettings", clients: "Clients", names: "Names", halt: threading.Event, *, repair: bool
 ) -> "tuple[Watch, CallPool]":
     from aws_client.call_pool import CallPool
-    from stream_bridge.backfill.progress import BackfillStates
+    from stream_bridge.backfill.progress import BackfillStore
     from stream_bridge.backfill.publisher import Publisher
     from stream_bridge.cli.context import report
     from stream_bridge.dynamodb_stream import TableStream
@@ -108,7 +108,7 @@ def _build(
             repair=repair,
         ),
         Inspector(clients, names, settings.active_timeout, report),
-        Republisher(clients.dynamodb, names.events, publisher, BackfillStates(clients.dynamodb, names.bridge), halt),
+        Republisher(clients.dynamodb, names.events, publisher, BackfillStore(clients.dynamodb, names.bridge)),
         WatermarkStore(clients.dynamodb, names.bridge),
         partial(TableTail, TableStream(clients.dynamodb, clients.dynamodbstreams, names.events, calls)),
         partial(StreamTail, clients.kinesis, calls, names.stream, names.events),

@@ -137,6 +137,7 @@ class Watch:
         ]
         ended = asyncio.create_task(stop.wait())
         await asyncio.wait([ended, *parts], return_when=asyncio.FIRST_COMPLETED)
+        self._republisher.stop()
         for task in (ended, *parts):
             task.cancel()
         results = await asyncio.gather(*parts, return_exceptions=True)

@@ -10,7 +10,7 @@ import structlog
 from ledger.store.errors import CorruptHistoryError
 from ledger.store.event_store import EventStore
 from stream_bridge.backfill.backfill import Backfill, Outcome
-from stream_bridge.backfill.progress import BackfillStates
+from stream_bridge.backfill.progress import BackfillStore
 from stream_bridge.backfill.publisher import Publisher
 from stream_bridge.backfill.selection import Selection
 from stream_bridge.watch.reconciler import Key
@@ -32,16 +32,16 @@ class Republisher:
         dynamodb: "DynamoDBClient",
         table: str,
         publisher: Publisher,
-        states: BackfillStates,
-        stop: threading.Event,
+        jobs: BackfillStore,
     ) -> None:
-        """``table``: the events table. ``stop`` interrupts a backfill; the next fill of the same gap resumes it."""
+        """``table``: the events table."""
         self._dynamodb = dynamodb
         self._table = table
         self._store = EventStore(dynamodb, table)
         self._publisher = publisher
-        self._states = states
-        self._stop = stop
+        self._jobs = jobs
+        self._stopped = threading.Event()
+        self._stop_filling = threading.Event()
 
     def put(self, keys: Sequence[Key]) -> list[Key]:
         """Republish these events; returns those that no record can carry or that the table does not hold.
@@ -62,18 +62,23 @@ class Republisher:
         return lost + [key for key in keys if key not in found and key not in lost]
 
     def fill(self, gap: tuple[datetime, datetime]) -> Outcome:
-        """Republish what occurred in this period. Raises TransientError or ResourceError."""
+        """Republish what occurred in this period; resumes what an earlier watch left of it.
+
+        Raises JobRunningError when another watch fills it, JobLostError when one took it over, TransientError or
+        ResourceError. It can be called again after each of them.
+        """
         since, until = gap
-        work = Backfill(
-            self._dynamodb,
-            self._table,
-            self._publisher,
-            self._states,
-            _Logged(),
-            self._stop,
-            rate=_GAP_RATE,
-        )
+        # An event of its own: a backfill that fails sets it, and neither the next one nor the watch is to stop.
+        self._stop_filling = stop = threading.Event()
+        if self._stopped.is_set():
+            stop.set()
+        work = Backfill(self._dynamodb, self._table, self._publisher, self._jobs, _Logged(), stop, rate=_GAP_RATE)
         return work.run(Selection(since=since, until=until))
+
+    def stop(self) -> None:
+        """End the filling under way, and every later one; the next watch resumes it."""
+        self._stopped.set()
+        self._stop_filling.set()
 
 
 def runs(keys: Iterable[Key]) -> Iterator[tuple[str, int, int]]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from kinfold.local.service import Service
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
+from stream_bridge.backfill.progress import BackfillStore
 from tests.support.accounts import deposit_on_each
 from tests.support.aws.tables import empty, rows
 from tests.support.waiting import until
@@ -48,13 +50,23 @@ def test_it_changes_no_summary_and_restores_an_emptied_read_model(
     assert "say what to put" in err
     code, out, err = kinfold("bridge", "backfill", "--all", "--dry-run", "--json")
     assert (code, json.loads(out)["published"]) == (0, BACKFILLED), err
-    # Killed half-way, and given again: it goes on.
-    process = start_kinfold("bridge", "backfill", "--all", "--rate", "800", "--read-rate", "800")
-    time.sleep(3.5)
+    # While one is at work, a second one is refused; killed half-way and given again, it resumes.
+    process = start_kinfold("bridge", "backfill", "--all", "--rate", str(BACKFILLED // 20))
+    jobs = BackfillStore(clients.dynamodb, names.bridge)
+    until(lambda: (job := jobs.read("all accounts")) is not None and job.read > 0, within=60)
+    for arguments in ((), ("--restart",)):
+        code, _, err = kinfold("bridge", "backfill", "--all", *arguments)
+        assert code == 6, err
+        assert "the backfill of all accounts is being run by another process: wait for it" in " ".join(err.split())
     process.kill()
     process.communicate()
-    code, out, err = kinfold("bridge", "backfill", "--all", "--json")
+    code, out, err = kinfold("bridge", "backfill", "--all", "--rate", "5000", "--json")
     assert (code, json.loads(out)["read"]) == (0, BACKFILLED), err
+    told = " ".join(err.split())
+    assert "checking whether it is still running" in told
+    assert re.search(r"resuming .* keeps its segments \(4\) and what is done \([1-9][0-9]* events read", told)
+    assert "at most 5000 events put a second, no limit to reading" in told
+    assert jobs.read("all accounts") is None
     until(lambda: counter(first.url, "kinfold_projector_records") >= 2 * BACKFILLED, within=240)
     time.sleep(1)
     assert [rows(clients, name) for name in tables] == before

@@ -15,7 +15,7 @@ from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
 from projector.engine.control_rows import Control, Generations
-from projector.rebuild.build_lease import Builds
+from projector.rebuild.build_lease import BuildStore
 from tests.support.accounts import deposit_on_each
 from tests.support.aws.tables import rows
 from tests.support.balance_readers import BalanceReaders
@@ -46,8 +46,8 @@ def control(clients: Clients, names: Names) -> Control:
 
 def builder(clients: Clients, names: Names) -> str | None:
     """The token of the process that builds a generation, dead or alive."""
-    build = Builds(clients.dynamodb, names.projections).read("balance-summary")
-    return build.builder if build else None
+    build = BuildStore(clients.dynamodb, names.projections).read("balance-summary")
+    return build.token if build else None
 
 
 @pytest.mark.timeout(240)

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from ledger.runtime.aws import Clients
-from ledger.store import parallel_scan as segments
+from ledger.store import parallel_scan, resumable_job
+from ledger.store.errors import JobLostError, JobRunningError
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
 from projector.components import Components, build_components
@@ -20,10 +21,8 @@ from projector.engine.read_model import ReadModel
 from projector.projections import PROJECTIONS
 from projector.projections.balance_summary import BALANCE_SUMMARY
 from projector.projections.daily_activity import DAILY_ACTIVITY
-from projector.rebuild import build_lease as builds
 from projector.rebuild import generations, rebuild
-from projector.rebuild import heartbeat as builders
-from projector.rebuild.build_lease import BuildLostError, Builds, RebuildRunningError
+from projector.rebuild.build_lease import BuildStore
 from projector.rebuild.generations import GenerationInUseError, GenerationTables
 from projector.rebuild.rebuild import SEEN_BY_ALL as _SEEN_BY_ALL
 from projector.rebuild.rebuild import Rebuild, UnverifiedError
@@ -63,15 +62,15 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """No worker and no reader runs in these tests, so nobody has to be waited for; pages are small."""
     for module in (rebuild, generations):
         monkeypatch.setattr(module, "SEEN_BY_ALL", 0.05)
-    monkeypatch.setattr(builds, "STALE", 1.5)
-    monkeypatch.setattr(builds, "_LOOK", 0.1)
-    monkeypatch.setattr(builders, "BEAT", 0.2)
-    monkeypatch.setattr(segments, "PAGE", 10)
+    monkeypatch.setattr(resumable_job, "STALE", 1.5)
+    monkeypatch.setattr(resumable_job, "_LOOK", 0.1)
+    monkeypatch.setattr(resumable_job, "BEAT", 0.2)
+    monkeypatch.setattr(parallel_scan, "PAGE", 10)
 
 
 @pytest.fixture
-def control(components: Components) -> Builds:
-    return Builds(components.clients.dynamodb, components.names.projections)
+def control(components: Components) -> BuildStore:
+    return BuildStore(components.clients.dynamodb, components.names.projections)
 
 
 def rows(components: Components, model: ReadModel[Any]) -> dict[tuple[str, str], Any]:
@@ -107,7 +106,7 @@ def test_every_projection_gets_a_new_generation_that_agrees(components: Componen
 
 @pytest.mark.parametrize("crash_at", [("scanning", 1), ("scanning", 6), ("verifying", 12)])
 def test_a_rebuild_that_was_killed_goes_on_where_it_was(
-    crash_at: tuple[str, int], components: Components, store: EventStore, control: Builds
+    crash_at: tuple[str, int], components: Components, store: EventStore, control: BuildStore
 ) -> None:
     for number in range(10):
         deposit(store, f"acc-{number}", 8)
@@ -119,7 +118,7 @@ def test_a_rebuild_that_was_killed_goes_on_where_it_was(
     assert rebuilt.generation == 2
     assert rebuilt.accounts == 10
     assert {row.version for row in rows(components, components.models.model(BALANCE_SUMMARY, 2)).values()} == {8}
-    assert any("going on with generation 2" in line for line in progress.lines)
+    assert any("resuming generation 2" in line for line in progress.lines)
     if crash_at[0] == "verifying":
         assert [phase for _, phase, _, _ in progress.phases] == ["verifying"], "the scan is not done again"
 
@@ -137,9 +136,9 @@ def test_it_waits_until_nobody_can_hold_an_older_control_row(
     deposit(store, "alice", 1)
     worker, reader = (build_components(projector_settings, clients, executor).models for _ in range(2))
     seen: dict[str, list[str]] = {}
-    retire = Builds.retire
+    retire = BuildStore.retire
 
-    def retiring(builds: Builds, projection: str, generation: int) -> bool:
+    def retiring(builds: BuildStore, projection: str, generation: int) -> bool:
         seen["read"] = [reader.active(BALANCE_SUMMARY).table]
         return retire(builds, projection, generation)
 
@@ -150,7 +149,7 @@ def test_it_waits_until_nobody_can_hold_an_older_control_row(
             else:
                 reader.controls()
 
-    monkeypatch.setattr(Builds, "retire", retiring)
+    monkeypatch.setattr(BuildStore, "retire", retiring)
     worker.controls()
     Rebuild(components, Watched()).run([BALANCE_SUMMARY], segments=1)
     tables = [BALANCE_SUMMARY.table(components.names.profile, generation) for generation in (2, 1)]
@@ -158,7 +157,7 @@ def test_it_waits_until_nobody_can_hold_an_older_control_row(
     assert seen["read"] == tables[:1], "nobody reads the old one when it is no longer fed"
 
 
-def test_what_was_recorded_is_not_scanned_again(components: Components, store: EventStore, control: Builds) -> None:
+def test_what_was_recorded_is_not_scanned_again(components: Components, store: EventStore, control: BuildStore) -> None:
     for number in range(10):
         deposit(store, f"acc-{number}", 10)
 
@@ -184,7 +183,7 @@ def test_a_second_rebuild_is_refused_while_the_first_one_lives(components: Compo
             if phase == "scanning":
                 try:
                     Rebuild(components, Reported()).run([BALANCE_SUMMARY], segments=2)
-                except RebuildRunningError as error:
+                except JobRunningError as error:
                     refused.append(error)
 
     Rebuild(components, Overlapping()).run([BALANCE_SUMMARY], segments=2)
@@ -194,7 +193,7 @@ def test_a_second_rebuild_is_refused_while_the_first_one_lives(components: Compo
 
 
 def test_a_builder_that_stood_still_and_was_taken_over_cannot_flip(
-    components: Components, store: EventStore, control: Builds
+    components: Components, store: EventStore, control: BuildStore
 ) -> None:
     deposit(store, "alice", 1)
 
@@ -202,30 +201,30 @@ def test_a_builder_that_stood_still_and_was_taken_over_cannot_flip(
         def begin(self, work: str, phase: str, total: int, done: int) -> None:
             if phase == "verifying":
                 found = control.read(work)
-                while found is not None and found.builder != "somebody-else":
-                    with contextlib.suppress(RebuildRunningError):  # a beat may come in between
+                while found is not None and found.token != "somebody-else":
+                    with contextlib.suppress(JobRunningError):  # a beat may come in between
                         control.take_over(found, "somebody-else")
                     found = control.read(work)
 
-    with pytest.raises(BuildLostError):
+    with pytest.raises(JobLostError):
         Rebuild(components, TakenOver()).run([BALANCE_SUMMARY], segments=2)
     assert active(components) == 1
 
 
-def test_only_the_builder_itself_can_record_progress_or_flip(components: Components, control: Builds) -> None:
+def test_only_the_builder_itself_can_record_progress_or_flip(components: Components, control: BuildStore) -> None:
     build = control.start(BALANCE_SUMMARY.name, 2, "me", active=1, segments=1)
     assert control.start(BALANCE_SUMMARY.name, 2, "me", active=1, segments=1) == build, "an answer that was lost"
-    with pytest.raises(RebuildRunningError):
+    with pytest.raises(JobRunningError):
         control.start(BALANCE_SUMMARY.name, 2, "other", active=1, segments=1)
     taken = control.take_over(build, "other")
     for forbidden in (control.save, control.flip):
-        with pytest.raises(BuildLostError):
+        with pytest.raises(JobLostError):
             forbidden(build)
     assert active(components) == 1
     control.flip(taken)
     control.flip(taken)
     assert active(components) == 2
-    with pytest.raises(BuildLostError):
+    with pytest.raises(JobLostError):
         control.save(taken)
 
 
@@ -243,7 +242,7 @@ def test_abort_ends_a_running_build_and_deletes_what_it_made(
         def begin(self, work: str, phase: str, total: int, done: int) -> None:
             assert tables.abort([BALANCE_SUMMARY], print) == [("balance-summary", 2)]
 
-    with pytest.raises(BuildLostError, match="given up"):
+    with pytest.raises(JobLostError, match="given up"):
         Rebuild(components, Aborted()).run([BALANCE_SUMMARY], segments=2)
     assert components.generations.read(BALANCE_SUMMARY.name) == Control(1, frozenset({1}))
     assert BALANCE_SUMMARY.table(components.names.profile, 2) not in clients.dynamodb.list_tables()["TableNames"]

@@ -1,18 +1,23 @@
 """Events put on the stream again: which, how often, and after being ended."""
 
+import contextlib
 import threading
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from ledger.runtime.aws import Clients
-from ledger.store import parallel_scan as segments
+from ledger.store import parallel_scan, resumable_job
+from ledger.store.errors import JobLostError, JobRunningError
+from ledger.store.parallel_scan import Cursor
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
 from stream_bridge.backfill.backfill import Backfill, Outcome
-from stream_bridge.backfill.progress import BackfillLostError, BackfillStates
+from stream_bridge.backfill.progress import BackfillJob, BackfillStore
 from stream_bridge.backfill.publisher import Publisher
 from stream_bridge.backfill.selection import Selection
 
@@ -48,14 +53,24 @@ class Reported:
         self.said.append(text)
 
 
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resumable_job, "BEAT", 0.2)
+    monkeypatch.setattr(resumable_job, "STALE", 1.5)
+    monkeypatch.setattr(resumable_job, "_LOOK", 0.1)
+
+
+@pytest.fixture
+def jobs(clients: Clients, ledger_tables: Names) -> BackfillStore:
+    return BackfillStore(clients.dynamodb, ledger_tables.bridge)
+
+
 @pytest.fixture
 def make(
-    clients: Clients, ledger_tables: Names, publisher: Publisher, stop: threading.Event
+    clients: Clients, ledger_tables: Names, publisher: Publisher, jobs: BackfillStore, stop: threading.Event
 ) -> Callable[..., Backfill]:
-    states = BackfillStates(clients.dynamodb, ledger_tables.bridge)
-
-    def backfill(progress: Reported | None = None) -> Backfill:
-        return Backfill(clients.dynamodb, ledger_tables.events, publisher, states, progress or Reported(), stop)
+    def backfill(progress: Reported | None = None, **rates: float) -> Backfill:
+        return Backfill(clients.dynamodb, ledger_tables.events, publisher, jobs, progress or Reported(), stop, **rates)
 
     return backfill
 
@@ -109,7 +124,7 @@ def test_one_that_was_killed_goes_on_where_it_was(
     stop: threading.Event,
     at: int,
 ) -> None:
-    monkeypatch.setattr(segments, "PAGE", 10)
+    monkeypatch.setattr(parallel_scan, "PAGE", 10)
     events = [event for number in range(10) for event in append(f"acc-{number}", 20)]
     with pytest.raises(CrashedError):
         make(Reported(at)).run(Selection(), segments=2)
@@ -117,7 +132,7 @@ def test_one_that_was_killed_goes_on_where_it_was(
     progress = Reported()
     outcome = make(progress).run(Selection(), segments=5)
     assert progress.done >= at - 20, "at most a page of each segment is read again"
-    assert "going on" in progress.said[0]
+    assert "resuming" in progress.said[1]
     assert (outcome.read, outcome.ended) == (200, True)
     shown = Counter(map(key, on_stream()))
     assert set(shown) == set(map(key, events))
@@ -131,7 +146,7 @@ def test_one_that_was_killed_goes_on_where_it_was(
 def test_one_that_is_stopped_says_so_and_goes_on(
     make: Callable[..., Backfill], append: Append, monkeypatch: pytest.MonkeyPatch, stop: threading.Event
 ) -> None:
-    monkeypatch.setattr(segments, "PAGE", 10)
+    monkeypatch.setattr(parallel_scan, "PAGE", 10)
     append("alice", 100)
     outcome = make(Reported(50, stop.set)).run(Selection(), segments=1)
     assert (outcome.read, outcome.ended) == (50, False)
@@ -139,24 +154,125 @@ def test_one_that_is_stopped_says_so_and_goes_on(
     assert make().run(Selection(), segments=1) == Outcome(read=100, published=100)
 
 
-def test_of_two_at_once_the_later_one_goes_on(
+def test_a_second_one_is_refused_while_the_first_one_runs(
+    make: Callable[..., Backfill], append: Append, on_stream: OnStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parallel_scan, "PAGE", 10)
+    events = append("alice", 100)
+    refused = list[str]()
+
+    def second() -> None:
+        for restart in (False, True):
+            with pytest.raises(JobRunningError, match="is being run by another process") as error:
+                make().run(Selection(), restart=restart)
+            refused.append(str(error.value))
+        assert make().run(Selection(("bob",))).read == 0, "another selection is another backfill"
+
+    assert make(Reported(40, second)).run(Selection(), segments=1).read == 100
+    assert len(refused) == 2
+    assert Counter(map(key, on_stream())) == dict.fromkeys(map(key, events), 1), "neither put anything"
+
+
+def test_one_that_was_interrupted_says_what_it_keeps_and_restart_begins_anew(
+    make: Callable[..., Backfill], append: Append, monkeypatch: pytest.MonkeyPatch, stop: threading.Event
+) -> None:
+    monkeypatch.setattr(parallel_scan, "PAGE", 10)
+    append("alice", 100)
+
+    def interrupted() -> Reported:
+        with pytest.raises(CrashedError):
+            make(Reported(50)).run(Selection(), segments=1)
+        stop.clear()
+        return Reported()
+
+    progress = interrupted()
+    assert make(progress, rate=700).run(Selection(), segments=3) == Outcome(read=100, published=100)
+    (checking, resuming) = progress.said
+    assert "backfill of all accounts did not end; checking whether it is still running" in checking
+    assert "keeps its segments (1) and what is done (50 events read, 50 put)" in resuming
+    assert "at most 700 events put a second, no limit to reading" in resuming
+    progress = interrupted()
+    assert make(progress).run(Selection(), segments=3, restart=True) == Outcome(read=100, published=100)
+    assert progress.said[1] == "beginning anew; the interrupted run had read 50 events"
+    assert progress.done == 0
+
+
+def test_one_that_stood_still_and_was_taken_over_records_nothing_more(
     make: Callable[..., Backfill],
     append: Append,
     on_stream: OnStream,
-    clients: Clients,
-    ledger_tables: Names,
+    jobs: BackfillStore,
     monkeypatch: pytest.MonkeyPatch,
     stop: threading.Event,
 ) -> None:
-    monkeypatch.setattr(segments, "PAGE", 10)
+    monkeypatch.setattr(parallel_scan, "PAGE", 10)
     events = append("alice", 100)
-    states = BackfillStates(clients.dynamodb, ledger_tables.bridge)
-    taken_up = Reported(40, lambda: states.take_up(str(Selection()), 1))
-    with pytest.raises(BackfillLostError, match="another process went on"):
-        make(taken_up).run(Selection(), segments=1)
+
+    def take_over() -> None:
+        while (found := jobs.read("all accounts")) is not None and found.token != "other":
+            with contextlib.suppress(JobRunningError):  # a beat may come in between
+                jobs.take_over(found, "other")
+
+    with pytest.raises(JobLostError, match="another one took it over"):
+        make(Reported(40, take_over)).run(Selection(), segments=1)
     stop.clear()
+    found = jobs.read("all accounts")
+    assert found is not None
+    assert found.token == "other"
     make().run(Selection())
     assert set(map(key, on_stream())) == set(map(key, events))
+
+
+def test_an_answer_that_was_lost_is_recognised_as_ones_own(jobs: BackfillStore) -> None:
+    job = BackfillJob(name="all accounts", token="me", cursors=(Cursor(),))
+    jobs.start(job)
+    jobs.start(job)
+    with pytest.raises(JobRunningError):
+        jobs.start(replace(job, token="other"))
+    moved = jobs.save(job)
+    with pytest.raises(JobRunningError):
+        jobs.take_over(job, "other")
+    taken = jobs.take_over(moved, "other")
+    job = moved
+    assert jobs.take_over(job, "other") == taken
+    with pytest.raises(JobRunningError):
+        jobs.take_over(job, "third")
+    with pytest.raises(JobLostError):
+        jobs.save(job)
+    with pytest.raises(JobLostError):
+        jobs.end(job)
+    assert jobs.save(taken) == jobs.save(taken) == jobs.read("all accounts")
+    jobs.end(taken)
+    jobs.end(taken)
+    assert jobs.read("all accounts") is None
+    with pytest.raises(JobLostError):
+        jobs.save(taken)
+
+
+def test_a_row_of_an_earlier_version_is_resumed_unless_it_moves(
+    make: Callable[..., Backfill], append: Append, jobs: BackfillStore, clients: Clients, ledger_tables: Names
+) -> None:
+    """Versions before the beat wrote the same row without one."""
+    append("alice", 5)
+    progress = Reported()
+
+    def record(published: int) -> None:
+        row: dict[str, Any] = {
+            "id": {"S": "backfill~all accounts"},
+            "runner": {"S": "old"},
+            "published": {"N": str(published)},
+            "cursors": {"L": [{"M": Cursor().to_item()}]},
+        }
+        clients.dynamodb.put_item(TableName=ledger_tables.bridge, Item=row)
+
+    record(1)
+    found = jobs.read("all accounts")
+    assert found is not None
+    record(2)
+    with pytest.raises(JobRunningError):
+        jobs.check_interrupted([found], threading.Event())
+    assert make(progress).run(Selection()) == Outcome(read=5, published=7)
+    assert "(0 events read, 2 put)" in progress.said[1]
 
 
 def key(event: StoredEvent) -> tuple[str, int]:

@@ -7,17 +7,24 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from aws_client.call_pool import CallPool
+from ledger.errors import ResourceError
 from ledger.runtime.aws import Clients
+from ledger.store import resumable_job
+from ledger.store.parallel_scan import Cursor
+from ledger.store.resumable_job import JobHeartbeat
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
-from stream_bridge.backfill.progress import BackfillStates
+from stream_bridge.backfill.progress import BackfillJob, BackfillStore
 from stream_bridge.backfill.publisher import Publisher
+from stream_bridge.backfill.selection import Selection
 from stream_bridge.dynamodb_stream import TableStream
 from stream_bridge.provisioning.destination import DestinationState
 from stream_bridge.watch import daemon as watch_module
@@ -65,11 +72,11 @@ def watching(
     @asynccontextmanager
     async def run(inspector: Inspector, options: WatchOptions = OPTIONS) -> AsyncIterator[Watch]:
         calls, stop = CallPool(8, "watch"), asyncio.Event()
-        states = BackfillStates(clients.dynamodb, ledger_tables.bridge)
+        jobs = BackfillStore(clients.dynamodb, ledger_tables.bridge)
         watch = Watch(
             options,
             inspector,
-            Republisher(clients.dynamodb, ledger_tables.events, publisher, states, threading.Event()),
+            Republisher(clients.dynamodb, ledger_tables.events, publisher, jobs),
             WatermarkStore(clients.dynamodb, ledger_tables.bridge),
             partial(TableTail, TableStream(clients.dynamodb, clients.dynamodbstreams, ledger_tables.events, calls)),
             partial(StreamTail, clients.kinesis, calls, stream, ledger_tables.events),
@@ -210,3 +217,58 @@ async def test_a_spell_that_the_tables_stream_no_longer_tells_is_backfilled(
     mark = marks.find()
     assert mark is not None
     assert mark.gap is None
+
+
+async def test_a_period_that_a_killed_watch_was_backfilling_is_resumed_and_a_running_one_left_alone(
+    watching: Callable[..., Any],
+    append: Append,
+    on_stream: OnStream,
+    clients: Clients,
+    ledger_tables: Names,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, seconds in {"BEAT": 0.2, "STALE": 1.5, "_LOOK": 0.1}.items():
+        monkeypatch.setattr(resumable_job, name, seconds)
+    lost = await asyncio.to_thread(append, "alice", 40)
+    async with watching(ScriptedInspector()) as watch:
+        await eventually(lambda: watch.saved)
+    marks = WatermarkStore(clients.dynamodb, ledger_tables.bridge)
+    mark = marks.find()
+    assert mark is not None
+    gap = (mark.moment, datetime.now(UTC))
+    marks.save(replace(mark, gap=gap))
+    jobs = BackfillStore(clients.dynamodb, ledger_tables.bridge)
+    job = BackfillJob(name=str(Selection(since=gap[0], until=gap[1])), token="another watch", cursors=(Cursor(),))
+    jobs.start(job)
+    with JobHeartbeat(jobs, [job], threading.Event()) as another:
+        async with watching(ScriptedInspector(), WatchOptions(interval=0.2, grace=600, poll=0.2)) as watch:
+            await eventually(lambda: "is being run by another process" in str(watch.ready().reason))
+            assert on_stream() == []
+            another.__exit__(None, None, None)  # killed: its beat stands still
+            await eventually(lambda: keys(lost) == keys(on_stream()))
+            await eventually(lambda: watch.ready().reason is None)
+    assert jobs.read(job.name) is None
+
+
+def test_a_backfill_of_a_period_that_failed_is_resumed_by_the_same_watch(
+    append: Append,
+    on_stream: OnStream,
+    clients: Clients,
+    ledger_tables: Names,
+    publisher: Publisher,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, seconds in {"STALE": 0.3, "_LOOK": 0.1}.items():
+        monkeypatch.setattr(resumable_job, name, seconds)
+    lost = append("alice", 10)
+    jobs = BackfillStore(clients.dynamodb, ledger_tables.bridge)
+    republisher = Republisher(clients.dynamodb, ledger_tables.events, publisher, jobs)
+    gap = (datetime.now(UTC) - timedelta(hours=1), datetime.now(UTC) + timedelta(hours=1))
+    with monkeypatch.context() as patch:
+        patch.setattr(publisher, "put", Mock(side_effect=ResourceError("no stream")))
+        with pytest.raises(ResourceError):
+            republisher.fill(gap)
+    assert republisher.fill(gap).ended
+    assert keys(on_stream()) == keys(lost)
+    republisher.stop()
+    assert not republisher.fill(gap).ended

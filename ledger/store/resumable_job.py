@@ -1,0 +1,247 @@
+"""A long job over a table that outlives its process: who runs it, and how far it is.
+
+A job is a row, or a part of one: the ``token`` of the process that runs it, a ``beat``, and a cursor for each scan
+segment. Every write holds only while the row still has the writer's token, so a process that was taken over can record
+nothing. The beat is a counter: a watcher that sees it stand still by its own clock takes the job over, and no two
+machines' clocks are ever compared.
+"""
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
+
+import structlog
+from botocore.exceptions import ClientError
+
+from aws_client.failures import is_condition_failed
+from ledger.errors import TransientError
+from ledger.runtime.aws import aws_errors
+from ledger.store.errors import JobLostError, JobRunningError
+from ledger.store.parallel_scan import Cursor
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+log = structlog.get_logger(__name__)
+
+#: Seconds between two beats, and without one after which a job counts as interrupted.
+BEAT: Final = 2.0
+STALE: Final = 6.0
+_LOOK: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumableJob:
+    """A job as it was last recorded. ``token`` stands for one process; ``cursors``: one a scan segment."""
+
+    name: str
+    token: str
+    beat: int = 0
+    cursors: tuple[Cursor, ...]
+
+    @property
+    def read(self) -> int:
+        """Items that were read so far."""
+        return sum(cursor.items for cursor in self.cursors)
+
+
+J = TypeVar("J", bound=ResumableJob)
+
+
+class JobStore(ABC, Generic[J]):
+    """The jobs of one kind in a table. Raises ThrottledError, EndpointError or ResourceError.
+
+    A write whose answer was lost, and which is refused when it is sent again, is recognised as one's own.
+    """
+
+    #: The attribute that holds the token.
+    _owner: str
+
+    def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+
+    @abstractmethod
+    def _key(self, name: str) -> dict[str, Any]:
+        """The key of the job's row."""
+
+    @abstractmethod
+    def _details(self, job: J) -> dict[str, Any]:
+        """The attributes that this kind of job has beside token, beat and cursors."""
+
+    @abstractmethod
+    def _parse(self, name: str, row: Mapping[str, Any]) -> J | None:
+        """The job in the row, None when there is none."""
+
+    @abstractmethod
+    def _running(self, job: J) -> str:
+        """That the job is running elsewhere, and what to do, for a person."""
+
+    @abstractmethod
+    def _lost(self, job: J) -> str:
+        """That the job no longer belongs to this process, for a person."""
+
+    def read(self, name: str) -> J | None:
+        """The job as it was last recorded, running or interrupted; None when there is none."""
+        return self._parse(name, self._row(name))
+
+    def check_interrupted(self, jobs: Sequence[J], stop: threading.Event) -> None:
+        """Return once each of the jobs has stood still for STALE seconds.
+
+        Raises JobRunningError at the first change, and when ``stop`` is set before it is known.
+        """
+        until = time.monotonic() + STALE
+        while time.monotonic() < until and jobs:
+            if stop.wait(_LOOK):
+                raise JobRunningError("stopped before it was known whether another process runs the job")
+            for job in jobs:
+                if self.read(job.name) != job:
+                    raise JobRunningError(self._running(job))
+
+    def take_over(self, job: J, token: str, **changes: Any) -> J:
+        """Resume an interrupted job as ``token``, with these fields changed.
+
+        Raises JobRunningError when it has moved since it was read: it runs, or somebody else was faster.
+        """
+        taken = replace(job, token=token, beat=job.beat + 1, **changes)
+        # Versions before the beat recorded none.
+        unmoved = "beat = :seen" if job.beat else "(attribute_not_exists(beat) OR beat = :seen)"
+        values = {":interrupted": {"S": job.token}, ":seen": {"N": str(job.beat)}}
+        if not self._write(taken, f"{self._owner} = :interrupted AND {unmoved}", values):
+            raise JobRunningError(self._running(job))
+        return taken
+
+    def save(self, job: J) -> J:
+        """Record how far the job is, and that its process lives. Raises JobLostError."""
+        saved = replace(job, beat=job.beat + 1)
+        if not self._write(saved, f"{self._owner} = :{self._owner}"):
+            raise JobLostError(self._lost(job))
+        return saved
+
+    def _row(self, name: str) -> Mapping[str, Any]:
+        with aws_errors(f"reading the state of {name} in {self._table}"):
+            answer = self._dynamodb.get_item(TableName=self._table, Key=self._key(name), ConsistentRead=True)
+        return answer.get("Item", {})
+
+    def _write(
+        self,
+        job: J,
+        condition: str,
+        values: Mapping[str, Any] | None = None,
+        *,
+        more: str = "",
+        names: Mapping[str, str] | None = None,
+    ) -> bool:
+        """Record the job, and ``more`` in the same write, while the condition holds; False when it does not."""
+        attributes = {
+            self._owner: {"S": job.token},
+            "beat": {"N": str(job.beat)},
+            "cursors": {"L": [{"M": cursor.to_item()} for cursor in job.cursors]},
+            **self._details(job),
+        }
+        update = "SET " + ", ".join(f"{name} = :{name}" for name in attributes) + more
+        bound = {f":{name}": value for name, value in attributes.items()} | dict(values or {})
+        return self._update(job.name, update, condition, bound, names=names) or self.read(job.name) == job
+
+    def _update(
+        self, name: str, update: str, condition: str, values: Any, *, names: Mapping[str, str] | None = None
+    ) -> bool:
+        """Update the job's row while the condition holds; False when it does not."""
+        request: dict[str, Any] = {"ExpressionAttributeNames": names} if names else {}
+        call = self._dynamodb.update_item
+        return self._conditional(call, name, condition, values, UpdateExpression=update, **request)
+
+    def _conditional(self, call: Callable[..., object], name: str, condition: str, values: Any, **request: Any) -> bool:
+        with aws_errors(f"recording the state of {name} in {self._table}"):
+            try:
+                call(
+                    TableName=self._table,
+                    Key=self._key(name),
+                    ConditionExpression=condition,
+                    ExpressionAttributeValues=values,
+                    **request,
+                )
+            except ClientError as error:
+                if not is_condition_failed(error):
+                    raise
+                return False
+        return True
+
+
+class JobHeartbeat(Generic[J]):
+    """The jobs that this process runs: a beat every BEAT seconds records how far each is. Shared between threads.
+
+    When a job is lost, or a beat fails for good, ``stop`` is set and ``check`` raises what happened.
+    """
+
+    def __init__(self, store: JobStore[J], jobs: Sequence[J], stop: threading.Event) -> None:
+        self._store = store
+        self._held = {job.name: job for job in jobs}
+        self._lock = threading.Lock()
+        self._stop = stop
+        self._ended = threading.Event()
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    @property
+    def jobs(self) -> list[J]:
+        """The jobs that have not ended, with the cursors that have moved since they were last recorded."""
+        with self._lock:
+            return list(self._held.values())
+
+    def job(self, name: str) -> J:
+        """One of the jobs that have not ended."""
+        with self._lock:
+            return self._held[name]
+
+    def advance(self, name: str, segment: int, cursor: Cursor, **changes: Any) -> int:
+        """A segment is done up to ``cursor``; the next beat records it. Returns the items read in all."""
+        with self._lock:
+            job = self._held[name]
+            cursors = (*job.cursors[:segment], cursor, *job.cursors[segment + 1 :])
+            self._held[name] = replace(job, cursors=cursors, **changes)
+            return self._held[name].read
+
+    def save(self, name: str, **changes: Any) -> None:
+        """Record a job at once, with these fields changed, unless it has ended. Raises as JobStore.save does."""
+        with self._lock:
+            if name in self._held:
+                self._held[name] = self._store.save(replace(self._held[name], **changes))
+
+    def end(self, name: str, end: Callable[[J], None]) -> None:
+        """End a job by the store's call for it; no beat comes after it. Raises what ended the beats, or the call."""
+        self.check()
+        with self._lock:
+            end(self._held[name])
+            del self._held[name]
+
+    def check(self) -> None:
+        """Raises what ended the beats, if anything did."""
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        while not self._ended.wait(BEAT):
+            for job in self.jobs:
+                try:
+                    self.save(job.name)
+                except TransientError as error:
+                    log.warning("beat_held_up", job=job.name, reason=str(error), action="none: the next beat follows")
+                except Exception as error:  # noqa: BLE001 - handed to the thread that works
+                    self._error = error
+                    self._stop.set()
+                    return
