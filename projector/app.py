@@ -1,4 +1,4 @@
-"""The Faust app: one agent that folds the stream, and the web beside it."""
+"""The Faust app: one agent that folds the stream, and its web server."""
 
 import platform
 from concurrent.futures import ThreadPoolExecutor
@@ -22,8 +22,8 @@ from projector.ingest.batch_handler import BatchHandler
 from projector.settings import ProjectorSettings
 from projector.status.gauges import Gauges
 
-#: Records from which on no further batch is waited for. More of one account's events at once mean fewer gaps to repair
-#: and fewer writes: the native destination scatters an account over all shards.
+#: Records after which no further waiting batch is collected. The more of an account's events are applied together, the
+#: fewer gaps and writes: the native destination scatters an account over all shards.
 MAX_TOGETHER = 32_000
 
 
@@ -37,7 +37,7 @@ class ProjectorApp:
 
 
 def build_app(settings: ProjectorSettings, clients: Clients, *, host: str, port: int) -> ProjectorApp:
-    """Wire the projector. Nothing runs and nothing is called before the app is started.
+    """Wire the projector. It starts nothing and calls nothing: the returned app does, once it is run.
 
     Raises ConfigurationError when nothing guards the port (ledger.runtime.auth).
     """
@@ -63,7 +63,7 @@ def build_app(settings: ProjectorSettings, clients: Clients, *, host: str, port:
 
     @app.agent(batch_topic(app, names.stream))
     async def project(batches: Any) -> None:
-        """Hand over all batches that are waiting at once. An error that escapes stops the worker, uncheckpointed."""
+        """Apply all waiting batches together. An error that escapes stops the worker before any checkpoint."""
         together: list[RecordBatch] = []
         async for batch in batches:
             together.append(batch)

@@ -1,4 +1,4 @@
-"""How a projection's state becomes the attributes of a row, and JSON: read off its dataclass, once."""
+"""Maps a projection's state to the attributes of a row and to JSON, as its dataclass declares."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
@@ -26,7 +26,7 @@ def _text(value: str) -> Value:
     return {"S": value}
 
 
-#: By field type: to DynamoDB, from DynamoDB, to JSON. Money is text, so that no digit and no place is lost.
+#: By field type: to DynamoDB, from DynamoDB, to JSON. Money is stored as text, so that no digit is lost.
 _CODECS: Mapping[type, tuple[Callable[[Any], Value], Callable[[Value], Any], Callable[[Any], Any]]] = {
     Decimal: (_money, lambda value: Decimal(value["S"]), format_amount),
     int: (_number, lambda value: int(value["N"]), int),
@@ -38,9 +38,9 @@ class Columns(Generic[S]):
     """The columns of a frozen dataclass whose fields are Decimal (money), int or str; names in camel case."""
 
     def __init__(self, state: type[S]) -> None:
-        """Raises TypeError for a class that is no dataclass or has a field of another type."""
+        """Raises TypeError for a class that is not a dataclass or has a field of another type."""
         if not is_dataclass(state):
-            raise TypeError(f"{state.__name__} is no dataclass")
+            raise TypeError(f"{state.__name__} is not a dataclass")
         hints = get_type_hints(state)
         self._state = state
         self._fields = [(field.name, to_camel(field.name), _codec(state, hints[field.name])) for field in fields(state)]
@@ -51,7 +51,7 @@ class Columns(Generic[S]):
         return [encode(getattr(state, name)) for name, _, (encode, _, _) in self._fields]
 
     def state(self, item: Mapping[str, Value]) -> S:
-        """Read the state from a row. Raises KeyError when the row lacks a column."""
+        """Read the state from a row. Raises KeyError, ValueError or ArithmeticError when it cannot be read."""
         return self._state(**{name: decode(item[column]) for name, column, (_, decode, _) in self._fields})
 
     def to_json(self, state: S) -> dict[str, Any]:
@@ -62,4 +62,4 @@ class Columns(Generic[S]):
 def _codec(state: type, hint: object) -> Any:
     if hint in _CODECS:
         return _CODECS[hint]  # type: ignore[index]
-    raise TypeError(f"{state.__name__}: a field is Decimal, int or str, not {hint}")
+    raise TypeError(f"{state.__name__}: a field must be Decimal, int or str, not {hint}")

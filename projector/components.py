@@ -1,4 +1,4 @@
-"""The projector's parts, wired: what the worker and the operator's commands both are made of."""
+"""The projector's components, wired for the worker and for the operator's commands alike."""
 
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ from projector.projection import Projection
 from projector.projections import PROJECTIONS
 from projector.settings import ProjectorSettings
 
-#: Seconds in which ``storm_limit`` accounts may be halted.
+#: Window, in seconds, in which ``storm_limit`` accounts may be halted.
 STORM_WINDOW = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """Everything that works on one profile's read models. Made by ``build_components``; holds no thread of its own."""
+    """What works on one profile's read models. Made by ``build_components``; owns no thread."""
 
     names: Names
     clients: Clients
@@ -43,11 +43,11 @@ class Components:
     metrics: Metrics
 
     def operating(self) -> list[Projector[Any]]:
-        """Projectors of what is fed now, for one operation: those of the worker are not to be shared."""
+        """New projectors of the read models that are fed, for one operation: the worker's own are not thread-safe."""
         return Projectors(self.models, self.store, self.skips, self.metrics, cache_size=1).fed()
 
     def feeder(self, model: ReadModel[Any], *, cache_size: int) -> Feeder:
-        """A feeder with an engine of its own. ``cache_size``: rows kept in memory."""
+        """A feeder with a projector of its own. ``cache_size``: rows kept in memory."""
         skipped = self.skips.of(model.projection.name)
         projector = Projector(self.store, model, self.metrics, skipped=skipped, cache_size=cache_size)
         return Feeder(projector, self.account_halts, self.store)
@@ -59,7 +59,7 @@ def build_components(
     executor: Executor,
     projections: tuple[Projection[Any], ...] = PROJECTIONS,
 ) -> Components:
-    """Wire the parts. Nothing is called yet. ``executor`` runs the bulk writes."""
+    """Wire the components; makes no call. ``executor`` runs the bulk writes."""
     names = Names(settings.profile)
     metrics = Metrics()
     store = EventStore(clients.dynamodb, names.events)

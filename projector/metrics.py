@@ -1,4 +1,4 @@
-"""What the projector counts, for Prometheus."""
+"""The projector's metrics, for Prometheus."""
 
 from collections.abc import Iterable
 
@@ -27,8 +27,8 @@ class Metrics:
         self.dead_letters = counter("dead_letters", "dead letters stored, repeated ones included")
         self.halted = counter("halted", "accounts halted by this worker")
         self.records = counter("records", "records received from the stream")
-        self.transient_faults = counter("transient_faults", "batches tried again because of a passing fault")
-        self.gauge_failures = counter("gauge_failures", "readings of the slow gauges that failed for a passing reason")
+        self.transient_faults = counter("transient_faults", "batches retried because of a transient fault")
+        self.gauge_failures = counter("gauge_failures", "reads of the slow gauges that failed transiently")
         self.batch_seconds = Histogram(
             "kinfold_projector_batch_seconds",
             "time to apply one batch, reads and writes included",
@@ -51,7 +51,7 @@ class Metrics:
         )
 
     def show(self, shards: Iterable[ShardStatus]) -> None:
-        """Take over how the shards stand; those that this worker no longer reads disappear."""
+        """Set the gauges of the shards that this worker reads; those of other shards disappear."""
         held = [shard for shard in shards if shard.last_polled_at is not None and not shard.ended]
         self.leases_held.set(len(held))
         self.millis_behind_latest.clear()
@@ -62,7 +62,7 @@ class Metrics:
                 self.millis_behind_latest.labels(shard.shard_id).set(shard.millis_behind_latest)
 
 
-class Figures:
+class TableMetrics:
     """The counters of one read model's table."""
 
     def __init__(self, metrics: Metrics, table: str) -> None:

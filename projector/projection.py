@@ -1,4 +1,4 @@
-"""What a projection is: a fold of an account's events, and the rows it is kept in."""
+"""A projection: a fold of an account's events, the rows that hold it, and the error for what it cannot fold."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -76,7 +76,7 @@ class Projection(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class Halt:
-    """Why an account goes no further: which event, why, since when (ISO 8601), and which dead letter has the rest."""
+    """Why an account is halted: the event, the reason, since when (ISO 8601), and the dead letter with the details."""
 
     sequence_number: int
     reason: str

@@ -27,10 +27,10 @@ def status(as_json: Json = False) -> None:
     """
     from projector.cli.context import operator
     from projector.projections import PROJECTIONS
-    from projector.status.status import look
+    from projector.status.status import read_status
 
     with operator() as components:
-        found = look(components, PROJECTIONS)
+        found = read_status(components, PROJECTIONS)
     if as_json:
         typer.echo(json.dumps(found.to_json()))
     else:

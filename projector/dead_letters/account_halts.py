@@ -1,7 +1,7 @@
-"""What happens to what can never be applied: a dead letter is stored, then the account is halted.
+"""What can never be applied is stored as a dead letter, and then its account is halted.
 
-In this order, and the checkpoint moves only after both: a crash in between makes the record come again, which counts
-one attempt more on the same letter.
+In this order, and the checkpoint moves only after both: a crash in between has the record redelivered, which increments
+``attempts`` of the same letter.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ Source = Callable[[str, int], tuple[Origin, bytes] | None]
 
 
 class AccountHalts:
-    """Stores letters and halts accounts. Safe to repeat, and beside other workers and operators.
+    """Stores dead letters and halts accounts. Idempotent, and safe beside other workers and operators.
 
     Every method raises ThrottledError, EndpointError or ResourceError when the endpoint fails, and StormError.
     """
@@ -56,8 +56,9 @@ class AccountHalts:
         events: Sequence[StoredEvent],
         source: Source = lambda _account_id, _sequence_number: None,
     ) -> list[Poison]:
-        """Make the effect of every event durable: applied, a known duplicate, waiting for its halted account, or stored
-        as a dead letter. Returns the events that became dead letters.
+        """Make every event's effect durable: applied, a known duplicate, waiting for its halted account, or stored.
+
+        Returns the events that became dead letters.
         """
         halted: list[Poison] = []
         while events:
@@ -74,7 +75,7 @@ class AccountHalts:
         """Store the letter, and halt its account, if it names one, in each of the projectors' read models.
 
         With ``overtaken``, an account that is past the letter's event by now is left alone: a worker that can apply it
-        was faster. Returns False when an operator has skipped the event: apply it again, and it is passed by.
+        was faster. Returns False when an operator has skipped the event: apply it again, and it is skipped.
         """
         stored = self._letters.store(letter)
         self._metrics.dead_letters.inc()
@@ -140,7 +141,7 @@ class AccountHalts:
             self._storm.halted(account_id, stored.letter.reason)
 
     def _halted_elsewhere(self, account_id: str, model: ReadModel[Any]) -> bool:
-        """Whether another generation has the account halted too: a rebuild that meets it again is no storm."""
+        """Whether another generation has the account halted too: a rebuild that meets the same event is no storm."""
         others = [
             other
             for other in self._models.fed()

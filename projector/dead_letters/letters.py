@@ -1,7 +1,7 @@
-"""Dead letters: what could never be applied, kept with its reason, its origin and its raw data until somebody decides.
+"""Dead letters: what could never be applied, kept with its reason, origin and raw data until an operator decides.
 
 Natural keys: the projection, account and sequence number of an event, or the place of a record in the stream. So a
-redelivery counts one attempt more and never makes a second letter.
+redelivery increments ``attempts`` and never makes a second letter.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -49,8 +49,8 @@ class Origin:
 class DeadLetter:
     """One thing that can never be applied.
 
-    ``projection``, ``account_id`` and ``sequence_number`` are None where the record does not tell. ``raw`` is the data
-    as it came; the table keeps MAX_RAW bytes of it, and ``origin`` says where to find it whole.
+    ``projection``, ``account_id`` and ``sequence_number`` are None where the record names none. ``raw`` is the data as
+    it came; the table keeps MAX_RAW bytes of it, and ``origin`` says where to find it whole.
     """
 
     reason: str
@@ -114,9 +114,9 @@ class DeadLetters:
         self._table = table
 
     def store(self, letter: DeadLetter) -> StoredLetter:
-        """Keep the letter; a repeated one counts an attempt more. Returns it as it is stored now.
+        """Store the letter; a repeated one increments ``attempts``. Returns it as it is now stored.
 
-        A letter that was redriven and comes again is open again; a skip stays a skip.
+        A redriven letter that comes again is reopened; a skipped one stays skipped.
         """
         now = timestamp(datetime.now(UTC))
         values: dict[str, Any] = {
@@ -196,23 +196,23 @@ class DeadLetters:
 
 
 class Skips:
-    """The events that operators chose to pass by, in memory. Safe to share between threads."""
+    """The events that operators have skipped, in memory. Safe to share between threads."""
 
     def __init__(self, letters: DeadLetters) -> None:
         self._letters = letters
         self._known: set[tuple[str | None, str | None, int | None]] = set()
 
     def load(self) -> None:
-        """Read them all; call it before the first event is folded."""
+        """Read all of them. To be called before the first event is folded."""
         for skipped in self._letters.list(state="skipped"):
             self.add(skipped.letter)
 
     def add(self, letter: DeadLetter) -> None:
-        """Pass this letter's event by from now on."""
+        """Skip this letter's event from now on."""
         self._known.add((letter.projection, letter.account_id, letter.sequence_number))
 
     def of(self, projection: str) -> Callable[[str, int], bool]:
-        """Whether a projection passes an event of an account by."""
+        """Whether a projection skips an event of an account."""
         known = self._known
         return lambda account_id, sequence_number: (projection, account_id, sequence_number) in known
 

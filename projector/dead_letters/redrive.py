@@ -1,7 +1,7 @@
-"""Taking a halted account up again from the event store, and passing one event by.
+"""Redriving a halted account from the event store, and skipping one event.
 
-Safe to repeat, to run twice at once, and beside running workers. The halt is lifted first, on the condition that it is
-the one that was read; then the account is folded on like any other, and halted again if the cause is still there. A
+Idempotent, and safe to run concurrently and while workers run. The halt is lifted first, on the condition that it is
+the one that was read; then the account is folded like any other, and halted again if the cause is still there. A
 worker that skipped newer events because it still saw the halt skipped events that the store held by then: folding to
 the end of the store after the halt is lifted leaves none behind.
 """
@@ -23,7 +23,7 @@ from projector.engine.projector import Projector
 
 log = structlog.get_logger(__name__)
 
-#: What became of a letter. "not halted": there was nothing to do; "noted": it named no account, and was put aside.
+#: What became of a letter. "not halted": there was nothing to do; "noted": the letter names no account.
 Result = Literal["redriven", "still halted", "not halted", "would be redriven", "noted", "still unusable"]
 
 Targets = Sequence[Projector[Any]]
@@ -39,7 +39,7 @@ class NoSuchLetterError(DeadLetterError):
 
 @dataclass(frozen=True, slots=True)
 class Redriven:
-    """What became of one letter. ``versions``: the version of its account afterwards, by table."""
+    """The outcome for one letter. ``versions``: its account's version afterwards, by table."""
 
     id: str
     result: Result
@@ -48,7 +48,7 @@ class Redriven:
     reason: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The outcome for an operator."""
+        """The outcome as operators see it."""
         return {
             "id": self.id,
             "result": self.result,
@@ -85,9 +85,9 @@ class Redrive:
         return found
 
     def redrive(self, letter_id: str, targets: Targets, *, by: str, dry_run: bool = False) -> Redriven:
-        """Fold the letter's account on in each target in which it is halted. ``dry_run`` writes nothing.
+        """Redrive the letter's account in each target in which it is halted. ``dry_run`` writes nothing.
 
-        A letter without an account is read again: its event is applied if today's code can read the record. Raises
+        The record of a letter without an account is decoded again, and applied if today's code can read it. Raises
         NoSuchLetterError.
         """
         stored = self.letter(letter_id)
@@ -113,10 +113,10 @@ class Redrive:
         return Redriven(letter_id, "redriven" if lifted else "not halted", account_id, versions)
 
     def skip(self, letter_id: str, targets: Targets, *, by: str, why: str) -> Redriven:
-        """Pass the letter's event by for good, record who decided it and why, and fold the account on.
+        """Skip the letter's event for good, record who decided so and why, and redrive the account.
 
-        Repeating it finishes what a crash left undone, and keeps the first reason. Raises DeadLetterError for an event
-        that its account has meanwhile applied.
+        Idempotent: repeating it finishes what a crash left undone and keeps the first reason. Raises
+        DeadLetterError for an event that its account has meanwhile applied.
         """
         stored = self.letter(letter_id)
         if stored.state != "skipped":
@@ -129,7 +129,7 @@ class Redrive:
         return self.redrive(letter_id, targets, by=by)
 
     def _fold_on(self, account_id: str, target: Projector[Any]) -> Poison | None:
-        """Lift the halt and fold to the end of the store. Returns what halted the account again."""
+        """Lift the halt and fold to the end of the store. Returns the event that halted the account again, if any."""
         while (head := target.model.get(account_id)) is not None and head.halted is not None:
             target.model.lift(head)
         target.forget(account_id)
@@ -163,7 +163,7 @@ class Redrive:
         if self._store.version(letter.account_id).number < letter.sequence_number:
             raise DeadLetterError(
                 f"the event store holds no event {letter.sequence_number} of account {letter.account_id}, so there is "
-                f"nothing to skip: `kinfold projector dead-letters redrive {stored.id}` takes the account up again"
+                f"nothing to skip: `kinfold projector dead-letters redrive {stored.id}` redrives the account"
             )
         for target in targets:
             head = target.model.get(letter.account_id)

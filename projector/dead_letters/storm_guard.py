@@ -32,6 +32,6 @@ class StormGuard:
         if len(self._halted) > self._limit:
             raise StormError(
                 f"{len(self._halted)} accounts were halted within {self._window:.0f} s, the last one {account_id} "
-                f"({reason}). That looks like a bad deploy: bring the former version back, or mend this one, then "
+                f"({reason}). That looks like a bad deploy: roll back to the former version or fix this one, then "
                 f"`kinfold projector dead-letters redrive --all`. Raise KINFOLD_STORM_LIMIT if it is right."
             )

@@ -1,6 +1,6 @@
 """Generations: which table of a projection readers see, and which ones the workers feed.
 
-One control row a projection, in ``projections-{profile}``. A rebuild makes a new generation beside the live one, has
+One control row per projection, in ``projections-{profile}``. A rebuild makes a new generation beside the live one, has
 the workers feed both, and flips in one conditional write.
 """
 
@@ -19,8 +19,8 @@ from ledger.runtime.aws import aws_errors
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-#: Seconds for which a worker or reader trusts what it read of the control rows. A rebuild waits longer than this
-#: before it scans, so that every batch that it does not see in the events table is fed to the new generation.
+#: Seconds for which workers and readers cache the control rows. A rebuild waits longer than this before it scans, so
+#: that every batch that it does not see in the events table is fed to the new generation.
 MAX_AGE: Final = 2.0
 
 
@@ -41,9 +41,9 @@ class Generations:
         self._table = table
 
     def begin(self, projection: str) -> bool:
-        """Make the control row of a projection that has none: generation 1, active. Safe to repeat and to race.
+        """Create the control row of a projection that has none: generation 1, active. Idempotent and safe to race.
 
-        Returns whether it was made.
+        Returns whether it was created.
         """
         with aws_errors(f"creating the control row of {projection}"):
             try:
@@ -66,12 +66,12 @@ class Generations:
                 TableName=self._table, Key={"projection": {"S": projection}}, ConsistentRead=True
             )
         if "Item" not in answer:
-            raise ResourceError(f"projection {projection} has no control row: start a projector once, it makes one")
+            raise ResourceError(f"projection {projection} has no control row: start a projector once, it creates one")
         return control_of(answer["Item"])
 
 
 class ControlView:
-    """The control rows of some projections, read again when they are older than MAX_AGE. Safe to share."""
+    """The control rows of some projections, cached for MAX_AGE seconds. Safe to share between threads."""
 
     def __init__(
         self, generations: Generations, projections: Iterable[str], now: Callable[[], float] = time.monotonic
@@ -97,7 +97,7 @@ class ControlView:
 
 
 def control_of(item: Mapping[str, Any]) -> Control:
-    """Read a control row's item."""
+    """Parse a control row's item."""
     return Control(
         active=int(item["active"]["N"]),
         fed=frozenset(map(int, item["fed"]["NS"])),

@@ -9,13 +9,13 @@ from projector.projection import HEAD, Projection, Row, UnprojectableEventError
 
 S = TypeVar("S")
 
-#: Whether an operator chose to pass an event of an account by.
+#: Whether an operator has skipped an event: account and sequence number.
 Skipped = Callable[[str, int], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Poison:
-    """An event that a projection can never apply; ``event`` is None when nobody holds it."""
+    """An event that a projection can never apply; ``event`` is None when the event store lacks it."""
 
     account_id: str
     sequence_number: int

@@ -1,4 +1,4 @@
-"""The events that follow an account's head without a gap: delivered ones, and from the event store what is missing."""
+"""The events that follow an account's head without a gap: as delivered, with missing ones read from the event store."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -20,8 +20,8 @@ MAX_ROUND: Final = 5000
 class NextEvents(Iterable[StoredEvent]):
     """The events that follow one account's head without a gap: what is missing comes from the event store.
 
-    At most MAX_ROUND of them are read ahead. Iterating raises UnprojectableEventError, after the events that are there,
-    when the store does not hold one.
+    Reads at most MAX_ROUND of them. When the event store lacks one, iterating yields the events before it and then
+    raises UnprojectableEventError.
     """
 
     def __init__(

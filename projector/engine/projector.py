@@ -16,7 +16,7 @@ from ledger.store.stored_event import StoredEvent
 from projector.engine.fold import Folded, Poison, Skipped, first_head, fold_on
 from projector.engine.gap_repair import NextEvents
 from projector.engine.read_model import ReadModel, RowChange, RowKey
-from projector.metrics import Figures, Metrics
+from projector.metrics import Metrics, TableMetrics
 from projector.projection import HEAD, Row, UnprojectableEventError
 
 S = TypeVar("S")
@@ -35,7 +35,7 @@ class _Advance(Generic[S]):
 
     @property
     def moved(self) -> int:
-        """Events that this round took the head further."""
+        """By how many events this round moves the head."""
         return self.folded.head.version - (self.before.version if self.before else 0)
 
     def head_change(self) -> RowChange[S]:
@@ -57,7 +57,7 @@ class _Advance(Generic[S]):
 
 
 class Projector(Generic[S]):
-    """Folds batches of events into one read model. One batch at a time: not to be shared between threads.
+    """Folds batches of events into one read model. Not thread-safe: one batch at a time.
 
     Any number of projectors may work on the same tables: each write holds only if the row is still at the version that
     was read. In a steady state every row is in the cache and nothing is read.
@@ -76,7 +76,7 @@ class Projector(Generic[S]):
         self.model = model
         self._projection = model.projection
         self._store = store
-        self._figures = Figures(metrics, model.table)
+        self._metrics = TableMetrics(metrics, model.table)
         self._skipped = skipped
         self._cache: LRUCache[RowKey, Row[S]] = LRUCache(cache_size)
 
@@ -101,8 +101,8 @@ class Projector(Generic[S]):
             pending = self._without_halted(pending, heads)
             advances = self._advance(pending, heads, newcomers)
             lost = self._write(advances)
-            self._figures.lost_conditions.inc(len(lost))
-            # A newcomer that did not get as far as a write was only taken for one.
+            self._metrics.lost_conditions.inc(len(lost))
+            # Only a write shows that a newcomer is one.
             again = lost | {name for name in newcomers & advances.keys() if not advances[name].moved}
             newcomers = set()
             for account_id in pending.keys() - again:
@@ -115,11 +115,11 @@ class Projector(Generic[S]):
                 for account_id, delivered in pending.items()
                 if account_id in again or not advances[account_id].finished
             }
-        self._figures.duplicates.inc(repeated)
+        self._metrics.duplicates.inc(repeated)
         return poisons
 
     def forget(self, account_id: str) -> None:
-        """Drop what the cache holds of an account whose head was changed past this projector."""
+        """Drop the cached head of an account that somebody else has changed."""
         self._cache.pop((account_id, HEAD), None)
 
     def _without_halted(
@@ -129,9 +129,9 @@ class Projector(Generic[S]):
         for account_id, delivered in pending.items():
             head = heads.get((account_id, HEAD))
             if head is not None and head.halted is not None:
-                # Never trusted from the cache: a redrive may lift the halt at any moment.
+                # Never cached while halted: a redrive may lift the halt at any moment.
                 self.forget(account_id)
-                self._figures.waiting.inc(sum(event.sequence_number > head.version for event in delivered))
+                self._metrics.waiting.inc(sum(event.sequence_number > head.version for event in delivered))
             else:
                 going[account_id] = delivered
         return going
@@ -139,8 +139,8 @@ class Projector(Generic[S]):
     def _rows(self, keys: Collection[RowKey], newcomers: Collection[str]) -> dict[RowKey, Row[S]]:
         """The rows that exist, from the cache or the table.
 
-        Those of ``newcomers``, accounts whose first event has just come and whose head the cache does not have, are
-        taken for absent: the write holds only if that is true, and otherwise the next round reads them.
+        Those of ``newcomers``, accounts whose first event was delivered and whose head is not cached, are assumed to be
+        absent: the conditional write fails if one is not, and the next round reads it.
         """
         known = {key: self._cache[key] for key in keys if key in self._cache}
         unknown = [key for key in keys if key not in known and key[0] not in newcomers]
@@ -176,7 +176,7 @@ class Projector(Generic[S]):
         return parts
 
     def _part_names(self, events: Iterable[StoredEvent]) -> Iterator[str]:
-        """The parts that the events belong to, up to one that tells none: the fold stops there too, and says why."""
+        """The parts of the events, up to an event that has none: the fold stops there too, with the reason."""
         try:
             for event in events:
                 yield self._projection.part_of(event)
@@ -184,7 +184,7 @@ class Projector(Generic[S]):
             return
 
     def _write(self, advances: dict[str, _Advance[S]]) -> set[str]:
-        """Write what moved, parts before heads; keep the cache true to what is durable. Returns the lost accounts."""
+        """Write what moved, parts before heads; the cache keeps only durable rows. Returns the accounts that lost."""
         parts = [change for advance in advances.values() for change in advance.part_changes()]
         try:
             lost = {account_id for account_id, _ in self._put(parts)}
@@ -209,9 +209,9 @@ class Projector(Generic[S]):
         return self.model.write(changes) if changes else set()
 
     def _count(self, advance: _Advance[S]) -> None:
-        self._figures.applied.inc(advance.moved)
-        self._figures.duplicates.inc(advance.duplicates)
-        self._figures.gaps_repaired.inc(advance.gaps)
+        self._metrics.applied.inc(advance.moved)
+        self._metrics.duplicates.inc(advance.duplicates)
+        self._metrics.gaps_repaired.inc(advance.gaps)
 
 
 def _by_account(events: Iterable[StoredEvent]) -> dict[str, list[StoredEvent]]:

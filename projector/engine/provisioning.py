@@ -24,9 +24,9 @@ def control_specs(names: Names) -> tuple[TableSpec, ...]:
 
 
 def prepare(dynamodb: "DynamoDBClient", names: Names, projections: Iterable[Projection[Any]]) -> None:
-    """Make the control row of each projection that has none, and the table of each generation that is fed.
+    """Create the control row of each projection that has none, and the table of each generation that is fed.
 
-    Safe to repeat and to race. A projection that is new to a ledger with events starts empty and fills as accounts
+    Idempotent and safe to race. A projection that is new to a ledger with events starts empty and fills as accounts
     move; a log line says to rebuild it. Raises ResourceError, ThrottledError or EndpointError.
     """
     generations = Generations(dynamodb, names.projections)

@@ -59,15 +59,15 @@ class ReadModel(Generic[S]):
         table: str,
         executor: Executor,
         *,
-        patience: float = 10.0,
+        retry_seconds: float = 10.0,
     ) -> None:
-        """``executor`` runs the calls of one bulk write side by side; ``patience``: seconds to try a throttled one."""
+        """``executor`` runs the calls of a bulk write in parallel; a failed call is retried for ``retry_seconds``."""
         self.projection = projection
         self.table = table
         self._dynamodb = dynamodb
         send_statements_as_they_are(dynamodb)
         self._executor = executor
-        self._patience = patience
+        self._retry_seconds = retry_seconds
         self._keys = ("aggregateId", projection.part_name) if projection.part_name else ("aggregateId",)
         columns = ("version", *projection.columns.names)
         where = " AND ".join(f'"{key}"=?' for key in self._keys)
@@ -144,7 +144,7 @@ class ReadModel(Generic[S]):
         )
 
     def row(self, item: Mapping[str, Mapping[str, Any]]) -> Row[S]:
-        """Read an item of the table. Raises ResourceError for one that no projector wrote so."""
+        """Parse an item of the table. Raises ResourceError for one that no projector could have written."""
         columns = self.projection.columns
         try:
             return Row(
@@ -158,11 +158,11 @@ class ReadModel(Generic[S]):
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise ResourceError(
                 f"a row of account {item['aggregateId']['S']} in {self.table} cannot be read ({error!r}): "
-                f"`kinfold projector verify --repair` mends it"
+                f"`kinfold projector verify --repair` rewrites it"
             ) from error
 
     def readable(self, item: Mapping[str, Mapping[str, Any]]) -> Row[S] | None:
-        """Like ``row``; None for an item that no projector wrote so."""
+        """Like ``row``, but None for an item that cannot be read."""
         try:
             return self.row(item)
         except ResourceError:
@@ -244,7 +244,7 @@ class ReadModel(Generic[S]):
     def _retrying(self) -> Retrying:
         return Retrying(
             retry=retry_if_exception_type((ThrottledError, EndpointError)),
-            stop=stop_after_delay(self._patience),
+            stop=stop_after_delay(self._retry_seconds),
             wait=wait_random_exponential(0.02, max=1),
             reraise=True,
         )

@@ -47,7 +47,7 @@ class ReadModels:
         return self._view.current()
 
     def fed(self) -> list[ReadModel[Any]]:
-        """What workers write to now, of every projection. Raises as ``ControlView.current`` does.
+        """What workers write to, of every projection. Raises as ``ControlView.current`` does.
 
         The newest generation first: so an account is never further in the old one than in the one that a rebuild is
         about to show, and a reader sees no version go back at the flip.

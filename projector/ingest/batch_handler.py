@@ -1,4 +1,4 @@
-"""From batches of records to durable effect: decode, apply to every read model, set aside, complete."""
+"""From batches of records to durable effect: decode, apply to every read model, dead-letter the rest, complete."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TransientFault:
-    """A passing fault that holds the projector up: what it is, and since when (monotonic seconds)."""
+    """A transient fault that blocks the projector: its reason, and since when (monotonic seconds)."""
 
     reason: str
     since: float
@@ -37,7 +37,7 @@ class TransientFault:
 
 @dataclass(slots=True)
 class _Decoded:
-    """The events of some batches, the record that each came in, and the letters of the records that hold none."""
+    """The events of some batches, the record that carried each, and the letters of the records that carried none."""
 
     events: list[StoredEvent] = field(default_factory=list)
     sources: list[tuple[RecordBatch, Record]] = field(default_factory=list)
@@ -65,13 +65,13 @@ class BatchHandler:
         self._table = table
         self._metrics = metrics
         self.fault: TransientFault | None = None
-        #: Who waits for what is applied here.
+        #: Readers that wait for what is applied here.
         self.wakeups = Wakeups()
 
     async def handle(self, batches: Sequence[RecordBatch]) -> None:
         """Make every record's effect durable, then complete the batches.
 
-        A transient fault is tried again for as long as it lasts. Raises StormError, or a permanent error of the
+        A transient fault is retried for as long as it lasts. Raises StormError, or a permanent error of the
         endpoint (a table that is gone, say), with no batch completed: the checkpoint must not pass them.
         """
         decoded = await asyncio.to_thread(self._decode, batches)
@@ -110,7 +110,7 @@ class BatchHandler:
         return decoded
 
     def _apply(self, decoded: _Decoded) -> None:
-        """Apply to every read model that is fed, also to one that a rebuild has added meanwhile."""
+        """Apply to every read model that is fed, including one that a rebuild adds meanwhile."""
         done: set[str] = set()
         while projectors := [each for each in self._projectors.fed() if each.model.table not in done]:
             try:
@@ -122,7 +122,7 @@ class BatchHandler:
             except ResourceError as error:
                 if {each.model.table for each in projectors} <= {each.model.table for each in self._projectors.fed()}:
                     raise
-                # A generation was given up while this batch was in hand: go again without it.
+                # A generation was given up meanwhile: apply the batch again without it.
                 done -= {each.model.table for each in projectors}
                 log.info("generation_is_gone", reason=str(error))
 

@@ -1,4 +1,4 @@
-"""Events from the event store into one read model, where no record of the stream brought them."""
+"""Feeds events from the event store, rather than from the stream, into one read model."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,6 +25,6 @@ class Feeder:
         self._account_halts.apply(self._projector, events)
 
     def catch_up(self, account_id: str, until: int) -> None:
-        """Fold the account on to version ``until``: its last event is fed, the engine reads what is missing before."""
+        """Fold the account up to version ``until``: feeds that event alone, and the engine reads what is missing."""
         self._projector.forget(account_id)
         self.feed(list(self._store.read(account_id, after=until - 1, until=until)))

@@ -11,7 +11,7 @@ from projector.metrics import Metrics
 
 
 class Projectors:
-    """The projector of each fed read model. Not to be shared between threads."""
+    """The projector of each fed read model. Not thread-safe."""
 
     def __init__(
         self, models: ReadModels, store: EventStore, skips: Skips, metrics: Metrics, *, cache_size: int
@@ -25,7 +25,7 @@ class Projectors:
         self._projectors: dict[str, Projector[Any]] = {}
 
     def fed(self) -> list[Projector[Any]]:
-        """The projectors of what is fed now; those of a generation that no longer is are dropped with their cache."""
+        """The projectors of what is fed; that of a generation which is no longer fed is dropped with its cache."""
         models = self._models.fed()
         self._projectors = {model.table: self._projectors.get(model.table) or self._make(model) for model in models}
         return list(self._projectors.values())

@@ -1,4 +1,4 @@
-"""Readers that wait for an account are woken when this worker has applied events of it."""
+"""Wakes readers that wait for an account when this worker has applied events of it."""
 
 import asyncio
 from collections import defaultdict
@@ -9,9 +9,9 @@ from ledger.store.stored_event import StoredEvent
 
 
 class Wakeups:
-    """Who waits for which account. To be used on one event loop only.
+    """Who waits for which account. Not thread-safe: for one event loop.
 
-    What another worker writes wakes nobody here: a reader looks again by itself from time to time.
+    Only local writes notify; readers also poll.
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class Wakeups:
     def of(self, account_id: str) -> Iterator[asyncio.Event]:
         """An event that is set whenever events of the account were applied, while the block runs.
 
-        Clear it before a look, not after: what arrives during the look is then not missed.
+        Clear it before reading, not after, so that no event applied meanwhile is missed.
         """
         arrived = asyncio.Event()
         self._waiting[account_id].add(arrived)

@@ -1,4 +1,4 @@
-"""What ``kinfold projector status`` tells, as far as a running worker knows it cheaply, for Prometheus."""
+"""What ``kinfold projector status`` reports, as far as a running worker can read it cheaply, for Prometheus."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -14,12 +14,12 @@ from projector.status.status import retention_hours
 
 log = structlog.get_logger(__name__)
 
-#: Seconds between two readings of the dead letters and of the stream's retention.
+#: Seconds between two reads of the dead letters and of the stream's retention.
 PERIOD: Final = 60.0
 
 
 class Gauges:
-    """Gauges that are brought up to date when somebody asks for the metrics."""
+    """Gauges that are refreshed when the metrics are scraped."""
 
     def __init__(self, components: Components, now: Callable[[], float] = time.monotonic) -> None:
         self._components = components
@@ -36,13 +36,13 @@ class Gauges:
         self._building = gauge("building_generation", "the generation that a rebuild fills; 0: none", "projection")
         self._used = gauge(
             "retention_used_ratio",
-            "age of the last record read, as a part of the stream's retention: at 1 the stream loses records",
+            "age of the last record read, as a share of the stream's retention: at 1 the stream loses records",
             "shard",
         )
         self._failures = components.metrics.gauge_failures
 
     def refresh(self, shards: Iterable[ShardStatus]) -> None:
-        """Bring them up to date. What cannot be read keeps its value, is counted, and is tried again."""
+        """Refresh them. What cannot be read keeps its value, counts as a failure, and is retried at the next scrape."""
         try:
             for name, control in self._components.models.controls().items():
                 self._active.labels(name).set(control.active)

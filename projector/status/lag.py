@@ -1,4 +1,4 @@
-"""The oldest record of a shard that no worker has completed, looked up without a worker."""
+"""The oldest unread record of a shard, read from outside the worker."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
     from mypy_boto3_kinesis.type_defs import GetRecordsOutputTypeDef
 
-#: GetRecords may answer with no record although there are some further on; so many looks are enough for a status.
-_LOOKS: Final = 5
-#: Seconds to wait for a shard that its workers read with all of the five reads a second that it allows.
-_PATIENCE: Final = 5
+#: GetRecords may return no record although there are some further on; so many calls are enough for a status.
+_MAX_READS: Final = 5
+#: Seconds to retry on a shard whose workers use up its five reads a second.
+_RETRY_SECONDS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class ShardLag:
-    """What waits in a shard after its checkpoint.
+    """What is unread in a shard after its checkpoint.
 
-    ``arrived_at``: when the oldest record came, None when nothing waits. ``lost``: the stream no longer holds what
-    follows the checkpoint. ``millis_behind_latest`` as Kinesis says it.
+    ``arrived_at``: when the oldest unread record arrived, None when there is none. ``lost``: the stream no longer holds
+    what follows the checkpoint. ``millis_behind_latest``: as Kinesis reports it.
     """
 
     arrived_at: datetime | None = None
@@ -48,7 +48,7 @@ def oldest_unread(kinesis: "KinesisClient", stream: str, lease: Lease) -> ShardL
             raise
     iterator: str | None = answer["ShardIterator"]
     page: GetRecordsOutputTypeDef | None = None
-    for _ in range(_LOOKS):
+    for _ in range(_MAX_READS):
         if iterator is None:
             break
         page = _page(kinesis, stream, lease, iterator)
@@ -64,7 +64,7 @@ def oldest_unread(kinesis: "KinesisClient", stream: str, lease: Lease) -> ShardL
 def _page(kinesis: "KinesisClient", stream: str, lease: Lease, iterator: str) -> "GetRecordsOutputTypeDef":
     retrying = Retrying(
         retry=retry_if_exception_type(ThrottledError),
-        stop=stop_after_delay(_PATIENCE),
+        stop=stop_after_delay(_RETRY_SECONDS),
         wait=wait_random_exponential(0.2, max=1),
         reraise=True,
     )

@@ -1,4 +1,4 @@
-"""How the projector stands, as an operator sees it from outside: read once, nothing changed."""
+"""The projector's status as an operator sees it from outside: read once, nothing changed."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kinesis import KinesisClient
 
-#: Parts of the stream's retention after which an unread record is a warning, and an error: past the whole, the stream
-#: has lost it.
+#: Shares of the stream's retention after which an unread record is a warning, and an error: at 1 the stream loses it.
 WARN_AT: Final = 0.5
 FAIL_AT: Final = 0.8
 _FLOWING: Final = frozenset({"ACTIVE", "UPDATING"})
@@ -32,7 +31,7 @@ _FLOWING: Final = frozenset({"ACTIVE", "UPDATING"})
 
 @dataclass(frozen=True, slots=True)
 class StreamShardStatus:
-    """One shard: who reads it, how far, and what waits. ``used``: the age of ``lag`` as a part of the retention."""
+    """One shard: its reader, checkpoint and lag. ``used``: age of its oldest unread record over the retention."""
 
     shard_id: str
     owner: str | None
@@ -42,7 +41,7 @@ class StreamShardStatus:
     used: float
 
     def to_json(self) -> dict[str, Any]:
-        """The shard for an operator; times are ISO 8601."""
+        """The shard as operators see it; times are ISO 8601."""
         oldest = self.lag.arrived_at
         return {
             "shardId": self.shard_id,
@@ -68,7 +67,7 @@ class ProjectionStatus:
 
 @dataclass(slots=True)
 class Status:
-    """Everything in one look. ``errors`` lose something unless somebody acts; ``warnings`` may come to that."""
+    """The whole status. ``errors`` need action before something is lost; ``warnings`` may become errors."""
 
     profile: str
     stream: str
@@ -106,10 +105,10 @@ class Status:
         }
 
 
-def look(components: Components, projections: Iterable[Projection[Any]], now: datetime | None = None) -> Status:
-    """Read everything once: a GetRecords or a few a shard, the leases, the control rows, the open dead letters.
+def read_status(components: Components, projections: Iterable[Projection[Any]], now: datetime | None = None) -> Status:
+    """Read everything once: a few GetRecords per shard, the leases, the control rows, the open dead letters.
 
-    Raises ThrottledError, EndpointError, or ResourceError when there is no stream or table to look at.
+    Raises ThrottledError, EndpointError, or ResourceError when there is no stream or table.
     """
     now = now or datetime.now(UTC)
     names, kinesis = components.names, components.clients.kinesis
@@ -132,7 +131,7 @@ def look(components: Components, projections: Iterable[Projection[Any]], now: da
             status.projections.append(_projection(components.generations, builds, projection))
         except ResourceError as error:
             status.warnings.append(str(error))
-    _judge(status)
+    _assess(status)
     return status
 
 
@@ -152,7 +151,7 @@ def _shards(clients: Clients, names: Names, retention: timedelta, now: datetime)
             if not is_not_found(error):
                 raise
             leases = {}  # no worker has ever started
-    # A shard that has no lease yet waits from where a worker would begin with it.
+    # A shard without a lease is unread from where a worker would start.
     to_come = {lease.key: lease for lease in missing_leases(topology, leases, "trim-horizon")}
     found = []
     for lease in sorted((leases | to_come).values(), key=lambda lease: lease.key):
@@ -188,8 +187,8 @@ def _destination(dynamodb: "DynamoDBClient", names: Names) -> str | None:
     return None
 
 
-def _judge(status: Status) -> None:
-    """Say what somebody must act on."""
+def _assess(status: Status) -> None:
+    """Derive the warnings and errors."""
     for shard in status.shards:
         if shard.lag.lost:
             status.errors.append(
@@ -212,7 +211,7 @@ def _judge(status: Status) -> None:
     if status.destination not in _FLOWING:
         status.errors.append(
             f"the events table's streaming destination is {status.destination or 'missing'}: `kinfold bridge ensure` "
-            f"mends it; `kinfold projector verify --repair` folds on what did not reach the stream meanwhile"
+            f"repairs it; `kinfold projector verify --repair` applies what did not reach the stream meanwhile"
         )
     if status.open_dead_letters:
         status.warnings.append(

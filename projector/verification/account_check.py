@@ -1,6 +1,6 @@
-"""One account of a read model against the event store.
+"""Checks one account of a read model against the event store.
 
-Its rows are read first and its events after them, so what is appended meanwhile can make a row late and never wrong.
+Its rows are read before its events, so that what is appended meanwhile can make a row late and never wrong.
 """
 
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 S = TypeVar("S")
 
-#: What a second look may change: an operator may have skipped an event after the first.
+#: Outcomes worth a second check: an operator may have skipped an event meanwhile.
 _DOUBTFUL: Final = frozenset({"wrong", "extra", "unreadable"})
 
 
@@ -34,7 +34,7 @@ class Checker(Generic[S]):
         self._skips = skips
 
     def check(self, account_id: str) -> Compared[S]:
-        """Compare one account's rows, as they are now, with its events."""
+        """Compare one account's current rows with its events."""
         compared = self._compare(account_id)
         if compared.kind not in _DOUBTFUL:
             return compared

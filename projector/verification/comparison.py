@@ -1,4 +1,4 @@
-"""An account's rows against its events: which rows are right, and what the others should be. Pure.
+"""Compares an account's rows with its events: which rows are right, and what the others should be. Pure.
 
 A row is right when it is the fold of the events 1..its own version. A lower version than the event store's is lag.
 """
@@ -17,13 +17,13 @@ S = TypeVar("S")
 
 #: agrees: every row is the fold of all its events. behind: right, but of fewer events. missing: no row yet, which is
 #: behind by all. halted: right, and waiting for an operator. wrong: a row that no prefix folds to. extra: rows of an
-#: account without events. unreadable: the event store's own history cannot tell.
+#: account without events. unreadable: the event store's own history is broken.
 Kind = Literal["agrees", "behind", "missing", "halted", "wrong", "extra", "unreadable"]
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRow(Generic[S]):
-    """A row as the table holds it; ``row`` is None when it is none that a projector wrote."""
+    """A row as the table holds it; ``row`` is None when it cannot be read."""
 
     item: Item
     row: Row[S] | None
@@ -31,7 +31,7 @@ class StoredRow(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class RowDifference(Generic[S]):
-    """A row that is not as it must be: as it was read (None: it is missing), and as it should be (None: not at all)."""
+    """A row that differs: as it was read (None: it is missing), and as it should be (None: it should not exist)."""
 
     part: str
     found: StoredRow[S] | None
@@ -41,7 +41,7 @@ class RowDifference(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class Compared(Generic[S]):
-    """One account's outcome. ``version``: its head's, None without one; ``stored``: the event store's."""
+    """One account's outcome. ``version``: its head's, None without a head; ``stored``: the event store's."""
 
     account_id: str
     kind: Kind
@@ -59,7 +59,7 @@ class Compared(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class AccountHistory:
-    """One account's events in order, as far as they can be read; ``broken`` says why no further."""
+    """One account's events in order, as far as they can be read; ``broken``: why not further."""
 
     account_id: str
     events: Sequence[StoredEvent]
@@ -86,7 +86,7 @@ def compare(
     account: AccountHistory,
     rows: Mapping[str, StoredRow[S]],
 ) -> Compared[S]:
-    """Compare an account's rows, by part, with its events, which were read after them. ``image``: a row as an item."""
+    """Compare an account's rows, by part, with its events, which were read after them. ``image``: a row's item."""
     stored = rows.get(HEAD)
     head = stored.row if stored else None
     version = head.version if head else None
@@ -124,10 +124,10 @@ def compare(
 def _expected(
     projection: Projection[S], account: AccountHistory, rows: Mapping[str, StoredRow[S]], version: int | None
 ) -> dict[str, Row[S]]:
-    """The rows that should be there, each at the version that it has, or should have at least."""
+    """The rows that should exist, each at its own version, or at the version that it must have reached."""
     expected: dict[str, Row[S]] = {}
     if HEAD in rows:
-        # A head that cannot be read says no version: the whole history is as good a prefix as any.
+        # A head that cannot be read has no version: take the whole history.
         at = min(account.stored if version is None else version, account.stored)
         state = _fold(projection, HEAD, account.folded(at)) if projection.part is None else None
         expected[HEAD] = Row(account.account_id, HEAD, at, state)

@@ -1,4 +1,4 @@
-"""Rows that no prefix folds to, put right beside running workers.
+"""Rewrites rows that no prefix folds to, beside running workers.
 
 A row is rewritten on the condition that every attribute is still as it was read, and its revision is raised. A worker
 may hold the wrong row in its cache; its next write names the revision that it read, so it is refused, and the worker
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 
 class CatchUp:
-    """Folds accounts on that are behind, and touches no row that is wrong. Safe to share between threads."""
+    """Catches up accounts that are behind, and touches no row that is wrong. Safe to share between threads."""
 
     def __init__(self, feeder: Feeder) -> None:
         self._feeder = feeder
         self._lock = threading.Lock()
 
     def repair(self, compared: Compared[Any]) -> str:
-        """Fold an account that is behind on to what was stored when it was compared."""
+        """Fold an account that is behind up to the version that was stored when it was compared."""
         if compared.kind not in {"behind", "missing"} or compared.stored == 0:
             return ""
         with self._lock:
@@ -40,7 +40,7 @@ class CatchUp:
 
 
 class Repair:
-    """Mends wrong, missing and extra rows of one read model, then folds the account on. Safe to share between threads.
+    """Rewrites wrong, missing and extra rows, then catches the account up. Safe to share between threads.
 
     A halted account keeps its halt and its version; a redrive, or a skip, takes it further. Raises ThrottledError,
     EndpointError, ResourceError or StormError.
@@ -52,13 +52,13 @@ class Repair:
         self._catch_up = CatchUp(feeder)
 
     def repair(self, compared: Compared[Any]) -> str:
-        """Mend one account; a row that somebody else has written since it was compared is left for another look."""
+        """Repair one account, except rows that were written to since it was compared."""
         if compared.kind not in {"wrong", "extra"}:
             return self._catch_up.repair(compared)
-        mended = [self._write(compared.account_id, difference) for difference in _heads_last(compared.differences)]
+        rewritten = [self._write(compared.account_id, difference) for difference in _heads_last(compared.differences)]
         if compared.kind == "wrong" and compared.stored and compared.halted is None:
             self._catch_up.repair(replace(compared, kind="behind"))
-        if not all(mended):
+        if not all(rewritten):
             return "somebody else wrote to it meanwhile"
         return "deleted" if compared.kind == "extra" else "rewritten"
 
@@ -87,7 +87,7 @@ class Repair:
 
 
 def _as_read(item: Item | None) -> tuple[str, dict[str, str], dict[str, Any]]:
-    """A condition that the item is still exactly as it was read, as far as its attributes go; or still missing."""
+    """A condition that every attribute of the item is still as it was read, or that the item is still missing."""
     if item is None:
         return "attribute_not_exists(#k)", {"#k": "aggregateId"}, {}
     names = {f"#a{index}": name for index, name in enumerate(item)}
@@ -101,7 +101,7 @@ def _as_read(item: Item | None) -> tuple[str, dict[str, str], dict[str, Any]]:
 
 
 def _halt(difference: RowDifference[Any]) -> dict[str, Any]:
-    """The halt that the row has, as it stands there; none that cannot be read."""
+    """The row's halt, unchanged; none where it cannot be read."""
     found = difference.found
     return {"halted": found.item["halted"]} if found and found.row and found.row.halted else {}
 

@@ -1,7 +1,7 @@
 """Every account of a read model against the event store, refolded by other code than the engine's where there is some.
 
-Each account is right or wrong by itself and for its own version (``checking``). Memory holds one account's history a
-segment, however many accounts there are.
+Each account is judged by itself, at its own version (``comparison``). Memory holds one account's history per segment,
+however many accounts there are.
 """
 
 import random
@@ -26,31 +26,31 @@ if TYPE_CHECKING:
 
 S = TypeVar("S")
 
-#: Accounts that are late at the first look and get a second one; beyond that many, they are reported at once.
+#: Accounts behind at the first check that get a second one; any more are reported at once.
 MAX_LATE: Final = 10_000
-#: Accounts in one segment of a random sample, about; AWS allows a million segments.
+#: Approximate number of accounts in one segment of a random sample; AWS allows a million segments.
 _SAMPLE_SEGMENT: Final = 50
 _MAX_SEGMENTS: Final = 1_000_000
 
 
 class Repairer(Protocol):
-    """What is done about an account that does not agree."""
+    """What to do about an account that does not agree."""
 
     def repair(self, compared: Compared[Any]) -> str:
-        """Mend it as far as that is allowed; returns what was done, or "" when nothing was."""
+        """Repair it as far as that is allowed; returns what was done, or "" when nothing was."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An account that did not agree: what was found, what was done about it, and how it stands now."""
+    """An account that did not agree: what was found, what was done about it, and its outcome now."""
 
     found: Compared[Any]
     done: str
     now: Compared[Any]
 
     def to_json(self) -> dict[str, Any]:
-        """The finding for an operator."""
+        """The finding as operators see it."""
         return {
             "accountId": self.found.account_id,
             "found": self.found.kind,
@@ -64,7 +64,7 @@ class Finding:
 
 
 class Verification:
-    """One pass over a read model's accounts. ``tally`` counts the accounts by how they stand in the end."""
+    """One pass over a read model's accounts. ``tally`` counts the accounts by their final outcome."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Verification:
         repairer: Repairer | None = None,
         wait: float = 5.0,
     ) -> None:
-        """``wait``: seconds in which a late account may still reach the version that was stored at the first look."""
+        """``wait``: seconds in which a late account may still reach the version that was stored when first checked."""
         self.tally: Counter[Kind] = Counter()
         self._dynamodb = dynamodb
         self._events_table = events_table
@@ -90,12 +90,12 @@ class Verification:
         self._late: dict[str, int] = {}
 
     def everything(self, cursors: Sequence[Cursor], done: Callable[[int, Cursor], None]) -> None:
-        """Check every account that has a first event, segment by segment from where ``cursors`` are."""
+        """Check every account that has a first event, each segment from its cursor."""
         read_segments(self._first_events(), cursors, self._check_page, done, self._patience)
         self.settle()
 
     def sample(self, accounts: int) -> None:
-        """Check about ``accounts`` random ones, whole random segments at a time, and as many rows for extra ones."""
+        """Check about ``accounts`` random accounts, by whole segments, and about as many random rows for extra ones."""
         for account_id in self._random(self._first_events(), self._events_table, accounts):
             self._check(account_id)
         rows = SegmentedScan(self._dynamodb, self._checker.model.table, ProjectionExpression="aggregateId")
@@ -103,7 +103,7 @@ class Verification:
         self.settle()
 
     def extra_rows(self, segments: int, done: Callable[[int, Cursor], None]) -> None:
-        """Look at every row of the read model for accounts that the event store does not know."""
+        """Check every row of the read model for accounts that the event store does not know."""
         rows = SegmentedScan(self._dynamodb, self._checker.model.table, ProjectionExpression="aggregateId")
         read_segments(
             rows,
@@ -114,7 +114,7 @@ class Verification:
         )
 
     def settle(self) -> None:
-        """Wait for the late accounts, for ``wait`` seconds in all, and report those that do not come."""
+        """Wait for the late accounts, ``wait`` seconds in all, and report those that are still behind."""
         deadline = time.monotonic() + self._wait
         while self._late and not self._patience.stop.is_set():
             heads = self._patience(partial(self._heads, list(self._late)))
@@ -206,9 +206,9 @@ class Verification:
                 return
 
     def _finish(self, found: Compared[Any], *, late: bool = False) -> None:
-        """Count the account, mend it where that is wanted, and report it unless it agrees.
+        """Count the account, repair it where asked to, and report it unless it agrees.
 
-        ``late``: it has reached what was stored at the first look; what was appended since does not make it behind.
+        ``late``: it has reached what was stored when first checked, so that what was appended since does not count.
         """
         if found.kind == "agrees" or (late and found.kind == "behind"):
             with self._lock:
@@ -234,7 +234,7 @@ def verification_of(
     repairer: Repairer | None = None,
     wait: float = 5.0,
 ) -> Verification:
-    """A pass over one generation with a projector's parts, whose skips are loaded."""
+    """A pass over one generation with the projector's components, whose skips are loaded."""
     dynamodb = components.clients.dynamodb
     checker = Checker(dynamodb, components.store, model, components.skips)
     return Verification(dynamodb, components.names.events, checker, patience, on_finding, repairer=repairer, wait=wait)

@@ -205,7 +205,7 @@ def test_a_passing_fault_is_raised_as_transient_and_the_same_events_go_again(
     fail_next: Callable[[str, BaseException], None],
 ) -> None:
     table = BALANCE_SUMMARY.table(ledger_tables.profile, 1)
-    summaries = ReadModel(clients.dynamodb, BALANCE_SUMMARY, table, executor, patience=0)
+    summaries = ReadModel(clients.dynamodb, BALANCE_SUMMARY, table, executor, retry_seconds=0)
     projector = Projector(store, summaries, Metrics(), skipped=nothing_skipped)
     events = deposit(store, count=4)
     fail_next(operation, EndpointConnectionError(endpoint_url="http://example.invalid"))

@@ -15,7 +15,7 @@ from projector.components import Components
 from projector.dead_letters.letters import DeadLetter, Origin
 from projector.projections import PROJECTIONS
 from projector.status.gauges import Gauges
-from projector.status.status import look
+from projector.status.status import read_status
 from stream_bridge.provisioning import bridge
 from stream_bridge.provisioning.stream import StreamPlan
 from stream_bridge.waiter import StateWaiter
@@ -62,7 +62,7 @@ def wait_for_records(clients: Clients, stream: str) -> None:
 
 
 def test_a_quiet_stream_without_workers_only_says_that_nobody_reads(components: Components, streaming: None) -> None:
-    found = look(components, PROJECTIONS)
+    found = read_status(components, PROJECTIONS)
     assert (found.destination, found.retention_hours, found.open_dead_letters) == ("ACTIVE", 24, 0)
     assert [(each.name, each.active, each.building) for each in found.projections] == [
         ("balance-summary", 1, None),
@@ -91,7 +91,7 @@ def test_an_unread_record_is_a_warning_at_half_of_the_retention_and_an_error_at_
         leases.take(lease, "worker-1")
     deposit(store, "alice")
     wait_for_records(clients, components.names.stream)
-    found = look(components, PROJECTIONS, now=datetime.now(UTC) + timedelta(hours=hours))
+    found = read_status(components, PROJECTIONS, now=datetime.now(UTC) + timedelta(hours=hours))
     assert {shard.owner for shard in found.shards} == {"worker-1"}
     assert sum(shard.lag.arrived_at is not None for shard in found.shards) == 1
     assert any("has used" in warning for warning in found.warnings) is warned
@@ -100,7 +100,7 @@ def test_an_unread_record_is_a_warning_at_half_of_the_retention_and_an_error_at_
 
 def test_a_checkpoint_in_a_shard_that_is_gone_is_an_error(components: Components, leases: LeaseTable) -> None:
     leases.add(Lease("shardId-000000000099", "TRIM_HORIZON"))
-    found = look(components, PROJECTIONS)
+    found = read_status(components, PROJECTIONS)
     assert any("shardId-000000000099" in error and "no longer in the stream" in error for error in found.errors)
 
 
@@ -110,7 +110,7 @@ def test_a_missing_destination_and_open_letters_are_named(components: Components
     for number in (1, 2):
         letter = DeadLetter("broken", Origin("stream", "shard", str(number)), b"", "balance-summary", "alice", number)
         components.letters.store(letter)
-    found = look(components, PROJECTIONS)
+    found = read_status(components, PROJECTIONS)
     assert (found.open_dead_letters, found.halted_accounts) == (2, 1)
     assert any("destination is missing" in error for error in found.errors)
     assert any("2 open dead letters, of 1 accounts" in warning for warning in found.warnings)
