@@ -1,9 +1,9 @@
-"""Reading the DynamoDB Stream of a table: its shards, and each shard page by page.
+"""Reads the DynamoDB Stream of a table: its shards, and each shard page by page.
 
 Facts that shape it (AWS, "Change data capture for DynamoDB Streams" and the API reference; docs/design.md has what the
 emulators do):
 
-- Records are kept for 24 hours. A place that is older is refused with TrimmedDataAccessException.
+- Records are kept for 24 hours. An older position is refused with TrimmedDataAccessException.
 - A shard is closed after some hours and replaced by its children; a closed shard can be read for as long as its
   records are kept. A child must be read after its parent, or one item's changes would come out of order.
 - **The order holds for each item, not for each account.** The events of one transaction may come in any order, and an
@@ -47,7 +47,7 @@ class TableShard:
 
 @dataclass(frozen=True, slots=True)
 class StreamDescription:
-    """A table's stream as it was listed: every shard that still holds records, by id.
+    """A table's stream as it was described: every shard that still holds records, by id.
 
     ``label`` tells this stream from others that the table had before: shard ids alone need not.
     """
@@ -59,16 +59,15 @@ class StreamDescription:
 
     @property
     def enabled(self) -> bool:
-        """Whether changes of the table reach the stream from now on; a stream that is just being made loses some."""
+        """Whether every change of the table reaches the stream; a stream that is still ENABLING may lose some."""
         return self.status == "ENABLED"
 
 
 @dataclass(frozen=True, slots=True)
 class TablePage:
-    """An answer of GetRecords. After the ``last`` page the shard has no more.
+    """A page of GetRecords. After the ``last`` page the shard has no more.
 
-    ``lost``: records between the place that was asked for and the first of this page are not in the stream any more.
-    Nobody reads them from here again; a backfill brings them.
+    ``lost``: records between the requested position and this page have left the stream; a backfill brings them.
     """
 
     records: Sequence["RecordTypeDef"]
@@ -113,7 +112,7 @@ def wait_until_enabled(clients: Clients, table: str, waiter: StateWaiter) -> Non
 
 
 class TableStream:
-    """The stream that a table has now. Calls that fail transiently are repeated for as long as that lasts."""
+    """The current stream of a table. Transient failures are retried for as long as they last."""
 
     def __init__(
         self, dynamodb: "DynamoDBClient", streams: "DynamoDBStreamsClient", table: str, calls: CallPool
@@ -136,7 +135,7 @@ class TableStream:
 
 
 class TableShardReader:
-    """Reads one shard in order, no page twice. For one caller at a time."""
+    """Reads one shard in order, no page twice. Not safe for concurrent callers."""
 
     def __init__(
         self,
@@ -157,12 +156,12 @@ class TableShardReader:
         self.shard_id = shard_id
 
     async def next_page(self, limit: int = MAX_RECORDS) -> TablePage:
-        """The next page, perhaps without records. Retries what passes by itself, and replaces an expired iterator.
+        """The next page, possibly empty. Retries transient failures, and replaces an expired iterator.
 
-        A place that is no longer in the stream is reported by ``lost``, and reading goes on with what there is. A
-        shard that is gone as a whole is reported by ``lost`` and ``last``.
+        A position that has left the stream is reported by ``lost``, and reading resumes at the oldest record. A shard
+        that is gone as a whole is reported by ``lost`` and ``last``.
 
-        Raises ResourceError when the stream itself is gone, or for any refusal that no retry mends.
+        Raises ResourceError when the stream itself is gone, or for any refusal that retrying cannot help.
         """
         with aws_errors(f"reading shard {self.shard_id} of the stream of {self._stream.table}"):
             return await self._next_page(limit)
@@ -178,7 +177,7 @@ class TableShardReader:
             except ClientError as error:
                 match code_of(error):
                     case "ExpiredIteratorException":
-                        # Another LATEST is another end of the shard: what came between is passed over.
+                        # A new LATEST is a later position: records in between are skipped.
                         self._iterator, self._lost = None, self._lost or self._after == LATEST
                         log.info("iterator_expired", shard=self.shard_id, action="reads on after the last record")
                     case "TrimmedDataAccessException":
@@ -216,7 +215,7 @@ class TableShardReader:
         self._iterator, self._after, self._lost = None, TRIM_HORIZON, True
 
     async def _is_gone(self) -> bool:
-        """Whether the shard is listed no more. Raises ResourceError when the whole stream is another one now."""
+        """Whether the shard is no longer listed. Raises ResourceError when the whole stream was replaced."""
         now = await self._stream.describe()
         if now.arn != self._arn:
             raise ResourceError(f"the stream of table {self._stream.table} was replaced by another while it was read")
@@ -232,7 +231,7 @@ class TableShardReader:
 
 
 def iterator_request(checkpoint: str) -> dict[str, Any]:
-    """Where to go on, as GetShardIterator's arguments. Pure."""
+    """GetShardIterator's arguments for reading after a checkpoint. Pure."""
     if checkpoint in {TRIM_HORIZON, LATEST}:
         return {"ShardIteratorType": checkpoint}
     return {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": checkpoint}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stream_bridge.cli import backfill, hold, relay, scale, watch
+from stream_bridge.cli.options import Json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -28,7 +29,6 @@ app.command("watch", epilog=watch.EPILOG)(watch.watch)
 EXIT_CODES = (
     "Exit codes: 0 healthy, 1 not healthy or refused, 2 bad settings, 75 the endpoint does not answer (try again)."
 )
-JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
 
 @app.command(epilog=EXIT_CODES)
@@ -47,13 +47,13 @@ def ensure(
     on_demand: Annotated[
         bool, typer.Option("--on-demand", help="Let Kinesis scale a new stream by itself, instead of --shards.")
     ] = False,
-    as_json: JSON = False,
+    as_json: Json = False,
 ) -> None:
     """Create tables and stream, enable the streaming destination, wait until all is ACTIVE.
 
     With KINFOLD_BRIDGE=relay no destination is enabled: `kinfold bridge relay` carries the records.
 
-    Safe to repeat and to run twice at once: it creates what is missing, repairs a destination that was disabled or
+    Idempotent, also when run twice at once: it creates what is missing, repairs a destination that was disabled or
     had failed, and leaves the rest as it is. It waits for an endpoint that is not up yet.
 
     [dim]$[/dim] kinfold bridge ensure --shards 4
@@ -92,7 +92,7 @@ def status(
     sample: Annotated[
         float, typer.Option(min=0, max=60, help="Seconds over which each shard's use is measured; 0: not at all.")
     ] = 10,
-    as_json: JSON = False,
+    as_json: Json = False,
 ) -> None:
     """Show tables, stream, its shards' use and the streaming destination; exit 0 only when events reach the stream.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ledger.runtime.cli_input import parse_moment
+from stream_bridge.cli.options import Json
 
 if TYPE_CHECKING:
     from stream_bridge.backfill.backfill import Outcome
@@ -47,7 +48,7 @@ def backfill(
     ] = 4,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count the events and put none.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Begin anew, not where an interrupted run was.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Put events from the events table on the stream again, as change records.
 

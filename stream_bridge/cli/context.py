@@ -1,19 +1,52 @@
 """The composition root of the bridge: the only place that reads its environment and builds its clients."""
 
+import socket
+import time
+from typing import TypeVar
+
 import typer
 
-from ledger.runtime.aws import Clients
+from ledger.runtime.auth import Access
+from ledger.runtime.aws import Clients, wait_for_endpoint, wait_for_tables
 from ledger.runtime.logs import configure_logs
 from ledger.runtime.settings import load_settings
+from ledger.runtime.sockets import bind
 from ledger.store.tables import Names
-from stream_bridge.settings import BridgeSettings
+from stream_bridge.settings import BridgeDaemonSettings, BridgeSettings
+
+S = TypeVar("S", bound=BridgeSettings)
+
+
+def load(kind: type[S]) -> S:
+    """The settings of one command, with its logs configured. Raises ConfigurationError."""
+    settings = load_settings(kind)
+    configure_logs(settings.log_level, settings.log_format)
+    return settings
 
 
 def compose() -> tuple[BridgeSettings, Clients, Names]:
     """Settings, clients and names for one command. Raises ConfigurationError."""
-    settings = load_settings(BridgeSettings)
-    configure_logs(settings.log_level, settings.log_format)
+    settings = load(BridgeSettings)
     return settings, Clients(settings), Names(settings.profile)
+
+
+def listen(settings: BridgeDaemonSettings, host: str | None, port: int | None) -> tuple[Access, socket.socket]:
+    """The gate of a daemon and its bound socket; ``host`` and ``port`` override the settings.
+
+    Raises ConfigurationError when the address cannot be used, or must not be without tokens.
+    """
+    host = settings.bridge_host if host is None else host
+    access = settings.guard(host)
+    return access, bind(host, settings.bridge_port if port is None else port)
+
+
+def connect(settings: BridgeDaemonSettings, *tables: str, connections: int = 32) -> Clients:
+    """Clients, once the endpoint answers and has these tables. Raises EndpointError, ResourceError."""
+    clients = Clients(settings, connections=connections)
+    deadline = time.monotonic() + settings.endpoint_timeout
+    wait_for_endpoint(clients, settings.endpoint_timeout, report)
+    wait_for_tables(clients, tables, max(0.0, deadline - time.monotonic()), report)
+    return clients
 
 
 def report(line: str) -> None:

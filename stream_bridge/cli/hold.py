@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from stream_bridge.cli.options import Json
+
 EPILOG = (
     "Exit codes: 0 done, 1 there is no control table, 2 bad settings or arguments, 75 the endpoint does not answer."
 )
@@ -16,13 +18,13 @@ def hold(
         str | None, typer.Option(show_default=False, help="Why; whoever looks at the watch reads it.")
     ] = None,
     by: Annotated[str | None, typer.Option(show_default=False, help="Who; unless given, user@host.")] = None,
-    lift: Annotated[bool, typer.Option("--lift", help="End the hold: the watch repairs and heals again.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
+    lift: Annotated[bool, typer.Option("--lift", help="End the hold: the watch repairs again.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Hold the watch while you work on table, stream or destination; without options, show who holds it.
 
-    A watch that is held looks and tells, and changes nothing. Once the hold is lifted, it brings on the stream what
-    was lost meanwhile, as far as the table's own stream goes back (24 hours).
+    A watch that is held observes and reports, and changes nothing. Once the hold is lifted, it republishes what was
+    lost meanwhile, as far as the table's own stream goes back (24 hours).
 
     [dim]$[/dim] kinfold bridge hold --reason "moving to another KMS key, ticket 4711"
     [dim]$[/dim] kinfold bridge hold --lift

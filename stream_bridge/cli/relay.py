@@ -1,11 +1,10 @@
-"""``kinfold bridge relay``: the composition root of the relay."""
+"""``kinfold bridge relay``."""
 
 import asyncio
 import signal
-import time
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Final
 
-import typer
+from stream_bridge.cli.options import Host, Port
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -22,11 +21,8 @@ EPILOG: Final = (
 
 
 def relay(
-    host: Annotated[str | None, typer.Option(help="Address to listen on; default KINFOLD_BRIDGE_HOST.")] = None,
-    port: Annotated[
-        int | None,
-        typer.Option(min=0, max=65535, help="Port to listen on, 0 for a free one; default KINFOLD_BRIDGE_PORT."),
-    ] = None,
+    host: Host = None,
+    port: Port = None,
 ) -> None:
     """Carry the events table's DynamoDB Stream to the Kinesis stream until SIGTERM or Ctrl-C.
 
@@ -42,39 +38,28 @@ def relay(
     [dim]$[/dim] KINFOLD_BRIDGE=relay kinfold bridge ensure --shards 4
     [dim]$[/dim] KINFOLD_WORKER_ID=relay-a kinfold bridge relay --port 6067
     """
-    from ledger.runtime.aws import Clients, wait_for_endpoint, wait_for_tables
-    from ledger.runtime.logs import configure_logs
-    from ledger.runtime.settings import load_settings
-    from ledger.runtime.sockets import bind
     from ledger.store.tables import Names
-    from stream_bridge.cli.context import report
+    from stream_bridge.cli.context import connect, listen, load
     from stream_bridge.daemon_http import serving
     from stream_bridge.relay.health import RelayHealth
     from stream_bridge.settings import RelaySettings
 
     for number in STOP_SIGNALS:
         signal.signal(number, _exit)
-    settings = load_settings(RelaySettings)
-    configure_logs(settings.log_level, settings.log_format)
-    host = settings.bridge_host if host is None else host
-    access = settings.guard(host)
-    health = RelayHealth()
-    with serving(health, access, bind(host, settings.bridge_port if port is None else port)):
-        clients, names = Clients(settings), Names(settings.profile)
-        deadline = time.monotonic() + settings.endpoint_timeout
-        wait_for_endpoint(clients, settings.endpoint_timeout, report)
-        wait_for_tables(clients, [names.events, names.relay], max(0.0, deadline - time.monotonic()), report)
-        asyncio.run(_run(settings, health, clients))
+    settings, health = load(RelaySettings), RelayHealth()
+    with serving(health, *listen(settings, host, port)):
+        names = Names(settings.profile)
+        asyncio.run(_run(settings, health, connect(settings, names.events, names.relay)))
 
 
 def _exit(number: int, frame: "FrameType | None") -> None:  # noqa: ARG001
-    """Before the relay begins, nothing is held that would have to be given back."""
+    """Until the relay runs, it holds nothing that it would have to release."""
     raise SystemExit(0)
 
 
 async def _run(settings: "RelaySettings", health: "RelayHealth", clients: "Clients") -> None:
     from ledger.runtime.aws import Clients
-    from stream_bridge.relay.assembly import build_relay
+    from stream_bridge.relay.daemon import build_relay
     from stream_bridge.relay.leader_lease import put_timeouts
 
     connect, answer = put_timeouts(settings.failover_time)

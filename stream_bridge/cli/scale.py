@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from stream_bridge.cli.options import Json
+
 EPILOG = (
     "Exit codes: 0 the stream is as asked, 1 refused or not in time (what was done stays done), 2 bad settings or "
     "arguments, 75 the endpoint does not answer."
@@ -25,12 +27,12 @@ def scale(
         typer.Option(show_default=False, help="KMS key that encrypts it, such as alias/aws/kinesis; none: no key."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before a shorter retention drops records.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Change shards, mode, retention or encryption of the stream while everything runs.
 
-    AWS doubles or halves the shards of a stream at most in one step, and counts ten steps a day; a way of several
-    steps is gone step by step. Projectors follow by themselves: a shard's children are read after its end.
+    AWS at most doubles or halves the shards of a stream per step, and allows ten steps a day; larger changes take
+    several steps. Projectors follow by themselves: a shard's children are read after its end.
 
     [dim]$[/dim] kinfold bridge scale --shards 8
     [dim]$[/dim] kinfold bridge scale --on-demand --retention 168 --key alias/aws/kinesis

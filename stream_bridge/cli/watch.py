@@ -1,13 +1,14 @@
-"""``kinfold bridge watch``: the composition root of the watch."""
+"""``kinfold bridge watch``."""
 
 import asyncio
 import signal
 import threading
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+
+from stream_bridge.cli.options import Host, Port
 
 if TYPE_CHECKING:
     from aws_client.call_pool import CallPool
@@ -27,52 +28,41 @@ def watch(
     repair: Annotated[
         bool, typer.Option("--repair/--no-repair", help="Enable the destination and put what is missing, or only look.")
     ] = True,
-    host: Annotated[str | None, typer.Option(help="Address to listen on; default KINFOLD_BRIDGE_HOST.")] = None,
-    port: Annotated[
-        int | None,
-        typer.Option(min=0, max=65535, help="Port to listen on, 0 for a free one; default KINFOLD_BRIDGE_PORT."),
-    ] = None,
+    host: Host = None,
+    port: Port = None,
 ) -> None:
-    """See to it that every event of the table is on the stream, until SIGTERM or Ctrl-C.
+    """Make sure that every event of the table reaches the stream, until SIGTERM or Ctrl-C.
 
     Looks at table, stream and streaming destination every KINFOLD_WATCH_INTERVAL seconds and enables a destination
     that fell off. Compares what the table took with what the stream shows, event by event; what is missing for longer
     than KINFOLD_WATCH_GRACE seconds is put on the stream from the table. /ready says whether all is well.
 
-    It does nothing that a person holds back: `kinfold bridge hold`, --no-repair, or a destination that is disabled
-    again soon after it was enabled. With KINFOLD_BRIDGE=relay it looks and tells; the relay brings what is late.
+    It repairs nothing that a person holds back: `kinfold bridge hold`, --no-repair, or a destination that is disabled
+    again soon after it was enabled. With KINFOLD_BRIDGE=relay it only reports; the relay delivers what is late.
 
     [dim]$[/dim] kinfold bridge watch --port 6068
     """
-    from ledger.runtime.aws import Clients, wait_for_endpoint, wait_for_tables
-    from ledger.runtime.logs import configure_logs
-    from ledger.runtime.settings import load_settings
-    from ledger.runtime.sockets import bind
     from ledger.store.tables import Names
-    from stream_bridge.cli.context import report
+    from stream_bridge.cli.context import connect, listen, load
     from stream_bridge.daemon_http import serving
     from stream_bridge.settings import WatchSettings
 
-    settings = load_settings(WatchSettings)
-    configure_logs(settings.log_level, settings.log_format)
-    host = settings.bridge_host if host is None else host
-    access = settings.guard(host)
-    with bind(host, settings.bridge_port if port is None else port) as bound:
-        clients, names = Clients(settings, connections=_THREADS + 4), Names(settings.profile)
-        deadline = time.monotonic() + settings.endpoint_timeout
-        wait_for_endpoint(clients, settings.endpoint_timeout, report)
-        wait_for_tables(clients, [names.bridge], max(0.0, deadline - time.monotonic()), report)
-        halt = threading.Event()
-        built, calls = _build(settings, clients, names, halt, repair=repair)
+    settings = load(WatchSettings)
+    access, bound = listen(settings, host, port)
+    with bound:
+        names = Names(settings.profile)
+        clients = connect(settings, names.bridge, connections=_THREADS + 4)
+        stopping = threading.Event()
+        built, calls = _build(settings, clients, names, stopping, repair=repair)
         with serving(built, access, bound):
-            asyncio.run(_run(built, calls, halt))
+            asyncio.run(_run(built, calls, stopping))
 
 
-async def _run(built: "Watch", calls: "CallPool", halt: threading.Event) -> None:
+async def _run(built: "Watch", calls: "CallPool", stopping: threading.Event) -> None:
     stop = asyncio.Event()
 
     def end() -> None:
-        halt.set()
+        stopping.set()
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -84,7 +74,7 @@ async def _run(built: "Watch", calls: "CallPool", halt: threading.Event) -> None
 
 
 def _build(
-    settings: "WatchSettings", clients: "Clients", names: "Names", halt: threading.Event, *, repair: bool
+    settings: "WatchSettings", clients: "Clients", names: "Names", stopping: threading.Event, *, repair: bool
 ) -> "tuple[Watch, CallPool]":
     from aws_client.call_pool import CallPool
     from stream_bridge.backfill.progress import BackfillStore
@@ -98,7 +88,7 @@ def _build(
     from stream_bridge.watch.watermark import WatermarkStore
 
     calls = CallPool(_THREADS, "watch")
-    publisher = Publisher(clients.kinesis, names.stream, names.events, settings.region, halt)
+    publisher = Publisher(clients.kinesis, names.stream, names.events, settings.region, stopping)
     built = Watch(
         WatchOptions(
             interval=settings.watch_interval,

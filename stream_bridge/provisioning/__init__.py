@@ -1,1 +1,1 @@
-"""Stream, destination, shards: makes them or changes them, and ends."""
+"""Provisions and changes tables, stream, shards and destination. Nothing here runs on."""

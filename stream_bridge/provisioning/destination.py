@@ -1,7 +1,7 @@
 """DynamoDB's own streaming destination: the table's change records go to the Kinesis stream without a daemon.
 
-Delivery: at least once and in any order. What happens while the destination is not ACTIVE never reaches the stream;
-the projector reads it from the event store when it meets the gap.
+Delivery: at least once and unordered. Changes made while the destination is not ACTIVE never reach the stream; the
+projector reads them from the event store when it meets the gap.
 """
 
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 #: How many destinations AWS allows on one table.
-PER_TABLE: Final = 2
-#: States that hold one of those places.
-HOLDING: Final = frozenset({"ACTIVE", "ENABLING", "UPDATING", "DISABLING"})
+MAX_PER_TABLE: Final = 2
+#: States that count towards that limit.
+COUNTED: Final = frozenset({"ACTIVE", "ENABLING", "UPDATING", "DISABLING"})
 #: The states from which AWS accepts EnableKinesisStreamingDestination; None: there is no destination yet.
 ENABLEABLE: Final = frozenset({None, "DISABLED", "ENABLE_FAILED"})
 PRECISION: Final = "MICROSECOND"
-#: How an endpoint says that it does not know the operation.
-UNOFFERED: Final = frozenset({"UnknownOperationException", "NotImplementedException", "InternalFailure"})
+#: Error codes of an endpoint that does not implement the operation.
+UNSUPPORTED: Final = frozenset({"UnknownOperationException", "NotImplementedException", "InternalFailure"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +75,14 @@ class NativeDestination:
         self._table = table
         self._stream_arn = stream_arn
         self._waiter = waiter
-        self._says = f"the streaming destination of {table}"
+        self._what = f"the streaming destination of {table}"
         self.warnings: list[str] = []
 
     def ensure(self) -> DestinationState:
-        """Bring the destination to ACTIVE from whatever state it is in. Safe to repeat and to race.
+        """Bring the destination to ACTIVE from whatever state it is in. Idempotent, also under concurrency.
 
         Warnings go to ``warnings``. Raises ResourceError when AWS cannot enable it (with AWS's own reason), when the
-        table has no place left, or when it does not become ACTIVE in time; TransientError.
+        table has all the destinations it may have, or when it does not become ACTIVE in time; TransientError.
         """
         asked = updated = False
         looks = 0
@@ -101,24 +101,24 @@ class NativeDestination:
             else:
                 # The first look after the request may still show the state before it.
                 looks += asked
-                self._waiter.wait(f"{self._says} is {status}")
+                self._waiter.wait(f"{self._what} is {status}")
 
     def _state(self) -> DestinationState | None:
         destinations = describe_destinations(self._dynamodb, self._table)
         return next((found for found in destinations if found.stream_arn == self._stream_arn), None)
 
     def _enable(self, state: DestinationState | None) -> bool:
-        """Ask for the destination; False when somebody else was quicker."""
+        """Request the destination; False when somebody else did so first."""
         if state is None:
-            self._check_places()
+            self._check_limit()
         elif state.status == "DISABLED":
             self._warn(
-                f"{self._says} was DISABLED and is enabled again: events of the disabled spell are not on the stream; "
+                f"{self._what} was DISABLED and is enabled again: events of that outage are not on the stream; "
                 f"the projector reads them from the event store at the account's next event"
             )
         else:
-            self._warn(f"{self._says} had failed ({state.description or 'AWS gave no reason'}) and is tried again")
-        with aws_errors(f"enabling {self._says}"):
+            self._warn(f"{self._what} had failed ({state.description or 'AWS gave no reason'}) and is tried again")
+        with aws_errors(f"enabling {self._what}"):
             try:
                 self._request_enable(precise=True)
             except ClientError as error:
@@ -142,8 +142,8 @@ class NativeDestination:
             self._dynamodb.enable_kinesis_streaming_destination(TableName=self._table, StreamArn=self._stream_arn)
 
     def _refine(self, state: DestinationState) -> None:
-        self._waiter.report(f"{self._says} has {state.precision} timestamps; asking for {PRECISION}")
-        with aws_errors(f"updating {self._says}"):
+        self._waiter.report(f"{self._what} has {state.precision} timestamps; asking for {PRECISION}")
+        with aws_errors(f"updating {self._what}"):
             try:
                 self._dynamodb.update_kinesis_streaming_destination(
                     TableName=self._table,
@@ -151,16 +151,16 @@ class NativeDestination:
                     UpdateKinesisStreamingConfiguration={"ApproximateCreationDateTimePrecision": PRECISION},
                 )
             except ClientError as error:
-                if code_of(error) not in {"ValidationException", "ResourceInUseException", *UNOFFERED}:
+                if code_of(error) not in {"ValidationException", "ResourceInUseException", *UNSUPPORTED}:
                     raise
-                self._warn(f"{self._says} keeps {state.precision} timestamps: {code_of(error)}")
+                self._warn(f"{self._what} keeps {state.precision} timestamps: {code_of(error)}")
 
-    def _check_places(self) -> None:
-        held = [found for found in describe_destinations(self._dynamodb, self._table) if found.status in HOLDING]
+    def _check_limit(self) -> None:
+        held = [found for found in describe_destinations(self._dynamodb, self._table) if found.status in COUNTED]
         others = [found.stream_arn for found in held if found.stream_arn != self._stream_arn]
-        if len(others) >= PER_TABLE:
+        if len(others) >= MAX_PER_TABLE:
             raise ResourceError(
-                f"table {self._table} already streams to {' and '.join(others)}, and AWS allows {PER_TABLE} "
+                f"table {self._table} already streams to {' and '.join(others)}, and AWS allows {MAX_PER_TABLE} "
                 f"destinations a table; end one with `aws dynamodb disable-kinesis-streaming-destination "
                 f"--table-name {self._table} --stream-arn ARN`"
             )
@@ -170,7 +170,7 @@ class NativeDestination:
     def _failure(self, state: DestinationState | None) -> str:
         reason = state.description if state and state.description else "AWS gave no reason"
         return (
-            f"{self._says} could not be enabled: {reason}. Check that stream {self._stream_arn} is ACTIVE, in the "
+            f"{self._what} could not be enabled: {reason}. Check that stream {self._stream_arn} is ACTIVE, in the "
             f"table's account and region, that its KMS key (if any) admits DynamoDB, and that this caller may "
             f"kinesis:PutRecords, kinesis:PutRecord and kinesis:DescribeStream on it; then run the command again"
         )

@@ -1,6 +1,6 @@
-"""Changing a stream that is in use: its shards, its mode, how long it keeps records, its encryption.
+"""Changes a stream that is in use: its shards, mode, retention and encryption.
 
-Everything goes on meanwhile: Kinesis closes a shard and opens its children, and a projector reads a parent to its end
+Readers and writers continue: Kinesis closes a shard and opens its children, and a projector reads a parent to its end
 before its children.
 """
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 
 def shard_steps(now: int, target: int) -> Iterator[int]:
-    """The shard counts to ask for one after the other: AWS at most doubles or halves a stream in one call."""
+    """The shard counts to request one after the other: AWS at most doubles or halves a stream per call."""
     while now != target:
         now = min(now * 2, target) if target > now else max(-(-now // 2), target)
         yield now
 
 
 def change_stream(kinesis: "KinesisClient", name: str, plan: StreamPlan, waiter: StateWaiter) -> list[str]:
-    """Bring an existing stream to what is planned; what the plan leaves open stays as it is. Safe to repeat.
+    """Bring an existing stream to the plan; what the plan leaves open stays as it is. Idempotent.
 
-    Returns what was changed, a sentence each. A shorter retention drops what is older at once. Raises TransientError,
-    and ResourceError when Kinesis refuses a change (it counts ten changes of the shards a day, and two of the mode)
-    or does not carry it out in time; what was done before that stays done.
+    Returns the changes, a sentence each. A shorter retention drops older records at once. Raises TransientError, and
+    ResourceError when Kinesis refuses a change (it allows ten changes of the shards a day, and two of the mode) or does
+    not complete it in time; earlier changes stay.
     """
     stream = wait_until_active(kinesis, name, waiter)
     done: list[str] = []
@@ -55,7 +55,7 @@ def change_stream(kinesis: "KinesisClient", name: str, plan: StreamPlan, waiter:
 
 
 def settle_new_stream(kinesis: "KinesisClient", name: str, plan: StreamPlan, waiter: StateWaiter) -> StreamState:
-    """Give a stream that was just created what CreateStream cannot: retention and encryption. Raises as above."""
+    """Set what CreateStream cannot on a new stream: retention and encryption. Raises as ``change_stream`` does."""
     change_stream(kinesis, name, StreamPlan(retention_hours=plan.retention_hours, key=plan.key), waiter)
     return need_stream(kinesis, name)
 

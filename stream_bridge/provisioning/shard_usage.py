@@ -1,4 +1,4 @@
-"""What each shard takes, measured on the stream itself: no metric to pay for, and the same on every endpoint."""
+"""The load of each shard, measured on the stream itself: no paid metrics, and the same on every endpoint."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,13 +12,13 @@ from stream_bridge.provisioning.stream import SHARD_BYTES, SHARD_RECORDS
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
 
-#: The part of what a shard takes from which on it is hot.
+#: The share of its limit from which on a shard is hot.
 HOT: Final = 0.8
 
 
 @dataclass(frozen=True, slots=True)
 class ShardUse:
-    """What one open shard was given, a second on average."""
+    """The load of one open shard, an average per second."""
 
     shard_id: str
     records_per_second: float
@@ -26,7 +26,7 @@ class ShardUse:
 
     @property
     def share(self) -> float:
-        """Of what the shard takes, by records or by bytes, whichever is nearer to its limit. 1: it refuses more."""
+        """Share of the shard's limit, by records or by bytes, whichever is higher. 1: it refuses more."""
         return max(self.records_per_second / SHARD_RECORDS, self.bytes_per_second / SHARD_BYTES)
 
     def to_json(self) -> dict[str, Any]:
@@ -35,9 +35,9 @@ class ShardUse:
 
 
 def measure_use(kinesis: "KinesisClient", stream: str, seconds: float) -> list[ShardUse]:
-    """Read what came to each open shard in the last ``seconds``, which is at most as many MB a shard.
+    """Read what arrived on each open shard in the last ``seconds``: at most as many MB a shard.
 
-    Raises TransientError; another reader's share of the shards is used meanwhile.
+    Uses up read capacity that other readers share. Raises TransientError.
     """
     with aws_errors(f"measuring the shards of stream {stream}"):
         since = datetime.now(UTC) - timedelta(seconds=seconds)
@@ -46,7 +46,7 @@ def measure_use(kinesis: "KinesisClient", stream: str, seconds: float) -> list[S
 
 
 def hot_shards(use: Sequence[ShardUse], mode: str) -> list[str]:
-    """A warning for each hot shard, and what to do about it."""
+    """A warning for each hot shard, with the remedy."""
     remedy = (
         "AWS splits it by itself within minutes"
         if mode == "ON_DEMAND"

@@ -1,4 +1,4 @@
-"""The Kinesis stream: how it is, and how it comes to be."""
+"""The Kinesis stream: describing and creating it."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -23,7 +23,7 @@ NO_KEY: Final = "none"
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """A stream as Kinesis describes it. ``shards`` counts the open ones, ``retention_hours`` is how long it keeps."""
+    """A stream as Kinesis describes it. ``shards`` counts the open ones."""
 
     name: str
     arn: str
@@ -36,12 +36,12 @@ class StreamState:
 
     @property
     def healthy(self) -> bool:
-        """Whether it takes and gives records; one that is being resharded (UPDATING) does."""
+        """Whether records can be put and read; they can while it is being resharded (UPDATING)."""
         return self.status in {"ACTIVE", "UPDATING"}
 
     @property
     def spare_rate(self) -> int:
-        """Records a second that work of ours may put: half of what the shards take, the rest is the table's."""
+        """Records a second that a backfill may put: half of what the shards take; the rest is for the table."""
         return SHARD_RECORDS // 2 * max(self.shards, 1)
 
     def encrypted_by(self, key: str) -> bool:
@@ -53,7 +53,7 @@ class StreamState:
 
 @dataclass(frozen=True, slots=True)
 class StreamPlan:
-    """What is asked of a stream. None: nothing is asked, a new stream gets Kinesis' default and one shard.
+    """What is asked of a stream. None: unspecified; a new stream gets Kinesis' default and one shard.
 
     ``retention_hours``: 24 to 8,760. ``key``: the KMS key that encrypts it at rest (id, ARN or alias), "none" for no
     encryption.
@@ -65,7 +65,7 @@ class StreamPlan:
     key: str | None = None
 
     def mismatch(self, stream: StreamState) -> list[str]:
-        """Say how an existing stream differs from what was asked, and what changes it."""
+        """How an existing stream differs from the plan, and which command changes it."""
         found, change = [], []
         if self.on_demand and stream.mode != "ON_DEMAND":
             found.append(f"has {stream.shards} provisioned shards, on demand was asked")
@@ -90,7 +90,7 @@ class StreamPlan:
 
 
 def describe_stream(kinesis: "KinesisClient", name: str) -> StreamState | None:
-    """Ask for the stream's state; None when there is no such stream. Raises TransientError, ResourceError."""
+    """The stream's state; None when there is no such stream. Raises TransientError, ResourceError."""
     with aws_errors(f"describing stream {name}"):
         try:
             summary = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
@@ -111,7 +111,7 @@ def describe_stream(kinesis: "KinesisClient", name: str) -> StreamState | None:
 
 
 def need_stream(kinesis: "KinesisClient", name: str) -> StreamState:
-    """Ask for the stream's state. Raises TransientError, and ResourceError when there is no such stream."""
+    """The stream's state. Raises TransientError, and ResourceError when there is no such stream."""
     stream = describe_stream(kinesis, name)
     if stream is None:
         raise ResourceError(f"there is no stream {name}: `kinfold bridge ensure` creates it")
@@ -128,7 +128,7 @@ def wait_until_active(kinesis: "KinesisClient", name: str, waiter: StateWaiter) 
 def ensure_stream(
     kinesis: "KinesisClient", name: str, plan: StreamPlan, waiter: StateWaiter
 ) -> tuple[StreamState, bool]:
-    """Create the stream unless it is there, and wait until it is ACTIVE. Safe to repeat and to race.
+    """Create the stream unless it exists, and wait until it is ACTIVE. Idempotent, also under concurrency.
 
     Returns its state and whether this call created it. Raises TransientError, and ResourceError when it does not
     become ACTIVE in time.
@@ -148,7 +148,7 @@ def ensure_stream(
 
 
 def check_place(stream_arn: str, *, name: str, account: str, region: str) -> None:
-    """Hold the stream that was named against where DynamoDB can write. Raises ConfigurationError, saying all faults.
+    """Check that DynamoDB can write to the named stream. Raises ConfigurationError, which lists every fault.
 
     AWS delivers a table's change records only to a stream of the table's own account and region.
     """

@@ -1,8 +1,8 @@
-"""What the table's stream shows, as what the relay puts: change records in the format of the native destination.
+"""Turns records of the table's stream into change records in the format of the native destination.
 
-The insertion of an event is written as ``ledger.store.change_record.encode`` writes it. Everything else (an update, a
-removal, an item that is no event) means that somebody tampered with the table: it is passed on as it is, so that the
-projector makes a dead letter of it.
+An inserted event is encoded by ``ledger.store.change_record.encode``. Everything else (an update, a removal, an item
+that is no event) means that somebody tampered with the table: it is passed on as it is, so that the projector makes a
+dead letter of it.
 """
 
 import base64
@@ -26,7 +26,7 @@ MAX_KEY_LENGTH: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class ChangeRecord:
-    """A record to put. ``event``: the one that was inserted, None for a change that the event store does not make."""
+    """A record to put. ``event``: the inserted event, None for a change that the event store never makes."""
 
     partition_key: str
     data: bytes
@@ -34,17 +34,17 @@ class ChangeRecord:
 
 
 def change_record_of(record: "RecordTypeDef", table: str, region: str) -> ChangeRecord:
-    """Turn a record of the table's stream into what is put for it. Never raises for what an item holds."""
+    """The change record to put for a record of the table's stream. Never raises, whatever the item holds."""
     if record.get("eventName") == "INSERT":
         try:
             return inserted(StoredEvent.from_item(record["dynamodb"]["NewImage"]), table, region)
         except (CorruptHistoryError, KeyError):
-            pass  # no event: passed on below, as every change that the event store does not make
+            pass  # no event: passed on below, like every change that the event store never makes
     return ChangeRecord(_partition_key(record), _foreign(record, table, region), None)
 
 
 def inserted(event: StoredEvent, table: str, region: str) -> ChangeRecord:
-    """What is put for an event, whether the stream showed it or the event store did."""
+    """The change record of an inserted event, read from the stream or from the event store."""
     key = event.aggregate_id
     return ChangeRecord(key if _is_partition_key(key) else _digest(key), encode(event, table, region), event)
 
@@ -82,7 +82,7 @@ def _foreign(record: "RecordTypeDef", table: str, region: str) -> bytes:
 
 
 def _binary(value: object) -> str:
-    """Binary attributes, as DynamoDB's own JSON shows them."""
+    """Encode binary attributes as DynamoDB's own JSON does."""
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     raise TypeError(f"a {type(value).__name__} in a change record")
@@ -101,5 +101,5 @@ def _is_partition_key(text: str) -> bool:
 
 
 def _digest(text: str) -> str:
-    """A key of its own for what Kinesis does not take as one."""
+    """A partition key in place of text that Kinesis does not accept as one."""
     return sha256(text.encode(errors="surrogatepass")).hexdigest()

@@ -1,8 +1,8 @@
-"""How far each shard of the table's stream is relayed: rows beside the relay's lease, in the format of KCL's leases.
+"""Checkpoints of the relay: a row per shard of the table's stream, beside the relay's lease, in KCL's lease format.
 
 A row's key has the stream's label before the shard id: a table whose stream was switched off and on has another stream,
-perhaps with shards of the same ids. The active relay takes every row when it begins, so that whoever was active before
-it can write no checkpoint any more.
+perhaps with shards of the same ids. The active relay takes every row when its term begins, which fences off the
+previous relay: its checkpoints fail from then on.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ def shard_of(row: Lease) -> str:
 
 
 def missing_rows(stream: StreamDescription, rows: Mapping[str, Lease]) -> list[Lease]:
-    """The rows to make for listed shards: each from its oldest record, so that nothing is passed over. Pure."""
+    """The rows to create for listed shards, each starting at its oldest record, so that nothing is skipped. Pure."""
     return [
         Lease(
             row_key(stream.label, shard.shard_id),
@@ -43,9 +43,9 @@ def missing_rows(stream: StreamDescription, rows: Mapping[str, Lease]) -> list[L
 
 
 def rows_to_read(stream: StreamDescription, rows: Mapping[str, Lease]) -> list[Lease]:
-    """The rows of this stream whose shards may be read now: not ended, and their parents relayed to their end. Pure.
+    """The rows of this stream whose shards may be read now: not ended, and their parents relayed completely. Pure.
 
-    A shard that has left the stream unread is among them: its reader finds that out, and says what is lost.
+    A shard that has left the stream unread is among them: its reader finds out, and reports what is lost.
     """
     prefix = row_key(stream.label, "")
     own = {key: row for key, row in rows.items() if key.startswith(prefix)}
@@ -61,7 +61,7 @@ def rows_to_forget(stream: StreamDescription, rows: Mapping[str, Lease]) -> list
 
 
 class RelayCheckpoints:
-    """The rows of one term. Not for two tasks at once."""
+    """The rows of one term. Not safe for concurrent tasks."""
 
     def __init__(self, table: LeaseTable, calls: CallPool, worker_id: str) -> None:
         self._table = table
@@ -70,9 +70,9 @@ class RelayCheckpoints:
         self._held: set[str] = set()
 
     async def sync(self, stream: StreamDescription) -> list[Lease]:
-        """Make the rows that are missing, take those that are not this term's, forget those that are over.
+        """Create missing rows, take over those that are not this term's, delete those of finished shards.
 
-        Gives the rows whose shards may be read now, as they are stored. Raises LeaseLostError when another relay has
+        Returns the rows whose shards may be read now, as they are stored. Raises LeaseLostError when another relay has
         taken a row of this term.
         """
         rows = {key: row for key, row in (await self._scan()).items() if key != RELAY}
@@ -101,7 +101,7 @@ class RelayCheckpoints:
                     f"take the row of {row.key}", self._table.take, row, self._worker_id
                 )
             except LeaseLostError:
-                # The relay before this one wrote its last checkpoint just now; after our write it can no more.
+                # The previous relay wrote its last checkpoint just now; our write fences it off.
                 found = (await self._scan()).get(row.key)
                 if found is None:
                     raise

@@ -1,11 +1,13 @@
-"""The relay: the table's DynamoDB Stream to the Kinesis stream, in order per account, one relay a table at a time.
+"""The relay: copies the table's DynamoDB Stream to the Kinesis stream, in order per account; one is active per table.
 
 Delivery: at least once, and the first occurrences of an account's events on the stream are 1, 2, 3, ... in order,
 whatever is killed, refused or repeated on the way. docs/design.md, "Relay", says why.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import platform
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,28 +16,34 @@ import structlog
 from aws_client.call_pool import CallPool
 from faust_kinesis.errors import LeaseLostError
 from faust_kinesis.leases.table import LeaseTable
-from ledger.errors import ResourceError
+from ledger.errors import ResourceError, TransientError
+from ledger.runtime.aws import Clients
+from ledger.store.event_store import EventStore
+from ledger.store.tables import Names
 from stream_bridge.dynamodb_stream import StreamDescription, TableStream
 from stream_bridge.relay.checkpoints import RelayCheckpoints, shard_of
 from stream_bridge.relay.health import RelayHealth, Role
 from stream_bridge.relay.leader_lease import LeaseNotHeldError, RelayLease, Term
+from stream_bridge.relay.lookback import Lookback
 from stream_bridge.relay.sender import OrderedSender
 from stream_bridge.relay.shard import ShardRelay
+from stream_bridge.settings import RelaySettings
 
 log = structlog.get_logger(__name__)
 
-#: Seconds between two looks at the shards, at a stream that is still being made, and at one without a shard to read.
+#: Seconds between two listings of the shards, of a stream that is still being made, and of one with no shard to read.
 SYNC_INTERVAL: Final = 10.0
-_MAKING: Final = 0.2
-_NOTHING_TO_READ: Final = 1.0
-#: Seconds between two lines that tell the progress, and for which a stopping relay puts what it has read.
-_TELL: Final = 10.0
+_ENABLING_INTERVAL: Final = 0.2
+_IDLE_INTERVAL: Final = 1.0
+#: Seconds between two progress lines in the log.
+_PROGRESS_INTERVAL: Final = 10.0
+#: Seconds for which a stopping relay puts what it has read.
 DRAIN_TIMEOUT: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a relay is made of. ``sender`` makes one for a term."""
+    """The parts of a relay. ``new_sender`` makes the sender of a term."""
 
     stream: TableStream
     table: LeaseTable
@@ -44,11 +52,11 @@ class Parts:
     health: RelayHealth
     worker_id: str
     failover_time: float
-    sender: Callable[[Term], OrderedSender]
+    new_sender: Callable[[Term], OrderedSender]
 
 
 class Relay:
-    """Waits for the lease, relays while it has it, and begins again when it is lost."""
+    """Waits for the lease, relays while it holds it, and waits again once it is lost."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -56,11 +64,11 @@ class Relay:
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """Read no more; ``run`` returns when what was read is put and checkpointed, and the lease given back."""
+        """Stop reading; ``run`` returns once what was read is put and checkpointed, and the lease is released."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Run until ``stop``. Raises ResourceError or a FaustKinesisError that no retry mends."""
+        """Run until ``stop``. Raises ResourceError or a FaustKinesisError that retrying cannot help."""
         while not self._stopping.is_set():
             term = await self._wait_for_lease()
             if term is None:
@@ -75,26 +83,26 @@ class Relay:
                 self._health.role = Role.STANDBY
                 log.warning("relay_stepped_down", reason=str(error), action="waits to take over again")
             finally:
-                await self._parts.lease.give_back(term)
+                await self._parts.lease.release(term)
         log.info("relay_stopped", records=self._health.relayed)
 
     async def _wait_for_lease(self) -> Term | None:
-        told = None
+        logged = None
         while not self._stopping.is_set():
             term: Term | None = await self._or_stop(self._parts.lease.take())
             if term is not None:
                 self._health.holder = self._parts.worker_id
                 return term
             self._health.role, self._health.holder = Role.STANDBY, self._parts.lease.holder
-            if told != self._health.holder:
-                told = self._health.holder
+            if logged != self._health.holder:
+                logged = self._health.holder
                 takes_over = f"takes over {self._parts.failover_time:g} s after that one falls silent"
-                log.info("relay_waits", holder=told, action=takes_over)
+                log.info("relay_waits", holder=logged, action=takes_over)
             await self._or_stop(asyncio.sleep(self._parts.failover_time / 10))
         return None
 
     async def _or_stop(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """The work's result, or None when the relay is stopped before."""
+        """The work's result, or None when the relay is stopped first."""
         tasks = [asyncio.ensure_future(work), asyncio.ensure_future(self._stopping.wait())]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -105,12 +113,12 @@ class Relay:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, term: Term) -> None:
-        sender = self._parts.sender(term)
+        sender = self._parts.new_sender(term)
         work = _Work(self._parts, term, sender)
         tasks = {
             asyncio.create_task(work.run(), name="relay-shards"),
             asyncio.create_task(self._parts.lease.keep(term), name="relay-lease"),
-            asyncio.create_task(self._tell_progress(), name="relay-progress"),
+            asyncio.create_task(self._log_progress(), name="relay-progress"),
         }
         stopping = asyncio.create_task(self._stopping.wait())
         try:
@@ -131,18 +139,63 @@ class Relay:
             await work.abort()
             await sender.stop()
 
-    async def _tell_progress(self) -> None:
-        told = 0
+    async def _log_progress(self) -> None:
+        logged = 0
         while True:
-            await asyncio.sleep(_TELL)
+            await asyncio.sleep(_PROGRESS_INTERVAL)
             count = self._health.relayed
-            if count != told:
+            if count != logged:
                 log.info("relaying", records=count, lag_seconds=round(self._health.lag, 1))
-                told = count
+                logged = count
+
+
+@contextmanager
+def build_relay(settings: RelaySettings, health: RelayHealth, clients: Clients, prompt: Clients) -> Iterator[Relay]:
+    """A relay that may run once, in the block.
+
+    ``prompt``: clients whose calls end while the lease holds (``put_timeouts``), for what needs the lease: puts, and
+    writes to the lease itself.
+    """
+    names, worker_id = Names(settings.profile), settings.worker_id or platform.node()
+    reads, leases, puts = (
+        CallPool(threads, f"relay-{name}", listener=health) for name, threads in (("read", 8), ("lease", 4), ("put", 2))
+    )
+    loads = CallPool(8, "relay-load", listener=health, transient=lambda error: isinstance(error, TransientError))
+    lookback = Lookback(EventStore(clients.dynamodb, names.events), loads)
+    table = LeaseTable(prompt.dynamodb, names.relay)
+
+    def new_sender(term: Term) -> OrderedSender:
+        return OrderedSender(
+            stream=names.stream,
+            table=names.events,
+            region=settings.region,
+            term=term,
+            kinesis=prompt.kinesis,
+            puts=puts,
+            lookback=lookback,
+            health=health,
+        )
+
+    try:
+        yield Relay(
+            Parts(
+                stream=TableStream(clients.dynamodb, clients.dynamodbstreams, names.events, reads),
+                table=table,
+                lease=RelayLease(table, leases, worker_id, settings.failover_time),
+                leases=leases,
+                health=health,
+                worker_id=worker_id,
+                failover_time=settings.failover_time,
+                new_sender=new_sender,
+            )
+        )
+    finally:
+        for calls in (reads, leases, puts, loads):
+            calls.close()
 
 
 class _Work:
-    """The shards of one term: each is read once its parent is relayed to its end."""
+    """The shards of one term: each is read once its parent is relayed completely."""
 
     def __init__(self, parts: Parts, term: Term, sender: OrderedSender) -> None:
         self._parts = parts
@@ -154,7 +207,7 @@ class _Work:
         self._draining = False
 
     async def run(self) -> None:
-        """Follow the stream's shards for ever. Raises what a shard raises, and ResourceError: the stream is gone."""
+        """Follow the stream's shards for ever. Raises what a shard raises, or ResourceError when the stream is gone."""
         while not self._draining:
             self._term.check()
             await self._start_shards(await self._describe())
@@ -163,14 +216,14 @@ class _Work:
                 await task
 
     async def drain(self) -> None:
-        """Read no more, and put and checkpoint what was read."""
+        """Stop reading; put and checkpoint what was read."""
         self._draining = True
         for shard, _ in self._running.values():
             shard.stop_reading()
         await asyncio.gather(*(task for _, task in self._running.values()))
 
     async def abort(self) -> None:
-        """End whatever still runs. What was read and not put is read again from the checkpoint."""
+        """Cancel whatever still runs. What was read and not put is read again from the checkpoint."""
         tasks = [task for _, task in self._running.values()]
         for task in tasks:
             task.cancel()
@@ -179,7 +232,7 @@ class _Work:
     async def _describe(self) -> StreamDescription:
         stream = await self._parts.stream.describe()
         while stream.status == "ENABLING":
-            await asyncio.sleep(_MAKING)
+            await asyncio.sleep(_ENABLING_INTERVAL)
             stream = await self._parts.stream.describe()
         if self._arn not in {None, stream.arn}:
             raise ResourceError(
@@ -205,10 +258,10 @@ class _Work:
             self._running[row.key] = (shard, asyncio.create_task(shard.run(), name=f"relay-{row.key}"))
 
     async def _wait_for_an_end(self) -> list[str]:
-        """The keys of the shards that ended, at the latest after ``SYNC_INTERVAL``."""
+        """Wait for a shard to end, for ``SYNC_INTERVAL`` at most; returns the keys of those that did."""
         tasks = [task for _, task in self._running.values()]
         if not tasks:
-            await asyncio.sleep(_NOTHING_TO_READ)
+            await asyncio.sleep(_IDLE_INTERVAL)
             return []
         await asyncio.wait(tasks, timeout=SYNC_INTERVAL, return_when=asyncio.FIRST_COMPLETED)
         return [key for key, (_, task) in self._running.items() if task.done()]

@@ -1,23 +1,24 @@
-"""How a relay stands: what its web answers and what it counts. Written by the event loop, read by the web's thread."""
+"""The health and metrics of a relay process. Written by the event loop, read by the web server's thread."""
 
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from stream_bridge.daemon_http import Standing
 
-#: Seconds after which a passing fault makes the relay unhealthy, and not only not ready.
+#: Seconds after which a transient fault makes the relay unhealthy, and not just unready.
 UNHEALTHY_AFTER: Final = 30.0
-#: Seconds after which a shard that was not read is not being followed.
+#: Seconds without a read after which a shard counts as not followed.
 STALE_AFTER: Final = 10.0
 
 
 class Role(StrEnum):
-    """What the relay does. ``standby``: another one is the active one, and this one waits to take over."""
+    """What the relay does. ``standby``: another relay is active, and this one waits to take over."""
 
     STARTING = "starting"
     STANDBY = "standby"
@@ -27,7 +28,7 @@ class Role(StrEnum):
 
 @dataclass(slots=True)
 class ShardHealth:
-    """One shard: ``oldest`` is when the table was changed by the oldest record that is read and not put."""
+    """One shard. ``oldest``: when the table was changed by the oldest record that is read and not put."""
 
     polled_at: float
     oldest: datetime | None = None
@@ -41,7 +42,7 @@ class _Fault:
 
 
 class RelayHealth:
-    """The standing of one relay process, a ``web.Daemon`` and a ``RetryListener``."""
+    """The health of one relay process: a ``daemon_http.Daemon`` and a ``RetryListener``."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -51,33 +52,30 @@ class RelayHealth:
         self.relayed = 0
         self._faults: dict[str, _Fault] = {}
 
-        def counter(name: str, text: str) -> Counter:
-            return Counter(f"kinfold_relay_{name}", text, registry=self.registry)
-
+        counter = partial(Counter, namespace="kinfold_relay", registry=self.registry)
+        gauge = partial(Gauge, namespace="kinfold_relay", registry=self.registry)
         self._records = counter("records", "records of the table's stream that are on the Kinesis stream")
         self._refusals = counter("put_refusals", "records that PutRecords refused for the moment, put again")
-        self._gaps = counter("gaps_filled", "spells of events read from the event store: the stream had not shown them")
+        self._gaps = counter("gaps_filled", "runs of events read from the event store: the stream had not shown them")
         self._from_store = counter("events_from_store", "events read from the event store and put before later ones")
-        self.passed_by = counter("records_passed_by", "records over the size that the stream takes, not put")
+        self.skipped = counter("records_passed_by", "records over the size that the stream takes, not put")
         self.losses = counter("losses", "times that records had left the table's stream before they were read")
-        self._active = Gauge("kinfold_relay_active", "1 while this is the active relay", registry=self.registry)
-        self._lag = Gauge(
-            "kinfold_relay_lag_seconds",
-            "age of the oldest change that is read and not yet on the stream; 0 when there is none",
-            registry=self.registry,
+        self._active = gauge("active", "1 while this is the active relay")
+        self._lag = gauge(
+            "lag_seconds", "age of the oldest change that is read and not yet on the stream; 0 when there is none"
         )
 
     def failed(self, action: str, error: BaseException | str) -> None:
-        """Note that an action fails for a passing reason."""
+        """Record that an action fails transiently."""
         before = self._faults.get(action)
         self._faults[action] = _Fault(before.since if before else time.monotonic(), f"cannot {action}: {error}")
 
     def over(self, action: str) -> None:
-        """Note that it fails no more."""
+        """Record that the action no longer fails."""
         self._faults.pop(action, None)
 
     def put(self, count: int) -> None:
-        """Count records that are on the stream, or passed by."""
+        """Count records that are on the stream, or skipped as too large."""
         self.relayed += count
         self._records.inc(count)
 
@@ -86,18 +84,18 @@ class RelayHealth:
         self._refusals.inc(count)
 
     def read_from_store(self, count: int, *, gap: bool) -> None:
-        """Count what was read from the event store; ``gap``: the stream had skipped it."""
+        """Count events read from the event store; ``gap``: the stream had skipped them."""
         self._from_store.inc(count)
         self._gaps.inc(gap)
 
     @property
     def lag(self) -> float:
-        """Seconds since the oldest change that is read and not put; 0 when all is put."""
+        """Age in seconds of the oldest change that is read and not put; 0 when all is put."""
         waiting = [shard.oldest for shard in list(self.shards.values()) if shard.oldest]
         return max(0.0, (datetime.now(UTC) - min(waiting)).total_seconds()) if waiting else 0.0
 
     def health(self) -> Standing:
-        """Unwell once a passing fault has lasted for half a minute."""
+        """Unhealthy once a transient fault has lasted for half a minute."""
         for fault in list(self._faults.values()):
             lasted = time.monotonic() - fault.since
             if lasted > UNHEALTHY_AFTER:
@@ -105,7 +103,7 @@ class RelayHealth:
         return Standing()
 
     def ready(self) -> Standing:
-        """Ready while it carries, and while it waits beside a relay that does."""
+        """Ready while it relays, and while it is on standby."""
         return Standing(self._why_not_ready(), self._details())
 
     def show(self) -> None:

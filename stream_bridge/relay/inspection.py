@@ -25,7 +25,7 @@ _PAGES: Final = 5
 def look(
     clients: Clients, names: Names, failover_time: float, sleep: Callable[[float], None] = time.sleep
 ) -> RelayStatus:
-    """Look at the lease until it moves, for ``failover_time`` at most, and at each shard's oldest change not covered.
+    """Watch the lease until it is renewed, for ``failover_time`` at most; find the oldest change without a checkpoint.
 
     Raises ResourceError when a table is not there, TransientError.
     """

@@ -1,8 +1,8 @@
-"""Which relay of a table is the active one: a lease, taken and renewed by conditional writes.
+"""Leader election among the relays of a table: a lease, taken and renewed by conditional writes.
 
-No two machines' clocks are compared. A lease has expired when it was *watched* standing still for ``failover_time``,
-by the watcher's own clock; its holder stops putting when it could not renew for half of that, by its own. The other
-half is for a put that is under way: its timeouts (``put_timeouts``) are within it.
+Clocks of different machines are never compared. A lease has expired once a watcher has seen it unchanged for
+``failover_time`` by its own clock; the holder stops putting when it could not renew for half of that, by its own. The
+other half is for a put in flight: its timeouts (``put_timeouts``) fit within it.
 """
 
 import asyncio
@@ -21,31 +21,31 @@ log = structlog.get_logger(__name__)
 
 #: The lease of the relay as a whole, beside the rows of the shards.
 RELAY: Final = "relay"
-#: Parts of the failover time: between two renewals, and after the last one that succeeded until the holder stops.
+#: Fractions of the failover time: between two renewals, and from the last successful one until the holder stops.
 _RENEW: Final = 0.2
 _HOLD: Final = 0.5
-#: And of a put under way: for its connection and for its answer.
+#: Likewise for a put in flight: for its connection and for its answer.
 _CONNECT: Final = 0.15
 _ANSWER: Final = 0.3
 
 
 class LeaseNotHeldError(FaustKinesisError):
-    """The relay may put no more: its lease is another's, or could not be renewed in time. Another may go on."""
+    """The relay must stop putting: it lost its lease, or could not renew it in time. Another relay may take over."""
 
 
 def put_timeouts(failover_time: float) -> tuple[float, float]:
-    """Seconds that a put may wait for its connection and for its answer, so that it ends while the lease holds."""
+    """Timeouts in seconds for a put's connection and answer, so that it ends while the lease is held."""
     return min(2.0, failover_time * _CONNECT), min(15.0, failover_time * _ANSWER)
 
 
 def now() -> float:
-    """Seconds of a clock that goes on while the machine sleeps, where there is one."""
+    """Seconds of a monotonic clock, one that runs on while the machine sleeps where there is one."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 @dataclass(slots=True)
 class Term:
-    """The time for which one relay is the active one. Once over, it never begins again: another Term may.
+    """The period for which one relay is active. Once over, it never resumes; a new Term may begin.
 
     ``check`` is called from threads that put, the rest from the event loop.
     """
@@ -56,19 +56,19 @@ class Term:
     failure: Exception | None = None
 
     def check(self) -> None:
-        """Raises LeaseNotHeldError when the term is over, or was not prolonged in time, which ends it."""
+        """Raise LeaseNotHeldError when the term is over, or was not renewed in time, which ends it."""
         if self.over is None and now() >= self.until:
             self.over = "the lease could not be renewed in time"
         if self.over is not None:
             raise LeaseNotHeldError(self.over)
 
     def end(self, reason: str, failure: Exception | None = None) -> None:
-        """Let nothing more be put. ``failure``: what no later term could mend either."""
+        """End the term: nothing more is put. ``failure``: one that a later term would meet again."""
         self.over, self.failure = self.over or reason, self.failure or failure
 
 
 class RelayLease:
-    """One relay's view of the lease. ``calls`` repeat what fails transiently."""
+    """One relay's view of the lease. ``calls`` retries transient failures."""
 
     def __init__(self, table: LeaseTable, calls: CallPool, worker_id: str, failover_time: float) -> None:
         self._table = table
@@ -81,7 +81,7 @@ class RelayLease:
         self.holder: str | None = None
 
     async def take(self) -> Term | None:
-        """Look at the lease once, and take it if nobody has it, if it has expired, or if it is this very worker's.
+        """Read the lease once, and take it if nobody holds it, if it has expired, or if it is this worker's own.
 
         A worker id is stable: what an earlier process under it left behind is taken back at once. None while another
         relay holds the lease.
@@ -139,13 +139,13 @@ class RelayLease:
             term.until = asked + self._failover_time * _HOLD
             term.check()
 
-    async def give_back(self, term: Term) -> None:
-        """Leave the lease without a holder, so that a waiting relay takes it at once. No error when it is lost."""
+    async def release(self, term: Term) -> None:
+        """Release the lease, so that a standby takes it at once. No error when it is lost already."""
         term.end("the relay stops")
         try:
             async with asyncio.timeout(self._failover_time):
                 await self._calls.retry_until_answered("give the relay's lease back", self._table.release, term.lease)
         except LeaseLostError:
-            pass  # it is another relay's: nothing to give back
+            pass  # another relay holds it: nothing to release
         except TimeoutError:
             log.warning("lease_not_given_back", action="none: it expires")

@@ -1,4 +1,4 @@
-"""Reading from the event store what the table's stream has not shown yet."""
+"""Reads from the event store what the table's stream has not shown yet."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,25 +14,25 @@ from stream_bridge.relay.ordering import Missing
 
 log = structlog.get_logger(__name__)
 
-#: How far the table's stream may show events of one account out of order. AWS's records of one transaction come within
-#: a second; LocalStack's ten threads pass each other by less.
+#: How far apart in time the table's stream may show an account's events out of order. AWS's records of one transaction
+#: come within a second; LocalStack's ten threads overtake each other by less.
 SHORTLY: Final = timedelta(seconds=10)
 #: Events read backwards at most; a transaction holds 100.
 MAX_BEFORE: Final = 300
 
 
 class Lookback:
-    """Reads events in order; a passing fault is sat out. ``calls`` must take TransientError for transient."""
+    """Reads events in order, retrying transient faults. ``calls`` must classify TransientError as transient."""
 
     def __init__(self, store: EventStore, calls: CallPool) -> None:
         self._store = store
         self._calls = calls
 
     async def read(self, account_id: str, missing: Missing, before: StoredEvent) -> list[StoredEvent]:
-        """The ``missing`` ones that the store holds, ascending; ``before`` is the event that they must come before.
+        """The ``missing`` events that the store holds, ascending; ``before`` is the event that they must precede.
 
-        Strongly consistent: an event that the stream shows is stored, and so are all before it. A hole ends the answer:
-        only a write past the event store makes one, and the stream shows what follows it in its own time.
+        Strongly consistent: an event that the stream shows is stored, and so are all before it. The result ends at a
+        hole: only a write that bypasses the event store makes one, and the stream shows what follows in its own time.
 
         Raises ResourceError.
         """
@@ -49,14 +49,14 @@ class Lookback:
         try:
             yield from self._store.read(account_id, after=after, until=until)
         except CorruptHistoryError as error:
-            _say_corrupt(account_id, error)
+            _log_corrupt(account_id, error)
 
     def _shortly_before(self, account_id: str, until: int, before: StoredEvent) -> list[StoredEvent]:
         since = _moment(before) - SHORTLY
         try:
             newest = self._store.newest(account_id, until=until, limit=MAX_BEFORE)
         except CorruptHistoryError as error:
-            _say_corrupt(account_id, error)
+            _log_corrupt(account_id, error)
             return []
         found = [event for event in newest if _moment(event) >= since]
         return sorted(found, key=lambda event: event.sequence_number)
@@ -67,5 +67,5 @@ def _moment(event: StoredEvent) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _say_corrupt(account_id: str, error: CorruptHistoryError) -> None:
+def _log_corrupt(account_id: str, error: CorruptHistoryError) -> None:
     log.error("history_corrupt", account=account_id, reason=str(error), action="the relay goes on without what lacks")

@@ -1,4 +1,4 @@
-"""Puts what the table's stream shows, so that no account's events are put out of order."""
+"""Puts what the table's stream shows, every account's events in order."""
 
 import asyncio
 from collections import defaultdict
@@ -30,10 +30,10 @@ _REFUSING: Final = "put records"
 
 
 class FencedStream:
-    """PutRecords, as long as the term lasts.
+    """PutRecords, fenced by the term.
 
-    A record that can never be put ends the term too: its account's next one must not be put before it. Only one over
-    the size that every stream takes is passed by, as the native destination does.
+    A record that can never be put ends the term too: its account's next one must not overtake it. Only a record over
+    the size that every stream takes is skipped, as the native destination does.
     """
 
     def __init__(self, kinesis: PutsRecords, term: Term) -> None:
@@ -46,7 +46,7 @@ class FencedStream:
         StreamName: str,  # noqa: N803 - the API's name
         Records: Sequence["PutRecordsRequestEntryTypeDef"],  # noqa: N803
     ) -> "PutRecordsOutputTypeDef":
-        """PutRecords. Raises LeaseNotHeldError when nothing may be put any more."""
+        """Call PutRecords. Raises LeaseNotHeldError once the term is over."""
         self._term.check()
         try:
             return self._kinesis.put_records(StreamName=StreamName, Records=Records)
@@ -59,7 +59,7 @@ class FencedStream:
 
 
 class OrderedSender:
-    """Carries pages of change records to the stream, for one term."""
+    """Sends pages of change records to the stream, for one term."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class OrderedSender:
         )
 
     async def send(self, records: Sequence["RecordTypeDef"]) -> list[tuple[ChangeRecord, Sent]]:
-        """Line records up to be put, and before them what their accounts lack; waits while too many wait.
+        """Queue records to be put, preceded by what their accounts lack; waits while the queue is full.
 
         Each future resolves when Kinesis has the record: **at least once**, and after every earlier event of its
         account. It raises a FaustKinesisError when that will never be.
@@ -101,7 +101,7 @@ class OrderedSender:
             return [(change, await self._writer.add(change.partition_key, change.data)) for change in changes]
 
     async def stop(self) -> None:
-        """End. What still waits is not put: its futures raise NotSentError."""
+        """Stop. What is still queued is not put: its futures raise NotSentError."""
         await self._writer.stop()
 
     async def _in_order(self, changes: Sequence[ChangeRecord]) -> list[ChangeRecord]:
@@ -117,7 +117,7 @@ class OrderedSender:
         for (account_id, account), lacking in zip(shown.items(), fetched, strict=True):
             ordered += sorted([*account, *lacking], key=_number)
             self._versions.reach(account_id, map(_number, account))
-        # What is no event comes after its account's: it has no place among them.
+        # What is no event comes last: it has no place among an account's events.
         return ordered + others
 
     async def _missing(self, account_id: str, shown: Sequence[ChangeRecord]) -> list[ChangeRecord]:
@@ -126,10 +126,10 @@ class OrderedSender:
         for lacking in missing(sorted(events), self._versions.get(account_id)):
             read = await self._lookback.read(account_id, lacking, events[lacking.until + 1])
             found += [inserted(event, self._table, self._region) for event in read]
-            self._tell_missing(account_id, lacking, len(read))
+            self._report_missing(account_id, lacking, len(read))
         return found
 
-    def _tell_missing(self, account_id: str, lacking: Missing, count: int) -> None:
+    def _report_missing(self, account_id: str, lacking: Missing, count: int) -> None:
         self._health.read_from_store(count, gap=lacking.after is not None)
         if lacking.after is not None:
             log.info("gap_filled", account=account_id, first=lacking.after + 1, last=lacking.until, events=count)
@@ -142,8 +142,8 @@ class OrderedSender:
             self._health.over(_REFUSING)
 
 
-def is_passed_by(change: ChangeRecord, error: BaseException) -> bool:
-    """Whether a record that was refused for good is one that no stream takes, and that the relay goes on without."""
+def is_skipped(change: ChangeRecord, error: BaseException) -> bool:
+    """Whether a record that was refused for good is too large for any stream, so that the relay skips it."""
     return _fits_no_stream(len(change.data) + len(change.partition_key), error)
 
 

@@ -1,4 +1,4 @@
-"""One shard of the table's stream while this relay is the active one: read, carry, checkpoint."""
+"""Relays one shard of the table's stream during a term: read, send, checkpoint."""
 
 import asyncio
 import time
@@ -13,19 +13,19 @@ from faust_kinesis.leases.table import Lease, LeaseTable
 from stream_bridge.dynamodb_stream import TablePage, TableShardReader
 from stream_bridge.relay.change_records import ChangeRecord, created_at
 from stream_bridge.relay.health import RelayHealth, ShardHealth
-from stream_bridge.relay.sender import OrderedSender, Sent, is_passed_by
+from stream_bridge.relay.sender import OrderedSender, Sent, is_skipped
 
 log = structlog.get_logger(__name__)
 
-#: Pages of a shard (at most 1 MB each) that are read and not put: what bounds the memory.
+#: Pages of a shard (at most 1 MB each) that may be read and not yet put: the bound on memory.
 MAX_PAGES: Final = 8
-#: Seconds between two reads of a shard that showed nothing, and between two checkpoints.
+#: Seconds between two reads of a shard without new records, and between two checkpoints.
 POLL_INTERVAL: Final = 0.25
 CHECKPOINT_INTERVAL: Final = 0.5
 
 
 class ShardRelay:
-    """Carries one shard until its end is checkpointed. A checkpoint is written only **after** the put."""
+    """Relays one shard until its end is checkpointed. A checkpoint is written only **after** the put."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class ShardRelay:
             self._health.shards.pop(self._reader.shard_id, None)
 
     def stop_reading(self) -> None:
-        """Read no more pages; what was read is still put and checkpointed, and then ``run`` returns."""
+        """Stop reading; what was read is still put and checkpointed, and then ``run`` returns."""
         self._reading = False
         self._room.set()
         self._changed.set()
@@ -93,7 +93,7 @@ class ShardRelay:
 
     async def _has_room(self) -> bool:
         while self._reading and not self._tracker.has_room:
-            # Waiting for room is following the shard, too.
+            # Waiting for room counts as following the shard.
             self._shard.polled_at = time.monotonic()
             self._room.clear()
             await self._room.wait()
@@ -120,9 +120,9 @@ class ShardRelay:
         try:
             await put
         except FaustKinesisError as error:
-            if not is_passed_by(change, error):
+            if not is_skipped(change, error):
                 raise
-            self._health.passed_by.inc()
+            self._health.skipped.inc()
             log.warning(
                 "record_passed_by",
                 account=change.partition_key,
@@ -149,7 +149,7 @@ class ShardRelay:
 
 
 def _first(errors: BaseExceptionGroup[Exception]) -> Exception:
-    """The failure that came first: what follows it is its consequence."""
+    """The first failure: the others are its consequences."""
     first: BaseException = errors
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]

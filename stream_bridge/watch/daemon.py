@@ -66,12 +66,8 @@ class WatchMetrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
 
-        def counter(name: str, text: str) -> Counter:
-            return Counter(f"kinfold_watch_{name}", text, registry=self.registry)
-
-        def gauge(name: str, text: str) -> Gauge:
-            return Gauge(f"kinfold_watch_{name}", text, registry=self.registry)
-
+        counter = partial(Counter, namespace="kinfold_watch", registry=self.registry)
+        gauge = partial(Gauge, namespace="kinfold_watch", registry=self.registry)
         self.healthy = gauge("sound", "1 while table, stream and destination are such that events reach the stream")
         self.held = gauge("held", "1 while a person holds the watch")
         self.waiting = gauge("waiting", "events that the table took and the stream has not shown yet")

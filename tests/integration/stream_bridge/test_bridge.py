@@ -87,7 +87,7 @@ def test_a_disabled_destination_is_enabled_again(clients: Clients, names: Names)
     assert not bridge.status(clients, names, all_specs(names)).healthy
     report = ensure(clients, names)
     assert report.healthy
-    assert "events of the disabled spell" in report.warnings[0]
+    assert "events of that outage" in report.warnings[0]
     append(clients, names, 1)
     assert len(wait_for_records(clients, names, 1)) == 1
 

@@ -19,7 +19,7 @@ from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
 from stream_bridge.provisioning import bridge
 from stream_bridge.provisioning.stream import StreamPlan
-from stream_bridge.relay.assembly import build_relay
+from stream_bridge.relay.daemon import build_relay
 from stream_bridge.relay.health import RelayHealth, Role
 from stream_bridge.relay.inspection import look
 from stream_bridge.settings import RelaySettings

@@ -101,7 +101,7 @@ def test_one_being_disabled_is_enabled_once_it_is_disabled() -> None:
 def test_a_disabled_one_is_enabled_with_a_warning_about_the_missing_events() -> None:
     subject = destination(ScriptedDynamoDB("DISABLED", "ACTIVE"))
     subject.ensure()
-    assert "events of the disabled spell are not on the stream" in subject.warnings[0]
+    assert "events of that outage are not on the stream" in subject.warnings[0]
 
 
 def test_a_failed_one_is_tried_again_with_the_reason_as_a_warning() -> None:
