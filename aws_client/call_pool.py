@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
@@ -12,10 +11,12 @@ from typing import Any, Protocol, TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from aws_client.failures import code_of, is_transient
-from aws_client.retry import delay, should_log
+from aws_client.retry import RetryPolicy, should_log
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+
+_BACKOFF = RetryPolicy()
 
 
 class RetryListener(Protocol):
@@ -37,15 +38,16 @@ class CallPool:
         name: str,
         *,
         transient: Callable[[BaseException], bool] = is_transient,
+        policy: RetryPolicy = _BACKOFF,
         listener: RetryListener | None = None,
         **fields: str,
     ) -> None:
         """`transient` tells which failures of these calls pass by themselves; `fields` go into every log line."""
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=f"faust-kinesis-{name}")
         self._transient = transient
+        self._policy = policy
         self._listener = listener
         self._fields = fields
-        self._rng = random.Random()  # noqa: S311 - jitter, no secret
 
     async def once(self, call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Make the call in a thread. A cancellation leaves the thread to finish by itself."""
@@ -56,10 +58,6 @@ class CallPool:
 
         `action` is what is tried, for the log: "read shardId-0", say. Any other failure is raised as it came.
         """
-
-        def wait(state: RetryCallState) -> float:
-            return delay(state.attempt_number, self._rng.random())
-
         failed = False
 
         def log_retry(state: RetryCallState) -> None:
@@ -74,7 +72,7 @@ class CallPool:
         try:
             async for attempt in AsyncRetrying(
                 retry=retry_if_exception(self._transient),
-                wait=wait,
+                wait=self._policy,
                 before_sleep=log_retry,
                 sleep=asyncio.sleep,
                 reraise=True,

@@ -1,15 +1,38 @@
-"""How long to wait before another attempt, and which attempts to log. Pure: nothing here sleeps or logs."""
+"""How long to wait before another attempt, and which attempts to log. Nothing here sleeps or logs."""
 
 from __future__ import annotations
 
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-def delay(attempt: int, draw: float, *, base: float = 0.1, maximum: float = 15.0) -> float:
-    """Seconds before attempt `attempt` + 1: exponential from `base` up to `maximum`, the upper half of it random.
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
-    `draw` in [0, 1) is the randomness, so that the answer is a function of its arguments alone. Attempts count from 1.
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Exponential backoff from `base` seconds up to `maximum`, of which the share `jitter` is random.
+
+    A jitter of 1 is for callers that contend with one another: it spreads them over the whole wait.
     """
-    full = min(maximum, base * 2.0 ** min(attempt - 1, 30))
-    return full / 2 + full / 2 * draw
+
+    base: float = 0.1
+    maximum: float = 15.0
+    jitter: float = 0.5
+
+    def delay(self, attempt: int, draw: float | None = None) -> float:
+        """Seconds before attempt `attempt` + 1; attempts count from 1.
+
+        `draw` in [0, 1) takes the place of the random number, so that the answer is a function of the arguments alone.
+        """
+        full = min(self.maximum, self.base * 2.0 ** min(attempt - 1, 30))
+        drawn = random.random() if draw is None else draw  # noqa: S311 - jitter, no secret
+        return full * (1 - self.jitter + self.jitter * drawn)
+
+    def __call__(self, state: RetryCallState) -> float:
+        """The policy as the `wait` of a tenacity loop."""
+        return self.delay(state.attempt_number)
 
 
 def should_log(attempt: int) -> bool:

@@ -15,7 +15,7 @@ from typing_extensions import override
 from aws_client.call_pool import CallPool
 from faust_kinesis.errors import RecordRefusedError
 from faust_kinesis.sending.ordered_writer import OrderedWriter
-from faust_kinesis.sending.put_queue import MAX_RECORD
+from faust_kinesis.sending.put_records import MAX_RECORD
 
 if TYPE_CHECKING:
     from faust_kinesis.transport import Transport

@@ -58,7 +58,7 @@ def serve(
             read_timeout=settings.writer_read_timeout,
         )
         names, metrics = Names(settings.profile), Metrics()
-        store = EventStore(clients.dynamodb, names.events, patience=settings.writer_patience)
+        store = EventStore(clients.dynamodb, names.events, retry_seconds=settings.writer_patience)
         snapshots = SnapshotWriter(
             SnapshotStore(clients.dynamodb, names.snapshots), metrics, interval=settings.snapshot_interval
         )

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from aws_client.call_pool import CallPool
 from aws_client.failures import is_not_found
-from aws_client.retry import delay, should_log
+from aws_client.retry import RetryPolicy, should_log
 from faust_kinesis.errors import ConfigurationError, LeaseLostError, StreamGoneError
 from faust_kinesis.leases.planner import LeaseSights, leases_to_forget, leases_to_take
 from faust_kinesis.leases.table import Lease, LeaseTable
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
 
 log = logging.getLogger(__name__)
+
+_STREAM_WAIT = RetryPolicy(base=0.25, maximum=2.5, jitter=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ class LeaseCoordinator:
                     self._stream,
                     extra={"action": "stream_awaited", "stream": self._stream, "attempt": attempt},
                 )
-            await asyncio.sleep(delay(attempt, 0.0, base=0.5, maximum=5.0))
+            await asyncio.sleep(_STREAM_WAIT.delay(attempt))
 
     async def _stream_is_readable(self) -> bool:
         try:

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from aws_client.call_pool import CallPool
 from aws_client.failures import is_not_found
-from aws_client.retry import delay
+from aws_client.retry import RetryPolicy
 from faust_kinesis.errors import CheckpointRefusedError
 from faust_kinesis.leases.checkpoint_tracker import SHARD_END, CheckpointTracker
 from faust_kinesis.leases.table import Lease, LeaseTable
@@ -24,6 +24,7 @@ from faust_kinesis.source import ShardStatus
 
 log = logging.getLogger(__name__)
 
+_BACKOFF = RetryPolicy()
 _MAX_CONTRADICTIONS = 6
 """How often in a row a shard may be listed and yet be unknown: a listing may be older than a reshard by seconds."""
 
@@ -153,7 +154,7 @@ class ShardRunner:
                         f"stream {self._stream} lists shard {self.lease.key} and yet does not know it, or not the"
                         f" record at its checkpoint {self.lease.checkpoint}: {error}"
                     ) from error
-            await asyncio.sleep(delay(attempt, 0.5))
+            await asyncio.sleep(_BACKOFF.delay(attempt))
 
     def _log_gone(self) -> None:
         log.warning(

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from aws_client.call_pool import CallPool
-from aws_client.retry import delay, should_log
 from faust_kinesis.errors import FaustKinesisError, NotSentError, typed
-from faust_kinesis.sending.put_queue import PutQueue, Waiting
+from faust_kinesis.sending.put_queue import PutQueue
+from faust_kinesis.sending.put_records import OutgoingRecord, RefusalBackoff, entries, outcome_of
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis.type_defs import (
         PutRecordsOutputTypeDef,
         PutRecordsRequestEntryTypeDef,
-        PutRecordsResultEntryTypeDef,
     )
 
 log = logging.getLogger(__name__)
@@ -54,6 +52,7 @@ class OrderedWriter(Generic[T]):
         *,
         answer: Callable[[str, str], T],
         on_refused: Callable[[int, str | None], None] | None = None,
+        backoff: RefusalBackoff | None = None,
     ) -> None:
         """`answer` makes a sender's receipt of its record's shard id and sequence number.
 
@@ -65,11 +64,9 @@ class OrderedWriter(Generic[T]):
         self._linger = linger
         self._answer = answer
         self._on_refused = on_refused
-        self._rng = random.Random()  # noqa: S311 - jitter, no secret
+        self._backoff = backoff or RefusalBackoff()
         self._queue: PutQueue[asyncio.Future[T]] = PutQueue()
         self._changed = asyncio.Condition()
-        self._refused_rounds = 0
-        self._idle_rounds = 0
         self._task = asyncio.create_task(self._put_for_ever(), name=f"faust-kinesis-put-{stream}")
 
     async def add(self, partition_key: str, data: bytes) -> asyncio.Future[T]:
@@ -81,7 +78,7 @@ class OrderedWriter(Generic[T]):
         async with self._changed:
             await self._changed.wait_for(lambda: len(self._queue) < MAX_WAITING)
             sent: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-            self._queue.add(Waiting(partition_key, data, sent))
+            self._queue.add(OutgoingRecord(partition_key, data, sent))
             self._changed.notify_all()
             return sent
 
@@ -113,17 +110,17 @@ class OrderedWriter(Generic[T]):
         while True:
             async with self._changed:
                 await self._changed.wait_for(lambda: bool(len(self._queue)))
-            if self._linger and not self._refused_rounds:
+            if self._linger and not self._backoff.rounds:
                 await asyncio.sleep(self._linger)
             await self._put(self._queue.next_call())
 
-    async def _put(self, records: list[Waiting[asyncio.Future[T]]]) -> None:
+    async def _put(self, records: list[OutgoingRecord[asyncio.Future[T]]]) -> None:
         try:
             answer = await self._calls.retry_until_answered(
                 f"put {len(records)} records to {self._stream}",
                 self._kinesis.put_records,
                 StreamName=self._stream,
-                Records=[{"PartitionKey": record.partition_key, "Data": record.data} for record in records],
+                Records=entries(records),
             )
         except (ClientError, BotoCoreError, FaustKinesisError) as error:
             failure = typed(error, f"put to stream {self._stream}")
@@ -132,43 +129,25 @@ class OrderedWriter(Generic[T]):
                     record.receipt.set_exception(failure)
             await self._settle(records)
             return
-        refused = [result for result in answer["Records"] if result.get("ErrorCode")]
+        outcome = outcome_of(records, answer)
         if self._on_refused:
-            self._on_refused(len(refused), refused[0]["ErrorCode"] if refused else None)
-        await self._settle(
-            [
-                self._deliver_receipt(record, result)
-                for record, result in zip(records, answer["Records"], strict=True)
-                if not result.get("ErrorCode")
-            ]
-        )
-        await self._wait_after_refusal(refused, taken=len(records) - len(refused))
-
-    def _deliver_receipt(
-        self, record: Waiting[asyncio.Future[T]], result: PutRecordsResultEntryTypeDef
-    ) -> Waiting[asyncio.Future[T]]:
-        if not record.receipt.done():
-            record.receipt.set_result(self._answer(result["ShardId"], result["SequenceNumber"]))
-        return record
-
-    async def _settle(self, records: list[Waiting[asyncio.Future[T]]]) -> None:
-        async with self._changed:
-            self._queue.settle(records)
-            self._changed.notify_all()
-
-    async def _wait_after_refusal(self, refused: list[PutRecordsResultEntryTypeDef], taken: int) -> None:
-        if not refused:
-            self._refused_rounds = self._idle_rounds = 0
-            return
-        self._refused_rounds += 1
-        # A stream that takes some of each call is busy, not out: it needs a breath, and no longer and longer ones.
-        self._idle_rounds = 1 if taken else self._idle_rounds + 1
-        if should_log(self._refused_rounds):
+            self._on_refused(len(outcome.refused), outcome.code)
+        for record, result in outcome.taken:
+            if not record.receipt.done():
+                record.receipt.set_result(self._answer(result["ShardId"], result["SequenceNumber"]))
+        await self._settle([record for record, _ in outcome.taken])
+        pause = self._backoff.after(outcome)
+        if outcome.refused and self._backoff.should_log:
             log.warning(
                 "Stream %s refused %d records (%s), putting them again",
                 self._stream,
-                len(refused),
-                refused[0]["ErrorCode"],
-                extra={"action": "records_refused", "stream": self._stream, "records": len(refused)},
+                len(outcome.refused),
+                outcome.code,
+                extra={"action": "records_refused", "stream": self._stream, "records": len(outcome.refused)},
             )
-        await asyncio.sleep(delay(self._idle_rounds, self._rng.random(), maximum=5.0))
+        await asyncio.sleep(pause)
+
+    async def _settle(self, records: list[OutgoingRecord[asyncio.Future[T]]]) -> None:
+        async with self._changed:
+            self._queue.settle(records)
+            self._changed.notify_all()

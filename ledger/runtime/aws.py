@@ -9,9 +9,10 @@ import boto3
 import structlog
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay
 
 from aws_client.failures import Failure, classify, describe, safe_cause
+from aws_client.retry import RetryPolicy
 from ledger.errors import ConfigurationError, EndpointError, KinfoldError, ResourceError, ThrottledError, TransientError
 from ledger.runtime.settings import Settings
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+#: Spreads writers that contend with one another over the whole of each wait.
+_CONTENDED: Final = RetryPolicy(0.02, 1.0, jitter=1.0)
 CONNECT_TIMEOUT: Final = 2.0
 READ_TIMEOUT: Final = 15.0
 
@@ -96,6 +99,25 @@ def aws_errors(doing: str) -> Iterator[None]:
         raise translate(error, doing) from safe_cause(error)
 
 
+def retrying(
+    seconds: float,
+    *kinds: type[KinfoldError],
+    policy: RetryPolicy = _CONTENDED,
+    before_sleep: Callable[[RetryCallState], None] | None = None,
+) -> Retrying:
+    """Attempts at a call for ``seconds``, with backoff after errors of ``kinds`` (default: TransientError).
+
+    The last error is raised as it came. The default policy suits writers that contend with one another.
+    """
+    return Retrying(
+        retry=retry_if_exception_type(kinds or TransientError),
+        stop=stop_after_delay(seconds),
+        wait=policy,
+        before_sleep=before_sleep,
+        reraise=True,
+    )
+
+
 def wait_for_endpoint(clients: Clients, timeout: float, report: Callable[[str], None]) -> None:
     """Wait until DynamoDB and Kinesis answer; ``report`` gets a line now and then while they do not.
 
@@ -134,11 +156,4 @@ def _wait(
         if state.attempt_number % 5 == 1:
             report()
 
-    retrying = Retrying(
-        retry=retry_if_exception_type(passing),
-        stop=stop_after_delay(timeout),
-        wait=wait_random_exponential(0.2, max=2),
-        before_sleep=waiting,
-        reraise=True,
-    )
-    retrying(look)
+    retrying(timeout, *passing, policy=RetryPolicy(0.2, 2.0, jitter=1.0), before_sleep=waiting)(look)

@@ -10,11 +10,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from ledger.domain.events import DomainEvent, encode_payload
-from ledger.errors import TransientError
-from ledger.runtime.aws import aws_errors
+from ledger.runtime.aws import aws_errors, retrying
 from ledger.store.errors import ConditionFailedError, CorruptHistoryError, VersionConflictError
 from ledger.store.stored_event import StoredEvent, timestamp
 from ledger.store.transactions import CommandPut, EventWrite
@@ -54,11 +52,11 @@ class History:
 class EventStore:
     """Append-only histories in ``domain-events-{profile}``. Safe to share between threads."""
 
-    def __init__(self, dynamodb: "DynamoDBClient", table: str, *, patience: float = 10.0) -> None:
-        """``patience``: seconds for which a write is tried again while it meets throttling or contention."""
+    def __init__(self, dynamodb: "DynamoDBClient", table: str, *, retry_seconds: float = 10.0) -> None:
+        """``retry_seconds``: for how long a write is retried while it meets throttling or contention."""
         self._dynamodb = dynamodb
         self._table = table
-        self._patience = patience
+        self._retry_seconds = retry_seconds
 
     def append(
         self,
@@ -200,12 +198,7 @@ class EventStore:
 
         A retry after an unknown outcome is safe: ``append`` recognises its own events.
         """
-        for attempt in Retrying(
-            retry=retry_if_exception_type(TransientError),
-            stop=stop_after_delay(self._patience),
-            wait=wait_random_exponential(0.02, max=1),
-            reraise=True,
-        ):
+        for attempt in retrying(self._retry_seconds):
             with attempt:
                 retries = attempt.retry_state.attempt_number - 1
                 try:

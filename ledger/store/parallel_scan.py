@@ -14,9 +14,9 @@ from tenacity import (
     retry_if_exception_type,
     sleep_using_event,
     stop_when_event_set,
-    wait_random_exponential,
 )
 
+from aws_client.retry import RetryPolicy
 from ledger.errors import TransientError
 from ledger.runtime.aws import aws_errors
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: Items in a page at most: what a builder that is killed does again at most, a segment.
+#: Items in a page at most: the upper bound on repeated work per segment after a crash.
 PAGE: Final = 1000
 
 Item = Mapping[str, Any]
@@ -90,8 +90,8 @@ def approximate_size(dynamodb: "DynamoDBClient", table: str) -> int:
         return int(dynamodb.describe_table(TableName=table)["Table"].get("ItemCount", 0))
 
 
-class Patience:
-    """Tries again what fails for a passing reason, until it passes or the work is to stop."""
+class RetryUntilStopped:
+    """Retries what fails transiently, with backoff, until it succeeds or ``stop`` is set."""
 
     def __init__(self, stop: threading.Event, report: Callable[[str], None]) -> None:
         """``report`` gets a line for each failure."""
@@ -99,10 +99,10 @@ class Patience:
         self._report = report
 
     def __call__(self, call: Callable[[], T]) -> T:
-        """The call's answer. Raises its error when that is permanent, or when the work is to stop."""
+        """The call's answer. Raises its error when that is permanent, or when ``stop`` is set."""
         retrying = Retrying(
             retry=retry_if_exception_type(TransientError),
-            wait=wait_random_exponential(0.1, max=10),
+            wait=RetryPolicy(0.1, 10.0, jitter=1.0),
             stop=stop_when_event_set(self.stop),
             sleep=sleep_using_event(self.stop),
             before_sleep=self._held_up,
@@ -121,19 +121,19 @@ def read_segments(
     cursors: Sequence[Cursor],
     handle: Callable[[list[Item]], None],
     done: Callable[[int, Cursor], None],
-    patience: Patience,
+    retry: RetryUntilStopped,
 ) -> None:
     """Read every segment from its cursor to its end, a thread each.
 
     ``handle`` is called with each page in the segment's thread, ``done`` with the segment and its new cursor once the
-    page is handled. Returns early when ``patience.stop`` is set. The first error of any thread stops all and is raised.
+    page is handled. Returns early when ``retry.stop`` is set. The first error of any thread stops all and is raised.
     """
 
     def run(segment: int) -> None:
         cursor = cursors[segment]
-        while not cursor.ended and not patience.stop.is_set():
-            items, cursor = patience(partial(scan.page, segment, len(cursors), cursor))
-            patience(partial(handle, items))
+        while not cursor.ended and not retry.stop.is_set():
+            items, cursor = retry(partial(scan.page, segment, len(cursors), cursor))
+            retry(partial(handle, items))
             done(segment, cursor)
 
     with ThreadPoolExecutor(len(cursors), thread_name_prefix="segment") as pool:
@@ -143,5 +143,5 @@ def read_segments(
             for future in finished:
                 future.result()
         except BaseException:
-            patience.stop.set()
+            retry.stop.set()
             raise

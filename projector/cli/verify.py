@@ -109,16 +109,16 @@ def _verify(
     segments: int,
 ) -> Counter[Any]:
     from ledger.errors import ResourceError
-    from ledger.store.parallel_scan import Cursor, Patience, approximate_size
+    from ledger.store.parallel_scan import Cursor, RetryUntilStopped, approximate_size
     from projector.verification.repair import Repair
     from projector.verification.verification import verification_of
 
     dynamodb = components.clients.dynamodb
     generation = components.generations.read(projection.name).active
     model = components.models.model(projection, generation)
-    patience = Patience(threading.Event(), shown.progress.report)
+    retry = RetryUntilStopped(threading.Event(), shown.progress.report)
     repairer = Repair(dynamodb, model, components.feeder(model, cache_size=1000)) if repair else None
-    verification = verification_of(components, model, patience, shown, repairer=repairer, wait=wait)
+    verification = verification_of(components, model, retry, shown, repairer=repairer, wait=wait)
     if sample is not None:
         verification.sample(sample)
     else:
@@ -128,7 +128,7 @@ def _verify(
             cursors[segment] = cursor
             shown.progress.advance(projection.name, sum(each.items for each in cursors))
 
-        total = patience(partial(approximate_size, dynamodb, components.names.events))
+        total = retry(partial(approximate_size, dynamodb, components.names.events))
         shown.progress.begin(projection.name, "verifying", total, 0)
         verification.everything(tuple(cursors), moved)
         verification.extra_rows(segments, lambda _segment, _cursor: None)

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from botocore.exceptions import ClientError
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from aws_client.batch_reads import BatchRead
 from aws_client.failures import Failure, classify_code, is_condition_failed
 from aws_client.fast_statements import send_statements_as_they_are
 from aws_client.tables import TableSpec
 from ledger.errors import EndpointError, ResourceError, ThrottledError
-from ledger.runtime.aws import aws_errors
+from ledger.runtime.aws import aws_errors, retrying
 from projector.projection import HEAD, Halt, Projection, Row
 
 if TYPE_CHECKING:
@@ -198,23 +198,17 @@ class ReadModel(Generic[S]):
         return True
 
     def _get_chunk(self, keys: Sequence[RowKey]) -> dict[RowKey, Row[S]]:
-        found: dict[RowKey, Row[S]] = {}
-        request: Any = {"Keys": [self.key(*key) for key in keys], "ConsistentRead": True}
-        for attempt in self._retrying():
-            with attempt, aws_errors(f"reading {len(request['Keys'])} rows of {self.table}"):
-                answer = self._dynamodb.batch_get_item(RequestItems={self.table: request})
-                rows = [self.row(item) for item in answer["Responses"][self.table]]
-                found |= {(row.account_id, row.part): row for row in rows}
-                left = answer.get("UnprocessedKeys", {}).get(self.table)
-                if left:
-                    request = left
-                    raise ThrottledError(f"reading {self.table}: {len(left['Keys'])} keys left unprocessed")
-        return found
+        read = BatchRead(self._dynamodb, self.table, [self.key(*key) for key in keys], ConsistentRead=True)
+        rows: list[Row[S]] = []
+        for attempt in retrying(self._retry_seconds):
+            with attempt, aws_errors(f"reading {len(keys)} rows of {self.table}"):
+                rows = list(map(self.row, read()))
+        return {(row.account_id, row.part): row for row in rows}
 
     def _write_chunk(self, changes: Sequence[RowChange[S]]) -> set[RowKey]:
         lost: set[RowKey] = set()
         waiting = list(changes)
-        for attempt in self._retrying():
+        for attempt in retrying(self._retry_seconds):
             with attempt, aws_errors(f"writing {len(waiting)} rows of {self.table}"):
                 answer = self._dynamodb.batch_execute_statement(Statements=[self._statement(each) for each in waiting])
                 codes = [str(response.get("Error", {}).get("Code", "")) for response in answer["Responses"]]
@@ -240,14 +234,6 @@ class ReadModel(Generic[S]):
         if row.revision == 0:
             return {"Statement": f"{statement} IS MISSING", "Parameters": parameters}
         return {"Statement": f"{statement}=?", "Parameters": [*parameters, {"N": str(row.revision)}]}
-
-    def _retrying(self) -> Retrying:
-        return Retrying(
-            retry=retry_if_exception_type((ThrottledError, EndpointError)),
-            stop=stop_after_delay(self._retry_seconds),
-            wait=wait_random_exponential(0.02, max=1),
-            reraise=True,
-        )
 
 
 def chunks(things: Sequence[T], size: int) -> list[Sequence[T]]:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import structlog
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
+from aws_client.retry import RetryPolicy
 from faust_kinesis.records import Record, RecordBatch
 from ledger.errors import ResourceError, TransientError
 from ledger.store.change_record import decode
@@ -77,7 +78,7 @@ class BatchHandler:
         decoded = await asyncio.to_thread(self._decode, batches)
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(TransientError),
-            wait=wait_random_exponential(0.1, max=10),
+            wait=RetryPolicy(0.1, 10.0, jitter=1.0),
             before_sleep=self._hold,
         ):
             with attempt, self._metrics.batch_seconds.time():

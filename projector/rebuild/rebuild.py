@@ -24,7 +24,7 @@ import structlog
 from ledger.errors import PermanentError, ResourceError
 from ledger.runtime.progress_bar import ProgressReport
 from ledger.store.errors import CorruptHistoryError
-from ledger.store.parallel_scan import Cursor, Item, Patience, SegmentedScan, approximate_size, read_segments
+from ledger.store.parallel_scan import Cursor, Item, RetryUntilStopped, SegmentedScan, approximate_size, read_segments
 from ledger.store.resumable_job import JobHeartbeat
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import ensure_table
@@ -76,7 +76,7 @@ class Rebuild:
         self._builds = BuildStore(components.clients.dynamodb, components.names.projections)
         self._progress = progress
         self._stop = threading.Event()
-        self._patience = Patience(self._stop, progress.report)
+        self._retry = RetryUntilStopped(self._stop, progress.report)
         self._token = uuid.uuid4().hex
 
     def run(self, projections: Sequence[Projection[Any]], *, segments: int) -> list[Rebuilt]:
@@ -86,14 +86,14 @@ class Rebuild:
         of them is at work (nothing is changed then), JobLostError when this one was given up or taken over,
         UnverifiedError, StormError, or ResourceError.
         """
-        patience, components = self._patience, self._components
-        patience(partial(prepare, components.clients.dynamodb, components.names, projections))
-        patience(components.skips.load)
-        found = {each.name: patience(partial(self._builds.read, each.name)) for each in projections}
+        retry, components = self._retry, self._components
+        retry(partial(prepare, components.clients.dynamodb, components.names, projections))
+        retry(components.skips.load)
+        found = {each.name: retry(partial(self._builds.read, each.name)) for each in projections}
         dead = [build for build in found.values() if build is not None]
         if dead:
             self._progress.report("an earlier rebuild did not end; checking whether it is still running ...")
-        patience(partial(self._builds.check_interrupted, dead, self._stop))
+        retry(partial(self._builds.check_interrupted, dead, self._stop))
         started = [self._begin(each, found[each.name], segments) for each in projections]
         with JobHeartbeat(self._builds, started, self._stop) as heartbeat:
             if any(build.phase == "joining" for build in started):
@@ -103,12 +103,12 @@ class Rebuild:
         self._progress.report(f"waiting {SEEN_BY_ALL:.0f} s until every reader has moved to the new generation ...")
         self._stop.wait(SEEN_BY_ALL)
         for each in rebuilt:
-            patience(partial(self._retire_others, each.projection))
+            retry(partial(self._retire_others, each.projection))
         return rebuilt
 
     def _begin(self, projection: Projection[Any], dead: Build | None, segments: int) -> Build:
         if dead is not None:
-            build = self._patience(partial(self._builds.take_over, dead, self._token))
+            build = self._retry(partial(self._builds.take_over, dead, self._token))
             self._progress.report(f"{projection.name}: resuming generation {dead.generation} ({dead.phase})")
             return build
         components = self._components
@@ -152,9 +152,7 @@ class Rebuild:
         if heartbeat.job(name).phase == "scanning":
             self._scan(model, heartbeat)
             heartbeat.check()
-            self._patience(
-                partial(carry_halts, components.letters, components.models.model(projection, replaced), model)
-            )
+            self._retry(partial(carry_halts, components.letters, components.models.model(projection, replaced), model))
         # Always from its beginning: what an earlier run found wrong is not recorded.
         self._enter(heartbeat, name, "verifying")
         build = heartbeat.job(name)
@@ -176,7 +174,7 @@ class Rebuild:
         name = model.projection.name
         scan = SegmentedScan(self._components.clients.dynamodb, self._components.names.events)
         cursors = self._begin_phase(name, heartbeat)
-        read_segments(scan, cursors, apply, partial(self._moved, heartbeat, name), self._patience)
+        read_segments(scan, cursors, apply, partial(self._moved, heartbeat, name), self._retry)
 
     def _verify(self, model: ReadModel[Any], heartbeat: JobHeartbeat[Build]) -> tuple[int, int, int, int]:
         """Check every account; returns events, accounts, halted and brought up ones. Raises UnverifiedError."""
@@ -191,7 +189,7 @@ class Rebuild:
                 wrong.append(finding)
 
         repairer = CatchUp(self._components.feeder(model, cache_size=_CACHE))
-        verification = verification_of(self._components, model, self._patience, note, repairer=repairer, wait=0)
+        verification = verification_of(self._components, model, self._retry, note, repairer=repairer, wait=0)
         verification.everything(self._begin_phase(name, heartbeat), partial(self._moved, heartbeat, name))
         heartbeat.check()
         if wrong:
@@ -208,9 +206,7 @@ class Rebuild:
 
     def _begin_phase(self, name: str, heartbeat: JobHeartbeat[Build]) -> tuple[Cursor, ...]:
         build = heartbeat.job(name)
-        total = self._patience(
-            partial(approximate_size, self._components.clients.dynamodb, self._components.names.events)
-        )
+        total = self._retry(partial(approximate_size, self._components.clients.dynamodb, self._components.names.events))
         self._progress.begin(name, build.phase, total, build.read)
         return build.cursors
 

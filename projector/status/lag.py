@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from aws_client.failures import code_of, is_not_found
+from aws_client.retry import RetryPolicy
 from faust_kinesis.leases.table import Lease
 from faust_kinesis.polling.shard_reader import iterator_request
 from ledger.errors import ThrottledError
-from ledger.runtime.aws import aws_errors
+from ledger.runtime.aws import aws_errors, retrying
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
@@ -62,13 +62,7 @@ def oldest_unread(kinesis: "KinesisClient", stream: str, lease: Lease) -> ShardL
 
 
 def _page(kinesis: "KinesisClient", stream: str, lease: Lease, iterator: str) -> "GetRecordsOutputTypeDef":
-    retrying = Retrying(
-        retry=retry_if_exception_type(ThrottledError),
-        stop=stop_after_delay(_RETRY_SECONDS),
-        wait=wait_random_exponential(0.2, max=1),
-        reraise=True,
-    )
-    for attempt in retrying:
+    for attempt in retrying(_RETRY_SECONDS, ThrottledError, policy=RetryPolicy(0.2, 1.0, jitter=1.0)):
         with attempt, aws_errors(f"looking at shard {lease.key} of {stream}"):
             return kinesis.get_records(ShardIterator=iterator, Limit=1)
     raise AssertionError("retrying ended without an answer")

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+from aws_client.batch_reads import BatchRead
 from ledger.runtime.aws import aws_errors
-from ledger.store.parallel_scan import Cursor, Item, Patience, SegmentedScan, approximate_size, read_segments
+from ledger.store.parallel_scan import Cursor, Item, RetryUntilStopped, SegmentedScan, approximate_size, read_segments
 from projector.components import Components
 from projector.engine.read_model import MAX_KEYS, ReadModel, chunks
 from projector.projection import HEAD
@@ -71,7 +72,7 @@ class Verification:
         dynamodb: "DynamoDBClient",
         events_table: str,
         checker: Checker[Any],
-        patience: Patience,
+        retry: RetryUntilStopped,
         on_finding: Callable[[Finding], None],
         *,
         repairer: Repairer | None = None,
@@ -82,7 +83,7 @@ class Verification:
         self._dynamodb = dynamodb
         self._events_table = events_table
         self._checker = checker
-        self._patience = patience
+        self._retry = retry
         self._on_finding = on_finding
         self._repairer = repairer
         self._wait = wait
@@ -91,7 +92,7 @@ class Verification:
 
     def everything(self, cursors: Sequence[Cursor], done: Callable[[int, Cursor], None]) -> None:
         """Check every account that has a first event, each segment from its cursor."""
-        read_segments(self._first_events(), cursors, self._check_page, done, self._patience)
+        read_segments(self._first_events(), cursors, self._check_page, done, self._retry)
         self.settle()
 
     def sample(self, accounts: int) -> None:
@@ -110,23 +111,23 @@ class Verification:
             (Cursor(),) * segments,
             lambda items: self._check_extra({item["aggregateId"]["S"]: None for item in items}),
             done,
-            self._patience,
+            self._retry,
         )
 
     def settle(self) -> None:
         """Wait for the late accounts, ``wait`` seconds in all, and report those that are still behind."""
         deadline = time.monotonic() + self._wait
-        while self._late and not self._patience.stop.is_set():
-            heads = self._patience(partial(self._heads, list(self._late)))
+        while self._late and not self._retry.stop.is_set():
+            heads = self._retry(partial(self._heads, list(self._late)))
             for account_id in [name for name, until in self._late.items() if heads.get(name, 0) >= until]:
                 del self._late[account_id]
-                self._finish(self._patience(partial(self._checker.check, account_id)), late=True)
+                self._finish(self._retry(partial(self._checker.check, account_id)), late=True)
             if time.monotonic() >= deadline:
                 for account_id in list(self._late):
                     del self._late[account_id]
-                    self._finish(self._patience(partial(self._checker.check, account_id)))
+                    self._finish(self._retry(partial(self._checker.check, account_id)))
             elif self._late:
-                self._patience.stop.wait(0.2)
+                self._retry.stop.wait(0.2)
 
     def _heads(self, account_ids: list[str]) -> dict[str, int]:
         model = self._checker.model
@@ -147,12 +148,12 @@ class Verification:
 
     def _check_page(self, items: list[Item]) -> None:
         for item in items:
-            if self._patience.stop.is_set():
+            if self._retry.stop.is_set():
                 return
             self._check(item["aggregateId"]["S"])
 
     def _check(self, account_id: str) -> None:
-        compared = self._patience(partial(self._checker.check, account_id))
+        compared = self._retry(partial(self._checker.check, account_id))
         if compared.kind in {"behind", "missing"} and self._wait:
             with self._lock:
                 if len(self._late) < MAX_LATE:
@@ -162,31 +163,23 @@ class Verification:
 
     def _check_extra(self, account_ids: Iterable[str]) -> None:
         for chunk in chunks(list(account_ids), MAX_KEYS):
-            known = self._patience(partial(self._with_events, chunk))
+            known = self._with_events(chunk)
             for account_id in set(chunk) - known:
-                compared = self._patience(partial(self._checker.check, account_id))
+                compared = self._retry(partial(self._checker.check, account_id))
                 if compared.kind not in {"agrees", "behind"}:
                     self._finish(compared)
 
     def _with_events(self, account_ids: Sequence[str]) -> set[str]:
         """Those that have a first event."""
-        found: set[str] = set()
-        keys: Any = [{"aggregateId": {"S": each}, "sequenceNumber": {"N": "1"}} for each in set(account_ids)]
-        while keys:
-            with aws_errors(f"looking for accounts in {self._events_table}"):
-                answer = self._dynamodb.batch_get_item(
-                    RequestItems={
-                        self._events_table: {
-                            "Keys": keys,
-                            "ConsistentRead": True,
-                            "ProjectionExpression": "aggregateId",
-                        }
-                    }
-                )
-            found |= {item["aggregateId"]["S"] for item in answer["Responses"][self._events_table]}
-            left = answer.get("UnprocessedKeys", {}).get(self._events_table)
-            keys = left["Keys"] if left else []
-        return found
+        keys = [{"aggregateId": {"S": each}, "sequenceNumber": {"N": "1"}} for each in set(account_ids)]
+        table = self._events_table
+        read = BatchRead(self._dynamodb, table, keys, ConsistentRead=True, ProjectionExpression="aggregateId")
+
+        def attempt() -> set[str]:
+            with aws_errors(f"looking for accounts in {table}"):
+                return {item["aggregateId"]["S"] for item in read()}
+
+        return self._retry(attempt)
 
     def _random(self, scan: SegmentedScan, table: str, accounts: int) -> Iterator[str]:
         """Accounts of random segments, each once, until there are enough."""
@@ -195,8 +188,8 @@ class Verification:
         seen: set[str] = set()
         for segment in random.sample(range(segments), segments):
             cursor = Cursor()
-            while not cursor.ended and not self._patience.stop.is_set():
-                items, cursor = self._patience(partial(scan.page, segment, segments, cursor))
+            while not cursor.ended and not self._retry.stop.is_set():
+                items, cursor = self._retry(partial(scan.page, segment, segments, cursor))
                 for item in items:
                     account_id = item["aggregateId"]["S"]
                     if account_id not in seen and len(seen) < accounts:
@@ -216,8 +209,8 @@ class Verification:
             return
         repairer = self._repairer
         with self._lock:
-            done = self._patience(partial(repairer.repair, found)) if repairer else ""
-            now = self._patience(partial(self._checker.check, found.account_id)) if done else found
+            done = self._retry(partial(repairer.repair, found)) if repairer else ""
+            now = self._retry(partial(self._checker.check, found.account_id)) if done else found
             if done and now.kind == "behind" and (now.version or 0) >= found.stored:
                 self.tally["agrees"] += 1
             else:
@@ -228,7 +221,7 @@ class Verification:
 def verification_of(
     components: Components,
     model: ReadModel[Any],
-    patience: Patience,
+    retry: RetryUntilStopped,
     on_finding: Callable[[Finding], None],
     *,
     repairer: Repairer | None = None,
@@ -237,4 +230,4 @@ def verification_of(
     """A pass over one generation with the projector's components, whose skips are loaded."""
     dynamodb = components.clients.dynamodb
     checker = Checker(dynamodb, components.store, model, components.skips)
-    return Verification(dynamodb, components.names.events, checker, patience, on_finding, repairer=repairer, wait=wait)
+    return Verification(dynamodb, components.names.events, checker, retry, on_finding, repairer=repairer, wait=wait)

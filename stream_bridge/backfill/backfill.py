@@ -16,7 +16,7 @@ import structlog
 from ledger.runtime.progress_bar import ProgressReport
 from ledger.store.errors import CorruptHistoryError
 from ledger.store.event_store import EventStore
-from ledger.store.parallel_scan import Cursor, Item, Patience, SegmentedScan, approximate_size, read_segments
+from ledger.store.parallel_scan import Cursor, Item, RetryUntilStopped, SegmentedScan, approximate_size, read_segments
 from ledger.store.resumable_job import JobHeartbeat
 from ledger.store.stored_event import StoredEvent
 from stream_bridge.backfill.pacing import RateLimiter
@@ -73,7 +73,7 @@ class Backfill:
         self._publisher = publisher
         self._jobs = jobs
         self._progress = progress
-        self._patience = Patience(stop, progress.report)
+        self._retry = RetryUntilStopped(stop, progress.report)
         self._stop = stop
         self._limits = _limits(rate, read_rate)
         self._put_limiter = RateLimiter(rate, stop)
@@ -109,24 +109,24 @@ class Backfill:
                 if not self._outcome.ended:
                     heartbeat.save(job.name)
             if self._outcome.ended:
-                self._patience(partial(heartbeat.end, job.name, self._jobs.end))
+                self._retry(partial(heartbeat.end, job.name, self._jobs.end))
         return self._outcome
 
     def _resume_or_start(self, name: str, segments: int, *, restart: bool) -> BackfillJob:
         """Record the backfill as this process', and report what is kept of an interrupted one."""
         fresh = BackfillJob(name=name, token=uuid4().hex, cursors=(Cursor(),) * segments)
-        found = self._patience(partial(self._jobs.read, name))
+        found = self._retry(partial(self._jobs.read, name))
         if found is None:
-            self._patience(partial(self._jobs.start, fresh))
+            self._retry(partial(self._jobs.start, fresh))
             return fresh
         self._progress.report(f"an earlier backfill of {name} did not end; checking whether it is still running ...")
-        self._patience(partial(self._jobs.check_interrupted, [found], self._stop))
+        self._retry(partial(self._jobs.check_interrupted, [found], self._stop))
         if restart:
             changes = {"cursors": fresh.cursors, "published": 0}
-            job = self._patience(partial(self._jobs.take_over, found, fresh.token, **changes))
+            job = self._retry(partial(self._jobs.take_over, found, fresh.token, **changes))
             self._progress.report(f"beginning anew; the interrupted run had read {found.read} events")
             return job
-        job = self._patience(partial(self._jobs.take_over, found, fresh.token))
+        job = self._retry(partial(self._jobs.take_over, found, fresh.token))
         self._progress.report(
             f"resuming the interrupted backfill of {name}: it keeps its segments ({len(job.cursors)}) and what is done "
             f"({job.read} events read, {job.published} put), and takes the rates of this run: {self._limits}"
@@ -152,7 +152,7 @@ class Backfill:
                     return
                 self._read_limiter.take(len(chunk))
                 self._add(read=len(chunk))
-                self._patience(partial(handle, [event for event in chunk if event in selection]))
+                self._retry(partial(handle, [event for event in chunk if event in selection]))
 
     def _chunks(self, events: Iterable[StoredEvent]) -> Iterator[list[StoredEvent]]:
         chunk: list[StoredEvent] = []
@@ -171,7 +171,7 @@ class Backfill:
         handle: Callable[[list[StoredEvent]], None],
         done: Callable[[int, Cursor], None],
     ) -> None:
-        total = self._patience(partial(approximate_size, self._dynamodb, self._table))
+        total = self._retry(partial(approximate_size, self._dynamodb, self._table))
         self._progress.begin(_WORK, "reading", total, job.read)
         self._add(read=job.read)
         read = [cursor.items for cursor in job.cursors]
@@ -185,7 +185,7 @@ class Backfill:
             self._read_limiter.take(fresh)
 
         scan = SegmentedScan(self._dynamodb, self._table, **selection.scan_filter())
-        read_segments(scan, job.cursors, lambda items: handle(self._events(items)), moved, self._patience)
+        read_segments(scan, job.cursors, lambda items: handle(self._events(items)), moved, self._retry)
         self._outcome = replace(self._outcome, ended=not self._stop.is_set())
 
     def _events(self, items: list[Item]) -> list[StoredEvent]:

@@ -1,15 +1,12 @@
 """Change records put on the stream by ourselves, in full calls."""
 
-import random
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from aws_client.retry import delay, should_log
-from faust_kinesis.sending.put_queue import COMMON_RECORD, MAX_BYTES, MAX_RECORDS
+from faust_kinesis.sending.put_records import COMMON_RECORD, OutgoingRecord, RefusalBackoff, entries, fits, outcome_of
 from ledger.errors import ThrottledError
 from ledger.runtime.aws import aws_errors
 from ledger.store.change_record import encode
@@ -20,18 +17,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: Rounds in which a call's refused records are put again before the whole is given up as throttled.
-_ROUNDS: Final = 20
-
-
-@dataclass(frozen=True, slots=True)
-class _Put:
-    key: str
-    data: bytes
-
-    @property
-    def size(self) -> int:
-        return len(self.data) + len(self.key.encode())
+#: Rounds in a row in which a stream takes nothing before it counts as throttled: more than a minute.
+_MAX_ROUNDS: Final = 20
 
 
 class Publisher:
@@ -48,7 +35,6 @@ class Publisher:
         self._table = table
         self._region = region
         self._stop = stop
-        self._rng = random.Random()  # noqa: S311 - jitter, no secret
 
     def put(self, events: Iterable[StoredEvent]) -> list[StoredEvent]:
         """Put a record for each event; returns when Kinesis has them.
@@ -56,7 +42,7 @@ class Publisher:
         Gives back the events that no stream takes, because their record is over 1 MiB (the limit that every stream
         has): the projector reads them from the event store when it meets the gap.
 
-        Raises ThrottledError when Kinesis refuses records for longer than a minute or ``stop`` is set meanwhile,
+        Raises ThrottledError when Kinesis takes nothing for longer than a minute or ``stop`` is set meanwhile,
         EndpointError or ResourceError. Some records are on the stream then; putting all again is harmless.
         """
         too_large: list[StoredEvent] = []
@@ -64,12 +50,14 @@ class Publisher:
             self._put_call(call)
         return too_large
 
-    def _calls(self, events: Iterable[StoredEvent], too_large: list[StoredEvent]) -> Iterator[list[_Put]]:
-        call: list[_Put] = []
+    def _calls(
+        self, events: Iterable[StoredEvent], too_large: list[StoredEvent]
+    ) -> Iterator[list[OutgoingRecord[StoredEvent]]]:
+        call: list[OutgoingRecord[StoredEvent]] = []
         size = 0
         for event in events:
-            put = _Put(event.aggregate_id, encode(event, self._table, self._region))
-            if put.size > COMMON_RECORD:
+            record = OutgoingRecord(event.aggregate_id, encode(event, self._table, self._region), event)
+            if record.size > COMMON_RECORD:
                 log.warning(
                     "record_too_large",
                     account=event.aggregate_id,
@@ -78,34 +66,27 @@ class Publisher:
                 )
                 too_large.append(event)
                 continue
-            if call and (len(call) == MAX_RECORDS or size + put.size > MAX_BYTES):
+            if not fits(record, len(call), size):
                 yield call
                 call, size = [], 0
-            call.append(put)
-            size += put.size
+            call.append(record)
+            size += record.size
         if call:
             yield call
 
-    def _put_call(self, waiting: list[_Put]) -> None:
-        code = ""
-        for attempt in range(1, _ROUNDS + 1):
+    def _put_call(self, waiting: list[OutgoingRecord[StoredEvent]]) -> None:
+        backoff = RefusalBackoff()
+        while waiting:
             with aws_errors(f"putting {len(waiting)} records on stream {self._stream}"):
-                answer = self._kinesis.put_records(
-                    StreamName=self._stream, Records=[{"PartitionKey": put.key, "Data": put.data} for put in waiting]
+                answer = self._kinesis.put_records(StreamName=self._stream, Records=entries(waiting))
+            outcome = outcome_of(waiting, answer)
+            waiting, pause = outcome.refused, backoff.after(outcome)
+            if waiting and backoff.should_log:
+                log.warning(
+                    "records_refused", stream=self._stream, records=len(waiting), code=outcome.code, action="put again"
                 )
-            refused = [
-                (put, result["ErrorCode"])
-                for put, result in zip(waiting, answer["Records"], strict=True)
-                if result.get("ErrorCode")
-            ]
-            if not refused:
-                return
-            waiting, code = [put for put, _ in refused], refused[0][1]
-            if should_log(attempt):
-                log.warning("records_refused", stream=self._stream, records=len(waiting), code=code, action="put again")
-            if self._stop.wait(delay(attempt, self._rng.random(), maximum=5.0)):
-                break
-        raise ThrottledError(
-            f"stream {self._stream} refuses {len(waiting)} records ({code}): slow down with --rate, or give it more "
-            f"shards with `kinfold bridge scale`"
-        )
+            if waiting and (backoff.rounds_without_progress == _MAX_ROUNDS or self._stop.wait(pause)):
+                raise ThrottledError(
+                    f"stream {self._stream} refuses {len(waiting)} records ({outcome.code}): slow down with --rate, or "
+                    f"give it more shards with `kinfold bridge scale`"
+                )

@@ -11,7 +11,7 @@ from aws_client.call_pool import CallPool
 from aws_client.failures import is_transient
 from faust_kinesis.errors import RequestRefusedError, typed
 from faust_kinesis.sending.ordered_writer import OrderedWriter, PutsRecords
-from faust_kinesis.sending.put_queue import COMMON_RECORD
+from faust_kinesis.sending.put_records import COMMON_RECORD
 from ledger.store.stored_event import StoredEvent
 from stream_bridge.relay.change_records import ChangeRecord, change_record_of, inserted
 from stream_bridge.relay.health import RelayHealth

@@ -11,9 +11,9 @@ from tenacity import (
     retry_if_exception,
     stop_after_attempt,
     stop_after_delay,
-    wait_random_exponential,
 )
 
+from aws_client.retry import RetryPolicy
 from ledger.domain.account import Account
 from ledger.domain.errors import RefusedError
 from ledger.errors import TransientError
@@ -158,7 +158,7 @@ class CommandHandler:
         retrying = Retrying(
             retry=retry_if_exception(may_be_retried),
             stop=stop_after_attempt(self._attempts) | stop_after_delay(self._retry_seconds),
-            wait=wait_random_exponential(_MIN_PAUSE, max=_MAX_PAUSE),
+            wait=RetryPolicy(_MIN_PAUSE, _MAX_PAUSE, jitter=1.0),
             before_sleep=count,
             reraise=True,
         )

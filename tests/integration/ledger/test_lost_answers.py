@@ -88,7 +88,7 @@ def test_a_resent_write_that_lost_to_another_is_a_conflict(
 
 
 def test_an_endpoint_that_never_answers_is_a_transient_error(clients: Clients, ledger_tables: Names) -> None:
-    store = EventStore(clients.dynamodb, ledger_tables.events, patience=0.3)
+    store = EventStore(clients.dynamodb, ledger_tables.events, retry_seconds=0.3)
     with LostAnswers(clients, "PutItem") as answers:
         answers.left = 10_000
         with pytest.raises(EndpointError):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
-from ledger.store.parallel_scan import Cursor, Patience
+from ledger.store.parallel_scan import Cursor, RetryUntilStopped
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
 from projector.components import Components
@@ -46,7 +46,7 @@ def verify(
     verification = verification_of(
         components,
         model,
-        Patience(threading.Event(), print),
+        RetryUntilStopped(threading.Event(), print),
         lambda finding: findings.update({finding.found.account_id: finding}),
         repairer=Repair(components.clients.dynamodb, model, feeder) if repair else None,
         wait=wait,
@@ -191,7 +191,9 @@ def test_a_sample_checks_about_as_many_accounts_as_asked(
     for number in range(40):
         project(components, deposit(store, f"acc-{number}", 4))
     findings: list[Finding] = []
-    sampled = verification_of(components, summaries, Patience(threading.Event(), print), findings.append, wait=0)
+    sampled = verification_of(
+        components, summaries, RetryUntilStopped(threading.Event(), print), findings.append, wait=0
+    )
     sampled.sample(10)
     assert (sampled.tally, findings) == ({"agrees": 10}, [])
 

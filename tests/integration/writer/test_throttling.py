@@ -93,7 +93,7 @@ def throttle(clients: Clients) -> Throttle:
 
 @pytest.fixture
 def store(clients: Clients, ledger_tables: Names, settings: WriterSettings) -> EventStore:
-    return EventStore(clients.dynamodb, ledger_tables.events, patience=settings.writer_patience)
+    return EventStore(clients.dynamodb, ledger_tables.events, retry_seconds=settings.writer_patience)
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ async def test_ten_seconds_of_throttling(
 
     assert throttle.refused > 100
     assert statuses[503] > 40
-    # A wait in the queue, a pause of the SDK, an append's patience. What the endpoint took to answer is not the
+    # A wait in the queue, a pause of the SDK, an append's retries. What the endpoint took to answer is not the
     # writer's, nor what the machine stood still, as the event loop sees it.
     assert slowest < min(6 + stalled, SECONDS), f"an answer took {slowest:.1f} s, the machine stood for {stalled:.1f} s"
     stored = [event for n in range(40) for event in store.load(f"a{n}").events]

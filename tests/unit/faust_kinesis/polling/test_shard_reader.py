@@ -5,8 +5,8 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from aws_client import call_pool as calls_module
 from aws_client.call_pool import CallPool
+from aws_client.retry import RetryPolicy
 from faust_kinesis.errors import CheckpointRefusedError
 from faust_kinesis.leases.table import AT_TIMESTAMP, LATEST, TRIM_HORIZON, Lease
 from faust_kinesis.polling.shard_reader import ShardReader, iterator_request
@@ -69,9 +69,8 @@ def page(*numbers: str, last: bool = False) -> dict[str, Any]:
 
 
 @pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[CallPool]:
-    monkeypatch.setattr(calls_module, "delay", lambda *args: 0.0)
-    made = CallPool(1, "test")
+def calls() -> Iterator[CallPool]:
+    made = CallPool(1, "test", policy=RetryPolicy(base=0))
     yield made
     made.close()
 

@@ -6,9 +6,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from aws_client.call_pool import CallPool
+from aws_client.retry import RetryPolicy
 from faust_kinesis.errors import NotSentError, RequestRefusedError
-from faust_kinesis.sending import ordered_writer
 from faust_kinesis.sending.ordered_writer import OrderedWriter
+from faust_kinesis.sending.put_records import RefusalBackoff
 
 Placed = tuple[str, str]
 """Shard id and sequence number."""
@@ -36,18 +37,16 @@ class Kinesis:
         return {"Records": results, "FailedRecordCount": sum("ErrorCode" in result for result in results)}
 
 
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ordered_writer, "delay", lambda *args, **options: 0.0)
-
-
 @pytest.fixture
 async def writers() -> AsyncIterator[Callable[[Kinesis], OrderedWriter[Placed]]]:
     calls = CallPool(1, "test")
     made: list[OrderedWriter[Placed]] = []
 
     def make(kinesis: Kinesis) -> OrderedWriter[Placed]:
-        made.append(OrderedWriter("s", cast("Any", kinesis), calls, linger=0.0, answer=lambda *placed: placed))
+        at_once = RefusalBackoff(RetryPolicy(base=0))
+        made.append(
+            OrderedWriter("s", cast("Any", kinesis), calls, 0.0, answer=lambda *placed: placed, backoff=at_once)
+        )
         return made[-1]
 
     yield make
@@ -71,7 +70,7 @@ async def test_only_what_was_refused_goes_again_and_no_key_is_reordered(
     assert {shard for shard, _ in answers} == {"shardId-000000000003"}
 
 
-async def test_a_permanent_refusal_is_told_and_the_next_records_go_on(
+async def test_a_permanent_refusal_is_reported_and_the_next_records_go_on(
     writers: Callable[[Kinesis], OrderedWriter[Placed]],
 ) -> None:
     def verdict(call: int, record: dict[str, Any]) -> str | None:

@@ -40,8 +40,8 @@ class ScriptedClient:
         return {"Items": [{"sequenceNumber": {"N": str(STORED_VERSION)}}]}
 
 
-def append_two(client: Any, *, patience: float = 5) -> History:
-    return append(EventStore(client, "events", patience=patience), "alice", deposits(2), 4)
+def append_two(client: Any, *, retry_seconds: float = 5) -> History:
+    return append(EventStore(client, "events", retry_seconds=retry_seconds), "alice", deposits(2), 4)
 
 
 CONFLICT = "ConditionalCheckFailed"
@@ -90,11 +90,11 @@ def test_a_passing_failure_is_tried_again(failure: Exception) -> None:
 
 
 @pytest.mark.parametrize("failure", PASSING.values(), ids=PASSING.keys())
-def test_when_patience_ends_the_failure_is_transient(failure: Exception) -> None:
+def test_when_the_retries_end_the_failure_is_transient(failure: Exception) -> None:
     expected = EndpointError if failure in (PASSING["5xx"], PASSING["network"]) else ThrottledError
     client = ScriptedClient(*[failure] * 1000)
     with pytest.raises(expected):
-        append_two(client, patience=0.2)
+        append_two(client, retry_seconds=0.2)
     assert 1 < client.writes < 1000
 
 

@@ -1,0 +1,44 @@
+"""BatchGetItem to its end: DynamoDB may leave keys unprocessed, and they must be asked for again after a pause."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class BatchRead:
+    """Reads the rows of at most 100 keys of one table, for one caller. Its caller decides how often, and when to wait.
+
+    Each call goes on where the last one stopped, so that a retry loop around it never reads a row twice.
+    """
+
+    def __init__(self, dynamodb: DynamoDBClient, table: str, keys: Sequence[Any], **request: Any) -> None:
+        """`request`: more of the table's part of the request, such as ConsistentRead."""
+        self._dynamodb = dynamodb
+        self._table = table
+        self._request = request
+        self._left = list(keys)
+        self._found: list[dict[str, Any]] = []
+
+    def __call__(self) -> list[dict[str, Any]]:
+        """All rows that exist, once no key is left. Blocks.
+
+        Raises ClientError: a throttle when keys are left, so that the next call may read them; or as DynamoDB says.
+        """
+        if self._left:
+            request: Any = {self._table: {**self._request, "Keys": self._left}}
+            answer = self._dynamodb.batch_get_item(RequestItems=request)
+            self._found += answer["Responses"].get(self._table, [])
+            left: Any = answer.get("UnprocessedKeys", {})
+            self._left = left.get(self._table, {}).get("Keys", [])
+        if self._left:
+            message = f"{len(self._left)} keys were left unprocessed"
+            raise ClientError(
+                {"Error": {"Code": "ProvisionedThroughputExceededException", "Message": message}}, "BatchGetItem"
+            )
+        return self._found
