@@ -29,7 +29,7 @@ app = typer.Typer(
 Results = Annotated[Path, typer.Option(help="The result file.")]
 
 
-def _tell(line: str) -> None:
+def _report(line: str) -> None:
     typer.echo(line, err=True)
 
 
@@ -51,7 +51,7 @@ def run_contest(
         if not each.installed:
             raise typer.BadParameter(f"{each.name} is not installed: run `make bench-install`, or leave it out")
     sizes = Sizes(events, backlog, peer_records, runs, shards)
-    for so_far in contest(chosen, workloads, sizes, _tell):
+    for so_far in contest(chosen, workloads, sizes, _report):
         keep(results, "contest", so_far)
 
 
@@ -63,7 +63,7 @@ def run_kcl(
     results: Results = LATEST,
 ) -> None:
     """Kinfold's KCL source and kclpy's sample processor, both behind Amazon's MultiLangDaemon."""
-    for so_far in contest(ON_KCL, ["skewed"], Sizes(events, events, events, runs, shards), _tell):
+    for so_far in contest(ON_KCL, ["skewed"], Sizes(events, events, events, runs, shards), _report):
         keep(results, "kcl", so_far)
 
 
@@ -77,11 +77,11 @@ def run_alone(
 ) -> None:
     """Kinfold alone: decoding, the projector with AWS from memory, appends, loads, rebuilds."""
     streams, accounts, tables = _sizes(sizes), _sizes(loads_of), _sizes(rebuilds)
-    keep(results, "decoding", decoding(50_000, 5, _tell))
-    keep(results, "projecting", projecting(streams, runs, _tell))
-    keep(results, "appends", appends(200, _tell))
-    keep(results, "loads", {"sizes": loads(accounts, _tell)})
-    keep(results, "rebuild", {"sizes": {str(size): rebuild(size, _tell) for size in tables}})
+    keep(results, "decoding", decoding(50_000, 5, _report))
+    keep(results, "projecting", projecting(streams, runs, _report))
+    keep(results, "appends", appends(200, _report))
+    keep(results, "loads", {"sizes": loads(accounts, _report)})
+    keep(results, "rebuild", {"sizes": {str(size): rebuild(size, _report) for size in tables}})
 
 
 @app.command("backlog")
@@ -90,7 +90,7 @@ def run_backlog(
     results: Results = LATEST,
 ) -> None:
     """A long backlog with AWS from memory: is the rate the same at its end, and the memory flat?"""
-    keep(results, "backlog", backlog(events, _tell))
+    keep(results, "backlog", backlog(events, _report))
 
 
 @app.command("delay")
@@ -100,7 +100,7 @@ def run_delay(
     results: Results = LATEST,
 ) -> None:
     """From an append's answer to the summary that shows it, on the embedded AWS, p50 and p99."""
-    keep(results, "delay", delay(appends, shards, _tell))
+    keep(results, "delay", delay(appends, shards, _report))
 
 
 @app.command("profile")
@@ -109,7 +109,7 @@ def run_profile(
     results: Results = LATEST,
 ) -> None:
     """Which functions take the CPU time, with AWS from memory; microseconds an event, under the profiler."""
-    keep(results, "profile", profile(events, _tell))
+    keep(results, "profile", profile(events, _report))
 
 
 @app.command("all")

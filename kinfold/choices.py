@@ -1,6 +1,9 @@
 """The choices that ``demo`` and ``up`` hand to the services."""
 
 from enum import StrEnum
+from typing import Annotated, Final
+
+import typer
 
 
 class BridgeChoice(StrEnum):
@@ -20,3 +23,9 @@ class ConsumerChoice(StrEnum):
     def environment(self) -> dict[str, str]:
         """The choice as the services read it."""
         return {"KINFOLD_CONSUMER": self.value}
+
+
+BRIDGE_HELP: Final = "What carries the table to the stream: DynamoDB itself, or the relay daemon."
+ConsumerOption = Annotated[
+    ConsumerChoice, typer.Option(help="How the projector reads: by itself, or by Amazon's KCL (needs the kcl extra).")
+]

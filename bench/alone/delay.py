@@ -14,12 +14,12 @@ from kinfold.demo.disposable import delete_profile, disposable_profile
 from kinfold.local.environment import service_clients
 from kinfold.local.stack import Stack
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 #: Seconds between two reads of a shard: the projector's default.
 POLL_INTERVAL = 0.25
 
 
-def delay(appends: int, shards: int, tell: Tell) -> dict[str, Any]:
+def delay(appends: int, shards: int, report: Report) -> dict[str, Any]:
     """Append by HTTP, then ask the projector for that version; the seconds from the append's answer to the summary.
 
     Appends come at random moments, so that none keeps step with the polling.
@@ -29,7 +29,7 @@ def delay(appends: int, shards: int, tell: Tell) -> dict[str, Any]:
         profile = disposable_profile("test-")
         clients = service_clients(aws.url, profile)
         with (
-            Stack(aws.url, profile=profile, shards=shards, log_dir=Path(logs), tell=tell) as stack,
+            Stack(aws.url, profile=profile, shards=shards, log_dir=Path(logs), report=report) as stack,
             httpx.Client(trust_env=False, timeout=60) as http,
         ):
             _once(http, stack, "warm-up")
@@ -39,7 +39,7 @@ def delay(appends: int, shards: int, tell: Tell) -> dict[str, Any]:
                 pairs.append(_once(http, stack, f"player-{number % 50:02d}"))
         delete_profile(clients, profile)
     from_answer, from_sending = (sorted(values) for values in zip(*pairs, strict=True))
-    tell(f"delay: p50 {from_answer[len(pairs) // 2] * 1000:.0f} ms")
+    report(f"delay: p50 {from_answer[len(pairs) // 2] * 1000:.0f} ms")
     return {
         "appends": appends,
         "shards": shards,

@@ -63,7 +63,7 @@ def _place(file: str, line: int, function: str) -> str:
     return f"{'/'.join(parts[begin:])}:{line} {function}"
 
 
-def profile(events: int, tell: Callable[[str], None]) -> dict[str, Any]:
+def profile(events: int, report: Callable[[str], None]) -> dict[str, Any]:
     """Profile the real app with AWS answered from memory. The profiler slows it: only the shares mean something."""
     from bench.alone.prepared_run import prepared
 
@@ -72,5 +72,5 @@ def profile(events: int, tell: Callable[[str], None]) -> dict[str, Any]:
         pages.run("--profile", str(path))
         functions = top(path, events)
     for each in functions:
-        tell(f"{each['own_micros']:7.2f} {each['total_micros']:8.2f}  {each['function']}")
+        report(f"{each['own_micros']:7.2f} {each['total_micros']:8.2f}  {each['function']}")
     return {"events": events, "functions": functions}

@@ -11,7 +11,7 @@ from bench.contest.workloads import skewed
 from ledger.store.change_record import decode, encode
 from projector.projections import PROJECTIONS
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 _TABLE: Final = "domain-events-bench"
 #: Of a run's points, by the share of the events that were applied: what comes before is warming up.
 _WARM: Final = 0.1
@@ -20,7 +20,7 @@ _WARM: Final = 0.1
 _EVEN: Final = 6
 
 
-def decoding(records: int, rounds: int, tell: Tell) -> dict[str, Any]:
+def decoding(records: int, rounds: int, report: Report) -> dict[str, Any]:
     """Change records decoded a second of CPU time, one round after the other; the median counts."""
     data = [encode(each.event, _TABLE, "us-east-1") for each in islice(skewed(records, 6), records)]
     rates = []
@@ -29,11 +29,11 @@ def decoding(records: int, rounds: int, tell: Tell) -> dict[str, Any]:
         for each in data:
             decode(each, _TABLE)
         rates.append(records / (time.process_time() - began))
-    tell(f"decoding: {statistics.median(rates):,.0f} change records a second a core")
+    report(f"decoding: {statistics.median(rates):,.0f} change records a second a core")
     return {"records": records, "rates": rates, "median": statistics.median(rates)}
 
 
-def projecting(sizes: Sequence[int], runs: int, tell: Tell) -> dict[str, Any]:
+def projecting(sizes: Sequence[int], runs: int, report: Report) -> dict[str, Any]:
     """The real Faust app and transport on a stream of each size, with AWS answered from memory.
 
     On one core, and with the balance summaries alone; on the largest stream also with every read model that is shipped,
@@ -50,23 +50,23 @@ def projecting(sizes: Sequence[int], runs: int, tell: Tell) -> dict[str, Any]:
                 shipped = [_slim(pages.run("--one-core", *every)) for _ in range(runs)]
                 free = [_slim(pages.run()) for _ in range(runs)]
         rate = statistics.median(each["per_core"] for each in reports)
-        tell(f"from memory, {size:,} events: {rate:,.0f} events a second a core")
+        report(f"from memory, {size:,} events: {rate:,.0f} events a second a core")
     names = [each.name for each in PROJECTIONS]
     return {"shards": SHARDS, "sizes": found, "shipped": shipped, "read_models": names, "free": free}
 
 
-def _slim(report: dict[str, Any]) -> dict[str, Any]:
-    """A run's report in the figures that are shown: CPU without what the answers from memory cost."""
-    events, cpu = report["handled"], report["cpu_seconds"] - report["answers_cpu_seconds"]
+def _slim(run: dict[str, Any]) -> dict[str, Any]:
+    """The figures of a run that are shown: CPU without what the answers from memory cost."""
+    events, cpu = run["handled"], run["cpu_seconds"] - run["answers_cpu_seconds"]
     return {
-        "seconds": report["seconds"],
-        "per_second": events / report["seconds"],
+        "seconds": run["seconds"],
+        "per_second": events / run["seconds"],
         "per_core": events / cpu,
         "cpu_micros": cpu / events * 1e6,
-        "answers_micros": report["answers_cpu_seconds"] / events * 1e6,
-        "peak_mb": report["peak_mb"],
-        "calls": sum(report["calls"].values()) / events,
-        **steadiness(report["series"], events),
+        "answers_micros": run["answers_cpu_seconds"] / events * 1e6,
+        "peak_mb": run["peak_mb"],
+        "calls": sum(run["calls"].values()) / events,
+        **steadiness(run["series"], events),
     }
 
 
@@ -101,14 +101,14 @@ def _span(begin: dict[str, float], end: dict[str, float]) -> tuple[float, float]
     return events / seconds, (end["cpu_seconds"] - begin["cpu_seconds"]) / events * 1e6
 
 
-def backlog(events: int, tell: Tell) -> dict[str, Any]:
+def backlog(events: int, report: Report) -> dict[str, Any]:
     """One long run from trim horizon with AWS answered from memory: rate, CPU and memory over time, in tenths."""
-    tell(f"preparing {events:,} events")
+    report(f"preparing {events:,} events")
     with prepared("skewed", events, shards=_EVEN) as pages:
-        tell("draining")
-        report = pages.run()
-    found = _slim(report) | {"events": events, "shards": _EVEN, "tenths": tenths(report["series"], events)}
-    tell(f"backlog of {events:,} events: {found['per_second']:,.0f} a second, {found['peak_mb']:.0f} MB at most")
+        report("draining")
+        run = pages.run()
+    found = _slim(run) | {"events": events, "shards": _EVEN, "tenths": tenths(run["series"], events)}
+    report(f"backlog of {events:,} events: {found['per_second']:,.0f} a second, {found['peak_mb']:.0f} MB at most")
     return found
 
 

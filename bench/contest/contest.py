@@ -10,7 +10,7 @@ from bench.contest.contenders import Contender, Task
 from bench.contest.workloads import WORKLOADS, Delivery, Workload
 from ledger.domain.account import Account
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +26,13 @@ class Sizes:
 
 
 def contest(
-    contenders: Sequence[Contender], workloads: Sequence[str], sizes: Sizes, tell: Tell
+    contenders: Sequence[Contender], workloads: Sequence[str], sizes: Sizes, report: Report
 ) -> Iterator[dict[str, Any]]:
-    """Run it; gives, after each workload, the settings and the reports of all runs so far by workload and contender."""
+    """Run it; yields, after each workload, the settings and all runs so far by workload and contender."""
     found: dict[str, Any] = {}
     for name in workloads:
         with emulator() as aws, bench_profile(aws.url) as profile:
-            found[name] = _workload(WORKLOADS[name], contenders, sizes, aws, profile, tell)
+            found[name] = _workload(WORKLOADS[name], contenders, sizes, aws, profile, report)
         yield {
             "runs": sizes.runs,
             "shards": sizes.shards,
@@ -44,7 +44,12 @@ def contest(
 
 
 def _workload(
-    workload: Workload, contenders: Sequence[Contender], sizes: Sizes, aws: Emulator, profile: BenchProfile, tell: Tell
+    workload: Workload,
+    contenders: Sequence[Contender],
+    sizes: Sizes,
+    aws: Emulator,
+    profile: BenchProfile,
+    report: Report,
 ) -> dict[str, Any]:
     count = sizes.backlog if workload.name == "backlog" else sizes.events
     profile.create_stream(sizes.shards)
@@ -53,30 +58,30 @@ def _workload(
         profile.store(dict.fromkeys(each.event for each in deliveries))
     records, size = profile.put(deliveries)
     fold = folded(deliveries)
-    tell(f"{workload.name}: {records} records of {size} bytes on {sizes.shards} shards")
+    report(f"{workload.name}: {records} records of {size} bytes on {sizes.shards} shards")
     runs: dict[str, list[dict[str, Any]]] = {each.name: [] for each in contenders}
     for number in range(sizes.runs):
         turn = number % len(contenders)
         for contender in [*contenders[turn:], *contenders[:turn]]:
             share = min(records, sizes.peer_records) if contender.prefix else records
             before = aws.cpu_seconds()
-            report = contender.run(Task(profile, count, share))
-            report["emulator_cpu_seconds"] = aws.cpu_seconds() - before
+            run = contender.run(Task(profile, count, share))
+            run["emulator_cpu_seconds"] = aws.cpu_seconds() - before
             if share == records:
-                report["wrong_balances"] = len(wrong_balances(profile, contender, fold))
-            report.pop("series", None)
-            runs[contender.name].append(report)
-            rate = report["handled"] / report["seconds"]
-            tell(f"  {number + 1}/{sizes.runs} {contender.name}: {rate:.0f} events/s, {_wrong(report)}")
+                run["wrong_balances"] = len(wrong_balances(profile, contender, fold))
+            run.pop("series", None)
+            runs[contender.name].append(run)
+            rate = run["handled"] / run["seconds"]
+            report(f"  {number + 1}/{sizes.runs} {contender.name}: {rate:.0f} events/s, {_wrong(run)}")
     for contender in contenders:
         contender.clear(profile)
     return {"text": workload.text, "events": count, "records": records, "bytes": size, "runs": runs}
 
 
-def _wrong(report: dict[str, Any]) -> str:
-    if "wrong_balances" not in report:
+def _wrong(run: dict[str, Any]) -> str:
+    if "wrong_balances" not in run:
         return "a part of the stream"
-    return f"{report['wrong_balances']} wrong balances"
+    return f"{run['wrong_balances']} wrong balances"
 
 
 def folded(deliveries: Sequence[Delivery]) -> dict[str, Decimal]:

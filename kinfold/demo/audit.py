@@ -1,4 +1,4 @@
-"""The proof at the end of a demo: every account refolded from the event store, against what a reader gets."""
+"""The proof at the end of a demo: each account refolded from the event store equals the summary that readers get."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -12,14 +12,14 @@ from ledger.domain.money import format_amount
 from ledger.errors import EndpointError
 from ledger.store.event_store import EventStore
 
-#: Seconds that one request waits for a summary to catch up, and without any progress before the audit gives up on it.
+#: Seconds that one request waits for a summary to catch up, and without progress after which the audit gives up.
 _WAIT: Final = 2
-_PATIENCE: Final = 60.0
+_STALL_TIMEOUT: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One account: what its events fold to, and what the projector answers. Versions and balances as text."""
+class AccountAudit:
+    """One account: what its events fold to, and what the projector answers: version, balance and currency."""
 
     account_id: str
     confirmed: int
@@ -34,7 +34,7 @@ class Finding:
 
 def audit(
     store: EventStore, projector_url: str, confirmed: Mapping[str, int], on_progress: Callable[[], None]
-) -> list[Finding]:
+) -> list[AccountAudit]:
     """Refold each account of ``confirmed`` (last version that the writer answered) and compare it with its summary.
 
     Waits for a summary that is behind as long as any progress is made. Raises EndpointError when the projector does
@@ -42,21 +42,22 @@ def audit(
     """
     with httpx.Client(base_url=projector_url, timeout=30, trust_env=False) as projector:
         return [
-            _finding(store, projector, account_id, version, on_progress) for account_id, version in confirmed.items()
+            _audit_account(store, projector, account_id, version, on_progress)
+            for account_id, version in confirmed.items()
         ]
 
 
-def disagreements(findings: Iterable[Finding]) -> list[Finding]:
-    """The findings that do not agree."""
-    return [finding for finding in findings if not finding.agrees]
+def disagreements(audits: Iterable[AccountAudit]) -> list[AccountAudit]:
+    """The accounts that do not agree."""
+    return [each for each in audits if not each.agrees]
 
 
-def _finding(
+def _audit_account(
     store: EventStore, projector: httpx.Client, account_id: str, confirmed: int, on_progress: Callable[[], None]
-) -> Finding:
+) -> AccountAudit:
     account = Account.reconstitute(account_id, (event.decode() for event in store.read(account_id)))
     summary = _caught_up(projector, account_id, account.version, on_progress)
-    return Finding(
+    return AccountAudit(
         account_id,
         confirmed,
         (account.version, format_amount(account.balance), str(account.currency)),
@@ -67,7 +68,7 @@ def _finding(
 def _caught_up(
     projector: httpx.Client, account_id: str, version: int, on_progress: Callable[[], None]
 ) -> Mapping[str, Any]:
-    """The account's summary at ``version``, or as it stands after a minute without progress."""
+    """The account's summary at ``version``, or as it is after a minute without progress."""
     reached, moved = -1, time.monotonic()
     while True:
         try:
@@ -80,5 +81,5 @@ def _caught_up(
             return body
         if int(body.get("version", 0)) > reached:
             reached, moved = int(body.get("version", 0)), time.monotonic()
-        elif time.monotonic() - moved > _PATIENCE:
+        elif time.monotonic() - moved > _STALL_TIMEOUT:
             return body

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from kinfold.choices import BridgeChoice, ConsumerChoice
-from kinfold.demo.audit import Finding, audit, disagreements
+from kinfold.choices import BRIDGE_HELP, BridgeChoice, ConsumerChoice, ConsumerOption
+from kinfold.demo.audit import AccountAudit, audit, disagreements
 from kinfold.demo.disposable import delete_profile, disposable_profile
-from kinfold.demo.raw_stream import faults, shown
+from kinfold.demo.raw_stream import order_violations, streamed_accounts
 from kinfold.demo.scrape import counter, scrape
 from kinfold.load.runner import LoadPlan, run_load
 from kinfold.load.tally import LoadResult
@@ -62,13 +62,8 @@ def demo(
     events: Annotated[int, typer.Option(min=1, help="How many events to append.")] = 1000,
     writers: Annotated[int, typer.Option(min=1, max=64, help="How many clients race on the accounts.")] = 8,
     shards: Annotated[int, typer.Option(min=1, max=64, help="Shards of the stream.")] = 2,
-    consumer: Annotated[
-        ConsumerChoice,
-        typer.Option(help="How the projector reads: by itself, or by Amazon's KCL (needs the kcl extra)."),
-    ] = ConsumerChoice.polling,
-    bridge: Annotated[
-        BridgeChoice, typer.Option(help="What carries the table to the stream: DynamoDB itself, or the relay daemon.")
-    ] = BridgeChoice.native,
+    consumer: ConsumerOption = ConsumerChoice.polling,
+    bridge: Annotated[BridgeChoice, typer.Option(help=BRIDGE_HELP)] = BridgeChoice.native,
     seed: Annotated[int, typer.Option(help="The same seed makes the same commands.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as one line of JSON, last.")] = False,
 ) -> None:
@@ -85,7 +80,7 @@ def demo(
     plan = LoadPlan(accounts=accounts, events=events, writers=writers, seed=seed, prefix="demo")
     with contextlib.ExitStack() as cleanup:
         if endpoint_url is None:
-            _tell("the embedded AWS starts")
+            _report("the embedded AWS starts")
             endpoint_url = cleanup.enter_context(local_aws())
         endpoint = endpoint_url.rstrip("/")
         profile = disposable_profile("demo-")
@@ -97,18 +92,18 @@ def demo(
                 shards=shards,
                 env=consumer.environment,
                 bridge=bridge.value,
-                tell=_tell,
+                report=_report,
             )
         )
         names = Names(profile)
         store = EventStore(clients.dynamodb, names.events)
-        outcome, findings = _run(stack, plan, store, BALANCE_SUMMARY.table(profile, 1))
+        outcome, audits = _run(stack, plan, store, BALANCE_SUMMARY.table(profile, 1))
         reordered: list[str] = []
         if bridge is BridgeChoice.relay:
-            seen = shown(clients.kinesis, names.stream, names.events)
-            reordered = faults(seen, {finding.account_id: finding.folded[0] for finding in findings})
+            seen = streamed_accounts(clients.kinesis, names.stream, names.events)
+            reordered = order_violations(seen, {each.account_id: each.folded[0] for each in audits})
             outcome = replace(outcome, reordered=len(reordered))
-    _print(outcome, findings, reordered)
+    _print(outcome, audits, reordered)
     if as_json:
         typer.echo(json.dumps(outcome.figures()))
     if outcome.mismatched or reordered:
@@ -125,7 +120,7 @@ def _disposable(endpoint: str, profile: str) -> Iterator[Clients]:
         delete_profile(clients, profile)
 
 
-def _run(stack: Stack, plan: LoadPlan, store: EventStore, table: str) -> tuple[Outcome, list[Finding]]:
+def _run(stack: Stack, plan: LoadPlan, store: EventStore, table: str) -> tuple[Outcome, list[AccountAudit]]:
     """Load, wait until the summaries in ``table`` have caught up, compare."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     start = time.monotonic()
@@ -140,7 +135,7 @@ def _run(stack: Stack, plan: LoadPlan, store: EventStore, table: str) -> tuple[O
             progress.update(projected, completed=counter(stack.projector_url, "kinfold_projector_applied", table=table))
 
         load = run_load(stack.writer_url, plan, show)
-        findings = audit(store, stack.projector_url, load.versions, show)
+        audits = audit(store, stack.projector_url, load.versions, show)
         show()
     seconds = time.monotonic() - start
     figures = scrape(stack.projector_url, table=table)
@@ -151,23 +146,23 @@ def _run(stack: Stack, plan: LoadPlan, store: EventStore, table: str) -> tuple[O
         projected=int(figures["kinfold_projector_applied"]),
         duplicates=int(figures["kinfold_projector_duplicates"]),
         gaps_repaired=int(figures["kinfold_projector_gaps_repaired"]),
-        accounts=len(findings),
-        mismatched=len(disagreements(findings)),
+        accounts=len(audits),
+        mismatched=len(disagreements(audits)),
         seconds=round(seconds, 1),
         events_per_second=round(load.appended / seconds, 1),
-    ), findings
+    ), audits
 
 
-def _print(outcome: Outcome, findings: list[Finding], reordered: list[str]) -> None:
+def _print(outcome: Outcome, audits: list[AccountAudit], reordered: list[str]) -> None:
     console = Console()
     table = Table("figure", "value", title="Kinfold: the main job, end to end", min_width=44)
     for name, value in outcome.figures().items():
         table.add_row(name.replace("_", " "), str(value))
     console.print(table)
-    for finding in disagreements(findings):
+    for each in disagreements(audits):
         console.print(
-            f"account {finding.account_id}: the writer confirmed version {finding.confirmed}, its events fold to "
-            f"{finding.folded}, its summary shows {finding.summary}"
+            f"account {each.account_id}: the writer confirmed version {each.confirmed}, its events fold to "
+            f"{each.folded}, its summary shows {each.summary}"
         )
     for fault in reordered:
         console.print(f"on the raw stream, {fault}")
@@ -177,5 +172,5 @@ def _print(outcome: Outcome, findings: list[Finding], reordered: list[str]) -> N
         console.print(f"mismatched 0: all {outcome.accounts} balances equal the fold of their events")
 
 
-def _tell(line: str) -> None:
+def _report(line: str) -> None:
     typer.echo(line, err=True)

@@ -1,4 +1,4 @@
-"""The raw stream, from its oldest record on: which events it shows, on which shard, and in which order.
+"""The raw stream, from its oldest record on: which events it holds, on which shard and in which order.
 
 For small streams: all of it is held in memory.
 """
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Shown:
-    """What the stream shows of one account: the shards, and the sequence numbers in the order in which they came."""
+class StreamedAccount:
+    """An account on the stream: its shards, and its sequence numbers in the order of delivery."""
 
     shards: set[str] = field(default_factory=set)
     numbers: list[int] = field(default_factory=list)
 
     @property
     def first_occurrences(self) -> list[int]:
-        """Each number once, where it came first."""
+        """The sequence numbers without their repetitions."""
         return list(dict.fromkeys(self.numbers))
 
 
 def read_raw(kinesis: "KinesisClient", stream: str) -> list[tuple[str, bytes]]:
-    """Shard id and data of every record, from the oldest on, shard by shard."""
+    """Shard id and data of every record, oldest first, shard by shard."""
     found: list[tuple[str, bytes]] = []
     for shard in kinesis.list_shards(StreamName=stream)["Shards"]:
         iterator = kinesis.get_shard_iterator(
@@ -43,9 +43,9 @@ def read_raw(kinesis: "KinesisClient", stream: str) -> list[tuple[str, bytes]]:
     return found
 
 
-def shown(kinesis: "KinesisClient", stream: str, table: str) -> dict[str, Shown]:
-    """What the stream shows, by account."""
-    accounts: defaultdict[str, Shown] = defaultdict(Shown)
+def streamed_accounts(kinesis: "KinesisClient", stream: str, table: str) -> dict[str, StreamedAccount]:
+    """The accounts on the stream, by id."""
+    accounts: defaultdict[str, StreamedAccount] = defaultdict(StreamedAccount)
     for shard_id, data in read_raw(kinesis, stream):
         event = decode(data, table)
         accounts[event.aggregate_id].shards.add(shard_id)
@@ -53,14 +53,14 @@ def shown(kinesis: "KinesisClient", stream: str, table: str) -> dict[str, Shown]
     return dict(accounts)
 
 
-def faults(accounts: Mapping[str, Shown], versions: Mapping[str, int]) -> list[str]:
-    """What a relay must never leave of accounts at these versions: two shards, an event missing or out of order.
+def order_violations(accounts: Mapping[str, StreamedAccount], versions: Mapping[str, int]) -> list[str]:
+    """What a relay must never cause, one line an account: two shards, an event missing or out of order.
 
-    A line an account.
+    ``versions``: the version of each account.
     """
     found = []
     for account_id, version in versions.items():
-        account = accounts.get(account_id, Shown())
+        account = accounts.get(account_id, StreamedAccount())
         wrong = [f"is on {len(account.shards)} shards"] if len(account.shards) > 1 else []
         if account.first_occurrences != list(range(1, version + 1)):
             wrong.append(f"of version {version} shows {account.first_occurrences}")

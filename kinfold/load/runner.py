@@ -36,7 +36,7 @@ class LoadPlan:
     """What to do: append ``events`` events on ``accounts`` accounts from ``writers`` threads.
 
     The same ``seed`` makes the same commands; ``prefix`` begins the account ids and must be new to the ledger.
-    ``patience`` is for how many seconds no event may be confirmed before the load gives up. ``token``: where the writer
+    ``stall_timeout``: seconds without a confirmed event after which the load gives up. ``token``: where the writer
     asks for one, with the scope write.
     """
 
@@ -45,7 +45,7 @@ class LoadPlan:
     writers: int = 8
     seed: int = 0
     prefix: str = field(default_factory=_unique_prefix)
-    patience: float = 60.0
+    stall_timeout: float = 60.0
     token: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -61,7 +61,7 @@ def run_load(url: str, plan: LoadPlan, on_progress: Callable[[LoadResult], None]
     own (Idempotency-Key): when its answer is lost, or the writer is unavailable, it is sent again until it is answered,
     and counts once.
 
-    Raises EndpointError when no event was confirmed for ``plan.patience`` seconds, UnexpectedAnswerError.
+    Raises EndpointError when no event was confirmed for ``plan.stall_timeout`` seconds, UnexpectedAnswerError.
     """
     tally = Tally(plan.events)
     limits = httpx.Limits(max_connections=plan.writers, max_keepalive_connections=plan.writers)
@@ -80,7 +80,7 @@ def run_load(url: str, plan: LoadPlan, on_progress: Callable[[LoadResult], None]
                 time.sleep(_PROGRESS_EVERY)
                 if on_progress is not None:
                     on_progress(tally.result(latencies_of_last=1000))
-                if tally.stalled() > plan.patience:
+                if tally.stalled() > plan.stall_timeout:
                     tally.stop(EndpointError(_stall(url, plan, tally.result())))
         finally:
             tally.stop()
@@ -117,25 +117,25 @@ def _send(client: httpx.Client, command: Command, key: str, start: float, tally:
     try:
         answer = client.post(command.path, json=command.body, headers={"Idempotency-Key": key})
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
-        tally.note("unavailable")
+        tally.increment("unavailable")
         return _PAUSE
     except httpx.TransportError:
-        tally.note("lost")
+        tally.increment("lost")
         return _PAUSE
     match answer.status_code:
         case 201:
             if "Idempotency-Replayed" in answer.headers:
-                tally.note("replayed")
+                tally.increment("replayed")
             tally.confirm(command.account_id, _version(answer), time.perf_counter() - start)
         case 409:
             tally.count("conflicts")
         case 422:
             tally.count("refused")
         case 503:
-            tally.note("unavailable")
+            tally.increment("unavailable")
             return _retry_after(answer.headers)
         case 500 | 502 | 504:
-            tally.note("lost")
+            tally.increment("lost")
             return _PAUSE
         case status:
             raise UnexpectedAnswerError(
@@ -161,6 +161,6 @@ def _retry_after(headers: "Mapping[str, str]") -> float:
 
 def _stall(url: str, plan: LoadPlan, result: LoadResult) -> str:
     return (
-        f"the writer at {url} confirmed no event for {plan.patience:.0f} s; {result.appended} of {plan.events} events "
-        f"were appended, {result.unavailable} times it was unavailable, {result.lost} answers were lost"
+        f"the writer at {url} confirmed no event for {plan.stall_timeout:.0f} s; {result.appended} of {plan.events} "
+        f"events were appended, {result.unavailable} times it was unavailable, {result.lost} answers were lost"
     )

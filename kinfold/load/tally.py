@@ -83,7 +83,7 @@ class Tally:
         with self._changed:
             self._release(what)
 
-    def note(self, what: str) -> None:
+    def increment(self, what: str) -> None:
         """The claimed command met something and goes on: unavailable, lost or replayed."""
         with self._changed:
             self._counts[what] += 1

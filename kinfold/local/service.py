@@ -63,12 +63,12 @@ class Service:
             how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
             raise ServiceDiedError(f"the {self.name} {how}; the end of its log {self.log}:\n{tail(self.log)}")
 
-    def wait_until_ready(self, timeout: float, tell: Callable[[str], None]) -> None:
-        """Wait until ``/ready`` answers 200; ``tell`` gets its reason every ten seconds while it does not.
+    def wait_until_ready(self, timeout: float, report: Callable[[str], None]) -> None:
+        """Wait until ``/ready`` answers 200; ``report`` gets its reason every ten seconds while it does not.
 
         Raises ServiceDiedError, ServiceNotReadyError after ``timeout`` seconds.
         """
-        start = told = time.monotonic()
+        start = reported_at = time.monotonic()
         while True:
             self.check()
             reason = self._why_not_ready()
@@ -80,9 +80,9 @@ class Service:
                     f"the {self.name} was not ready after {timeout:.0f} s: {reason}; "
                     f"the end of its log {self.log}:\n{tail(self.log)}"
                 )
-            if now - told > _REMIND:
-                told = now
-                tell(f"waiting for the {self.name} ({now - start:.0f} s): {reason}")
+            if now - reported_at > _REMIND:
+                reported_at = now
+                report(f"waiting for the {self.name} ({now - start:.0f} s): {reason}")
             time.sleep(_POLL)
 
     def _why_not_ready(self) -> str | None:

@@ -18,7 +18,7 @@ from ledger.runtime.sockets import LOOPBACK, free_port
 #: Seconds for a service to become ready; the KCL needs over a minute on its first start.
 READY_TIMEOUT: Final = 180.0
 #: What an exit code of ``bridge ensure`` means, so that ours can mean the same.
-_BRIDGE_FAULTS: Final[Mapping[int, type[KinfoldError]]] = {2: ConfigurationError, 75: EndpointError}
+_BRIDGE_ERRORS: Final[Mapping[int, type[KinfoldError]]] = {2: ConfigurationError, 75: EndpointError}
 #: What runs beside the carrier, or is it.
 _DAEMONS: Final[Mapping[Bridge, str]] = {"native": "watch", "relay": "relay"}
 
@@ -46,9 +46,9 @@ class Stack:
         writer_port: int = 0,
         projector_port: int = 0,
         bridge_port: int = 0,
-        tell: Callable[[str], None] = _silent,
+        report: Callable[[str], None] = _silent,
     ) -> None:
-        """``env`` goes on top of the services' environment; ``tell`` gets a line for each step.
+        """``env`` goes on top of the services' environment; ``report`` gets a line for each step.
 
         ``bridge``: what carries the table to the stream. The bridge's daemon is a watch over the native destination,
         or the relay.
@@ -57,7 +57,7 @@ class Stack:
         self.log_dir = log_dir or Path(tempfile.mkdtemp(prefix="kinfold-logs-"))
         self._env = service_environment(endpoint, profile, {"KINFOLD_BRIDGE": bridge, **(env or {})})
         self._shards = shards
-        self._tell = tell
+        self._report = report
         self._writer_port = writer_port or free_port()
         self._projector_port = projector_port or free_port()
         self._bridge_port = bridge_port or free_port()
@@ -113,8 +113,8 @@ class Stack:
             self._start_writer()
             self._start_projector()
             for service in list(self._services.values()):
-                service.wait_until_ready(READY_TIMEOUT, self._tell)
-                self._tell(f"the {service.name} is ready: {service.url}")
+                service.wait_until_ready(READY_TIMEOUT, self._report)
+                self._report(f"the {service.name} is ready: {service.url}")
         except BaseException:
             self.stop()
             raise
@@ -136,7 +136,7 @@ class Stack:
         """Stop the projector if it runs, start it again on the same port, and wait until it is ready."""
         self.projector.stop()
         self._start_projector()
-        self.projector.wait_until_ready(READY_TIMEOUT, self._tell)
+        self.projector.wait_until_ready(READY_TIMEOUT, self._report)
 
     def stop(self) -> None:
         """Stop the services in reverse order: SIGTERM, SIGKILL for one that hangs. Safe to repeat."""
@@ -149,7 +149,7 @@ class Stack:
             service.kill(wait=False)
 
     def _ensure_bridge(self) -> None:
-        self._tell("the bridge makes tables and stream")
+        self._report("the bridge makes tables and stream")
         log = self.logs["bridge"]
         process = spawn("kinfold", ["bridge", "ensure", "--shards", str(self._shards)], env=self._env, log=log)
         try:
@@ -158,7 +158,7 @@ class Stack:
         finally:
             code = stop(process, timeout=5)
         if code != 0:
-            kind = _BRIDGE_FAULTS.get(code, ServiceDiedError)
+            kind = _BRIDGE_ERRORS.get(code, ServiceDiedError)
             raise kind(f"the bridge ended with exit code {code}; the end of its log {log}:\n{tail(log)}")
 
     def _start_bridge(self) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Self
 
 import typer
 
-from kinfold.choices import BridgeChoice, ConsumerChoice
+from kinfold.choices import BRIDGE_HELP, BridgeChoice, ConsumerChoice, ConsumerOption
 
 if TYPE_CHECKING:
     from kinfold.local.stack import Stack
@@ -37,16 +37,8 @@ def up(
     ] = None,
     profile: Annotated[str, typer.Option(envvar="KINFOLD_PROFILE", help="Names the tables and the stream.")] = "local",
     shards: Annotated[int, typer.Option(min=1, max=10_000, help="Shards of a new stream.")] = 2,
-    consumer: Annotated[
-        ConsumerChoice,
-        typer.Option(help="How the projector reads: by itself, or by Amazon's KCL (needs the kcl extra)."),
-    ] = ConsumerChoice.polling,
-    bridge: Annotated[
-        BridgeChoice,
-        typer.Option(
-            envvar="KINFOLD_BRIDGE", help="What carries the table to the stream: DynamoDB itself, or the relay daemon."
-        ),
-    ] = BridgeChoice.native,
+    consumer: ConsumerOption = ConsumerChoice.polling,
+    bridge: Annotated[BridgeChoice, typer.Option(envvar="KINFOLD_BRIDGE", help=BRIDGE_HELP)] = BridgeChoice.native,
     writer_port: Annotated[int, typer.Option(min=0, max=65535, help="The writer's port, 0 for a free one.")] = 8080,
     projector_port: Annotated[
         int, typer.Option(min=0, max=65535, help="The projector's port, 0 for a free one.")
@@ -77,7 +69,7 @@ def up(
         bridge_port = claim_port(bridge_port, "the bridge's daemon", "--bridge-port")
         aws = None
         if endpoint_url is None:
-            _tell("the embedded AWS starts")
+            _report("the embedded AWS starts")
             aws = LocalAws(claim_port(aws_port, "the embedded AWS", "--aws-port"))
             cleanup.callback(aws.stop)
         endpoint = endpoint_url or (aws.url if aws else "")
@@ -94,7 +86,7 @@ def up(
             writer_port=writer_port,
             projector_port=projector_port,
             bridge_port=bridge_port,
-            tell=_tell,
+            report=_report,
         )
         signals.stack = stack
         cleanup.enter_context(_followed(stack.logs))
@@ -129,7 +121,7 @@ class _Signals:
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
         if not self._ending:
             self._ending = True
-            _tell("stopping; once more to kill")
+            _report("stopping; once more to kill")
             raise _StopRequestedError
         if self.stack is not None:
             self.stack.kill()
@@ -196,5 +188,5 @@ Ctrl-C stops everything.
     )
 
 
-def _tell(line: str) -> None:
+def _report(line: str) -> None:
     typer.echo(line, err=True)

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from kinfold.demo.raw_stream import faults, shown
+from kinfold.demo.raw_stream import order_violations, streamed_accounts
 from kinfold.local.service import Service
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
@@ -69,8 +69,8 @@ def wrong(clients: Clients, names: Names, load: LedgerLoad, *, within: float = 6
     store = EventStore(clients.dynamodb, names.events)
     records, deadline = 0, time.monotonic() + within
     while True:
-        seen = shown(clients.kinesis, names.stream, names.events)
-        found = faults(seen, {each: store.version(each).number for each in load.account_ids})
+        seen = streamed_accounts(clients.kinesis, names.stream, names.events)
+        found = order_violations(seen, {each: store.version(each).number for each in load.account_ids})
         if not found or time.monotonic() > deadline:
             return found
         if (now := sum(len(account.numbers) for account in seen.values())) > records:

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
-from kinfold.demo.raw_stream import faults, read_raw, shown
+from kinfold.demo.raw_stream import order_violations, read_raw, streamed_accounts
 from kinfold.local.embedded_aws import REGION
 from kinfold.tables import service_specs
 from ledger.runtime.aws import Clients
@@ -72,8 +72,8 @@ async def right(clients: Clients, names: Names, store: EventStore, account_ids: 
     """Whether the raw stream comes to show every event, in order, each account on one shard."""
 
     def look() -> list[str]:
-        return faults(
-            shown(clients.kinesis, names.stream, names.events),
+        return order_violations(
+            streamed_accounts(clients.kinesis, names.stream, names.events),
             {each: store.version(each).number for each in account_ids},
         )
 

@@ -244,7 +244,7 @@ async def test_a_period_that_a_killed_watch_was_backfilling_is_resumed_and_a_run
         async with watching(ScriptedInspector(), WatchOptions(interval=0.2, grace=600, poll=0.2)) as watch:
             await eventually(lambda: "is being run by another process" in str(watch.ready().reason))
             assert on_stream() == []
-            another.__exit__(None, None, None)  # killed: its beat stands still
+            another.__exit__()  # killed: its beat stands still
             await eventually(lambda: keys(lost) == keys(on_stream()))
             await eventually(lambda: watch.ready().reason is None)
     assert jobs.read(job.name) is None

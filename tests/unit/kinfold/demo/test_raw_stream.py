@@ -2,7 +2,7 @@
 
 import pytest
 
-from kinfold.demo.raw_stream import Shown, faults
+from kinfold.demo.raw_stream import StreamedAccount, order_violations
 
 
 @pytest.mark.parametrize(
@@ -17,5 +17,7 @@ from kinfold.demo.raw_stream import Shown, faults
         ({"a", "b"}, [2, 1, 3], "is on 2 shards and of version 3 shows [2, 1, 3]"),
     ],
 )
-def test_a_fault_names_its_account(shards: set[str], numbers: list[int], said: str | None) -> None:
-    assert faults({"alice": Shown(shards, numbers)}, {"alice": 3}) == ([f"account alice {said}"] if said else [])
+def test_a_violation_names_its_account(shards: set[str], numbers: list[int], said: str | None) -> None:
+    assert order_violations({"alice": StreamedAccount(shards, numbers)}, {"alice": 3}) == (
+        [f"account alice {said}"] if said else []
+    )

@@ -110,7 +110,7 @@ def test_something_else_than_a_writer_ends_the_load(status: int) -> None:
 
 def test_a_writer_that_is_not_there_ends_the_load_with_its_counts() -> None:
     with pytest.raises(EndpointError, match=r"confirmed no event for 1 s; 0 of 10 events"):
-        run_load(f"http://127.0.0.1:{free_port()}", LoadPlan(events=10, writers=2, patience=1))
+        run_load(f"http://127.0.0.1:{free_port()}", LoadPlan(events=10, writers=2, stall_timeout=1))
 
 
 def test_runs_do_not_share_accounts() -> None:
