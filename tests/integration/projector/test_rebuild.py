@@ -24,8 +24,7 @@ from projector.projections.daily_activity import DAILY_ACTIVITY
 from projector.rebuild import generations, rebuild
 from projector.rebuild.build_lease import BuildStore
 from projector.rebuild.generations import GenerationInUseError, GenerationTables
-from projector.rebuild.rebuild import SEEN_BY_ALL as _SEEN_BY_ALL
-from projector.rebuild.rebuild import Rebuild, UnverifiedError
+from projector.rebuild.rebuild import SEEN_BY_ALL, Rebuild, UnverifiedError
 from projector.settings import ProjectorSettings
 from tests.support.accounts import deposit, poison
 
@@ -132,7 +131,7 @@ def test_it_waits_until_nobody_can_hold_an_older_control_row(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A worker and a reader that have read the control rows just before each change, and trust them for as long."""
-    monkeypatch.setattr(rebuild, "SEEN_BY_ALL", _SEEN_BY_ALL)
+    monkeypatch.setattr(rebuild, "SEEN_BY_ALL", SEEN_BY_ALL)
     deposit(store, "alice", 1)
     worker, reader = (build_components(projector_settings, clients, executor).models for _ in range(2))
     seen: dict[str, list[str]] = {}
@@ -285,7 +284,13 @@ def test_a_generation_that_does_not_agree_is_never_shown_however_often_it_is_tri
 
 
 def test_halts_and_skips_are_reproduced_and_are_no_storm(
-    clients: Clients, ledger_tables: Names, components: Components, store: EventStore, summaries: ReadModel[Any]
+    clients: Clients,
+    ledger_tables: Names,
+    components: Components,
+    store: EventStore,
+    summaries: ReadModel[Any],
+    projector_settings: ProjectorSettings,
+    executor: ThreadPoolExecutor,
 ) -> None:
     feeder = components.feeder(summaries, cache_size=10)
     for account_id in ("halted", "skipped"):
@@ -293,9 +298,8 @@ def test_halts_and_skips_are_reproduced_and_are_no_storm(
         feeder.feed([*events, poison(clients.dynamodb, ledger_tables.events, events[-1])])
     components.redrive.skip("balance-summary~skipped~3", components.projectors.fed(), by="test", why="test")
     before = components.letters.get("balance-summary~halted~3")
-    components.account_halts._storm._limit = 0  # not one more account may be halted
-    components.account_halts._storm._halted.clear()
-    (rebuilt,) = Rebuild(components, Reported()).run([BALANCE_SUMMARY], segments=2)
+    strict = projector_settings.model_copy(update={"storm_limit": 0})
+    (rebuilt,) = Rebuild(build_components(strict, clients, executor), Reported()).run([BALANCE_SUMMARY], segments=2)
     assert (rebuilt.accounts, rebuilt.halted) == (2, 1)
     found = rows(components, components.models.model(BALANCE_SUMMARY, 2))
     assert {(row.account_id, row.version, row.halted is not None) for row in found.values()} == {

@@ -1,6 +1,8 @@
 """A reader who waits for an account is woken by events of it, and by nothing else."""
 
 import asyncio
+import gc
+import weakref
 
 from ledger.store.stored_event import StoredEvent
 from projector.ingest.wakeups import Wakeups
@@ -27,11 +29,14 @@ async def test_what_arrives_while_the_reader_looks_is_not_missed() -> None:
         await asyncio.wait_for(arrived.wait(), 0.01)
 
 
-async def test_nobody_is_remembered_who_waits_no_more() -> None:
+async def test_who_waits_no_more_is_forgotten_and_others_still_wait() -> None:
     wakeups = Wakeups()
     with wakeups.of("alice") as first:
-        with wakeups.of("alice"):
+        with wakeups.of("alice") as second:
             pass
         wakeups.announce([of("alice")])
-        assert first.is_set()
-    assert not wakeups._waiting
+        assert (first.is_set(), second.is_set()) == (True, False)
+    held = weakref.ref(first)
+    del first, second
+    gc.collect()
+    assert held() is None, "nothing is kept for an account that nobody waits for"
