@@ -33,11 +33,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def aws_credentials() -> Iterator[None]:
-    """Something for the SDK to sign with, unless the caller brings credentials for the endpoint."""
+    """Something for the SDK to sign with, unless the caller brings credentials for the endpoint; and for Java."""
     with pytest.MonkeyPatch.context() as patch:
         if not os.environ.get("AWS_ACCESS_KEY_ID") and not os.environ.get("AWS_PROFILE"):
             for name, value in DUMMY_CREDENTIALS.items():
                 patch.setenv(name, value)
+        # A Java that lives for a few seconds is not worth its second compiler: KCL starts with half the work.
+        patch.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
         yield
 
 

@@ -1,4 +1,4 @@
-"""Waiting in tests: look again and again until it holds, and say what was seen when it never does."""
+"""The one way to wait in tests: look again and again until it holds, and say what was seen when it never does."""
 
 import asyncio
 import time
@@ -6,13 +6,15 @@ from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
-_PAUSE = 0.1
+_PAUSE = 0.05
 
 
 @overload
 def until(look: Callable[[], T | None], *, within: float = 30, why: Callable[[], str] | None = None) -> T: ...
 @overload
-def until(look: Callable[[], T], holds: Callable[[T], bool], *, within: float = 30) -> T: ...
+def until(
+    look: Callable[[], T], holds: Callable[[T], bool], *, within: float = 30, why: Callable[[], str] | None = None
+) -> T: ...
 def until(
     look: Callable[[], Any],
     holds: Callable[[Any], bool] = bool,
@@ -21,16 +23,30 @@ def until(
     why: Callable[[], str] | None = None,
 ) -> Any:
     """Look until it holds, for at most ``within`` seconds; gives what was seen then. ``why`` explains a failure."""
+    seen = last_seen(look, holds, within=within)
+    assert holds(seen), f"after {within:g} s: {why() if why else seen}"
+    return seen
+
+
+def last_seen(look: Callable[[], T], holds: Callable[[T], bool], *, within: float = 30) -> T:
+    """Look until it holds or ``within`` seconds are over; gives what was seen last, for the caller to judge."""
     deadline = time.monotonic() + within
-    while not holds(seen := look()):
-        assert time.monotonic() < deadline, f"after {within:g} s: {why() if why else seen}"
+    while not holds(seen := look()) and time.monotonic() < deadline:
         time.sleep(_PAUSE)
     return seen
 
 
-async def eventually(look: Callable[[], bool], *, within: float = 30) -> None:
-    """Look, on the event loop, until it holds, for at most ``within`` seconds."""
+async def eventually(look: Callable[[], bool], *, within: float = 30, blocking: bool = False) -> None:
+    """Look until it holds, for at most ``within`` seconds: on the event loop, or in a thread a look that blocks."""
+    if blocking:
+        await asyncio.to_thread(until, look, within=within)
+        return
     deadline = time.monotonic() + within
     while not look():
         assert time.monotonic() < deadline, f"not within {within:g} s"
         await asyncio.sleep(_PAUSE)
+
+
+async def next_second(count: int = 1) -> None:
+    """Wait until the clock has shown so many other seconds: for starts at a moment that is told in whole seconds."""
+    await asyncio.sleep(count + 0.01 - time.time() % 1)
