@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from mypy_boto3_kinesis.type_defs import RecordTypeDef
 
 log = logging.getLogger(__name__)
+
+_Answer = TypeVar("_Answer", bound=Mapping[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,21 @@ def iterator_request(lease: Lease, delivered: str | None, *, at_first_start: boo
     if lease.checkpoint == TRIM_HORIZON or lease.start_at is None:
         return {"ShardIteratorType": "TRIM_HORIZON"}
     return {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": lease.start_at}
+
+
+def first_unread(read: Callable[[str], _Answer], iterator: str | None, reads: int = 5) -> _Answer | None:
+    """The first answer of GetRecords with a record; after so many `reads`, or at the tip or the end, the last one.
+
+    An answer may hold no record although there are some further on. None when there was nothing to read. Works on both
+    kinds of streams; only Kinesis tells the tip, by MillisBehindLatest.
+    """
+    answer = None
+    while iterator is not None and reads > 0:
+        answer, reads = read(iterator), reads - 1
+        if answer["Records"] or answer.get("MillisBehindLatest") == 0:
+            break
+        iterator = answer.get("NextShardIterator")
+    return answer
 
 
 class ShardReader:

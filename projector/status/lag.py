@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
@@ -9,7 +10,7 @@ from botocore.exceptions import ClientError
 from aws_client.failures import code_of, is_not_found
 from aws_client.retry import RetryPolicy
 from faust_kinesis.leases.table import Lease
-from faust_kinesis.polling.shard_reader import iterator_request
+from faust_kinesis.polling.shard_reader import first_unread, iterator_request
 from ledger.errors import ThrottledError
 from ledger.runtime.aws import aws_errors, retrying
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
     from mypy_boto3_kinesis.type_defs import GetRecordsOutputTypeDef
 
-#: GetRecords may return no record although there are some further on; so many calls are enough for a status.
-_MAX_READS: Final = 5
 #: Seconds to retry on a shard whose workers use up its five reads a second.
 _RETRY_SECONDS: Final = 5
 
@@ -46,18 +45,10 @@ def oldest_unread(kinesis: "KinesisClient", stream: str, lease: Lease) -> ShardL
             if is_not_found(error) or code_of(error) == "InvalidArgumentException":
                 return ShardLag(lost=True)
             raise
-    iterator: str | None = answer["ShardIterator"]
-    page: GetRecordsOutputTypeDef | None = None
-    for _ in range(_MAX_READS):
-        if iterator is None:
-            break
-        page = _page(kinesis, stream, lease, iterator)
-        if page["Records"]:
-            return ShardLag(page["Records"][0]["ApproximateArrivalTimestamp"], page.get("MillisBehindLatest") or 0)
-        if not page.get("MillisBehindLatest"):
-            return ShardLag()
-        iterator = page.get("NextShardIterator")
+    page = first_unread(partial(_page, kinesis, stream, lease), answer["ShardIterator"])
     behind = (page.get("MillisBehindLatest") or 0) if page else 0
+    if page and page["Records"]:
+        return ShardLag(page["Records"][0]["ApproximateArrivalTimestamp"], behind)
     return ShardLag(datetime.now(UTC) - timedelta(milliseconds=behind), behind) if behind else ShardLag()
 
 

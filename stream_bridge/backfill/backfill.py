@@ -1,10 +1,11 @@
-"""Events put on the stream again, from the events table.
+"""Republishes events from the events table on the stream.
 
-Harmless whenever and however often it runs: to a projector that has an event, its record is a duplicate. With it, a
-projection can be replayed past Kinesis' retention, and what a streaming destination lost reaches the stream.
+Harmless at any time, and idempotent: to a projector that has an event, its record is a duplicate. With it, a projection
+can be replayed past Kinesis' retention, and what a streaming destination lost reaches the stream.
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,7 +20,6 @@ from ledger.store.event_store import EventStore
 from ledger.store.parallel_scan import Cursor, Item, RetryUntilStopped, SegmentedScan, approximate_size, read_segments
 from ledger.store.resumable_job import JobHeartbeat
 from ledger.store.stored_event import StoredEvent
-from stream_bridge.backfill.pacing import RateLimiter
 from stream_bridge.backfill.progress import BackfillJob, BackfillStore
 from stream_bridge.backfill.publisher import Publisher
 from stream_bridge.backfill.selection import Selection
@@ -47,6 +47,31 @@ class Outcome:
     too_large: int = 0
     no_event: int = 0
     ended: bool = True
+
+
+class RateLimiter:
+    """A post-paid token bucket, shared by threads. ``per_second`` None: no limit.
+
+    A piece passes at once and is paid for afterwards, so a large one delays the next.
+    """
+
+    def __init__(
+        self, per_second: float | None, stop: threading.Event, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._per_second = per_second
+        self._stop = stop
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._free_at = clock()
+
+    def take(self, count: int) -> None:
+        """Wait until earlier pieces are paid for, then owe this one. Returns at once when ``stop`` is set."""
+        if self._per_second is None:
+            return
+        with self._lock:
+            begin = max(self._free_at, self._clock())
+            self._free_at = begin + count / self._per_second
+        self._stop.wait(max(0.0, begin - self._clock()))
 
 
 class Backfill:

@@ -8,7 +8,8 @@ from typing import Final
 from botocore.exceptions import ClientError
 
 from aws_client.failures import code_of
-from faust_kinesis.leases.table import Lease, LeaseTable
+from faust_kinesis.leases.table import TRIM_HORIZON, Lease, LeaseTable
+from faust_kinesis.polling.shard_reader import first_unread
 from ledger.runtime.aws import Clients, aws_errors
 from ledger.store.tables import Names
 from stream_bridge.dynamodb_stream import describe_stream, iterator_request
@@ -17,9 +18,8 @@ from stream_bridge.relay.change_records import created_at
 from stream_bridge.relay.checkpoints import row_key
 from stream_bridge.relay.leader_lease import RELAY
 
-_LOOK: Final = 0.5
-#: Pages without a record that are read to find the oldest one after a checkpoint.
-_PAGES: Final = 5
+#: Seconds between two looks at the lease.
+_INTERVAL: Final = 0.5
 
 
 def look(
@@ -40,8 +40,8 @@ def look(
 def _moves(table: LeaseTable, lease: Lease, within: float, sleep: Callable[[float], None]) -> bool:
     waited = 0.0
     while waited < within:
-        sleep(_LOOK)
-        waited += _LOOK
+        sleep(_INTERVAL)
+        waited += _INTERVAL
         now = table.scan().get(RELAY)
         if now is not None and now.owner is not None and now.counter != lease.counter:
             return True
@@ -65,17 +65,14 @@ def _oldest(clients: Clients, arn: str, shard_id: str, checkpoint: str | None) -
     streams = clients.dynamodbstreams
     with aws_errors(f"reading shard {shard_id} of a table's stream"):
         try:
-            iterator: str | None = streams.get_shard_iterator(
-                StreamArn=arn, ShardId=shard_id, **iterator_request(checkpoint or "TRIM_HORIZON")
-            )["ShardIterator"]
-            for _ in range(_PAGES):
-                if iterator is None:
-                    return None
-                page = streams.get_records(ShardIterator=iterator, Limit=1)
-                if page["Records"]:
-                    return created_at(page["Records"][0])
-                iterator = page.get("NextShardIterator")
+            begin = streams.get_shard_iterator(
+                StreamArn=arn, ShardId=shard_id, **iterator_request(checkpoint or TRIM_HORIZON)
+            )
+            page = first_unread(
+                lambda iterator: streams.get_records(ShardIterator=iterator, Limit=1), begin["ShardIterator"]
+            )
         except ClientError as error:
             if code_of(error) not in {"TrimmedDataAccessException", "ResourceNotFoundException"}:
                 raise
-    return None
+            return None
+    return created_at(page["Records"][0]) if page and page["Records"] else None

@@ -1,7 +1,6 @@
 import json
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from stream_bridge.provisioning import bridge
 from stream_bridge.provisioning.bridge import BridgeReport
 from stream_bridge.provisioning.stream import StreamPlan
 from stream_bridge.waiter import StateWaiter
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
@@ -45,12 +45,7 @@ def append(clients: Clients, names: Names, sequence_number: int) -> None:
 
 
 def wait_for_records(clients: Clients, names: Names, count: int) -> list[dict[str, Any]]:
-    deadline = time.monotonic() + 20
-    records = read_all(clients.kinesis, names.stream)
-    while len(records) < count and time.monotonic() < deadline:
-        time.sleep(0.2)
-        records = read_all(clients.kinesis, names.stream)
-    return records
+    return until(lambda: read_all(clients.kinesis, names.stream), lambda records: len(records) >= count)
 
 
 def test_everything_is_made_and_an_event_reaches_the_stream(clients: Clients, names: Names) -> None:

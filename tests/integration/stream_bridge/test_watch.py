@@ -52,9 +52,16 @@ class ScriptedInspector(Inspector):
     def __init__(self, observation: BridgeObservation = HEALTHY) -> None:
         self.observation = observation
         self.enabled = 0
+        self._looks = 0
 
     def look(self) -> BridgeObservation:
+        self._looks += 1
         return self.observation
+
+    async def several_looks(self) -> None:
+        """Wait until the watch has looked so often that every part of it has had its turn."""
+        enough = self._looks + 10
+        await eventually(lambda: self._looks >= enough)
 
     def enable(self) -> list[str]:
         self.enabled += 1
@@ -115,11 +122,11 @@ async def test_just_what_the_endpoint_dropped_is_put_on_the_stream(
         await eventually(lambda: watch.ready().reason is None)
         assert keys(on_stream()) == keys(stored) + repeated, "each event that was dropped, once"
         assert watch.metrics.registry.get_sample_value("kinfold_watch_lost_total") == 48
-    # The mark is after all of it: another watch has nothing to do with what was compared.
-    async with watching(ScriptedInspector()) as watch:
-        await asyncio.sleep(OPTIONS.grace + 1)
-        assert watch.ready().reason is None
-    assert keys(on_stream()) == keys(stored) + repeated
+    # The watermark is after all of it: another watch has nothing to do with what was compared.
+    async with watching(ScriptedInspector()):
+        later = await asyncio.to_thread(append, "later", 1)
+        await eventually(lambda: keys(later).keys() <= keys(on_stream()).keys())
+    assert keys(on_stream()) == keys(stored) + repeated + keys(later)
 
 
 async def test_what_was_taken_while_no_watch_ran_is_compared_by_the_next(
@@ -136,15 +143,16 @@ async def test_what_was_taken_while_no_watch_ran_is_compared_by_the_next(
     assert keys(on_stream()) == keys(shown) + keys(lost)
 
 
-async def test_a_mark_never_passes_an_event_that_the_stream_has_not_shown(
+async def test_a_watermark_never_passes_an_event_that_the_stream_has_not_shown(
     watching: Callable[..., Any], append: Append, on_stream: OnStream
 ) -> None:
     patient = WatchOptions(interval=0.2, grace=600, poll=0.2)
-    async with watching(ScriptedInspector(), patient) as watch:
+    inspector = ScriptedInspector()
+    async with watching(inspector, patient) as watch:
         await eventually(lambda: watch.saved)
         lost = await asyncio.to_thread(append, "alice", 5)
         await eventually(lambda: watch.reconciler.waiting == 5)
-        await asyncio.sleep(2)  # several marks later
+        await inspector.several_looks()  # the watermark is saved meanwhile
     assert on_stream() == []
     async with watching(ScriptedInspector()):
         await eventually(lambda: keys(on_stream()) == keys(lost))
@@ -157,13 +165,13 @@ async def test_what_is_missing_waits_while_a_person_holds_the_watch(
     async with watching(inspector, WatchOptions(interval=0.2, grace=0.5, poll=0.2)) as watch:
         lost = await asyncio.to_thread(append, "alice", 3)
         await eventually(lambda: watch.ready().details["missing"] == 3)
-        await asyncio.sleep(1.5)
+        await inspector.several_looks()
         assert on_stream() == []
         inspector.observation = HEALTHY
         await eventually(lambda: keys(on_stream()) == keys(lost))
 
 
-async def test_a_destination_that_fell_off_is_enabled_and_its_spell_put_on_the_stream(
+async def test_a_destination_that_fell_off_is_enabled_and_what_it_missed_is_put_on_the_stream(
     watching: Callable[..., Any], append: Append, on_stream: OnStream
 ) -> None:
     inspector = ScriptedInspector()
@@ -181,42 +189,43 @@ async def test_a_destination_that_fell_off_is_enabled_and_its_spell_put_on_the_s
         # Disabled again at once: somebody means it.
         inspector.observation = BridgeObservation("ACTIVE", "ACTIVE", DestinationState(ACTIVE.stream_arn, "DISABLED"))
         await eventually(lambda: "somebody means it" in str(watch.ready().reason))
-        await asyncio.sleep(1)
+        await inspector.several_looks()
         assert inspector.enabled == 1
 
 
-async def test_without_repair_and_beside_a_relay_it_only_tells(
+async def test_without_repair_and_beside_a_relay_it_only_reports(
     watching: Callable[..., Any], append: Append, on_stream: OnStream
 ) -> None:
     for options in (
         WatchOptions(interval=0.2, grace=1, poll=0.2, repair=False),
         WatchOptions(interval=0.2, grace=1, poll=0.2, native=False),
     ):
-        async with watching(ScriptedInspector(), options) as watch:
+        inspector = ScriptedInspector()
+        async with watching(inspector, options) as watch:
             await asyncio.to_thread(append, "alice", 3)
             await eventually(lambda watch=watch: "events are not on the stream" in str(watch.ready().reason))  # type: ignore[misc]
-            await asyncio.sleep(1.5)
+            await inspector.several_looks()
             assert on_stream() == []
 
 
-async def test_a_spell_that_the_tables_stream_no_longer_tells_is_backfilled(
+async def test_what_the_tables_stream_no_longer_holds_is_backfilled(
     watching: Callable[..., Any], append: Append, on_stream: OnStream, clients: Clients, ledger_tables: Names
 ) -> None:
     async with watching(ScriptedInspector()) as watch:
         await eventually(lambda: watch.saved)
     lost = await asyncio.to_thread(append, "alice", 40)
-    marks = WatermarkStore(clients.dynamodb, ledger_tables.bridge)
-    mark = marks.find()
-    assert mark is not None
+    watermarks = WatermarkStore(clients.dynamodb, ledger_tables.bridge)
+    watermark = watermarks.find()
+    assert watermark is not None
     # The table's stream is another one by now, as after it was switched off and on. With such a grace, only the
-    # backfill of the spell can bring the events.
-    marks.save(replace(mark, stream_arn=f"{mark.stream_arn}-before"))
+    # backfill of the gap can bring the events.
+    watermarks.save(replace(watermark, stream_arn=f"{watermark.stream_arn}-before"))
     async with watching(ScriptedInspector(), WatchOptions(interval=0.2, grace=600, poll=0.2)) as watch:
         await eventually(lambda: keys(lost).keys() <= keys(on_stream()).keys())
         await eventually(lambda: watch.ready().reason is None)
-    mark = marks.find()
-    assert mark is not None
-    assert mark.gap is None
+    watermark = watermarks.find()
+    assert watermark is not None
+    assert watermark.gap is None
 
 
 async def test_a_period_that_a_killed_watch_was_backfilling_is_resumed_and_a_running_one_left_alone(
@@ -232,11 +241,11 @@ async def test_a_period_that_a_killed_watch_was_backfilling_is_resumed_and_a_run
     lost = await asyncio.to_thread(append, "alice", 40)
     async with watching(ScriptedInspector()) as watch:
         await eventually(lambda: watch.saved)
-    marks = WatermarkStore(clients.dynamodb, ledger_tables.bridge)
-    mark = marks.find()
-    assert mark is not None
-    gap = (mark.moment, datetime.now(UTC))
-    marks.save(replace(mark, gap=gap))
+    watermarks = WatermarkStore(clients.dynamodb, ledger_tables.bridge)
+    watermark = watermarks.find()
+    assert watermark is not None
+    gap = (watermark.moment, datetime.now(UTC))
+    watermarks.save(replace(watermark, gap=gap))
     jobs = BackfillStore(clients.dynamodb, ledger_tables.bridge)
     job = BackfillJob(name=str(Selection(since=gap[0], until=gap[1])), token="another watch", cursors=(Cursor(),))
     jobs.start(job)

@@ -9,7 +9,7 @@ from aws_client.call_pool import CallPool
 from aws_client.retry import RetryPolicy
 from faust_kinesis.errors import CheckpointRefusedError
 from faust_kinesis.leases.table import AT_TIMESTAMP, LATEST, TRIM_HORIZON, Lease
-from faust_kinesis.polling.shard_reader import ShardReader, iterator_request
+from faust_kinesis.polling.shard_reader import ShardReader, first_unread, iterator_request
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -108,3 +108,24 @@ async def test_a_checkpoint_of_another_stream_is_refused_with_advice(calls: Call
     kinesis = Kinesis(ClientError(answer, "GetShardIterator"))
     with pytest.raises(CheckpointRefusedError, match="reset its leases"):
         await reader_of(kinesis, calls, Lease("0", "77")).next_page()
+
+
+RECORD = {"Records": ["r"], "NextShardIterator": "on"}
+EMPTY = {"Records": [], "NextShardIterator": "on"}
+BEHIND = EMPTY | {"MillisBehindLatest": 5}
+TIP = EMPTY | {"MillisBehindLatest": 0}
+END: dict[str, Any] = {"Records": []}
+
+
+@pytest.mark.parametrize(
+    ("answers", "reads"),
+    [([RECORD], 1), ([BEHIND, EMPTY, RECORD], 3), ([BEHIND, TIP, RECORD], 2), ([EMPTY, END], 2), ([BEHIND] * 9, 5)],
+)
+def test_the_first_unread_record_is_looked_for_up_to_the_tip(answers: list[dict[str, Any]], reads: int) -> None:
+    left = iter(answers)
+    assert first_unread(lambda _: next(left), "begin") == answers[reads - 1]
+    assert len(list(left)) == len(answers) - reads
+
+
+def test_nothing_is_read_of_a_shard_without_an_iterator() -> None:
+    assert first_unread(lambda _: RECORD, None) is None

@@ -11,7 +11,7 @@ from mypy_boto3_kinesis import KinesisClient
 from ledger.errors import ThrottledError
 from ledger.store.change_record import decode
 from ledger.store.stored_event import StoredEvent
-from stream_bridge.backfill.pacing import RateLimiter
+from stream_bridge.backfill.backfill import RateLimiter
 from stream_bridge.backfill.publisher import Publisher
 from tests.support.accounts import stored_event
 
