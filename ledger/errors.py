@@ -7,10 +7,12 @@
     └── PermanentError              the same call will fail again
         ├── ConfigurationError      a setting is missing or wrong
         ├── ResourceError           a table, stream or destination is missing or not as it must be
-        │   (ledger.runtime.auth)
-        ├── AccessError             the caller may not do this
-        │   ├── UnauthenticatedError    no token, or none that we know
-        │   └── MissingScopeError       a token without the scope that is needed
+        │   (ledger.runtime.problems)
+        ├── ProblemError            ends an HTTP request with a problem (RFC 9457)
+        │   │   (ledger.runtime.auth)
+        │   └── AccessError             the caller may not do this
+        │       ├── UnauthenticatedError    no token, or none that we know
+        │       └── MissingScopeError       a token without the scope that is needed
         │   (ledger.store.errors)
         ├── VersionConflictError    the aggregate is not at the version the caller expected
         ├── CommandRecordedError    the command's idempotency key is taken

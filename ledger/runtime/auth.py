@@ -1,9 +1,11 @@
 """Who may call a service: bearer tokens (RFC 6750) with scopes. Knows no web framework.
 
-A service verifies the ``Authorization`` header of each request and asks the principal for the scope of what it does:
+A service admits each request before it reads more than its head:
 
-    principal = access.verify(header)      # UnauthenticatedError: 401
-    principal.require(Scope.OPERATE)       # MissingScopeError: 403
+    needed = needed_scope(method, path, scope_of)
+    principal = access.admit(authorization, needed)      # UnauthenticatedError: 401; MissingScopeError: 403
+
+Both errors carry the problem that answers the request, with its WWW-Authenticate header.
 
 Settings hold only SHA-256 hashes. A token is 256 random bits (``new_token``), which nobody finds by guessing, so a
 slow hash with a salt, as passwords need, would cost every request and protect nothing.
@@ -13,14 +15,24 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Self
 
-from ledger.errors import ConfigurationError, PermanentError
+import structlog
+
+from ledger.errors import ConfigurationError
+from ledger.runtime.problems import MISSING_SCOPE, UNAUTHENTICATED, ProblemError
 from ledger.runtime.sockets import is_loopback_host
 
+log = structlog.get_logger(__name__)
+
+#: What anybody may request: a load balancer's probe has no token, and the response discloses nothing.
+OPEN_PATHS: Final = frozenset({"/health"})
+#: What whoever runs a service requests of each.
+OPERATIONS_PATHS: Final = frozenset({"/ready", "/metrics"})
+_CHALLENGE: Final = 'Bearer realm="kinfold"'
 #: RFC 6750, 2.1: "Bearer", then a b64token. The length bounds what is hashed for a stranger.
 _BEARER: Final = re.compile(r"Bearer +([A-Za-z0-9._~+/-]{1,512}=*)", re.ASCII | re.IGNORECASE)
 _CREDENTIAL: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63}):([a-z]+(?:\+[a-z]+)*):([0-9a-f]{64})", re.ASCII)
@@ -28,12 +40,15 @@ _CREDENTIAL: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63}):([a-z]+(?:\+
 _PREFIX: Final = "kf_"
 
 
-class AccessError(PermanentError):
+class AccessError(ProblemError):
     """The caller may not do this. The message never repeats a token."""
 
 
 class UnauthenticatedError(AccessError):
     """The request has no token, or none that this service knows."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(UNAUTHENTICATED.of(detail, {"WWW-Authenticate": _CHALLENGE}))
 
 
 class MissingScopeError(AccessError):
@@ -41,20 +56,35 @@ class MissingScopeError(AccessError):
 
     def __init__(self, principal: str, scope: str) -> None:
         self.scope = scope
-        super().__init__(f"token {principal} does not have the scope {scope}, which this needs")
+        super().__init__(
+            MISSING_SCOPE.of(
+                f"token {principal} does not have the scope {scope}, which this needs.",
+                {"WWW-Authenticate": f'{_CHALLENGE}, error="insufficient_scope", scope="{scope}"'},
+            )
+        )
 
 
 class Scope(StrEnum):
-    """What a token allows. None includes another: a token has each that it needs."""
+    """What a token allows. Scopes do not imply one another."""
 
     READ = "read"
     WRITE = "write"
     OPERATE = "operate"
 
 
+def needed_scope(method: str, path: str, scope_of: Callable[[str, str], Scope]) -> Scope | None:
+    """The scope that a request needs, whether or not anything is served there; None for one that needs no token.
+
+    ``scope_of`` maps method and path for the paths that are a service's own.
+    """
+    if path in OPEN_PATHS:
+        return None
+    return Scope.OPERATE if path in OPERATIONS_PATHS else scope_of(method, path)
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who calls: the name of a token, for logs, and what it allows."""
+    """Who calls: a token's name, for logs, and its scopes."""
 
     name: str
     scopes: frozenset[Scope]
@@ -71,7 +101,7 @@ ANYBODY: Final = Principal("anybody", frozenset(Scope))
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A token as the settings hold it: its hash, and whom it stands for."""
+    """A token as the settings hold it: its hash and its principal."""
 
     principal: Principal
     digest: bytes
@@ -107,8 +137,23 @@ class Access:
         """Whether every caller may do everything."""
         return self._credentials is None
 
+    def admit(self, authorization: str | None, needed: Scope | None) -> Principal | None:
+        """Return who sends a request with this ``Authorization`` header; None for one that needs no token.
+
+        Raises UnauthenticatedError and MissingScopeError.
+        """
+        if needed is None:
+            return None
+        principal = self.verify(authorization)
+        try:
+            principal.require(needed)
+        except MissingScopeError as error:
+            log.warning("missing_scope", client=principal.name, scope=error.scope)
+            raise
+        return principal
+
     def verify(self, authorization: str | None) -> Principal:
-        """Tell who sends this ``Authorization`` header; None for a request without one.
+        """Return who sends this ``Authorization`` header; None stands for a request without one.
 
         Takes the same time whichever token it is: every hash is compared, each in constant time.
 
@@ -117,23 +162,23 @@ class Access:
         if self._credentials is None:
             return ANYBODY
         if authorization is None:
-            raise UnauthenticatedError("this request needs a token: send Authorization: Bearer TOKEN")
+            raise UnauthenticatedError("this request needs a token: send Authorization: Bearer TOKEN.")
         bearer = _BEARER.fullmatch(authorization.strip())
         if bearer is None:
-            raise UnauthenticatedError("the Authorization header is not of the form: Bearer TOKEN")
+            raise UnauthenticatedError("the Authorization header is not of the form: Bearer TOKEN.")
         given, found = digest(bearer[1]), None
         for credential in self._credentials:
             if hmac.compare_digest(credential.digest, given):
                 found = credential.principal
         if found is None:
-            raise UnauthenticatedError("the token is not one of this service's")
+            raise UnauthenticatedError("the token is not one of this service's.")
         return found
 
 
 def build_access(
     credentials: Sequence[Credential], *, switched_off: bool, profile: str, host: str, token_setting: str
 ) -> Access:
-    """Decide how a service that listens on ``host`` is guarded.
+    """Decide who may call a service that listens on ``host``.
 
     Open only when switched off explicitly, or without tokens on a loopback address in profile ``local``.
 

@@ -13,10 +13,9 @@ from ledger.domain.account import Account
 from ledger.store.stored_event import StoredEvent, timestamp
 from writer.commands.account_repository import AccountRepository
 from writer.commands.preconditions import etag, unchanged
-from writer.http.dependencies import not_yet, unknown_account, unknown_version
+from writer.http.dependencies import malformed, not_yet, unknown_account, unknown_version
 from writer.http.openapi import HEADERS_OF_ACCOUNT, HEADERS_OF_PAGE, problems
 from writer.http.schemas import AccountIdInPath, AccountState, Event, EventPage
-from writer.problems import FieldFault, ProblemError, malformed
 
 _PROBLEMS: Final = problems(400, 401, 403, 404, 413, 431, 500, 503)
 _JSON: Final = "application/json"
@@ -40,8 +39,7 @@ def account_routes(accounts: AccountRepository) -> APIRouter:
 
     def find(account_id: str, version: int | None, at: AwareDatetime | None) -> Account:
         if version is not None and at is not None:
-            message = "give version or at, not both"
-            raise ProblemError(malformed(message, [FieldFault(field="at", message=message)]))
+            raise malformed("at", "give version or at, not both")
         if at is not None:
             account = accounts.at(account_id, at)
             if account.version == 0 and accounts.version(account_id):

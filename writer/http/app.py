@@ -10,8 +10,7 @@ from ledger.runtime.auth import Access
 from ledger.store.idempotency_keys import IdempotencyKeys
 from writer.commands.account_repository import AccountRepository
 from writer.commands.handler import CommandHandler
-from writer.http import error_handlers as error_answers
-from writer.http import openapi
+from writer.http import error_handlers, openapi
 from writer.http.account_routes import account_routes
 from writer.http.command_routes import command_routes, render
 from writer.http.operations_routes import operation_routes
@@ -55,7 +54,7 @@ def build_api(
     app.include_router(command_routes(handler))
     app.include_router(account_routes(accounts))
     app.include_router(operation_routes(accounts, metrics))
-    error_answers.install(app)
+    error_handlers.install(app)
     openapi.describe(app)
     # The last one added is the outermost.
     app.add_middleware(

@@ -1,25 +1,22 @@
-"""What the routes ask of a request beyond its path and body: media type, precondition, idempotency key, account."""
+"""What the routes need of a request beyond its path and body, and the refusals that several of them share."""
 
-from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import Depends, Header, Request
 
+from ledger.runtime.problems import MALFORMED_REQUEST, UNKNOWN_ACCOUNT, UNKNOWN_VERSION, ProblemError, require_json
 from writer.commands.idempotency import HEADER, MalformedKeyError, parse_key
 from writer.commands.preconditions import MalformedPreconditionError, Precondition
-from writer.problems import FieldFault, ProblemError, malformed, problem
+
+
+def malformed(field: str, message: str) -> ProblemError:
+    """The response to a request in which one field or header is wrong: 400."""
+    return MALFORMED_REQUEST.error(message, errors=[{"field": field, "message": message}])
 
 
 async def json_only(request: Request) -> None:
     """Refuse a body that does not say it is JSON, with 415."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        found = problem(
-            "unsupported-media-type",
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            "Send JSON, with Content-Type: application/json.",
-        )
-        raise ProblemError(found)
+    require_json(request.headers.get("content-type"))
 
 
 async def _precondition(
@@ -28,7 +25,7 @@ async def _precondition(
     try:
         return Precondition.parse(if_match)
     except MalformedPreconditionError as error:
-        raise ProblemError(malformed(str(error), [FieldFault(field="If-Match", message=str(error))])) from None
+        raise malformed("If-Match", str(error)) from None
 
 
 IfMatch = Annotated[Precondition, Depends(_precondition)]
@@ -46,26 +43,23 @@ async def _key(
     try:
         return None if idempotency_key is None else parse_key(idempotency_key)
     except MalformedKeyError as error:
-        raise ProblemError(malformed(str(error), [FieldFault(field=HEADER, message=str(error))])) from None
+        raise malformed(HEADER, str(error)) from None
 
 
 RequestKey = Annotated[str | None, Depends(_key)]
 
 
 def unknown_account(account_id: str) -> ProblemError:
-    """The answer to a read of an account without events: 404."""
-    detail = f"There is no account {account_id}: its first deposit opens it."
-    return ProblemError(problem("unknown-account", HTTPStatus.NOT_FOUND, detail))
+    """The response to a read of an account without events: 404."""
+    return UNKNOWN_ACCOUNT.error(f"There is no account {account_id}: its first deposit opens it.")
 
 
 def unknown_version(account_id: str, *, asked: int, actual: int) -> ProblemError:
-    """The answer to a read of a version that an account never reached: 404."""
+    """The response to a read of a version that an account never reached: 404."""
     detail = f"Account {account_id} is at version {actual} and was never at version {asked}."
-    found = problem("unknown-version", HTTPStatus.NOT_FOUND, detail, title="The account never had this version")
-    return ProblemError(found.model_copy(update={"actual_version": actual}))
+    return UNKNOWN_VERSION.error(detail, actualVersion=actual)
 
 
 def not_yet(account_id: str, moment: str) -> ProblemError:
-    """The answer to a read of a moment before an account's first event: 404."""
-    detail = f"Account {account_id} had no events at {moment}."
-    return ProblemError(problem("unknown-account", HTTPStatus.NOT_FOUND, detail))
+    """The response to a read of a moment before an account's first event: 404."""
+    return UNKNOWN_ACCOUNT.error(f"Account {account_id} had no events at {moment}.")

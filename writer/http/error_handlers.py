@@ -1,9 +1,13 @@
-"""Which answer each error gets: the exception handlers of the API.
+"""Which problem each error is answered with: the exception handlers of the API.
 
-They are coroutines, so that an error is answered even while every worker thread is busy.
+They are coroutines, so that an error is answered even while every worker thread is busy. What is wrong with a malformed
+request is put in words for the person who sent it; a message never repeats a value, and a name that the client chose
+only in part, so that the response stays small whatever was sent.
 """
 
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI, Request
@@ -13,66 +17,74 @@ from starlette.responses import Response
 
 from ledger.domain.errors import RefusedError
 from ledger.errors import TransientError
+from ledger.runtime.problems import (
+    IDEMPOTENCY_KEY_REUSED,
+    MALFORMED_REQUEST,
+    PRECONDITION_FAILED,
+    UNAVAILABLE,
+    UNKNOWN_PATH,
+    VERSION_CONFLICT,
+    Problem,
+    ProblemError,
+    of_status,
+)
 from ledger.store.errors import CommandRecordedError, VersionConflictError
 from writer.commands.idempotency import HEADER, KeyReusedError
 from writer.commands.preconditions import Precondition
-from writer.http import validation
-from writer.problems import (
-    RETRY_AFTER,
-    Problem,
-    ProblemError,
-    malformed,
-    problem,
-    problem_response,
-)
+from writer.problems import broken_rule, problem_response
 
 log = structlog.get_logger(__name__)
 
+_MAX_FAULTS: Final = 10
+_MAX_NAME: Final = 40
+_MAX_MESSAGE: Final = 200
+
+_ID_RULE: Final = "letters, digits and . _ : - only, a letter or digit first"
+#: By field and pydantic's error type, where pydantic's own words are not for people or too many.
+_MESSAGES: Final[Mapping[tuple[str, str], str]] = {
+    ("accountId", "string_pattern_mismatch"): f"an account id has 1 to 128 characters: {_ID_RULE}",
+    ("betId", "string_pattern_mismatch"): f"a bet id has 1 to 64 characters: {_ID_RULE}",
+    ("currency", "literal_error"): (
+        "not a currency that an account can be held in: send an ISO 4217 code in capitals whose minor unit has two "
+        'places, such as "EUR", "USD" or "GBP"'
+    ),
+    ("body", "missing"): "the request needs a body: send a JSON object",
+}
+_MESSAGES_OF_TYPE: Final[Mapping[str, str]] = {
+    "missing": "is required",
+    "extra_forbidden": "is not a field of this request",
+    "model_attributes_type": "must be a JSON object",
+    "model_type": "must be a JSON object",
+}
+
 
 def install(app: FastAPI) -> None:
-    """Answer every error of ``app`` with a problem. What is not handled here, the boundary answers with 500."""
+    """Answer every error of ``app`` with a problem; what has no handler, RequestContextMiddleware answers with 500."""
 
     @app.exception_handler(RequestValidationError)
     async def _malformed(request: Request, error: RequestValidationError) -> Response:
-        return problem_response(request.scope, validation.describe(error.errors()))
+        return problem_response(request.scope, describe(error.errors()))
 
     @app.exception_handler(ProblemError)
     async def _problem(request: Request, error: ProblemError) -> Response:
-        return problem_response(request.scope, error.problem, _plain(error))
+        return problem_response(request.scope, error.problem)
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
-        return problem_response(request.scope, _of_http(request, error), _plain(error))
+        return problem_response(request.scope, _of_http(request, error))
 
     @app.exception_handler(RefusedError)
     async def _refused(request: Request, error: RefusedError) -> Response:
-        found = problem(
-            error.rule,
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            str(error),
-            title="The command breaks a rule of the account",
-        )
-        return problem_response(request.scope, found.model_copy(update={"rule": error.rule}))
+        return problem_response(request.scope, broken_rule(error.rule).of(str(error), rule=error.rule))
 
     @app.exception_handler(KeyReusedError)
     async def _key_reused(request: Request, _: KeyReusedError) -> Response:
-        found = problem(
-            "idempotency-key-reused",
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            "This Idempotency-Key was used for another command; nothing was written. A new command needs a new key.",
-            title="The Idempotency-Key stands for another command",
-        )
-        return problem_response(request.scope, found)
+        return problem_response(request.scope, IDEMPOTENCY_KEY_REUSED.of())
 
     @app.exception_handler(CommandRecordedError)
     async def _recorded_meanwhile(request: Request, _: CommandRecordedError) -> Response:
-        found = problem(
-            "unavailable",
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "Another request with this Idempotency-Key was under way; nothing was written. Send it again.",
-            title="The command is being carried out",
-        )
-        return problem_response(request.scope, found, {"Retry-After": str(RETRY_AFTER)})
+        detail = "Another request with this Idempotency-Key was under way; nothing was written. Send it again."
+        return problem_response(request.scope, UNAVAILABLE.of(detail))
 
     @app.exception_handler(VersionConflictError)
     async def _conflict(request: Request, error: VersionConflictError) -> Response:
@@ -83,60 +95,66 @@ def install(app: FastAPI) -> None:
     async def _unavailable(request: Request, error: TransientError) -> Response:
         log.warning("unavailable", reason=str(error), path=request.url.path)
         # Throttling, too: what was throttled may be the second sending of a write whose answer was lost.
-        if request.method == "POST" and HEADER in request.headers:
-            detail = (
-                "The event store did not answer in time, so the command may have been carried out or not: send it "
-                "again with the same Idempotency-Key, and it counts once."
-            )
-        elif request.method == "POST":
+        detail = None
+        if request.method != "POST":
+            detail = "The event store did not answer in time. Send the request again."
+        elif HEADER not in request.headers:
             detail = (
                 "The event store did not answer in time, so the command may have been carried out or not: read the "
                 "account's version before you send it again, and send it with If-Match, so that it cannot count twice. "
                 "A command with an Idempotency-Key can simply be sent again."
             )
-        else:
-            detail = "The event store did not answer in time. Send the request again."
-        found = problem("unavailable", HTTPStatus.SERVICE_UNAVAILABLE, detail, title="The event store is unavailable")
-        return problem_response(request.scope, found, {"Retry-After": str(RETRY_AFTER)})
+        return problem_response(request.scope, UNAVAILABLE.of(detail))
 
 
-def _plain(error: HTTPException) -> dict[str, str] | None:
-    return dict(error.headers) if error.headers else None
+def describe(errors: Sequence[Mapping[str, Any]]) -> Problem:
+    """Turn pydantic's errors of one request into one problem that names each field that is wrong."""
+    faults = [_fault(error) for error in errors[:_MAX_FAULTS]]
+    detail = "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults)
+    more = len(errors) - len(faults)
+    return MALFORMED_REQUEST.of(f"{detail}; and {more} more" if more else detail, errors=faults)
+
+
+def _fault(error: Mapping[str, Any]) -> dict[str, str]:
+    kind, place = str(error["type"]), error["loc"]
+    if kind == "json_invalid":
+        # The parser's words name what it expected and where, never what it found.
+        reason = error.get("ctx", {}).get("error", "it cannot be parsed")
+        return {"field": "body", "message": f"is not JSON: {reason} at character {place[-1]}"[:_MAX_MESSAGE]}
+    field = str(place[-1])
+    message = _MESSAGES.get((field, kind)) or _MESSAGES_OF_TYPE.get(kind) or str(error["msg"])
+    return {"field": _shortened(field), "message": message.removeprefix("Value error, ")[:_MAX_MESSAGE]}
+
+
+def _shortened(name: str) -> str:
+    printable = name if name.isprintable() else ascii(name)
+    return printable if len(printable) <= _MAX_NAME else printable[:_MAX_NAME] + "..."
 
 
 def _of_conflict(precondition: Precondition, conflict: VersionConflictError) -> Problem:
     """412 when what the client claimed is not so; 409 when it claimed nothing and others were faster every time."""
-    versions: dict[str, int | None] = {"actual_version": conflict.actual, "expected_version": conflict.expected}
     if precondition.holds(conflict.actual):
         detail = (
             f"Other commands were faster on account {conflict.aggregate_id}, now at version {conflict.actual}, each "
             "time this one was decided; nothing was written. Send it again."
         )
-        title = "The account changed while the command was decided"
-        return problem("version-conflict", HTTPStatus.CONFLICT, detail, title=title).model_copy(update=versions)
+        return VERSION_CONFLICT.of(detail, expectedVersion=conflict.expected, actualVersion=conflict.actual)
     if precondition.version is None:
-        del versions["expected_version"]
         detail = f"If-Match: * asks for an account that exists, and there is no account {conflict.aggregate_id}."
-    else:
-        detail = (
-            f"If-Match asks for version {precondition.version}, and account {conflict.aggregate_id} is at version "
-            f"{conflict.actual}; nothing was written. Read the account and decide anew."
-        )
-    title = "The account is not at the version that If-Match asks for"
-    found = problem("precondition-failed", HTTPStatus.PRECONDITION_FAILED, detail, title=title)
-    return found.model_copy(update=versions)
+        return PRECONDITION_FAILED.of(detail, actualVersion=conflict.actual)
+    detail = (
+        f"If-Match asks for version {precondition.version}, and account {conflict.aggregate_id} is at version "
+        f"{conflict.actual}; nothing was written. Read the account and decide anew."
+    )
+    return PRECONDITION_FAILED.of(detail, expectedVersion=conflict.expected, actualVersion=conflict.actual)
 
 
 def _of_http(request: Request, error: HTTPException) -> Problem:
     """The errors that Starlette and FastAPI raise themselves."""
-    status = HTTPStatus(error.status_code)
-    match status:
+    match error.status_code:
         case HTTPStatus.BAD_REQUEST:
-            return malformed("body: cannot be read as JSON in UTF-8")
+            return MALFORMED_REQUEST.of("body: cannot be read as JSON in UTF-8")
         case HTTPStatus.NOT_FOUND:
-            return problem("unknown-path", status, "Nothing is served under this path; /docs lists what is.")
-        case HTTPStatus.METHOD_NOT_ALLOWED:
-            detail = f"This path does not take {request.method[:20]}; the Allow header lists what it takes."
-            return problem("method-not-allowed", status, detail)
+            return UNKNOWN_PATH.of("Nothing is served under this path; /docs lists what is.")
         case _:
-            return problem(status.phrase.lower().replace(" ", "-"), status, status.description or status.phrase)
+            return of_status(error.status_code, request.method, error.headers)

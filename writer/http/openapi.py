@@ -6,9 +6,10 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from ledger.runtime.problems import MEDIA_TYPE
+from writer.http.schemas import Problem
 from writer.middleware.authentication import needed_scope
-from writer.problem_examples import examples
-from writer.problems import MEDIA_TYPE, Problem
+from writer.problems import PROBLEMS
 
 _REF: Final = "#/components/schemas/"
 #: FastAPI's schemas of the 422 that we answer with a problem of status 400.
@@ -60,10 +61,14 @@ def problems(*statuses: int) -> Responses:
         status: {
             "description": HTTPStatus(status).phrase,
             "headers": _headers_of(status),
-            "content": {MEDIA_TYPE: {"schema": {"$ref": _REF + "Problem"}, "examples": examples(status)}},
+            "content": {MEDIA_TYPE: {"schema": {"$ref": _REF + "Problem"}, "examples": _examples(status)}},
         }
         for status in statuses
     }
+
+
+def _examples(status: int) -> dict[str, Any]:
+    return {kind.name: {"summary": kind.title, "value": kind.example()} for kind in PROBLEMS if kind.status == status}
 
 
 def _headers_of(status: int) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 Coroutines, so that busy threads do not delay them.
 """
 
-from http import HTTPStatus
 from typing import Final
 
 import anyio
@@ -14,11 +13,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import PlainTextResponse, Response
 
 from ledger.errors import KinfoldError
+from ledger.runtime.problems import NOT_READY
 from writer.commands.account_repository import AccountRepository
 from writer.http.openapi import problems
 from writer.http.schemas import Health
 from writer.metrics import Metrics
-from writer.problems import RETRY_AFTER, ProblemError, problem
 
 log = structlog.get_logger(__name__)
 
@@ -49,13 +48,7 @@ def operation_routes(accounts: AccountRepository, metrics: Metrics) -> APIRouter
                 await run_sync(accounts.probe, limiter=limiter, abandon_on_cancel=True)
         except (KinfoldError, TimeoutError) as error:
             log.warning("not_ready", reason=str(error) or f"no answer in {_PROBE_TIMEOUT:.0f} s")
-            found = problem(
-                "not-ready",
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "The events table cannot be reached. The writer's log has the cause.",
-                title="The writer is not ready",
-            )
-            raise ProblemError(found, {"Retry-After": str(RETRY_AFTER)}) from error
+            raise NOT_READY.error() from error
         return Health(status="ready")
 
     @router.get(

@@ -12,6 +12,7 @@ from pydantic.alias_generators import to_camel
 from ledger.domain.account import Account
 from ledger.domain.identifiers import AccountId, BetId
 from ledger.domain.money import Amount, Currency, format_amount
+from ledger.runtime.problems import TYPE_PREFIX
 from ledger.store.errors import UndecodableEventError
 from ledger.store.stored_event import StoredEvent
 
@@ -143,6 +144,31 @@ class EventPage(_Answer):
     account_id: str = Field(examples=["alice"])
     events: list[Event]
     next: str | None = Field(description="the path of the next page; null on the last one")
+
+
+class FieldFault(BaseModel):
+    """What is wrong with one field of a request."""
+
+    field: str = Field(examples=["amount"])
+    message: str = Field(
+        examples=['an amount has one to twelve digits and at most two decimal places, such as "12.50"']
+    )
+
+
+class Problem(BaseModel):
+    """One problem: what is wrong and what to do about it. Fields that do not apply are absent."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
+
+    type: str = Field(examples=[TYPE_PREFIX + "insufficient-funds"], description="stable; a program decides by it")
+    title: str = Field(examples=["The command breaks a rule of the account"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["account alice holds 10.00; 12.50 cannot be taken from it"])
+    correlation_id: str | None = Field(None, description="names the request in the writer's log")
+    rule: str | None = Field(None, description="422: the rule of the domain that refused the command")
+    expected_version: int | None = Field(None, description="409, 412: the version that the command was decided on")
+    actual_version: int | None = Field(None, description="409, 412: the version that the account is at")
+    errors: list[FieldFault] | None = Field(None, description="400: each field that is wrong")
 
 
 class Health(_Answer):

@@ -1,13 +1,13 @@
-"""The bounded queue in front of the threads: load that cannot be carried is refused at once, not piled up."""
+"""The bounded queue in front of the threads: excess load is refused at once, not piled up."""
 
 import asyncio
-from http import HTTPStatus
 from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ledger.runtime.problems import OVERLOADED
 from writer.metrics import Metrics
-from writer.problems import RETRY_AFTER, problem, problem_response
+from writer.problems import problem_response
 
 _GUARDED: Final = "/accounts/"
 
@@ -53,10 +53,4 @@ class LoadSheddingMiddleware:
 
     async def _turn_away(self, reason: str, scope: Scope, receive: Receive, send: Send) -> None:
         self._metrics.turned_away.labels(reason).inc()
-        found = problem(
-            "overloaded",
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "The writer has more requests than it can answer in time; nothing was done for this one. Send it again.",
-            title="The writer is overloaded",
-        )
-        await problem_response(scope, found, {"Retry-After": str(RETRY_AFTER)})(scope, receive, send)
+        await problem_response(scope, OVERLOADED.of())(scope, receive, send)

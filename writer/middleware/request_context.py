@@ -1,33 +1,19 @@
-"""The edge of the app: every request gets a correlation id, every response is counted and gets its security headers, no
-failure passes unanswered.
-"""
+"""The outermost middleware: each request gets a correlation id, each response its headers, each failure an answer."""
 
 from typing import Final
-from uuid import uuid4
 
 import structlog
-from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ledger.domain.identifiers import CorrelationId
+from ledger.runtime.problems import CORRELATION_HEADER, INTERNAL_ERROR, SECURITY_HEADERS, correlation_id
 from writer.metrics import Metrics
-from writer.problems import CORRELATION_SCOPE_KEY, internal_error, problem_response
+from writer.problems import CORRELATION_SCOPE_KEY, problem_response
 
 log = structlog.get_logger(__name__)
 
-CORRELATION_HEADER = "X-Correlation-ID"
-#: OWASP, "REST Security Cheat Sheet": answers are data of one caller, never to be kept, framed, run or guessed at.
-SECURITY_HEADERS: Final = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
 #: The page that shows the OpenAPI document loads scripts and styles; it shows no data.
 _PAGES: Final = frozenset({"/docs", "/redoc", "/docs/oauth2-redirect"})
-_CORRELATION_ID: TypeAdapter[str] = TypeAdapter(CorrelationId)
 
 
 class RequestContextMiddleware:
@@ -42,35 +28,27 @@ class RequestContextMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        correlation_id = _correlation_id(Headers(scope=scope).get(CORRELATION_HEADER))
-        scope[CORRELATION_SCOPE_KEY] = correlation_id
+        request_id = correlation_id(Headers(scope=scope).get(CORRELATION_HEADER))
+        scope[CORRELATION_SCOPE_KEY] = request_id
         started = False
 
-        async def tell(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
                 headers = MutableHeaders(scope=message)
-                headers[CORRELATION_HEADER] = correlation_id
+                headers[CORRELATION_HEADER] = request_id
                 if scope["path"] not in _PAGES:
                     headers.update(SECURITY_HEADERS)
                 self._metrics.responses.labels(str(message["status"])).inc()
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(correlation_id=correlation_id):
+        with structlog.contextvars.bound_contextvars(correlation_id=request_id):
             try:
-                await self._app(scope, receive, tell)
+                await self._app(scope, receive, send_with_headers)
             except Exception:
                 log.exception("request_failed", method=scope["method"], path=scope["path"][:200])
                 if started:
-                    # The answer is under way and cannot be taken back: let the server cut the connection.
+                    # The response has started and cannot be taken back: let the server cut the connection.
                     raise
-                await problem_response(scope, internal_error())(scope, receive, tell)
-
-
-def _correlation_id(given: str | None) -> str:
-    """The client's id when it is one; otherwise a new one, for it must not forge a log line."""
-    try:
-        return _CORRELATION_ID.validate_python(given)
-    except ValidationError:
-        return uuid4().hex
+                await problem_response(scope, INTERNAL_ERROR.of())(scope, receive, send_with_headers)

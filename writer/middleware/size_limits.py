@@ -1,17 +1,16 @@
 """Bounds on the head and on the body of a request.
 
-That of the body holds while it arrives: neither a lie in Content-Length nor its absence passes it.
-
-Starlette has a limit of its own, but it answers in plain text and cuts the client off in mid-sentence.
+That of the body is enforced while streaming, whatever Content-Length says. Starlette has a limit of its own, but it
+answers in plain text and disconnects a client that is still sending.
 """
 
-from http import HTTPStatus
 from typing import Final
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from writer.problems import problem, problem_response
+from ledger.runtime.problems import BODY_TOO_LARGE, HEAD_TOO_LARGE
+from writer.problems import problem_response
 
 #: Bytes of a refused body that are read and dropped before the answer: a client that is still sending when the
 #: connection closes loses the answer. Past this bound, it does.
@@ -30,13 +29,8 @@ class HeadLimitMiddleware:
         if scope["type"] != "http" or _head_size(scope) <= self._maximum:
             await self._app(scope, receive, send)
             return
-        found = problem(
-            "head-too-large",
-            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-            f"The path, the query and the headers of a request have at most {self._maximum} bytes together.",
-            title="The request's head is too large",
-        )
-        await problem_response(scope, found)(scope, receive, send)
+        detail = f"The path, the query and the headers of a request have at most {self._maximum} bytes together."
+        await problem_response(scope, HEAD_TOO_LARGE.of(detail))(scope, receive, send)
 
 
 def _head_size(scope: Scope) -> int:
@@ -69,7 +63,7 @@ class BodyLimitMiddleware:
     def _hopeless(self, headers: Headers) -> bool:
         """Whether the body is announced as too large and reading it first would do no good."""
         announced = headers.get("content-length", "")
-        # Twenty digits tell enough: Python takes its time over an integer of thousands.
+        # Twenty digits are enough: Python is slow to parse an integer of thousands.
         size = int(announced[:20]) if announced.isdecimal() else 0
         asks_first = headers.get("expect", "").lower() == "100-continue"
         return size > DISCARDED or (asks_first and size > self._maximum)
@@ -92,13 +86,8 @@ class BodyLimitMiddleware:
         return {"type": "http.request", "body": b"".join(chunks), "more_body": False}
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = problem(
-            "body-too-large",
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"A request body has at most {self._maximum} bytes.",
-            title="The request body is too large",
-        )
-        await problem_response(scope, found, {"Connection": "close"})(scope, receive, send)
+        found = BODY_TOO_LARGE.of(f"A request body has at most {self._maximum} bytes.", {"Connection": "close"})
+        await problem_response(scope, found)(scope, receive, send)
 
 
 def _replay(first: Message, receive: Receive) -> Receive:

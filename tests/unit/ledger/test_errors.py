@@ -11,10 +11,10 @@ from ledger import errors
 from ledger.domain import errors as domain_errors
 from ledger.domain.errors import RefusedError
 from ledger.errors import KinfoldError, PermanentError, TransientError
-from ledger.runtime import auth
+from ledger.runtime import auth, problems
 from ledger.store import errors as store_errors
 
-MODULES: Final = {module.__name__: module for module in (errors, auth, store_errors, domain_errors)}
+MODULES: Final = {module.__name__: module for module in (errors, problems, auth, store_errors, domain_errors)}
 DRAWING: Final = errors.__doc__ or ""
 
 for found in walk_packages(ledger.__path__, "ledger."):

@@ -1,21 +1,20 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from ledger.domain.identifiers import AccountId, BetId, CorrelationId
+from ledger.domain.identifiers import AccountId, BetId
 
 ACCOUNT: TypeAdapter[str] = TypeAdapter(AccountId)
 BET: TypeAdapter[str] = TypeAdapter(BetId)
-CORRELATION: TypeAdapter[str] = TypeAdapter(CorrelationId)
 
 
-@pytest.mark.parametrize(("kind", "most"), [(ACCOUNT, 128), (BET, 64), (CORRELATION, 128)])
+@pytest.mark.parametrize(("kind", "most"), [(ACCOUNT, 128), (BET, 64)])
 def test_an_identifier_is_bounded(kind: TypeAdapter[str], most: int) -> None:
     assert kind.validate_python("a" * most) == "a" * most
     with pytest.raises(ValidationError):
         kind.validate_python("a" * (most + 1))
 
 
-@pytest.mark.parametrize("kind", [ACCOUNT, BET, CORRELATION])
+@pytest.mark.parametrize("kind", [ACCOUNT, BET])
 @pytest.mark.parametrize("value", ["", "-a", "a b", "a\n", "a/b", "a\x00", "ä", "a{b}", 7, None])
 def test_what_could_forge_a_key_a_path_or_a_log_line_is_refused(kind: TypeAdapter[str], value: object) -> None:
     with pytest.raises(ValidationError):

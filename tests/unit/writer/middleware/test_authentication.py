@@ -8,13 +8,13 @@ import pytest
 from fastapi import FastAPI
 from starlette.routing import BaseRoute, Route
 
-from ledger.runtime.auth import Access, Credential, Principal, Scope, digest
+from ledger.runtime.auth import OPEN_PATHS, Access, Credential, Principal, Scope, digest
 from ledger.store.idempotency_keys import IdempotencyKeys
 from tests.unit.writer.conftest import MemoryStore
 from writer.commands.account_repository import AccountRepository
 from writer.http.app import build_api
 from writer.metrics import Metrics
-from writer.middleware.authentication import OPEN_PATHS, needed_scope
+from writer.middleware.authentication import needed_scope
 from writer.settings import WriterSettings
 
 TOKENS = {scope: f"kf_{scope}-only" for scope in Scope}
@@ -81,7 +81,7 @@ async def test_every_route_but_health_refuses_whoever_may_not_use_it(
         assert needed is not None
         for scope in set(Scope) - {needed}:
             answer = await http.request(method, path, headers=bearer(TOKENS[scope]))
-            refused(answer, 403, "scope-missing")
+            refused(answer, 403, "missing-scope")
             assert f'scope="{needed}"' in answer.headers["www-authenticate"]
         assert (await http.request(method, path, headers=bearer(TOKENS[needed]))).status_code not in (401, 403)
     assert len(store.stored["alice"]) == 1

@@ -1,0 +1,302 @@
+"""The catalogue of problems (RFC 9457) that the services answer, and the headers that every response carries.
+
+Knows no web framework: a service renders a ``Problem`` with the response class of its own. The rules of the domain are
+problems, too; the writer adds them (writer.problems).
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import uuid4
+
+from ledger.errors import PermanentError
+
+MEDIA_TYPE: Final = "application/problem+json"
+TYPE_PREFIX: Final = "urn:kinfold:problem:"
+#: Seconds after which a client that met a transient failure may retry.
+RETRY_AFTER: Final = 1
+
+CORRELATION_HEADER: Final = "X-Correlation-ID"
+#: What a client may name its request by. It becomes a field of log lines and events, so it must not forge either.
+_CORRELATION_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
+#: OWASP, "REST Security Cheat Sheet": a response is one caller's data, never to be cached, framed, run or sniffed.
+SECURITY_HEADERS: Final[Mapping[str, str]] = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+def correlation_id(given: str | None) -> str:
+    """The client's id from the X-Correlation-ID header if it is a valid one, otherwise a new one."""
+    return given if given is not None and _CORRELATION_ID.fullmatch(given) else uuid4().hex
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """One kind of problem. ``detail`` and ``members`` are those of its example, ``retry_after`` is in seconds."""
+
+    name: str
+    status: HTTPStatus
+    title: str
+    detail: str
+    members: Mapping[str, Any] = field(default_factory=dict)
+    retry_after: int | None = None
+
+    def of(self, detail: str | None = None, headers: Mapping[str, str] | None = None, **members: Any) -> "Problem":
+        """A problem of this type; ``detail`` is the example's by default, ``members`` extend the body."""
+        retry = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        return Problem(self, self.detail if detail is None else detail, members, {**retry, **(headers or {})})
+
+    def error(
+        self, detail: str | None = None, headers: Mapping[str, str] | None = None, **members: Any
+    ) -> "ProblemError":
+        """The error that ends a request with a problem of this type."""
+        return ProblemError(self.of(detail, headers, **members))
+
+    def example(self) -> dict[str, Any]:
+        """The body of an example."""
+        return self.of(**self.members).body("order-4711")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with one request. ``headers`` are those of the response beside MEDIA_TYPE."""
+
+    type: ProblemType
+    detail: str
+    members: Mapping[str, Any]
+    headers: Mapping[str, str]
+
+    @property
+    def status(self) -> int:
+        """The status of the response."""
+        return int(self.type.status)
+
+    def body(self, correlation_id: str | None) -> dict[str, Any]:
+        """The fields of the response's body."""
+        named = {} if correlation_id is None else {"correlationId": correlation_id}
+        return {
+            "type": TYPE_PREFIX + self.type.name,
+            "title": self.type.title,
+            "status": self.status,
+            "detail": self.detail,
+            **named,
+            **self.members,
+        }
+
+    def render(self, correlation_id: str | None) -> bytes:
+        """The response's body in JSON."""
+        return json.dumps(self.body(correlation_id), separators=(",", ":")).encode()
+
+
+class ProblemError(PermanentError):
+    """Ends a request with ``problem``; its message is the problem's detail."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.detail)
+        self.problem = problem
+
+
+# Every service.
+
+MALFORMED_REQUEST: Final = ProblemType(
+    "malformed-request",
+    HTTPStatus.BAD_REQUEST,
+    "The request is not well-formed",
+    "amount: is required",
+    {"errors": [{"field": "amount", "message": "is required"}]},
+)
+UNAUTHENTICATED: Final = ProblemType(
+    "unauthenticated",
+    HTTPStatus.UNAUTHORIZED,
+    "Authentication required",
+    "this request needs a token: send Authorization: Bearer TOKEN.",
+)
+MISSING_SCOPE: Final = ProblemType(
+    "missing-scope",
+    HTTPStatus.FORBIDDEN,
+    "The token does not allow this",
+    "token shop does not have the scope write, which this needs.",
+)
+UNKNOWN_PATH: Final = ProblemType(
+    "unknown-path", HTTPStatus.NOT_FOUND, "Not Found", "Nothing is served under this path."
+)
+METHOD_NOT_ALLOWED: Final = ProblemType(
+    "method-not-allowed",
+    HTTPStatus.METHOD_NOT_ALLOWED,
+    "Method Not Allowed",
+    "This path does not take PUT; the Allow header lists what it takes.",
+)
+BODY_TOO_LARGE: Final = ProblemType(
+    "body-too-large",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "The request body is too large",
+    "A request body has at most 65536 bytes.",
+)
+HEAD_TOO_LARGE: Final = ProblemType(
+    "head-too-large",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "The request's head is too large",
+    "The path, the query and the headers of a request have at most 8192 bytes together.",
+)
+UNSUPPORTED_MEDIA_TYPE: Final = ProblemType(
+    "unsupported-media-type",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    "Unsupported Media Type",
+    "Send JSON, with Content-Type: application/json.",
+)
+INTERNAL_ERROR: Final = ProblemType(
+    "internal-error",
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    "Internal Server Error",
+    "The service failed on this request. Its log has the cause under this correlation id.",
+)
+NOT_READY: Final = ProblemType(
+    "not-ready",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "The service is not ready",
+    "The events table cannot be reached. The writer's log has the cause.",
+    retry_after=RETRY_AFTER,
+)
+HELD_UP: Final = ProblemType(
+    "held-up",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "The service has made no progress for a while",
+    "for 31 s: the endpoint does not answer",
+    retry_after=5,
+)
+
+# Reads of accounts, from the event store or a read model.
+
+UNKNOWN_ACCOUNT: Final = ProblemType(
+    "unknown-account", HTTPStatus.NOT_FOUND, "Not Found", "There is no account alice: its first deposit opens it."
+)
+
+# The writer.
+
+UNKNOWN_VERSION: Final = ProblemType(
+    "unknown-version",
+    HTTPStatus.NOT_FOUND,
+    "The account never had this version",
+    "Account alice is at version 7 and was never at version 9.",
+    {"actualVersion": 7},
+)
+VERSION_CONFLICT: Final = ProblemType(
+    "version-conflict",
+    HTTPStatus.CONFLICT,
+    "The account changed while the command was decided",
+    "Other commands were faster on account alice, now at version 7, each time this one was decided; nothing was "
+    "written. Send it again.",
+    {"expectedVersion": 6, "actualVersion": 7},
+)
+PRECONDITION_FAILED: Final = ProblemType(
+    "precondition-failed",
+    HTTPStatus.PRECONDITION_FAILED,
+    "The account is not at the version that If-Match asks for",
+    "If-Match asks for version 6, and account alice is at version 7; nothing was written. Read the account and decide "
+    "anew.",
+    {"expectedVersion": 6, "actualVersion": 7},
+)
+IDEMPOTENCY_KEY_REUSED: Final = ProblemType(
+    "idempotency-key-reused",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "The Idempotency-Key stands for another command",
+    "This Idempotency-Key was used for another command; nothing was written. A new command needs a new key.",
+)
+UNAVAILABLE: Final = ProblemType(
+    "unavailable",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "The event store is unavailable",
+    "The event store did not answer in time, so the command may have been carried out or not: send it again with the "
+    "same Idempotency-Key, and it counts once.",
+    retry_after=RETRY_AFTER,
+)
+OVERLOADED: Final = ProblemType(
+    "overloaded",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "The writer is overloaded",
+    "The writer has more requests than it can answer in time; nothing was done for this one. Send it again.",
+    retry_after=RETRY_AFTER,
+)
+
+# The projector.
+
+BAD_ACCOUNT_ID: Final = ProblemType(
+    "bad-account-id",
+    HTTPStatus.BAD_REQUEST,
+    "The path holds no account id",
+    "an account id has 1 to 128 letters, digits or any of . _ : -",
+)
+BAD_QUERY: Final = ProblemType(
+    "bad-query",
+    HTTPStatus.BAD_REQUEST,
+    "The query is not well-formed",
+    "limit is a whole number of 0 or more, not 'x'",
+)
+BAD_BODY: Final = ProblemType(
+    "bad-body",
+    HTTPStatus.BAD_REQUEST,
+    "The body is not well-formed",
+    'a body like {"reason": "ticket 4711"}, at most 2000 characters',
+)
+NOT_THERE_YET: Final = ProblemType(
+    "not-there-yet",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "The projection has not reached this version yet",
+    "account alice is at version 6 here, not yet at 7; ask again",
+    {"version": 6},
+    retry_after=RETRY_AFTER,
+)
+HALTED: Final = ProblemType(
+    "halted",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "The account is halted in this projection",
+    "account alice is halted at version 6: payload of FundsDeposited: amount: is not an amount",
+    {"version": 6},
+    retry_after=60,
+)
+ENDPOINT_UNAVAILABLE: Final = ProblemType(
+    "endpoint-unavailable",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "The read model is unavailable",
+    "the endpoint does not answer",
+    retry_after=RETRY_AFTER,
+)
+UNKNOWN_DEAD_LETTER: Final = ProblemType(
+    "unknown-dead-letter",
+    HTTPStatus.NOT_FOUND,
+    "There is no such dead letter",
+    "there is no dead letter balance-summary~alice~7; `kinfold projector dead-letters list` has all",
+)
+DEAD_LETTER_CONFLICT: Final = ProblemType(
+    "dead-letter-conflict",
+    HTTPStatus.CONFLICT,
+    "The dead letter's event cannot be skipped",
+    "account alice is at version 7 in the read model: event 7 was applied meanwhile and cannot be skipped",
+)
+
+
+def of_status(status: int, method: str, headers: Mapping[str, str] | None = None) -> Problem:
+    """The problem in place of an error response that a web framework makes itself."""
+    match status:
+        case HTTPStatus.NOT_FOUND:
+            return UNKNOWN_PATH.of(headers=headers)
+        case HTTPStatus.METHOD_NOT_ALLOWED:
+            detail = f"This path does not take {method[:20]}; the Allow header lists what it takes."
+            return METHOD_NOT_ALLOWED.of(detail, headers)
+        case _:
+            known = HTTPStatus(status)
+            name = known.phrase.lower().replace(" ", "-")
+            return ProblemType(name, known, known.phrase, known.description or known.phrase).of(headers=headers)
+
+
+def require_json(content_type: str | None) -> None:
+    """Refuse a request whose Content-Type is not application/json: raises ProblemError of status 415."""
+    if (content_type or "").partition(";")[0].strip().lower() != "application/json":
+        raise UNSUPPORTED_MEDIA_TYPE.error()
