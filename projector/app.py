@@ -54,12 +54,13 @@ def build_app(settings: ProjectorSettings, clients: Clients, *, host: str, port:
         web_bind=host,
         web_host=host,
         web_port=port,
-        web_application_options={"middlewares": [guard(access)], "client_max_size": MAX_BODY},
+        web_application_options={"client_max_size": MAX_BODY},
     )
     transport = configure(app, _options(settings, names), kinesis=clients.kinesis, dynamodb=clients.dynamodb)
+    guard(app, access)
     mount_views(app, handler, components.metrics, Gauges(components), transport.status)
     mount_queries(app, components.models, handler.wakeups)
-    mount_operations(app, components, access)
+    mount_operations(app, components)
 
     @app.agent(batch_topic(app, names.stream))
     async def project(batches: Any) -> None:

@@ -1,6 +1,6 @@
-"""The web of the bridge's daemons: ``/health``, ``/ready`` and ``/metrics``, in a thread of its own.
+"""The HTTP server of the bridge's daemons: ``/health``, ``/ready`` and ``/metrics``.
 
-A thread and an event loop apart, so that it answers whatever the daemon waits for.
+It has a thread and an event loop of its own, so that it answers whatever the daemon waits for.
 """
 
 import socket
@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 import structlog
@@ -17,41 +16,54 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ledger.errors import EndpointError
-from ledger.runtime.auth import Access, MissingScopeError, Scope, UnauthenticatedError
+from ledger.runtime.auth import Access, Scope, needed_scope
+from ledger.runtime.problems import (
+    CORRELATION_HEADER,
+    HELD_UP,
+    INTERNAL_ERROR,
+    MEDIA_TYPE,
+    NOT_READY,
+    SECURITY_HEADERS,
+    Problem,
+    ProblemError,
+    ProblemType,
+    correlation_id,
+    of_status,
+)
 from ledger.runtime.sockets import address
 
 log = structlog.get_logger(__name__)
 
-#: Seconds for the server to begin, and for it to answer what it has accepted when it ends.
+#: Seconds for the server to start, and to finish the requests it has accepted when it stops.
 START_TIMEOUT: Final = 10.0
 DRAIN_TIMEOUT: Final = 3
-#: Seconds after which a client asks again.
-RETRY_AFTER: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """One answer: ``reason`` says why the daemon is not well, None when it is; ``details`` go into the answer."""
+class HealthReport:
+    """``reason`` says why the daemon is not well, None when it is; ``details`` extend the response's body."""
 
     reason: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Daemon(Protocol):
-    """What the web asks a daemon. Called from a thread of the web; must not block for long."""
+    """What the server needs of a daemon. Called from a thread of the server; must not block for long."""
 
     registry: CollectorRegistry
 
-    def health(self) -> Standing:
-        """Whether the process can do its work; one that stays unwell is to be restarted."""
+    def health(self) -> HealthReport:
+        """Liveness: a process that stays unhealthy should be restarted."""
 
-    def ready(self) -> Standing:
-        """Whether it does its work just now."""
+    def ready(self) -> HealthReport:
+        """Readiness: whether it does its work right now."""
 
     def show(self) -> None:
         """Bring the gauges of ``registry`` up to date."""
@@ -59,9 +71,9 @@ class Daemon(Protocol):
 
 @contextmanager
 def serving(daemon: Daemon, access: Access, bound: socket.socket) -> Iterator[str]:
-    """Serve on ``bound`` while the block runs; gives the URL. The socket is closed in the end.
+    """Serve on ``bound`` while the block runs; yields the URL and closes the socket at the end.
 
-    Raises EndpointError when the server does not begin.
+    Raises EndpointError when the server does not start.
     """
     config = uvicorn.Config(
         build(daemon, access),
@@ -78,8 +90,8 @@ def serving(daemon: Daemon, access: Access, bound: socket.socket) -> Iterator[st
     with bound:
         thread.start()
         try:
-            if not server.begun.wait(START_TIMEOUT):
-                raise EndpointError(f"the web server did not begin within {START_TIMEOUT:.0f} s")
+            if not server.started_event.wait(START_TIMEOUT):
+                raise EndpointError(f"the web server did not start within {START_TIMEOUT:.0f} s")
             url = address(bound)
             log.info("serving", url=url, access="open" if access.open else "tokens")
             yield url
@@ -89,59 +101,62 @@ def serving(daemon: Daemon, access: Access, bound: socket.socket) -> Iterator[st
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn off the main thread, where it leaves the signals alone, and telling when it has begun."""
+    """Uvicorn off the main thread, where it leaves the signals alone; ``started_event`` is set once it accepts."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self.begun = threading.Event()
+        self.started_event = threading.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self.begun.set()
+        self.started_event.set()
 
 
 def build(daemon: Daemon, access: Access) -> Starlette:
-    """The app. Every route but ``/health`` asks for a token with the scope ``operate``."""
+    """The app. Every route but ``/health`` needs a token with the scope ``operate``."""
 
     async def health(_: Request) -> Response:
-        return _answer(daemon.health(), "ok", "held-up")
+        return _answer(daemon.health(), "ok", HELD_UP)
 
-    async def ready(request: Request) -> Response:
-        return _refusal(access, request) or _answer(daemon.ready(), "ready", "not-ready")
+    async def ready(_: Request) -> Response:
+        return _answer(daemon.ready(), "ready", NOT_READY)
 
-    async def metrics(request: Request) -> Response:
-        refused = _refusal(access, request)
-        if refused is None:
-            await run_in_threadpool(daemon.show)
-        return refused or Response(generate_latest(daemon.registry), media_type=CONTENT_TYPE_LATEST)
+    async def metrics(_: Request) -> Response:
+        await run_in_threadpool(daemon.show)
+        return Response(generate_latest(daemon.registry), media_type=CONTENT_TYPE_LATEST)
 
-    async def other(request: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else HTTPStatus.INTERNAL_SERVER_ERROR
-        kind = HTTPStatus(status).phrase.lower().replace(" ", "-")
-        return _refusal(access, request) or problem(status, kind, f"{request.method} {request.url.path[:200]}")
+    async def in_context(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        request.state.correlation_id = request_id = correlation_id(request.headers.get(CORRELATION_HEADER))
+        with structlog.contextvars.bound_contextvars(correlation_id=request_id):
+            try:
+                needed = needed_scope(request.method, request.url.path, lambda *_: Scope.OPERATE)
+                access.admit(request.headers.get("Authorization"), needed)
+                response = await call_next(request)
+            except ProblemError as error:
+                response = _problem_response(request, error.problem)
+            except Exception:
+                log.exception("request_failed", method=request.method, path=request.url.path[:200])
+                response = _problem_response(request, INTERNAL_ERROR.of())
+        response.headers.update({CORRELATION_HEADER: request_id, **SECURITY_HEADERS})
+        return response
 
-    routes = [Route("/health", health), Route("/ready", ready), Route("/metrics", metrics)]
-    return Starlette(routes=routes, exception_handlers={HTTPException: other})
+    async def not_served(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return _problem_response(request, of_status(error.status_code, request.method, error.headers))
+
+    return Starlette(
+        routes=[Route("/health", health), Route("/ready", ready), Route("/metrics", metrics)],
+        middleware=[Middleware(BaseHTTPMiddleware, dispatch=in_context)],
+        exception_handlers={HTTPException: not_served},
+    )
 
 
-def problem(status: int, kind: str, detail: str, headers: Mapping[str, str] | None = None, **more: Any) -> Response:
-    """An error as problem details (RFC 9457)."""
-    body = {"type": f"urn:kinfold:problem:{kind}", "title": kind.replace("-", " "), "status": status, "detail": detail}
-    return JSONResponse(body | more, status, headers, media_type="application/problem+json")
+def _answer(report: HealthReport, well: str, unwell: ProblemType) -> Response:
+    if report.reason is not None:
+        raise unwell.error(report.reason, **report.details)
+    return JSONResponse({"status": well, **report.details})
 
 
-def _answer(standing: Standing, well: str, unwell: str) -> Response:
-    if standing.reason is None:
-        return JSONResponse({"status": well, **standing.details})
-    headers = {"Retry-After": str(RETRY_AFTER)}
-    return problem(HTTPStatus.SERVICE_UNAVAILABLE, unwell, standing.reason, headers, **standing.details)
-
-
-def _refusal(access: Access, request: Request) -> Response | None:
-    try:
-        access.verify(request.headers.get("Authorization")).require(Scope.OPERATE)
-    except UnauthenticatedError as error:
-        return problem(HTTPStatus.UNAUTHORIZED, "unauthenticated", str(error), {"WWW-Authenticate": "Bearer"})
-    except MissingScopeError as error:
-        return problem(HTTPStatus.FORBIDDEN, "missing-scope", str(error))
-    return None
+def _problem_response(request: Request, problem: Problem) -> Response:
+    body = problem.render(request.state.correlation_id)
+    return Response(body, problem.status, dict(problem.headers), media_type=MEDIA_TYPE)

@@ -1,58 +1,47 @@
-"""Who may ask the projector what: a bearer token's scope for every route but ``/health``; errors as problem details."""
+"""Who may request what of the projector: a token with the route's scope for everything but ``/health``."""
 
-from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final, cast
 
-import structlog
+import faust
 from aiohttp.typedefs import Middleware
-from aiohttp.web import HTTPException, Request, StreamResponse, middleware
+from aiohttp.web import Application, Request, RequestKey, StreamResponse, middleware
 
-from ledger.errors import TransientError
-from ledger.runtime.auth import Access, MissingScopeError, Principal, Scope, UnauthenticatedError
-from projector.http.responses import problem
+from ledger.runtime.auth import Access, Principal, Scope, needed_scope
+from ledger.runtime.problems import require_json
+from projector.http.responses import Handler, complete_headers, request_context
 from projector.projections import PROJECTIONS
-
-log = structlog.get_logger(__name__)
 
 #: Bytes of a request's body: the longest is the reason of a skip, each character of it escaped as two \uXXXX.
 MAX_BODY: Final = 32 * 1024
-
-#: The one route that tells nothing and asks for nothing: a health check has no token.
-OPEN: Final = frozenset({"/health"})
-#: What shows an account, or a day of one, is read; everything else is the operator's.
-READ: Final = tuple(f"/{projection.path}/" for projection in PROJECTIONS)
-
-
-def caller(access: Access, request: Request) -> Principal:
-    """Who sends the request. Raises UnauthenticatedError."""
-    return access.verify(request.headers.get("Authorization"))
+#: What shows an account, or a day of one, needs the scope read; everything else is the operator's.
+_READ: Final = tuple(f"/{projection.path}/" for projection in PROJECTIONS)
+#: Who sent a request.
+PRINCIPAL: Final = RequestKey("principal", Principal)
 
 
-def guard(access: Access) -> Middleware:
-    """A middleware that lets a request through when its token has the route's scope."""
+def guard(app: faust.App, access: Access) -> None:
+    """Make the app's web server admit no request without the scope it needs, and answer as the other services do."""
+    web: Application = cast(Any, app.web).web_app
+    web.middlewares.extend([request_context, _authenticate(access)])
+    web.on_response_prepare.append(complete_headers)
 
+
+def _authenticate(access: Access) -> Middleware:
     @middleware
-    async def check(request: Request, handler: Callable[[Request], Awaitable[StreamResponse]]) -> StreamResponse:
-        try:
-            if request.path not in OPEN:
-                caller(access, request).require(_scope(request.path))
-            return await handler(request)
-        except UnauthenticatedError as error:
-            answer = problem(401, "unauthenticated", str(error))
-            answer.headers["WWW-Authenticate"] = "Bearer"
-            return answer
-        except MissingScopeError as error:
-            return problem(403, "missing-scope", str(error))
-        except TransientError as error:
-            return problem(503, "endpoint-unavailable", str(error), retry_after=1)
-        except HTTPException as error:
-            return problem(error.status, error.reason.lower().replace(" ", "-"), error.reason)
-        except Exception:
-            log.exception("request_failed", path=request.path, action="report it with these lines")
-            return problem(500, "internal-error", "the projector failed at this request; its log says more")
+    async def authenticate(request: Request, handler: Handler) -> StreamResponse:
+        principal = access.admit(
+            request.headers.get("Authorization"), needed_scope(request.method, request.path, _scope_of)
+        )
+        if principal is not None:
+            request[PRINCIPAL] = principal
+        served = request.match_info.http_exception is None
+        # A redrive needs no body. A browser's form or script on another site cannot send JSON unasked.
+        if served and request.method == "POST" and (request.body_exists or "Content-Type" in request.headers):
+            require_json(request.headers.get("Content-Type"))
+        return await handler(request)
 
-    return check
+    return authenticate
 
 
-def _scope(path: str) -> Scope:
-    return Scope.READ if path.startswith(READ) else Scope.OPERATE
+def _scope_of(_method: str, path: str) -> Scope:
+    return Scope.READ if path.startswith(_READ) else Scope.OPERATE

@@ -9,15 +9,15 @@ import orjson
 from aiohttp.web import Request, Response
 from faust.web import View
 
-from ledger.runtime.auth import Access
+from ledger.runtime.problems import BAD_BODY, BAD_QUERY, DEAD_LETTER_CONFLICT, UNKNOWN_DEAD_LETTER
 from projector.components import Components
 from projector.dead_letters.letters import MAX_REASON, State, StoredLetter, is_usable_reason
 from projector.dead_letters.redrive import DeadLetterError, NoSuchLetterError, Redriven
-from projector.http.authentication import caller
-from projector.http.responses import answer, problem
+from projector.http.authentication import PRINCIPAL
+from projector.http.responses import answer
 
 
-def mount_operations(app: faust.App, components: Components, access: Access) -> None:
+def mount_operations(app: faust.App, components: Components) -> None:
     """Add ``/dead-letters`` and what can be done with one."""
 
     @app.page("/dead-letters")
@@ -27,9 +27,9 @@ def mount_operations(app: faust.App, components: Components, access: Access) -> 
         async def get(self, request: Request) -> Response:
             state = request.query.get("state", "open")
             if state != "all" and state not in get_args(State):
-                return problem(400, "bad-query", "a state is open, redriven, skipped or all")
+                raise BAD_QUERY.error("a state is open, redriven, skipped or all")
             letters = await asyncio.to_thread(_chosen, components, request.query.get("account"), state)
-            return answer(200, {"deadLetters": [letter.to_json() for letter in letters]})
+            return answer({"deadLetters": [letter.to_json() for letter in letters]})
 
     @app.page("/dead-letters/{letter_id}")
     class DeadLetter(View):
@@ -43,7 +43,7 @@ def mount_operations(app: faust.App, components: Components, access: Access) -> 
         """Take the letter's account up again; ``dry_run=true`` only says what would happen."""
 
         async def post(self, request: Request, letter_id: str) -> Response:
-            by = caller(access, request).name
+            by = request[PRINCIPAL].name
             dry_run = request.query.get("dry_run") == "true"
             return await _redriven(
                 lambda: components.redrive.redrive(letter_id, components.operating(), by=by, dry_run=dry_run)
@@ -54,12 +54,10 @@ def mount_operations(app: faust.App, components: Components, access: Access) -> 
         """Pass the letter's event by for good: ``{"reason": "..."}``."""
 
         async def post(self, request: Request, letter_id: str) -> Response:
-            by = caller(access, request).name
+            by = request[PRINCIPAL].name
             why = _reason(await request.read())
             if why is None:
-                return problem(
-                    400, "bad-body", f'a body like {{"reason": "ticket 4711"}}, at most {MAX_REASON} characters'
-                )
+                raise BAD_BODY.error(f'a body like {{"reason": "ticket 4711"}}, at most {MAX_REASON} characters')
             return await _redriven(lambda: components.redrive.skip(letter_id, components.operating(), by=by, why=why))
 
 
@@ -69,11 +67,11 @@ async def _redriven(work: Callable[[], Redriven]) -> Response:
 
 async def _answered(work: Callable[[], dict[str, Any]]) -> Response:
     try:
-        return answer(200, await asyncio.to_thread(work))
+        return answer(await asyncio.to_thread(work))
     except NoSuchLetterError as error:
-        return problem(404, "unknown-dead-letter", str(error))
+        raise UNKNOWN_DEAD_LETTER.error(str(error)) from None
     except DeadLetterError as error:
-        return problem(409, "dead-letter-conflict", str(error))
+        raise DEAD_LETTER_CONFLICT.error(str(error)) from None
 
 
 def _chosen(components: Components, account_id: str | None, state: str) -> list[StoredLetter]:

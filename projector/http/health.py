@@ -1,4 +1,4 @@
-"""How the projector stands, over HTTP: health, readiness, metrics. Served by Faust's own web server."""
+"""Health, readiness and metrics over HTTP, served by Faust's own web server."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -11,7 +11,8 @@ from faust.web import View
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from faust_kinesis.source import ShardStatus
-from projector.http.responses import answer, problem
+from ledger.runtime.problems import HELD_UP, NOT_READY
+from projector.http.responses import answer
 from projector.ingest.batch_handler import BatchHandler
 from projector.metrics import Metrics
 from projector.status.gauges import Gauges
@@ -25,7 +26,7 @@ Status = Callable[[], Sequence[ShardStatus]]
 
 
 def mount_views(app: faust.App, handler: BatchHandler, metrics: Metrics, gauges: Gauges, status: Status) -> None:
-    """Add the routes to the app's web server. ``status`` tells how the shards stand, at once."""
+    """Add the routes to the app's web server. ``status`` returns every shard's status without a call."""
 
     @app.page("/health")
     class Health(View):
@@ -34,8 +35,8 @@ def mount_views(app: faust.App, handler: BatchHandler, metrics: Metrics, gauges:
         async def get(self, _request: Request) -> Response:
             fault = handler.fault
             if fault and fault.seconds > UNHEALTHY_AFTER:
-                return problem(503, "held-up", f"for {fault.seconds:.0f} s: {fault.reason}", retry_after=5)
-            return answer(200, {"status": "ok"})
+                raise HELD_UP.error(f"for {fault.seconds:.0f} s: {fault.reason}")
+            return answer({"status": "ok"})
 
     @app.page("/ready")
     class Ready(View):
@@ -45,8 +46,8 @@ def mount_views(app: faust.App, handler: BatchHandler, metrics: Metrics, gauges:
             shards = status()
             reason = _why_not_ready(shards, handler)
             if reason:
-                return problem(503, "not-ready", reason, retry_after=1)
-            return answer(200, {"status": "ready", "shards": [_shard(shard) for shard in shards]})
+                raise NOT_READY.error(reason)
+            return answer({"status": "ready", "shards": [_shard(shard) for shard in shards]})
 
     @app.page("/metrics")
     class Exposition(View):

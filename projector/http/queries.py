@@ -12,19 +12,19 @@ from faust.web import View
 from pydantic import TypeAdapter, ValidationError
 
 from ledger.domain.identifiers import AccountId
-from ledger.errors import TransientError
+from ledger.runtime.problems import BAD_ACCOUNT_ID, BAD_QUERY, HALTED, NOT_THERE_YET, UNKNOWN_ACCOUNT
 from projector.engine.read_model_registry import ReadModels
-from projector.http.responses import answer, problem
+from projector.http.responses import answer
 from projector.ingest.wakeups import Wakeups
 from projector.projection import HEAD, Projection, Row
 
-#: Seconds that a reader waits for its own write unless it says otherwise, the most it may ask for, and the first and
-#: the longest pause between two looks at the table.
+#: Seconds that a reader waits for its own write by default and at most, and the first and the longest pause between two
+#: reads of the table.
 DEFAULT_WAIT: Final = 10
 MAX_WAIT: Final = 60
 FIRST_PAUSE: Final = 0.025
-LONGEST_PAUSE: Final = 0.25
-#: Parts in one answer, unless the reader asks for fewer, and at most.
+MAX_PAUSE: Final = 0.25
+#: Parts in one response, by default and at most.
 MAX_PARTS: Final = 366
 
 _ACCOUNT_ID: Final[TypeAdapter[str]] = TypeAdapter(AccountId)
@@ -48,19 +48,16 @@ def _mount(app: faust.App, projection: Projection[Any], models: ReadModels, wake
                 wait = min(_whole(request.query, "wait", DEFAULT_WAIT), MAX_WAIT)
                 limit = min(_whole(request.query, "limit", MAX_PARTS), MAX_PARTS)
             except ValidationError:
-                return problem(400, "bad-account-id", "an account id has 1 to 128 letters, digits or any of . _ : -")
+                raise BAD_ACCOUNT_ID.error() from None
             except ValueError as error:
-                return problem(400, "bad-query", str(error))
-            try:
-                with wakeups.of(account_id) as arrived:
-                    head = await _head(projection, models, account_id, minimum, wait, arrived, lambda: app.should_stop)
-                parts: list[Row[Any]] = []
-                if projection.part is not None and head is not None:
-                    first, last = request.query.get("from") or '"', request.query.get("to") or "~"
-                    model = models.active(projection)
-                    parts = await asyncio.to_thread(model.parts, account_id, first, last, max(limit, 1))
-            except TransientError as error:
-                return problem(503, "endpoint-unavailable", str(error), retry_after=1)
+                raise BAD_QUERY.error(str(error)) from None
+            with wakeups.of(account_id) as arrived:
+                head = await _head(projection, models, account_id, minimum, wait, arrived, lambda: app.should_stop)
+            parts: list[Row[Any]] = []
+            if projection.part is not None and head is not None:
+                first, last = request.query.get("from") or '"', request.query.get("to") or "~"
+                model = models.active(projection)
+                parts = await asyncio.to_thread(model.parts, account_id, first, last, max(limit, 1))
             return _shown(projection, account_id, head, parts, minimum)
 
 
@@ -71,16 +68,16 @@ def _shown(
     halted = head.halted if head else None
     if version < minimum and halted is not None:
         detail = f"account {account_id} is halted at version {version}: {halted.reason}"
-        return problem(503, "halted", detail, retry_after=60, version=version, halted=halted.to_json())
+        raise HALTED.error(detail, version=version, halted=halted.to_json())
     if version < minimum:
         detail = f"account {account_id} is at version {version} here, not yet at {minimum}; ask again"
-        return problem(503, "not-there-yet", detail, retry_after=1, version=version)
+        raise NOT_THERE_YET.error(detail, version=version)
     if head is None:
-        return problem(404, "unknown-account", f"no event of account {account_id} was projected yet")
+        raise UNKNOWN_ACCOUNT.error(f"no event of account {account_id} was projected yet")
     body = projection.to_json(head)
     if projection.part_name:
         body |= {f"{projection.part_name}s": [_part(projection, row) for row in parts]}
-    return answer(200, body, {"ETag": f'"{version}"'})
+    return answer(body, {"ETag": f'"{version}"'})
 
 
 def _part(projection: Projection[Any], row: Row[Any]) -> dict[str, Any]:
@@ -112,7 +109,7 @@ async def _head(
             return head
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(arrived.wait(), pause)
-        pause = min(pause * 2, LONGEST_PAUSE)
+        pause = min(pause * 2, MAX_PAUSE)
 
 
 def _whole(query: Mapping[str, str], name: str, default: int) -> int:

@@ -1,21 +1,69 @@
-"""Answers of the projector's web: JSON, and problem details for every error."""
+"""Responses of the projector's web server: JSON, and for every error a problem (ledger.runtime.problems)."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
 
 import orjson
-from aiohttp.web import Response
+import structlog
+from aiohttp.web import (
+    HTTPException,
+    HTTPRequestEntityTooLarge,
+    Request,
+    RequestKey,
+    Response,
+    StreamResponse,
+    middleware,
+)
+
+from ledger.errors import TransientError
+from ledger.runtime.problems import (
+    BODY_TOO_LARGE,
+    CORRELATION_HEADER,
+    ENDPOINT_UNAVAILABLE,
+    INTERNAL_ERROR,
+    MEDIA_TYPE,
+    SECURITY_HEADERS,
+    ProblemError,
+    correlation_id,
+    of_status,
+)
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[[Request], Awaitable[StreamResponse]]
+_CORRELATION_ID: Final = RequestKey("correlation_id", str)
 
 
-def answer(
-    status: int, body: object, headers: Mapping[str, str] | None = None, content_type: str = "application/json"
-) -> Response:
-    """An answer in JSON."""
-    return Response(body=orjson.dumps(body), status=status, headers=headers, content_type=content_type)
+def answer(body: object, headers: Mapping[str, str] | None = None) -> Response:
+    """A response in JSON, of status 200."""
+    return Response(body=orjson.dumps(body), headers=headers, content_type="application/json")
 
 
-def problem(status: int, kind: str, detail: str, *, retry_after: int | None = None, **more: Any) -> Response:
-    """An error as problem details (RFC 9457)."""
-    body = {"type": f"urn:kinfold:problem:{kind}", "title": kind.replace("-", " "), "status": status, "detail": detail}
-    headers = {"Retry-After": str(retry_after)} if retry_after is not None else {}
-    return answer(status, body | more, headers, content_type="application/problem+json")
+@middleware
+async def request_context(request: Request, handler: Handler) -> StreamResponse:
+    """Handle the request under its correlation id, and answer every error with a problem."""
+    request[_CORRELATION_ID] = request_id = correlation_id(request.headers.get(CORRELATION_HEADER))
+    with structlog.contextvars.bound_contextvars(correlation_id=request_id):
+        try:
+            return await handler(request)
+        except ProblemError as error:
+            problem = error.problem
+        except TransientError as error:
+            problem = ENDPOINT_UNAVAILABLE.of(str(error))
+        except HTTPRequestEntityTooLarge:
+            problem = BODY_TOO_LARGE.of(f"A request body has at most {request.client_max_size} bytes.")
+        except HTTPException as error:
+            allow = {name: value for name, value in error.headers.items() if name == "Allow"}
+            problem = of_status(error.status, request.method, allow)
+        except Exception:
+            log.exception("request_failed", method=request.method, path=request.path[:200])
+            problem = INTERNAL_ERROR.of()
+    body = problem.render(request_id)
+    return Response(body=body, status=problem.status, headers=problem.headers, content_type=MEDIA_TYPE)
+
+
+async def complete_headers(request: Request, response: StreamResponse) -> None:
+    """Add the headers that every response carries, and hide which server sends it."""
+    response.headers.pop("Server", None)
+    response.headers.update(SECURITY_HEADERS)
+    response.headers[CORRELATION_HEADER] = request[_CORRELATION_ID]

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from stream_bridge.daemon_http import Standing
+from stream_bridge.daemon_http import HealthReport
 
 #: Seconds after which a transient fault makes the relay unhealthy, and not just unready.
 UNHEALTHY_AFTER: Final = 30.0
@@ -94,17 +94,17 @@ class RelayHealth:
         waiting = [shard.oldest for shard in list(self.shards.values()) if shard.oldest]
         return max(0.0, (datetime.now(UTC) - min(waiting)).total_seconds()) if waiting else 0.0
 
-    def health(self) -> Standing:
+    def health(self) -> HealthReport:
         """Unhealthy once a transient fault has lasted for half a minute."""
         for fault in list(self._faults.values()):
             lasted = time.monotonic() - fault.since
             if lasted > UNHEALTHY_AFTER:
-                return Standing(f"for {lasted:.0f} s: {fault.reason}")
-        return Standing()
+                return HealthReport(f"for {lasted:.0f} s: {fault.reason}")
+        return HealthReport()
 
-    def ready(self) -> Standing:
+    def ready(self) -> HealthReport:
         """Ready while it relays, and while it is on standby."""
-        return Standing(self._why_not_ready(), self._details())
+        return HealthReport(self._why_not_ready(), self._details())
 
     def show(self) -> None:
         """Bring the gauges up to date."""

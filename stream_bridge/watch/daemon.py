@@ -25,7 +25,7 @@ from aws_client.call_pool import CallPool
 from aws_client.retry import should_log
 from faust_kinesis.errors import FaustKinesisError
 from ledger.errors import KinfoldError
-from stream_bridge.daemon_http import Standing
+from stream_bridge.daemon_http import HealthReport
 from stream_bridge.watch.destination_health import BridgeVerdict, Inspector, assess
 from stream_bridge.watch.followers import StreamTail, TableTail
 from stream_bridge.watch.reconciler import StreamReconciler
@@ -150,7 +150,7 @@ class Watch:
         """Whether both streams are being read."""
         return all(tail is not None and tail.read_at is not None for tail in (self._table, self._stream))
 
-    def health(self) -> Standing:
+    def health(self) -> HealthReport:
         """Unhealthy once a part has not succeeded for half a minute."""
         now = time.monotonic()
         stuck = [
@@ -158,9 +158,9 @@ class Watch:
             for part, at in self._well_at.items()
             if now - at > _SILENT + self._options.interval
         ]
-        return Standing("; ".join(stuck) or None, self._details())
+        return HealthReport("; ".join(stuck) or None, self._details())
 
-    def ready(self) -> Standing:
+    def ready(self) -> HealthReport:
         """Ready while events reach the stream, none is missing, and the watch would notice one that is."""
         reasons = [f"{part}: {fault}" for part, fault in self._faults.items()]
         if not self._verdict.healthy:
@@ -169,7 +169,7 @@ class Watch:
             reasons.append(f"{self._missing} events are not on the stream")
         if self._watermark is not None and self._watermark.gap is not None:
             reasons.append("a gap is being backfilled")
-        return Standing("; ".join(reasons) or None, self._details())
+        return HealthReport("; ".join(reasons) or None, self._details())
 
     def show(self) -> None:
         """Bring the gauges up to date."""

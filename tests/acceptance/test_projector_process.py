@@ -182,6 +182,7 @@ def status(
 ) -> int | None:
     """The status of one request, negative for an error that is no problem details; None while nobody answers."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
+    headers |= {"Content-Type": "application/json"} if body else {}
     request = urllib.request.Request(f"{projector.url}{path}", data=body, headers=headers, method=method)
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from ledger.runtime.auth import Access, Credential
 from ledger.runtime.sockets import bind
-from stream_bridge.daemon_http import Standing, serving
+from stream_bridge.daemon_http import HealthReport, serving
 
 
 class Daemon:
@@ -20,11 +20,11 @@ class Daemon:
         self.unhealthy: str | None = None
         self.unready: str | None = None
 
-    def health(self) -> Standing:
-        return Standing(self.unhealthy)
+    def health(self) -> HealthReport:
+        return HealthReport(self.unhealthy)
 
-    def ready(self) -> Standing:
-        return Standing(self.unready, {"role": "standby"})
+    def ready(self) -> HealthReport:
+        return HealthReport(self.unready, {"role": "standby"})
 
     def show(self) -> None:
         self.shown.inc()
