@@ -49,13 +49,13 @@ def top(path: Path, events: int, lines: int = _TOP) -> list[dict[str, Any]]:
     stats = cast("Any", pstats.Stats(str(path))).stats
     ordered = sorted(stats.items(), key=lambda entry: -entry[1][2])[:lines]
     return [
-        {"function": _place(*where), "own_micros": own / events * 1e6, "total_micros": total / events * 1e6}
+        {"function": _location(*where), "own_micros": own / events * 1e6, "total_micros": total / events * 1e6}
         for where, (_, _, own, total, _) in ordered
     ]
 
 
-def _place(file: str, line: int, function: str) -> str:
-    """Where a function is, from its package on: paths of this machine say nothing."""
+def _location(file: str, line: int, function: str) -> str:
+    """File, line and name of a function; the path begins at its package, so that it is the same on every machine."""
     if file == "~":
         return function
     parts = Path(file).parts
@@ -64,7 +64,7 @@ def _place(file: str, line: int, function: str) -> str:
 
 
 def profile(events: int, report: Callable[[str], None]) -> dict[str, Any]:
-    """Profile the real app with AWS answered from memory. The profiler slows it: only the shares mean something."""
+    """Profile the real app with AWS answered from memory. The profiler slows it: only the shares are meaningful."""
     from bench.alone.prepared_run import prepared
 
     with prepared("skewed", events) as pages, tempfile.TemporaryDirectory(prefix="bench-profile-") as home:

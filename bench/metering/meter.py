@@ -49,7 +49,7 @@ class Meter:
             client.meta.events.register(event, hook)
 
     def unwatch(self, client: Any) -> None:
-        """Count them no more."""
+        """Stop counting the calls of a client."""
         for event, hook in self._hooks(client):
             client.meta.events.unregister(event, hook)
 
@@ -58,7 +58,7 @@ class Meter:
         return [(f"provide-client-params.{service}", self._ask), (f"after-call.{service}", self._count)]
 
     def begin(self, sample: tuple[float, float] | None = None) -> None:
-        """The first records are here; what was counted before does not count. Only the first call matters."""
+        """Start the measurement with the first records and discard earlier counts. Later calls do nothing."""
         with self._lock:
             if self._first is None:
                 self._first = sample or _sample()
@@ -125,15 +125,17 @@ class Meter:
             if http_response.status_code >= 400:
                 self.refused[str(parsed.get("Error", {}).get("Code"))] += 1
             units = self.read_units if name in _READS else self.write_units
-            told = {table["TableName"]: table["CapacityUnits"] for table in tables}
+            consumption = {table["TableName"]: table["CapacityUnits"] for table in tables}
             if name == "BatchGetItem":
                 # AWS charges for a key without an item as for a small one; the embedded AWS does not.
-                told |= {table: max(told.get(table, 0.0), least) for table, least in self._asked.least.items()}
+                consumption |= {
+                    table: max(consumption.get(table, 0.0), least) for table, least in self._asked.least.items()
+                }
             elif name in {"Query", "Scan"} and "Items" in parsed:
                 # AWS charges for what was read; the embedded AWS charges one unit a page.
                 least = query_units(parsed["Items"], consistent=self._asked.consistent)
-                told[self._asked.table] = max(told.get(self._asked.table, 0.0), least)
-            for table, consumed_units in told.items():
+                consumption[self._asked.table] = max(consumption.get(self._asked.table, 0.0), least)
+            for table, consumed_units in consumption.items():
                 units[table] += consumed_units
         if name not in _READS and tables and (not self._tables or any(t["TableName"] in self._tables for t in tables)):
             self.effect()

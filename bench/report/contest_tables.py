@@ -65,7 +65,7 @@ def _workloads(contest: Mapping[str, Any]) -> str:
 
 
 def speed(contest: Mapping[str, Any]) -> str:
-    """Rates, CPU and memory of every contender, and how Kinfold stands to each."""
+    """Rates, CPU and memory of every contender, and Kinfold's ratio to each."""
     rows = []
     for name, each in contest["workloads"].items():
         runs = each["runs"]

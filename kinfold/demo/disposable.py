@@ -1,4 +1,4 @@
-"""A profile that lives for one run: everything that carries its name is deleted in the end."""
+"""A profile for one run: everything named after it is deleted at the end."""
 
 import contextlib
 import secrets
@@ -7,7 +7,7 @@ from typing import Final
 from ledger.runtime.aws import Clients, aws_errors
 from ledger.store.tables import Names
 
-#: Only profiles that begin so are ever deleted: a slip must not reach anybody's ledger.
+#: Only profiles with these prefixes are ever deleted, so that no mistake deletes somebody's ledger.
 PREFIXES: Final = ("demo-", "test-")
 
 

@@ -25,9 +25,8 @@ def load(
 ) -> None:
     """Send deposits, withdrawals, bets and settlements to a running writer.
 
-    It goes on until the events are appended, on accounts that are new in every run. Some commands are refused on
-    purpose. A command whose answer is lost is sent again with
-    its Idempotency-Key, and counts once.
+    Runs until the events are appended, on accounts that are new in every run. Some commands are refused on purpose. A
+    command whose answer is lost is sent again with its Idempotency-Key, and counts once.
 
     [dim]$[/dim] kinfold load --events 10000 --writers 16
     """

@@ -24,7 +24,7 @@ _PAUSE: Final = 0.5
 
 
 class UnexpectedAnswerError(KinfoldError):
-    """The writer answered in a way that no load provokes: not a Kinfold writer, or another version of it."""
+    """The writer gave an answer that no load provokes: not a Kinfold writer, or another version of it."""
 
 
 def _unique_prefix() -> str:
@@ -103,7 +103,7 @@ def _write(client: httpx.Client, plan: LoadPlan, stream: int, tally: Tally) -> N
 
 
 def _carry_out(client: httpx.Client, command: Command, tally: Tally) -> None:
-    """Send one command until it is answered, and count its outcome; unknown when the load ends before that."""
+    """Send one command until it is answered and count its outcome, which is unknown when the load ends first."""
     key = uuid4().hex
     start = time.perf_counter()
     while (pause := _send(client, command, key, start, tally)) is not None:
@@ -113,7 +113,7 @@ def _carry_out(client: httpx.Client, command: Command, tally: Tally) -> None:
 
 
 def _send(client: httpx.Client, command: Command, key: str, start: float, tally: Tally) -> float | None:
-    """Send one command once; returns after how many seconds to send it again, None when it was answered."""
+    """Send a command once. Returns the seconds until it is to be sent again; None when it was answered."""
     try:
         answer = client.post(command.path, json=command.body, headers={"Idempotency-Key": key})
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):

@@ -41,10 +41,10 @@ class LoadResult:
 
 
 class Tally:
-    """Counts towards ``target`` events, and hands out the right to send a command.
+    """Counts towards ``target`` events, and grants the right to send a command.
 
-    A command is sent only while the confirmed and the pending ones together stay under the target: a load appends
-    exactly that many events.
+    A command is sent only while confirmed and pending ones together are below the target, so a load appends exactly
+    that many events.
     """
 
     def __init__(self, target: int) -> None:
@@ -71,7 +71,7 @@ class Tally:
             return True
 
     def confirm(self, account_id: str, version: int, seconds: float) -> None:
-        """The claimed command appended an event, which took the account to ``version``."""
+        """Count the claimed command as confirmed: its event took the account to ``version``."""
         with self._changed:
             self._versions[account_id] = max(version, self._versions.get(account_id, 0))
             self._latencies.append(seconds)
@@ -79,12 +79,12 @@ class Tally:
             self._release("appended")
 
     def count(self, what: str) -> None:
-        """The claimed command ended without a confirmed event: refused, conflicts or unknown."""
+        """Count the claimed command as over without a confirmed event: refused, conflicts or unknown."""
         with self._changed:
             self._release(what)
 
     def increment(self, what: str) -> None:
-        """The claimed command met something and goes on: unavailable, lost or replayed."""
+        """Count an incident of the claimed command, which is not over yet: unavailable, lost or replayed."""
         with self._changed:
             self._counts[what] += 1
 
@@ -111,7 +111,7 @@ class Tally:
             return time.monotonic() - self._last_append
 
     def result(self, latencies_of_last: int = 0) -> LoadResult:
-        """The counts so far; latencies of the last confirmed commands, 0: of all, which costs a sort."""
+        """The counts so far. ``latencies_of_last``: over how many confirmed commands; 0: all, which costs a sort."""
         with self._changed:
             counts, versions = dict(self._counts), dict(self._versions)
             latencies = self._latencies[-latencies_of_last:]

@@ -18,14 +18,14 @@ from kinfold.local.child import spawn, stop, tail
 from ledger.errors import ConfigurationError, EndpointError
 from ledger.runtime.sockets import LOOPBACK, free_port
 
-#: The services that Kinfold and Amazon's KCL call, in MiniStack's words.
+#: The services that Kinfold and Amazon's KCL call, by MiniStack's names.
 SERVICES: Final = "dynamodb,dynamodbstreams,kinesis,sts,monitoring"
 LOG: Final = "ministack.log"
 START_TIMEOUT: Final = 60.0
 STOP_TIMEOUT: Final = 5.0
 #: How often to try another port when ours was taken between choosing and binding it.
 PORT_ATTEMPTS: Final = 3
-#: The embedded AWS looks at no signature, but the SDK wants something to sign with.
+#: The embedded AWS checks no signature, but the SDK needs credentials to sign with.
 DUMMY_CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 REGION: Final = "us-east-1"
 
@@ -60,7 +60,7 @@ class LocalAws:
             raise EndpointError(f"the embedded AWS ended (exit code {code}):\n{tail(self._home / LOG)}")
 
     def stop(self) -> None:
-        """End it and throw its state away. Safe to repeat."""
+        """Stop it and discard its state. Safe to repeat."""
         stop(self._process, STOP_TIMEOUT)
         shutil.rmtree(self._home, ignore_errors=True)
 

@@ -16,7 +16,7 @@ def service_environment(endpoint: str, profile: str, extra: Mapping[str, str] | 
     """Our own environment, pointed at ``endpoint`` and ``profile``; ``extra`` goes on top.
 
     An emulator on this machine gets dummy credentials where none are set, and never those of a named AWS profile:
-    it needs something signed and must see nobody's keys. No proxy stands between us and this machine.
+    requests must be signed, and not with anybody's real keys. Requests to this machine go through no proxy.
     """
     env = dict(os.environ)
     # The services that we start listen on loopback only, in profiles that no token was made for.

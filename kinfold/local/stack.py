@@ -1,4 +1,4 @@
-"""Bridge, writer and projector together, as the processes that they are in production."""
+"""Bridge, writer and projector together, each a process as in production."""
 
 import shutil
 import tempfile
@@ -17,9 +17,9 @@ from ledger.runtime.sockets import LOOPBACK, free_port
 
 #: Seconds for a service to become ready; the KCL needs over a minute on its first start.
 READY_TIMEOUT: Final = 180.0
-#: What an exit code of ``bridge ensure`` means, so that ours can mean the same.
+#: The error that each exit code of ``bridge ensure`` stands for, so that ours is the same.
 _BRIDGE_ERRORS: Final[Mapping[int, type[KinfoldError]]] = {2: ConfigurationError, 75: EndpointError}
-#: What runs beside the carrier, or is it.
+#: The bridge's daemon: the watch beside the native destination, or the relay.
 _DAEMONS: Final[Mapping[Bridge, str]] = {"native": "watch", "relay": "relay"}
 
 

@@ -140,7 +140,7 @@ class Rebuild:
             raise
 
     def _retire_others(self, projection: str) -> None:
-        """Stop feeding what readers do not see, also what an earlier rebuild was killed before it could retire."""
+        """Stop feeding generations that readers do not see, also those that a killed rebuild left behind."""
         control = self._components.generations.read(projection)
         for generation in control.fed - {control.active, control.building}:
             self._builds.retire(projection, generation)
@@ -182,14 +182,14 @@ class Rebuild:
         wrong: list[Finding] = []
         brought_up: list[str] = []
 
-        def note(finding: Finding) -> None:
+        def collect(finding: Finding) -> None:
             if finding.done:
                 brought_up.append(finding.now.account_id)
             if finding.now.kind in {"wrong", "unreadable", "extra"}:
                 wrong.append(finding)
 
         repairer = CatchUp(self._components.feeder(model, cache_size=_CACHE))
-        verification = verification_of(self._components, model, self._retry, note, repairer=repairer, wait=0)
+        verification = verification_of(self._components, model, self._retry, collect, repairer=repairer, wait=0)
         verification.everything(self._begin_phase(name, heartbeat), partial(self._moved, heartbeat, name))
         heartbeat.check()
         if wrong:

@@ -39,7 +39,7 @@ class Outcome:
     """What a backfill did: events ``read``, those ``published``, and those that no record can carry.
 
     ``too_large``: over 1 MiB as a record. ``no_event``: items that no event store wrote; ``verify`` names them.
-    ``ended``: False when it was stopped before its end, and goes on when it is run again.
+    ``ended``: False when it was stopped before its end; the next run resumes it.
     """
 
     read: int = 0
