@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from faust.transport.consumer import Consumer as FaustConsumer
 from faust.types import TP, ConsumerMessage
@@ -22,10 +22,7 @@ from typing_extensions import override
 from faust_kinesis.agents import check_agents
 from faust_kinesis.errors import ConfigurationError, FaustKinesisError
 from faust_kinesis.records import RecordBatch
-from faust_kinesis.source import ShardSource
-
-if TYPE_CHECKING:
-    from faust_kinesis.transport import Transport
+from faust_kinesis.source import ShardSource, SourceTransport
 
 log = logging.getLogger(__name__)
 
@@ -154,8 +151,8 @@ class Consumer(FaustConsumer):
         """Streams are created by whoever owns them, never by a reader."""
 
     @property
-    def _transport(self) -> Transport:
-        return cast("Transport", self.transport)
+    def _transport(self) -> SourceTransport:
+        return cast("SourceTransport", self.transport)
 
     @property
     def _source(self) -> ShardSource | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 from uuid import uuid4
 
 from faust.transport.producer import Producer as FaustProducer
@@ -16,9 +16,7 @@ from aws_client.call_pool import CallPool
 from faust_kinesis.errors import RecordRefusedError
 from faust_kinesis.sending.ordered_writer import OrderedWriter
 from faust_kinesis.sending.put_records import MAX_RECORD
-
-if TYPE_CHECKING:
-    from faust_kinesis.transport import Transport
+from faust_kinesis.source import SourceTransport
 
 _MAX_KEY = 256
 _PUT_THREADS = 4
@@ -111,8 +109,8 @@ class Producer(FaustProducer):
         return TP(topic, 0)
 
     @property
-    def _transport(self) -> Transport:
-        return cast("Transport", self.transport)
+    def _transport(self) -> SourceTransport:
+        return cast("SourceTransport", self.transport)
 
     def _writer(self, stream: str) -> OrderedWriter[RecordMetadata]:
         if self._calls is None:

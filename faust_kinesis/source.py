@@ -1,13 +1,17 @@
-"""The ShardSource protocol: where batches come from and completions go."""
+"""The ShardSource protocol: where batches come from and completions go; and who opens one."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from faust_kinesis.errors import FaustKinesisError
+from faust_kinesis.options import KinesisOptions
 from faust_kinesis.records import RecordBatch
+
+if TYPE_CHECKING:
+    from mypy_boto3_kinesis import KinesisClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,23 @@ class ShardStatus:
     pending_batches: int
     ended: bool
     lease_counter: int = 0
+
+
+class SourceTransport(Protocol):
+    """What Faust's consumer and producer here need of the transport that made them."""
+
+    source: ShardSource | None
+
+    @property
+    def options(self) -> KinesisOptions:
+        """The options in force. Raises ConfigurationError: they cannot work."""
+
+    @property
+    def kinesis(self) -> KinesisClient:
+        """The Kinesis client. Raises ConfigurationError: none can be made."""
+
+    def open_source(self, stream: str) -> ShardSource:
+        """Make the source of the stream that the app reads, and keep it as `source`."""
 
 
 class ShardSource(Protocol):

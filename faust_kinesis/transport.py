@@ -21,6 +21,7 @@ from botocore.exceptions import BotoCoreError
 from faust.transport import base
 from faust.types.transports import ConsumerT, ProducerT
 
+from aws_client.fast_get_records import read_pages_at_once
 from faust_kinesis.agents import StopWorkerSupervisor
 from faust_kinesis.consumer import Consumer
 from faust_kinesis.errors import ConfigurationError, FaustKinesisError
@@ -58,7 +59,11 @@ class Transport(base.Transport):
         self.app.conf.agent_supervisor = cast("Any", StopWorkerSupervisor)
 
     def use(self, options: KinesisOptions, *, kinesis: KinesisClient, dynamodb: DynamoDBClient) -> None:
-        """Take options and clients. Call it before the worker starts."""
+        """Take options and clients. Call it before the worker starts.
+
+        From now on `kinesis` reads GetRecords' answers at once, which differ only in the zone of their times.
+        """
+        read_pages_at_once(kinesis)
         self._options, self._kinesis, self._dynamodb = options, kinesis, dynamodb
 
     @property
@@ -77,6 +82,7 @@ class Transport(base.Transport):
         if self._kinesis is None:
             with _client_is_made_from_the_environment():
                 self._kinesis = boto3.client("kinesis", config=client_config(self.options))
+            read_pages_at_once(self._kinesis)
         return self._kinesis
 
     @property

@@ -17,7 +17,6 @@ import faulthandler
 import logging
 import sys
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -39,6 +38,7 @@ from faust_kinesis.kcl.watchdog import Watchdog
 from faust_kinesis.leases.coordinator import LeaseCoordinator
 from faust_kinesis.leases.table import Lease, LeaseTable
 from faust_kinesis.options import KinesisOptions
+from faust_kinesis.ready_batches import ReadyBatches
 from faust_kinesis.records import RecordBatch
 from faust_kinesis.source import ShardStatus
 
@@ -83,11 +83,9 @@ class KclSource:
         self._words = DaemonLog(stream, options.worker_id)
         self._leases: Mapping[str, Lease] = {}
         self._sessions: dict[Session, asyncio.Task[None]] = {}
-        self._ready: deque[tuple[Session, RecordBatch]] = deque()
-        self._wake_reader = asyncio.Event()
+        self._ready = ReadyBatches()
         self._watchdog = Watchdog(options)
         self._answered_at = float("-inf")
-        self._failure: FaustKinesisError | None = None
         self._fetching = True
         self._stopping = False
         self._daemon: Daemon | None = None
@@ -100,19 +98,12 @@ class KclSource:
 
     async def next_batch(self, timeout: float) -> RecordBatch | None:  # noqa: ASYNC109 - see the protocol
         """See `ShardSource.next_batch`."""
-        if not self._ready and self._failure is None:
-            self._wake_reader.clear()
-            try:
-                await asyncio.wait_for(self._wake_reader.wait(), timeout)
-            except TimeoutError:
-                return None
-        if self._failure is not None:
-            raise self._failure
-        return self._ready.popleft()[1] if self._ready and self._fetching else None
+        return await self._ready.next(timeout)
 
     def stop_fetching(self) -> None:
         """See `ShardSource.stop_fetching`."""
         self._fetching = False
+        self._ready.close()
         for session in self._sessions:
             session.stop_handing_out()
 
@@ -162,17 +153,13 @@ class KclSource:
             for session in list(self._sessions)
             if session.shard_id and not session.over
         }
-        others = [
-            ShardStatus(lease.key, lease.owner, lease.checkpoint, None, None, 0, lease.ended, lease.counter)
-            for lease in self._leases.values()
-            if lease.key not in mine
-        ]
+        others = [lease.status() for lease in self._leases.values() if lease.key not in mine]
         return sorted([*mine.values(), *others], key=lambda shard: shard.shard_id)
 
     @property
     def failure(self) -> FaustKinesisError | None:
         """See `ShardSource.failure`."""
-        return self._failure
+        return self._ready.failure
 
     def opened(self, session: Session) -> None:
         """See `session.Worker.opened`."""
@@ -191,8 +178,7 @@ class KclSource:
 
     def offer(self, session: Session, batch: RecordBatch) -> None:
         """See `session.Worker.offer`."""
-        self._ready.append((session, batch))
-        self._wake_reader.set()
+        self._ready.add(batch, session)
 
     def moved(self) -> None:
         """See `session.Worker.moved`."""
@@ -200,7 +186,7 @@ class KclSource:
 
     def withdraw(self, session: Session) -> None:
         """See `session.Worker.withdraw`."""
-        self._ready = deque(entry for entry in self._ready if entry[0] is not session)
+        self._ready.withdraw(session)
 
     async def _run(self) -> None:
         try:
@@ -296,9 +282,8 @@ class KclSource:
             return  # a daemon that is being ended breaks what it has
         if isinstance(error, DaemonError) and self._words.complaints:
             error = DaemonError(f"{error}; KCL said: {self._words.complaints}")
-        self._failure = self._failure or typed(error, action)
+        self._ready.fail(typed(error, action))
         self.stop_fetching()
-        self._wake_reader.set()
         if self._daemon is not None:
             self._daemon.kill()
 

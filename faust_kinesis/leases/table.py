@@ -22,6 +22,7 @@ from aws_client.failures import is_condition_failed
 from aws_client.tables import TableSpec, create_table, find_status
 from faust_kinesis.errors import LeaseLostError
 from faust_kinesis.leases.checkpoint_tracker import SHARD_END
+from faust_kinesis.source import ShardStatus
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -58,6 +59,10 @@ class Lease:
     def ended(self) -> bool:
         """Whether the shard was read to its end and all of it is done."""
         return self.checkpoint == SHARD_END
+
+    def status(self) -> ShardStatus:
+        """The shard's status for a worker that does not read it."""
+        return ShardStatus(self.key, self.owner, self.checkpoint, None, None, 0, self.ended, self.counter)
 
 
 def lease_spec(name: str) -> TableSpec:

@@ -15,14 +15,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from aws_client.call_pool import CallPool
 from aws_client.failures import describe
-from aws_client.fast_get_records import read_pages_at_once
 from faust_kinesis.errors import FaustKinesisError, LeaseLostError, typed
 from faust_kinesis.leases.coordinator import LeaseCoordinator, TakenLease
 from faust_kinesis.leases.table import LeaseTable
@@ -30,6 +28,7 @@ from faust_kinesis.leases.topology import Topology
 from faust_kinesis.options import KinesisOptions
 from faust_kinesis.polling.shard_reader import ShardReader
 from faust_kinesis.polling.shard_runner import ShardRunner
+from faust_kinesis.ready_batches import ReadyBatches
 from faust_kinesis.records import RecordBatch
 from faust_kinesis.source import ShardStatus
 
@@ -51,16 +50,13 @@ class PollingSource:
         self._stream = stream
         self._options = options
         self._kinesis = kinesis
-        read_pages_at_once(kinesis)
         self._table = LeaseTable(dynamodb, options.application)
         self._coordinator: LeaseCoordinator | None = None
         self._runners: dict[str, ShardRunner] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._ready: deque[RecordBatch] = deque()
-        self._wake_reader = asyncio.Event()
+        self._ready = ReadyBatches()
         self._wake_sync = asyncio.Event()
         self._syncing = asyncio.Lock()
-        self._failure: FaustKinesisError | None = None
         self._fetching = True
         self._main: asyncio.Task[None] | None = None
 
@@ -80,19 +76,12 @@ class PollingSource:
 
     async def next_batch(self, timeout: float) -> RecordBatch | None:  # noqa: ASYNC109 - see the protocol
         """See `ShardSource.next_batch`."""
-        if not self._ready and self._failure is None:
-            self._wake_reader.clear()
-            try:
-                await asyncio.wait_for(self._wake_reader.wait(), timeout)
-            except TimeoutError:
-                return None
-        if self._failure is not None:
-            raise self._failure
-        return self._ready.popleft() if self._ready and self._fetching else None
+        return await self._ready.next(timeout)
 
     def stop_fetching(self) -> None:
         """See `ShardSource.stop_fetching`."""
         self._fetching = False
+        self._ready.close()
         for runner in self._runners.values():
             runner.stop_fetching()
 
@@ -125,17 +114,13 @@ class PollingSource:
         """See `ShardSource.status`."""
         runners = dict(self._runners)
         leases = list(self._coordinator.leases.values()) if self._coordinator else []
-        others = [
-            ShardStatus(lease.key, lease.owner, lease.checkpoint, None, None, 0, lease.ended, lease.counter)
-            for lease in leases
-            if lease.key not in runners
-        ]
+        others = [lease.status() for lease in leases if lease.key not in runners]
         return sorted([runner.status() for runner in runners.values()] + others, key=lambda shard: shard.shard_id)
 
     @property
     def failure(self) -> FaustKinesisError | None:
         """See `ShardSource.failure`."""
-        return self._failure
+        return self._ready.failure
 
     async def _run(self, coordinator: LeaseCoordinator) -> None:
         renewing = asyncio.create_task(self._renew_for_ever())
@@ -149,9 +134,8 @@ class PollingSource:
             await asyncio.gather(renewing, return_exceptions=True)
 
     def _fail(self, error: Exception, action: str) -> None:
-        self._failure = self._failure or typed(error, action)
+        self._ready.fail(typed(error, action))
         self.stop_fetching()
-        self._wake_reader.set()
 
     async def _end(self) -> bool:
         """End all tasks; False when that was done before."""
@@ -215,7 +199,7 @@ class PollingSource:
                 self._options.batch_size,
                 at_first_start=taken.at_first_start,
             ),
-            offer=self._offer,
+            offer=lambda batch: self._ready.add(batch, batch.shard_id),
             sync=lambda: self._sync(coordinator, list_anew=True),
         )
         if not self._fetching:
@@ -224,10 +208,6 @@ class PollingSource:
         self._running[lease.key] = asyncio.create_task(
             self._run_shard(coordinator, runner), name=f"faust-kinesis-{lease.key}"
         )
-
-    def _offer(self, batch: RecordBatch) -> None:
-        self._ready.append(batch)
-        self._wake_reader.set()
 
     async def _run_shard(self, coordinator: LeaseCoordinator, runner: ShardRunner) -> None:
         shard_id = runner.lease.key
@@ -256,7 +236,7 @@ class PollingSource:
             extra={"action": "lease_lost", "stream": self._stream, "shard": shard_id},
         )
         self._forget_runner(shard_id)
-        self._ready = deque(batch for batch in self._ready if batch.shard_id != shard_id)
+        self._ready.withdraw(shard_id)
 
     def _forget_runner(self, shard_id: str) -> None:
         self._runners.pop(shard_id, None)

@@ -14,7 +14,6 @@ from botocore.exceptions import ClientError
 
 from aws_client.batch_reads import BatchRead
 from aws_client.failures import Failure, classify_code, is_condition_failed
-from aws_client.fast_statements import send_statements_as_they_are
 from aws_client.tables import TableSpec
 from ledger.errors import EndpointError, ResourceError, ThrottledError
 from ledger.runtime.aws import aws_errors, retrying
@@ -65,7 +64,6 @@ class ReadModel(Generic[S]):
         self.projection = projection
         self.table = table
         self._dynamodb = dynamodb
-        send_statements_as_they_are(dynamodb)
         self._executor = executor
         self._retry_seconds = retry_seconds
         self._keys = ("aggregateId", projection.part_name) if projection.part_name else ("aggregateId",)

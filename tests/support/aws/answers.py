@@ -10,15 +10,18 @@ from botocore.config import Config
 
 
 class Answers:
-    """A client of ``service`` that sends nothing: each request is kept in ``sent`` and gets ``status`` and ``body``."""
+    """A client of ``service`` that sends nothing: each request is kept in ``sent`` and gets ``status`` and ``body``.
 
-    def __init__(self, service: str, *, attempts: int = 1) -> None:
+    ``client`` is one that exists, in place of a new one.
+    """
+
+    def __init__(self, service: str, *, attempts: int = 1, client: Any = None) -> None:
         self.status = 200
         self.body = b"{}"
         self.sent: list[bytes] = []
         session = boto3.session.Session("test", "test", region_name="us-east-1")
         settings = Config(retries={"total_max_attempts": attempts, "mode": "standard"})
-        self.client: Any = session.client(service, config=settings)  # type: ignore[call-overload]
+        self.client: Any = client or session.client(service, config=settings)  # type: ignore[call-overload]
         self.client.meta.events.register("before-send", self._answer)
 
     def _answer(self, request: AWSPreparedRequest, **_: object) -> AWSResponse:
