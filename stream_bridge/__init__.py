@@ -1,4 +1,4 @@
-"""The bridge: it carries the change records of the events table to the Kinesis stream.
+"""The bridge: takes the change records of the events table to the Kinesis stream.
 
 Builds on ``ledger``, and on ``faust_kinesis`` for reading and writing streams.
 """

@@ -12,7 +12,7 @@ StreamArn = Annotated[
 
 
 class BridgeSettings(Settings):
-    """What the bridge needs beside the shared settings."""
+    """What the bridge adds to the shared settings."""
 
     shards: int | None = Field(
         None, ge=1, le=10_000, description="shards of a new stream; unset: 1, which carries 1,000 events a second"
@@ -33,7 +33,7 @@ class BridgeSettings(Settings):
 
 
 class BridgeDaemonSettings(BridgeSettings, GuardedSettings):
-    """What a daemon of the bridge adds: where its web listens."""
+    """What a daemon of the bridge adds: where its web server listens."""
 
     bridge_host: str = Field("127.0.0.1", min_length=1, description="address of the daemon's web server")
     bridge_port: int = Field(6067, ge=0, le=65535, description="port of the daemon's web server; 0 takes a free one")

@@ -1,4 +1,4 @@
-"""Which events a backfill is about."""
+"""Which events a backfill republishes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from ledger.store.stored_event import StoredEvent, timestamp
 class Selection:
     """Events of these accounts (none: of all) that occurred in ``since <= occurredAt < until`` (None: open).
 
-    The moments are aware. ``occurredAt`` is the clock of the writer's machine: allow for what that may be off.
+    The moments are aware. ``occurredAt`` is the clock of the writer's machine: allow for clock skew.
     """
 
     accounts: tuple[str, ...] = ()
@@ -20,20 +20,20 @@ class Selection:
     until: datetime | None = None
 
     def __str__(self) -> str:
-        """What is selected, in words; equal for equal selections, so that a backfill is found again by it."""
+        """The selection in words, equal for equal selections: a backfill is identified by it."""
         of = f"accounts {', '.join(self.accounts)}" if self.accounts else "all accounts"
         since = f" since {timestamp(self.since)}" if self.since else ""
         until = f" until {timestamp(self.until)}" if self.until else ""
         return f"{of}{since}{until}"
 
     def __contains__(self, event: StoredEvent) -> bool:
-        """Whether the event occurred within the time; its account is not looked at."""
+        """Whether the event occurred within the period; its account is not checked."""
         return (self.since is None or event.occurred_at >= timestamp(self.since)) and (
             self.until is None or event.occurred_at < timestamp(self.until)
         )
 
     def scan_filter(self) -> Mapping[str, Any]:
-        """The time as Scan's arguments. ``occurredAt`` sorts as text (ledger.store.stored_event.timestamp)."""
+        """The period as Scan's arguments. ``occurredAt`` sorts as text (ledger.store.stored_event.timestamp)."""
         conditions, values = [], {}
         for moment, name, condition in (
             (self.since, ":since", "occurredAt >= :since"),
