@@ -41,13 +41,13 @@ def serve(app: FastAPI, bound: socket.socket, *, drain_timeout: int, on_start: C
         server_header=False,
         timeout_graceful_shutdown=drain_timeout,
     )
-    with _signals_handled(_noted):
+    with _signals_handled(_ignore):
         _Server(config, on_start).run(sockets=[bound])
 
 
 @contextmanager
 def signals_end_the_process() -> Iterator[None]:
-    """In the block, SIGTERM and SIGINT end the process with exit code 0: nothing was accepted that could be lost."""
+    """In the block, SIGTERM and SIGINT end the process with exit code 0: no request was accepted that could be lost."""
     with _signals_handled(_exit):
         yield
 
@@ -66,5 +66,5 @@ def _exit(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
     raise SystemExit(0)
 
 
-def _noted(number: int, frame: FrameType | None) -> None:
-    """Uvicorn drains on a signal and then raises it again, for a handler such as this to end the matter."""
+def _ignore(number: int, frame: FrameType | None) -> None:
+    """Swallow the signal that uvicorn raises again after it has drained."""

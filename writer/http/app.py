@@ -1,4 +1,4 @@
-"""The writer's HTTP API, put together from its parts."""
+"""The writer's HTTP API, assembled from its parts."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

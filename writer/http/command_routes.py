@@ -4,8 +4,8 @@ Plain functions, because boto3 blocks: each request that touches the event store
 """
 
 import json
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
@@ -15,7 +15,7 @@ from ledger.store.stored_event import StoredEvent
 from writer.commands.commands import Command, Deposit, PlaceBet, SettleBet, Withdraw
 from writer.commands.handler import CommandHandler, CommandRequest, CommandResult
 from writer.commands.idempotency import REPLAYED_HEADER, command_key
-from writer.commands.preconditions import Precondition, etag
+from writer.commands.preconditions import etag
 from writer.http.dependencies import IfMatch, RequestKey, json_only
 from writer.http.openapi import accepted, problems
 from writer.http.schemas import AccountIdInPath, Bet, BetIdInPath, CommandAccepted, Money, Settlement
@@ -24,6 +24,7 @@ from writer.problems import CORRELATION_SCOPE_KEY
 
 _RESPONSES: Final = problems(400, 401, 403, 409, 412, 413, 415, 422, 431, 500, 503) | accepted()
 _JSON = "application/json"
+Submit = Callable[[Command], Response]
 _CONDITIONAL = """
 
 `If-Match: "7"` carries the command out only on version 7 of the account (412 otherwise); `If-Match: *` only on an
@@ -44,72 +45,49 @@ def command_routes(handler: CommandHandler) -> APIRouter:
         responses=_RESPONSES,
     )
 
-    def carry_out(
-        request: Request, account_id: str, command: Command, precondition: Precondition, key: str | None
-    ) -> Response:
-        scope = request.scope
-        recorded_under = None if key is None else command_key(scope[CLIENT_SCOPE_KEY], key, account_id, command)
-        order = CommandRequest(account_id, command, precondition, scope[CORRELATION_SCOPE_KEY], recorded_under)
-        return _answer(account_id, handler.handle(order))
+    async def submission(request: Request, account_id: AccountIdInPath, if_match: IfMatch, key: RequestKey) -> Submit:
+        """What a route submits its command with: the account, the precondition and the key of its request."""
 
-    @router.post(
-        "/deposits",
-        summary="Deposit money",
-        description="Takes money in. The first deposit opens the account, in its currency." + _CONDITIONAL,
-        status_code=201,
-        response_model=CommandAccepted,
-    )
-    def deposit(
-        request: Request, account_id: AccountIdInPath, body: Money, if_match: IfMatch, key: RequestKey
-    ) -> Response:
-        return carry_out(request, account_id, Deposit(body.amount, body.currency), if_match, key)
+        def submit(command: Command) -> Response:
+            scope = request.scope
+            recorded_under = None if key is None else command_key(scope[CLIENT_SCOPE_KEY], key, account_id, command)
+            asked = CommandRequest(account_id, command, if_match, scope[CORRELATION_SCOPE_KEY], recorded_under)
+            return _response(account_id, handler.handle(asked))
 
-    @router.post(
-        "/withdrawals",
-        summary="Withdraw money",
-        description="Pays money out, never more than the balance." + _CONDITIONAL,
-        status_code=201,
-        response_model=CommandAccepted,
-    )
-    def withdraw(
-        request: Request, account_id: AccountIdInPath, body: Money, if_match: IfMatch, key: RequestKey
-    ) -> Response:
-        return carry_out(request, account_id, Withdraw(body.amount, body.currency), if_match, key)
+        return submit
 
-    @router.post(
-        "/bets",
-        summary="Place a bet",
-        description="Stakes money of the balance on a bet. A bet id is used once per account." + _CONDITIONAL,
-        status_code=201,
-        response_model=CommandAccepted,
-    )
-    def place_bet(
-        request: Request, account_id: AccountIdInPath, body: Bet, if_match: IfMatch, key: RequestKey
-    ) -> Response:
-        return carry_out(request, account_id, PlaceBet(body.bet_id, body.stake, body.currency), if_match, key)
+    def post(path: str, summary: str, description: str) -> Callable[[Callable[..., Response]], Any]:
+        return router.post(
+            path,
+            summary=summary,
+            description=description + _CONDITIONAL,
+            status_code=201,
+            response_model=CommandAccepted,
+        )
 
-    @router.post(
-        "/bets/{betId}/settlement",
-        summary="Settle a bet",
-        description="Ends a bet, once, with its payout; 0 for a lost one." + _CONDITIONAL,
-        status_code=201,
-        response_model=CommandAccepted,
-    )
-    def settle_bet(
-        request: Request,
-        account_id: AccountIdInPath,
-        bet_id: BetIdInPath,
-        body: Settlement,
-        if_match: IfMatch,
-        key: RequestKey,
-    ) -> Response:
-        return carry_out(request, account_id, SettleBet(bet_id, body.payout, body.currency), if_match, key)
+    submitted: Any = Depends(submission)
+
+    @post("/deposits", "Deposit money", "Takes money in. The first deposit opens the account, in its currency.")
+    def deposit(body: Money, submit: Submit = submitted) -> Response:
+        return submit(Deposit(body.amount, body.currency))
+
+    @post("/withdrawals", "Withdraw money", "Pays money out, never more than the balance.")
+    def withdraw(body: Money, submit: Submit = submitted) -> Response:
+        return submit(Withdraw(body.amount, body.currency))
+
+    @post("/bets", "Place a bet", "Stakes money of the balance on a bet. A bet id is used once per account.")
+    def place_bet(body: Bet, submit: Submit = submitted) -> Response:
+        return submit(PlaceBet(body.bet_id, body.stake, body.currency))
+
+    @post("/bets/{betId}/settlement", "Settle a bet", "Ends a bet, once, with its payout; 0 for a lost one.")
+    def settle_bet(bet_id: BetIdInPath, body: Settlement, submit: Submit = submitted) -> Response:
+        return submit(SettleBet(bet_id, body.payout, body.currency))
 
     return router
 
 
-def _answer(account_id: str, found: CommandResult) -> Response:
-    """The answer with headers that follow from its body, so that a replay has the same ones."""
+def _response(account_id: str, found: CommandResult) -> Response:
+    """The response with headers derived from its body, so that a replay has the same ones."""
     body = json.loads(found.body)
     events = body["events"]
     location = f"/accounts/{account_id}/events?from={events[0]['sequenceNumber']}&limit={len(events)}"
@@ -120,5 +98,5 @@ def _answer(account_id: str, found: CommandResult) -> Response:
 
 
 def render(account: Account, stored: Sequence[StoredEvent]) -> str:
-    """The body of the answer to a command that was carried out."""
+    """The body of the response to a command that was carried out."""
     return CommandAccepted.of(account, stored).model_dump_json(by_alias=True)

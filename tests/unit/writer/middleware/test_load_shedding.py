@@ -7,7 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.waiting import eventually
 from tests.unit.writer.conftest import MemoryStore
+from writer.metrics import Metrics
 from writer.settings import WriterSettings
 
 DEPOSIT = {"amount": "5.00", "currency": "EUR"}
@@ -43,16 +45,22 @@ def deposit(http: httpx.AsyncClient, account: int) -> "asyncio.Task[httpx.Respon
     return asyncio.create_task(http.post(f"/accounts/a{account}/deposits", json=DEPOSIT))
 
 
+def under_way(metrics: Metrics) -> float | None:
+    return metrics.registry.get_sample_value("kinfold_writer_requests_under_way")
+
+
 def overloaded(answer: httpx.Response) -> bool:
     return answer.status_code == 503 and answer.json()["type"] == "urn:kinfold:problem:overloaded"
 
 
-async def test_load_that_cannot_be_carried_is_refused_at_once(http: httpx.AsyncClient, store: MemoryStore) -> None:
+async def test_load_that_cannot_be_carried_is_refused_at_once(
+    http: httpx.AsyncClient, store: MemoryStore, metrics: Metrics
+) -> None:
     busy = Busy(store)
     accepted = [deposit(http, n) for n in range(5)]
     for _ in range(2):
         assert await asyncio.to_thread(busy.inside.acquire, timeout=10)
-    await asyncio.sleep(0.05)
+    await eventually(lambda: under_way(metrics) == 5)
     async with asyncio.timeout(2.5):
         refused = [await deposit(http, n) for n in range(5, 10)]
     assert all(map(overloaded, refused))
@@ -60,9 +68,9 @@ async def test_load_that_cannot_be_carried_is_refused_at_once(http: httpx.AsyncC
     busy.release.set()
     assert {answer.status_code for answer in await asyncio.gather(*accepted)} == {201}
     assert set(store.stored) == {f"a{n}" for n in range(5)}
-    metrics = (await http.get("/metrics")).text
-    assert 'requests_turned_away_total{reason="queue_full"} 5.0' in metrics
-    assert "kinfold_writer_requests_under_way 0.0" in metrics
+    shown = (await http.get("/metrics")).text
+    assert 'requests_turned_away_total{reason="queue_full"} 5.0' in shown
+    assert "kinfold_writer_requests_under_way 0.0" in shown
 
 
 async def test_a_request_waits_only_so_long(http: httpx.AsyncClient, store: MemoryStore) -> None:
@@ -76,14 +84,16 @@ async def test_a_request_waits_only_so_long(http: httpx.AsyncClient, store: Memo
     assert (await deposit(http, 9)).status_code == 201, "the places of those that left are free again"
 
 
-async def test_a_client_that_leaves_frees_its_place(http: httpx.AsyncClient, store: MemoryStore) -> None:
+async def test_a_client_that_leaves_frees_its_place(
+    http: httpx.AsyncClient, store: MemoryStore, metrics: Metrics
+) -> None:
     busy = Busy(store)
     running = [deposit(http, n) for n in range(2)]
     for _ in range(2):
         assert await asyncio.to_thread(busy.inside.acquire, timeout=10)
     for _ in range(3):
         leaving = [deposit(http, n) for n in range(2, 5)]
-        await asyncio.sleep(0.05)
+        await eventually(lambda: under_way(metrics) == 5)
         for task in leaving:
             task.cancel()
         await asyncio.gather(*leaving, return_exceptions=True)

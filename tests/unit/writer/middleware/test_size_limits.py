@@ -31,7 +31,7 @@ class Exchange:
 
     def __init__(self, chunks: Iterable[bytes], headers: dict[str, str] | None = None) -> None:
         listed = list(chunks)
-        self._messages: list[Message] = [
+        self.messages: list[Message] = [
             {"type": "http.request", "body": chunk, "more_body": n < len(listed) - 1} for n, chunk in enumerate(listed)
         ]
         self._scope: Scope = {
@@ -43,12 +43,12 @@ class Exchange:
 
     @property
     def unread(self) -> int:
-        return len(self._messages)
+        return len(self.messages)
 
     async def run(self) -> int:
         async def receive() -> Message:
-            assert self._messages, "waits for a body that has ended"
-            return self._messages.pop(0)
+            assert self.messages, "waits for a body that has ended"
+            return self.messages.pop(0)
 
         async def send(message: Message) -> None:
             self.sent.append(message)
@@ -92,7 +92,7 @@ async def test_a_client_that_asks_first_is_refused_before_it_sends() -> None:
     assert exchange.unread == 1
 
 
-async def test_a_body_past_all_patience_is_not_read_to_its_end() -> None:
+async def test_a_body_past_the_limit_for_draining_is_not_read_to_its_end() -> None:
     announced = Exchange([b"x"], {"content-length": str(DISCARDED + 1)})
     assert await announced.run() == 413
     assert announced.unread == 1
@@ -103,7 +103,7 @@ async def test_a_body_past_all_patience_is_not_read_to_its_end() -> None:
 
 async def test_a_client_that_leaves_is_passed_on() -> None:
     exchange = Exchange([])
-    exchange._messages = [
+    exchange.messages = [
         {"type": "http.request", "body": b"x", "more_body": True},
         {"type": "http.disconnect"},
     ]
