@@ -22,14 +22,14 @@ def run(
     host: Annotated[str | None, typer.Option(help="Address of the web server. [env KINFOLD_PROJECTOR_HOST]")] = None,
     port: Annotated[int | None, typer.Option(help="Port of the web server. [env KINFOLD_PROJECTOR_PORT]")] = None,
 ) -> None:
-    """Run the projector until SIGTERM or Ctrl-C, which let it finish the batch in hand and checkpoint.
+    """Run the projector. SIGTERM and Ctrl-C let it finish the batch in hand and checkpoint.
 
     It waits for the endpoint and for the tables and the stream that `kinfold bridge ensure` creates. Its web server
     answers GET /balances/{id}?min_version=V, GET /activity/{id}, /health, /ready and /metrics. An event that can never
     be applied becomes a dead letter and halts its own account; see `kinfold projector dead-letters --help`.
 
-    Exit codes: 0 after a clean stop; 1 when something it needs is gone; 2 for settings that cannot be used; 3 when so
-    many accounts were halted within a minute that it must be a bad deploy; 75 when the endpoint did not come up.
+    Exit codes: 0 after a clean stop; 1 when a resource it needs is gone; 2 for bad settings; 3 when so many accounts
+    were halted within a minute that it must be a bad deploy; 75 when the endpoint did not come up.
     """
     from ledger.runtime.aws import Clients, wait_for_endpoint, wait_for_tables
     from ledger.runtime.logs import configure_logs
@@ -45,13 +45,13 @@ def run(
     configure_logs(settings.log_level, settings.log_format, quiet=("faust", "mode"))
     clients = Clients(settings, connections=settings.write_concurrency + 32)
 
-    def tell(message: str) -> None:
+    def report(message: str) -> None:
         typer.echo(f"projector: {message}", err=True)
 
-    wait_for_endpoint(clients, settings.endpoint_timeout, tell)
+    wait_for_endpoint(clients, settings.endpoint_timeout, report)
     names = Names(settings.profile)
     tables = [names.events, *(spec.name for spec in control_specs(names))]
-    wait_for_tables(clients, tables, settings.endpoint_timeout, tell)
+    wait_for_tables(clients, tables, settings.endpoint_timeout, report)
     prepare(clients.dynamodb, names, PROJECTIONS)
     projector = build_app(settings, clients, host=host or settings.projector_host, port=port or settings.projector_port)
     projector.components.skips.load()

@@ -1,4 +1,4 @@
-"""What every operator's command starts with: settings, clients, a projector's parts."""
+"""What every operator's command starts with: settings, clients and the projector's components."""
 
 import contextlib
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ from projector.settings import ProjectorSettings
 
 @contextlib.contextmanager
 def operator() -> Iterator[Components]:
-    """A projector's parts on the environment's settings, for the length of one command.
+    """The projector's components, on the environment's settings, for the length of one command.
 
-    Raises ConfigurationError. Logs are kept to warnings, since the command says itself what it does.
+    Raises ConfigurationError. Logs are kept to warnings, since commands report for themselves.
     """
     settings = load_settings(ProjectorSettings)
     configure_logs("WARNING" if settings.log_level == "INFO" else settings.log_level, settings.log_format)

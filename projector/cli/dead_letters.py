@@ -1,4 +1,4 @@
-"""``kinfold projector dead-letters``: what could never be applied, and what to do about it."""
+"""``kinfold projector dead-letters``: list, show, redrive and skip what could not be applied."""
 
 import json
 from typing import TYPE_CHECKING, Annotated
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Look at dead letters, redrive them, or pass their events by. All are safe to repeat, beside running workers.",
+    help="Inspect, redrive or skip dead letters. All commands are idempotent, and safe while workers run.",
 )
 
 Account = Annotated[str | None, typer.Option(help="Only letters of this account.")]
 State = Annotated[str | None, typer.Option(help="Only letters that are open, redriven or skipped.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
-By = Annotated[str | None, typer.Option(help="Who decides, for the record; your user and host unless given.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Report what would be done, and do nothing.")]
+By = Annotated[str | None, typer.Option(help="Who decides, for the record. Default: your user and host.")]
 
 
 @app.command("list")
 def list_letters(account: Account = None, state: State = "open", as_json: Json = False) -> None:
-    """List dead letters, the open ones unless told otherwise (`--state all`).
+    """List dead letters: the open ones, unless `--state` names another state or all.
 
     [dim]$[/dim] kinfold projector dead-letters list --account alice
     """
@@ -52,7 +52,9 @@ def show(letter_id: Annotated[str, typer.Argument(metavar="ID")], as_json: Json 
         typer.echo(f"{name:>16}  {value}")
 
 
-@app.command(epilog="Exit codes: 0 nothing is halted any more, 1 an account is still halted or a record unusable.")
+@app.command(
+    epilog="Exit codes: 0 nothing is halted any more, 1 an account is still halted or a record still unusable."
+)
 def redrive(
     letter_id: Annotated[str | None, typer.Argument(metavar="[ID]")] = None,
     account: Account = None,
@@ -61,9 +63,9 @@ def redrive(
     by: By = None,
     as_json: Json = False,
 ) -> None:
-    """Take halted accounts up again from the event store, with today's code: one letter, an account's, or all.
+    """Redrive halted accounts from the event store with today's code: those of one letter, of one account, or all.
 
-    Mend the cause first: deploy a version that can apply the event, or correct what was wrong around it.
+    Fix the cause first: deploy a version that can apply the event, or correct what was wrong around it.
 
     [dim]$[/dim] kinfold projector dead-letters redrive balance-summary~alice~17
     [dim]$[/dim] kinfold projector dead-letters redrive --all --dry-run
@@ -85,17 +87,17 @@ def redrive(
         raise typer.Exit(1)
 
 
-@app.command(epilog="Exit codes: 0 the event is passed by, 1 it cannot be, or a later event halts the account.")
+@app.command(epilog="Exit codes: 0 the event is skipped, 1 it cannot be, or a later event halts the account.")
 def skip(
     letter_id: Annotated[str, typer.Argument(metavar="ID")],
-    reason: Annotated[str, typer.Option(help="Why the event may be passed by, for the record.")],
+    reason: Annotated[str, typer.Option(help="Why the event may be skipped, for the record.")],
     by: By = None,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Pass one event by for good, in this projection, and take its account up again.
+    """Skip one event for good, in this projection, and redrive its account.
 
-    The event stays in the event store; the projection counts its version and none of its effect, in every rebuild too.
+    The event stays in the event store; the projection counts its version but never applies it, in rebuilds either.
 
     [dim]$[/dim] kinfold projector dead-letters skip balance-summary~alice~17 --reason "ticket 4711: test deposit"
     """
@@ -108,7 +110,7 @@ def skip(
     with operator() as components:
         if dry_run:
             letter = components.redrive.letter(letter_id)
-            typer.echo(f"would pass by: {_line(letter)}")
+            typer.echo(f"would skip: {_line(letter)}")
             return
         outcome = components.redrive.skip(letter_id, components.operating(), by=by or operator_name(), why=reason)
         _report(outcome, "", as_json=as_json)

@@ -1,4 +1,4 @@
-"""``kinfold projector generations``: which generations there are, and dropping old ones."""
+"""``kinfold projector generations``: list generations, and drop old ones."""
 
 import json
 from dataclasses import asdict
@@ -13,7 +13,7 @@ app = typer.Typer(no_args_is_help=True, help="List the generations of the read m
 
 @app.command("list")
 def list_generations(projection: ProjectionNames = None, as_json: Json = False) -> None:
-    """List generations: active (readers see it), building, retiring (still fed, seen no more), old.
+    """List generations: active (readers see it), building, retiring (still fed, no longer read) and old.
 
     [dim]$[/dim] kinfold projector generations list
     """
@@ -30,12 +30,12 @@ def list_generations(projection: ProjectionNames = None, as_json: Json = False) 
             typer.echo(f"{each.projection}  {each.generation}  {each.standing}  {each.table}  about {each.rows} rows")
 
 
-@app.command(epilog="Exit codes: 0 it is gone, 1 it is active or being built.")
+@app.command(epilog="Exit codes: 0 it is deleted, 1 it is active or being built.")
 def drop(
     projection: Annotated[str, typer.Argument(metavar="PROJECTION")],
     generation: Annotated[int, typer.Argument(min=1)],
 ) -> None:
-    """Delete the table of an old generation for good. The active one, and one that is being built, are refused.
+    """Delete the table of an old generation for good. An active one, or one being built, is refused.
 
     [dim]$[/dim] kinfold projector generations drop balance-summary 1
     """

@@ -20,14 +20,14 @@ Segments = Annotated[int, typer.Option(min=1, max=64, help="Parallel readers of 
 
 #: Accounts are wrong; the stream is about to lose, or has lost, unread events; a destination does not work.
 WRONG: Final = 4
-#: Nothing is wrong, but something waits: accounts that are behind, missing or halted, shards that nobody reads.
+#: Nothing is wrong, but something waits: accounts are behind, missing or halted, or a shard has no reader.
 WAITING: Final = 5
-#: Not done, because somebody is at work: another rebuild, a worker with leases.
+#: Not done, because another rebuild is running or a worker holds leases.
 BUSY: Final = 6
 
 
 def chosen(names: list[str] | None) -> list[Projection[Any]]:
-    """The projections of these names, or all. Raises BadParameter for a name that none has."""
+    """The projections of these names, or all. Raises BadParameter for an unknown name."""
     known = {projection.name: projection for projection in PROJECTIONS}
     for name in names or []:
         if name not in known:

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from projector.projection import Projection
 
 EPILOG = (
-    "Exit codes: 0 readers see the new generation, 1 something is gone or the build was given up meanwhile, 2 bad "
+    "Exit codes: 0 readers see the new generation, 1 a resource is gone or the build was aborted meanwhile, 2 bad "
     "settings, 3 too many accounts were halted, 4 the new generation does not agree with the event store and is not "
-    "shown, 6 another rebuild is at work, 75 the endpoint does not answer, 130 Ctrl-C (run it again to resume)."
+    "shown, 6 another rebuild is running, 75 the endpoint does not answer, 130 Ctrl-C (run it again to resume)."
 )
 
 
@@ -22,21 +22,21 @@ def rebuild(
     projection: ProjectionNames = None,
     segments: Segments = 4,
     give_up: Annotated[
-        bool, typer.Option("--abort", help="End a rebuild instead, running or killed, and delete what it made.")
+        bool, typer.Option("--abort", help="Abort a rebuild instead, running or killed, and delete its tables.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Make the read models anew from the event store, verify them, and then show them to readers.
+    """Rebuild the read models from the event store, verify them, and then show them to readers.
 
-    The workers go on, and feed both generations; readers see the live one until the new one agrees with the event store
-    in every account. A killed rebuild resumes where it was when this command is run again. The replaced
-    generation is kept: `kinfold projector generations drop`.
+    The workers keep running and feed both generations; readers see the live one until the new one agrees with the event
+    store in every account. A killed rebuild resumes on the next run. The replaced generation is kept: drop it with
+    `kinfold projector generations drop`.
 
     [dim]$[/dim] kinfold projector rebuild --projection balance-summary --segments 8
     """
-    chosen_ones = chosen(projection)
+    projections = chosen(projection)
     if give_up:
-        _abort(chosen_ones, as_json=as_json)
+        _abort(projections, as_json=as_json)
         return
     from ledger.runtime.progress_bar import ProgressBars
     from projector.cli.context import operator
@@ -44,7 +44,7 @@ def rebuild(
 
     try:
         with operator() as components, ProgressBars() as progress:
-            rebuilt = Rebuild(components, progress).run(chosen_ones, segments=segments)
+            rebuilt = Rebuild(components, progress).run(projections, segments=segments)
     except UnverifiedError as error:
         refuse(error, WRONG)
     for each in rebuilt:
@@ -71,4 +71,4 @@ def _abort(projections: "list[Projection[Any]]", *, as_json: bool) -> None:
             else f"{name}: the build of generation {generation} was given up"
         )
     if not given_up:
-        typer.echo("no rebuild to end", err=True)
+        typer.echo("no rebuild to abort", err=True)

@@ -1,4 +1,4 @@
-"""``kinfold projector replay``: have the stream delivered again from where it is told."""
+"""``kinfold projector replay``: have the stream redelivered from a chosen position."""
 
 import json
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ledger.store.tables import Names
 
 EPILOG = (
-    "Exit codes: 0 the next start reads from there, 1 there is no stream or no lease table, 2 bad settings or time, "
+    "Exit codes: 0 the next start reads from there, 1 no stream or no lease table, 2 bad settings or time, "
     "6 a worker holds leases, 75 the endpoint does not answer."
 )
 
@@ -26,14 +26,16 @@ def replay(
     ],
     force: Annotated[
         bool,
-        typer.Option("--force", help="Also while leases have an owner: one that was killed. A live one is refused."),
+        typer.Option(
+            "--force", help="Even though leases have an owner, one that was killed. A live owner is still refused."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Reset the leases, so that the projector's next start reads the stream from there. Stop the workers first.
 
-    It changes no row of a read model: an event that one holds already counts as a duplicate. What the stream no longer
-    holds is not read again; `kinfold projector rebuild` reads the event store instead.
+    No row of a read model changes: events that are already applied count as duplicates. What the stream no longer holds
+    is not redelivered; `kinfold projector rebuild` reads the event store instead.
 
     [dim]$[/dim] kinfold projector replay --from trim-horizon
     """
@@ -64,7 +66,7 @@ def replay(
         typer.echo(json.dumps({"from": start, "shards": shards, "retentionHours": hours}))
         return
     typer.echo(f"{len(shards)} shards: the next start of a projector reads {_meaning(where, hours)}.")
-    typer.echo("The read models do not change: an event that they hold already counts as a duplicate.")
+    typer.echo("The read models do not change: events that are already applied count as duplicates.")
 
 
 def _reset(clients: "Clients", names: "Names", where: "StartingPosition", *, force: bool) -> list[str]:

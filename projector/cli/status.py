@@ -1,4 +1,4 @@
-"""``kinfold projector status``: how the projector stands."""
+"""``kinfold projector status``: shards, lag, generations and dead letters."""
 
 import json
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from projector.status.status import Status
 
 EPILOG = (
-    "Exit codes: 0 all is well; 4 the oldest unread record has used 80 % of the stream's retention or is lost to the "
+    "Exit codes: 0 healthy; 4 the oldest unread record has used 80 % of the stream's retention or is lost to the "
     "stream, or the streaming destination does not work; 5 it has used half, a shard is read by nobody, or dead "
     "letters are open; 1 there is no stream or table; 2 bad settings; 75 the endpoint does not answer."
 )
@@ -20,8 +20,8 @@ EPILOG = (
 def status(as_json: Json = False) -> None:
     """Show shards, owners, checkpoints and lag, generations, dead letters and the streaming destination.
 
-    Events past the stream's retention are lost to the stream and not to us: the event store has them, and
-    `kinfold projector rebuild` reads them there.
+    Events past the stream's retention are not lost: the event store has them, and `kinfold projector rebuild` reads
+    them there.
 
     [dim]$[/dim] kinfold projector status --json | jq .errors
     """

@@ -1,4 +1,4 @@
-"""``kinfold projector verify``: the read models against the event store."""
+"""``kinfold projector verify``: compare the read models with the event store."""
 
 import json
 import threading
@@ -20,30 +20,30 @@ if TYPE_CHECKING:
 _NAMED = 100
 
 EPILOG = (
-    "Exit codes: 0 every account agrees, or was mended; 4 an account is wrong (or has rows without events, or events "
+    "Exit codes: 0 every account agrees, or was repaired; 4 an account is wrong (or has rows without events, or events "
     "that cannot be read); 5 none is wrong, but some are behind, missing or halted; 1 the generation was replaced "
-    "meanwhile or something is gone; 2 bad settings; 3 too many accounts were halted; 75 the endpoint does not answer."
+    "meanwhile or a resource is gone; 2 bad settings; 3 too many accounts were halted; 75 the endpoint does not answer."
 )
 
 
 def verify(
     projection: ProjectionNames = None,
     sample: Annotated[
-        int | None, typer.Option(min=1, show_default=False, help="Only about so many accounts, chosen at random.")
+        int | None, typer.Option(min=1, show_default=False, help="Only about that many accounts, chosen at random.")
     ] = None,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Rewrite wrong rows, delete rows without events, fold late accounts on.")
+        bool, typer.Option("--repair", help="Rewrite wrong rows, delete rows without events, catch late accounts up.")
     ] = False,
     wait: Annotated[
-        float, typer.Option(min=0, help="Seconds in which a late account may still catch up before it is behind.")
+        float, typer.Option(min=0, help="Seconds that a late account has to catch up before it counts as behind.")
     ] = 5,
     segments: Segments = 4,
     as_json: Json = False,
 ) -> None:
     """Refold each account from the event store and compare it with what readers see.
 
-    An account is compared at its own version: one that is right and behind is told from one that is wrong. It changes
-    nothing unless told to repair, and runs beside workers and writers. A halted account stays halted: redrive it.
+    Accounts are compared at their own version, so that being behind differs from being wrong. Nothing changes without
+    --repair. Safe while workers and writers run. A halted account stays halted: redrive it.
 
     [dim]$[/dim] kinfold projector verify --sample 1000
     [dim]$[/dim] kinfold projector verify --repair --json | jq 'select(.found == "wrong")'
@@ -55,16 +55,16 @@ def verify(
     with operator() as components, ProgressBars() as progress:
         components.skips.load()
         for each in chosen(projection):
-            shown = _Shown(each.name, progress, as_json=as_json)
-            tally += _verify(components, each, shown, sample=sample, repair=repair, wait=wait, segments=segments)
+            printer = _Printer(each.name, progress, as_json=as_json)
+            tally += _verify(components, each, printer, sample=sample, repair=repair, wait=wait, segments=segments)
     if tally["wrong"] or tally["extra"] or tally["unreadable"]:
         raise typer.Exit(WRONG)
     if tally["behind"] or tally["missing"] or tally["halted"]:
         raise typer.Exit(WAITING)
 
 
-class _Shown:
-    """Findings as they come: all of them in JSON, the first hundred in text."""
+class _Printer:
+    """Prints findings as they come: all of them in JSON, the first hundred in text."""
 
     def __init__(self, projection: str, progress: "ProgressReport", *, as_json: bool) -> None:
         self.projection = projection
@@ -88,7 +88,7 @@ class _Shown:
         return f"{self.projection} {found.account_id}: {found.kind} at {at}{late}{reason}{done}"
 
     def end(self, generation: int, tally: Counter[Any]) -> None:
-        """The last line."""
+        """Print the summary."""
         if self.as_json:
             typer.echo(json.dumps({"projection": self.projection, "generation": generation, "tally": dict(tally)}))
             return
@@ -101,7 +101,7 @@ class _Shown:
 def _verify(
     components: "Components",
     projection: "Projection[Any]",
-    shown: _Shown,
+    printer: _Printer,
     *,
     sample: int | None,
     repair: bool,
@@ -116,9 +116,9 @@ def _verify(
     dynamodb = components.clients.dynamodb
     generation = components.generations.read(projection.name).active
     model = components.models.model(projection, generation)
-    retry = RetryUntilStopped(threading.Event(), shown.progress.report)
+    retry = RetryUntilStopped(threading.Event(), printer.progress.report)
     repairer = Repair(dynamodb, model, components.feeder(model, cache_size=1000)) if repair else None
-    verification = verification_of(components, model, retry, shown, repairer=repairer, wait=wait)
+    verification = verification_of(components, model, retry, printer, repairer=repairer, wait=wait)
     if sample is not None:
         verification.sample(sample)
     else:
@@ -126,13 +126,13 @@ def _verify(
 
         def moved(segment: int, cursor: Cursor) -> None:
             cursors[segment] = cursor
-            shown.progress.advance(projection.name, sum(each.items for each in cursors))
+            printer.progress.advance(projection.name, sum(each.items for each in cursors))
 
         total = retry(partial(approximate_size, dynamodb, components.names.events))
-        shown.progress.begin(projection.name, "verifying", total, 0)
+        printer.progress.begin(projection.name, "verifying", total, 0)
         verification.everything(tuple(cursors), moved)
         verification.extra_rows(segments, lambda _segment, _cursor: None)
-    shown.end(generation, verification.tally)
+    printer.end(generation, verification.tally)
     now = components.generations.read(projection.name).active
     if now != generation:
         raise ResourceError(

@@ -1,7 +1,7 @@
-"""Halts that no event of the event store explains, taken over into a new generation.
+"""Carries halts that no event of the event store explains over into a new generation.
 
-A record that is no event (a tampered one, say) halts its account in every generation that is fed. The event store does
-not show why, so a rebuild would lift the halt unasked; that is an operator's decision.
+A record that is no event (a tampered one, say) halts its account in every generation that is fed. The event store
+does not show why, so a rebuild would lift the halt unasked; that is an operator's decision.
 """
 
 from typing import Any
@@ -11,10 +11,10 @@ from projector.engine.read_model import ReadModel
 
 
 def carry_halts(letters: DeadLetters, active: ReadModel[Any], new: ReadModel[Any]) -> None:
-    """Halt in ``new`` each account that ``active`` has halted for a record's sake. Safe to repeat.
+    """Halt in ``new`` each account that ``active`` has halted because of a record. Idempotent.
 
-    A redrive at the same moment wins: after the halt is set, the active generation is looked at once more. Raises
-    ThrottledError, EndpointError or ResourceError.
+    A concurrent redrive wins: once the halt is set, the active generation is read again. Raises ThrottledError,
+    EndpointError or ResourceError.
     """
     for letter in letters.list(state="open"):
         account_id = letter.letter.account_id

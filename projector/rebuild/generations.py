@@ -1,4 +1,4 @@
-"""The tables of generations: listed, given up while they are built, dropped when nobody needs them."""
+"""The tables of generations: list them, abort builds, drop old ones."""
 
 import re
 import time
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: active: readers see it. building: a rebuild fills it. retiring: workers feed it, readers no longer see it. old:
-#: nobody touches it.
+#: active: readers see it. building: a rebuild fills it. retiring: workers feed it, readers no longer see it. old: it is
+#: unused.
 GenerationState = Literal["active", "building", "retiring", "old"]
 
 
@@ -34,7 +34,7 @@ class GenerationInUseError(PermanentError):
 
 @dataclass(frozen=True, slots=True)
 class GenerationTable:
-    """One generation's table. ``rows`` as DynamoDB counts them, which AWS brings up to date every six hours."""
+    """One generation's table. ``rows``: as DynamoDB counts them, updated every six hours."""
 
     projection: str
     generation: int

@@ -1,12 +1,12 @@
 """A new generation of a read model beside the live one: made, fed, filled, verified, shown.
 
 1. The new generation is named in the control row, and so fed by the workers from then on.
-2. Wait until no worker can hold an older control row. A worker looks at the control rows again before it completes a
-   batch (``handler``), so every batch completed from now on is fed to the new generation too; the events of every batch
-   completed before are in the events table by now.
+2. Wait until no worker can hold an older control row. A worker reads the control rows again before it completes a
+   batch (``batch_handler``), so every batch completed from now on is fed to the new generation too; the events of
+   every batch completed before are in the events table by now.
 3. Scan the events table in parallel segments and apply the pages with the workers' own engine: its writes are
    conditional and it repairs gaps, so scan and workers may meet on any account in any order.
-4. Verify every account against the event store; bring up those that are behind, whatever the stream lost.
+4. Verify every account against the event store; catch up those that are behind, whatever the stream lost.
 5. Flip in one conditional write, wait until no reader can hold an older control row, and stop feeding the old one.
 
 Progress is in the control row: a killed rebuild resumes on the next run, whoever starts it.
@@ -40,10 +40,10 @@ from projector.verification.verification import Finding, verification_of
 
 log = structlog.get_logger(__name__)
 
-#: Seconds to wait for every worker and reader to see a change of a control row: the oldest view, and a margin for a
-#: clock that runs slow and a batch that is just being completed.
+#: Seconds until every worker and reader has seen a change of a control row: the oldest view, and a margin for a slow
+#: clock and for a batch that is just being completed.
 SEEN_BY_ALL: Final = MAX_AGE + 1.0
-#: Rows that a segment keeps in memory: a scan brings an account's events together, and then never again.
+#: Rows that a segment keeps in memory: a scan returns an account's events together.
 _CACHE: Final = 5_000
 
 
@@ -55,8 +55,7 @@ class UnverifiedError(PermanentError):
 class Rebuilt:
     """One projection's new generation: ``events`` in the table, ``accounts`` verified, ``halted`` among them.
 
-    ``brought_up``: accounts that neither scan nor workers had brought to the event store's version when they were
-    verified; without writes meanwhile there are none.
+    ``brought_up``: accounts that were still behind when verified and were caught up; without writes meanwhile, none.
     """
 
     projection: str
@@ -69,7 +68,7 @@ class Rebuilt:
 
 
 class Rebuild:
-    """Rebuilds read models. One at a time; made for one command's run."""
+    """Rebuilds read models. For one run; not thread-safe."""
 
     def __init__(self, components: Components, progress: ProgressReport) -> None:
         self._components = components
@@ -82,8 +81,8 @@ class Rebuild:
     def run(self, projections: Sequence[Projection[Any]], *, segments: int) -> list[Rebuilt]:
         """Rebuild each projection and flip it. ``segments``: parallel readers; a resumed build keeps its own.
 
-        A transient fault is tried again for as long as it lasts. Raises JobRunningError when another rebuild of one
-        of them is at work (nothing is changed then), JobLostError when this one was given up or taken over,
+        A transient fault is retried for as long as it lasts. Raises JobRunningError when another rebuild of one of them
+        is running (nothing is changed then), JobLostError when this one was given up or taken over,
         UnverifiedError, StormError, or ResourceError.
         """
         retry, components = self._retry, self._components
@@ -177,7 +176,10 @@ class Rebuild:
         read_segments(scan, cursors, apply, partial(self._moved, heartbeat, name), self._retry)
 
     def _verify(self, model: ReadModel[Any], heartbeat: JobHeartbeat[Build]) -> tuple[int, int, int, int]:
-        """Check every account; returns events, accounts, halted and brought up ones. Raises UnverifiedError."""
+        """Check every account; returns the numbers of events, accounts, halted accounts and those that were caught up.
+
+        Raises UnverifiedError.
+        """
         name = model.projection.name
         wrong: list[Finding] = []
         brought_up: list[str] = []
@@ -198,7 +200,7 @@ class Rebuild:
             raise UnverifiedError(
                 f"generation {generation} of {name} does not agree with the event store in {len(wrong)} accounts and "
                 f"is not shown to readers: {named}. End it with `kinfold projector rebuild --abort --projection "
-                f"{name}`, mend the cause, and rebuild."
+                f"{name}`, fix the cause, and rebuild."
             )
         tally = verification.tally
         read = heartbeat.job(name).read

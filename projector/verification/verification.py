@@ -131,11 +131,8 @@ class Verification:
 
     def _heads(self, account_ids: list[str]) -> dict[str, int]:
         model = self._checker.model
-        found: dict[str, int] = {}
-        for chunk in chunks(account_ids, MAX_KEYS):
-            rows = model.get_many((account_id, HEAD) for account_id in chunk)
-            found |= {account_id: row.version for (account_id, _), row in rows.items()}
-        return found
+        rows = model.get_many((account_id, HEAD) for account_id in account_ids)
+        return {account_id: row.version for (account_id, _), row in rows.items()}
 
     def _first_events(self) -> SegmentedScan:
         return SegmentedScan(
