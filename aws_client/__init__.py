@@ -1,4 +1,4 @@
-"""AWS as we call it: failures by name, when to try again, calls in threads, and the quick ways through botocore.
+"""Calling AWS: the classification of failures, retries, a call pool, batch reads, table shapes, fast parsing.
 
-The ground floor: it knows no other package of this project.
+The lowest layer: it imports no other package of this project.
 """

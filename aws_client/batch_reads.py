@@ -1,4 +1,4 @@
-"""BatchGetItem to its end: DynamoDB may leave keys unprocessed, and they must be asked for again after a pause."""
+"""Complete BatchGetItem reads: DynamoDB may leave keys unprocessed, which must be requested again after a pause."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 class BatchRead:
-    """Reads the rows of at most 100 keys of one table, for one caller. Its caller decides how often, and when to wait.
+    """Reads the rows of at most 100 keys of one table. The caller's retry loop decides on pauses and when to give up.
 
-    Each call goes on where the last one stopped, so that a retry loop around it never reads a row twice.
+    Each call continues where the last one stopped, so that no row is read twice. Not for several threads at once.
     """
 
     def __init__(self, dynamodb: DynamoDBClient, table: str, keys: Sequence[Any], **request: Any) -> None:
@@ -28,7 +28,7 @@ class BatchRead:
     def __call__(self) -> list[dict[str, Any]]:
         """All rows that exist, once no key is left. Blocks.
 
-        Raises ClientError: a throttle when keys are left, so that the next call may read them; or as DynamoDB says.
+        Raises ClientError: a throttle while keys are left, which the next call requests; or DynamoDB's own.
         """
         if self._left:
             request: Any = {self._table: {**self._request, "Keys": self._left}}

@@ -1,4 +1,4 @@
-"""Blocking AWS calls, made from the event loop in threads of their own and repeated while they may still succeed."""
+"""Blocking AWS calls from the event loop: run in a thread pool, retried while they fail transiently."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class RetryListener(Protocol):
     """Hears which calls are being retried, on the event loop's thread."""
 
     def failed(self, action: str, error: BaseException) -> None:
-        """An attempt failed transiently; it is made again."""
+        """An attempt failed transiently and will be retried."""
 
     def over(self, action: str) -> None:
-        """It is repeated no more: answered, refused for good, or given up by the caller."""
+        """Retrying ended: the call was answered, failed permanently, or was cancelled."""
 
 
 class CallPool:
@@ -42,7 +42,7 @@ class CallPool:
         listener: RetryListener | None = None,
         **fields: str,
     ) -> None:
-        """`transient` tells which failures of these calls pass by themselves; `fields` go into every log line."""
+        """`transient` decides which failures are retried; `fields` are added to every log line."""
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=f"faust-kinesis-{name}")
         self._transient = transient
         self._policy = policy
@@ -50,13 +50,13 @@ class CallPool:
         self._fields = fields
 
     async def once(self, call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """Make the call in a thread. A cancellation leaves the thread to finish by itself."""
+        """Run the call in a thread. Cancellation does not interrupt the thread."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, lambda: call(*args, **kwargs))
 
     async def retry_until_answered(self, action: str, call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """Make the call, and again with backoff while it fails transiently, for as long as that lasts.
+        """Run the call, and retry it with backoff, without limit, while it fails transiently.
 
-        `action` is what is tried, for the log: "read shardId-0", say. Any other failure is raised as it came.
+        `action` names the call in the log, such as "read shardId-0". Any other failure is raised unchanged.
         """
         failed = False
 
@@ -85,7 +85,7 @@ class CallPool:
                 self._listener.over(action)
 
     def close(self) -> None:
-        """Take no more calls. Running ones are left to end by themselves."""
+        """Accept no more calls and cancel queued ones. Running calls are not interrupted."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _log_failed(self, action: str, attempt: int, error: BaseException | None) -> None:

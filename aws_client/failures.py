@@ -1,6 +1,6 @@
-"""One table of AWS failures: what each of them is, whether it passes by itself, and how to say it.
+"""One classification of AWS failures: what each means, whether it is transient, and how to describe it safely.
 
-Callers map a `Failure` to errors of their own; none of them looks at botocore's classes or at lists of codes.
+Callers map a `Failure` to errors of their own, and keep no lists of codes or of botocore's classes.
 """
 
 from __future__ import annotations

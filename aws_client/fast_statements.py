@@ -1,7 +1,7 @@
-"""BatchExecuteStatement without botocore's walk through each parameter of each statement, twice on the way out.
+"""Fast BatchExecuteStatement: botocore validates and serializes each parameter of each statement by itself.
 
-It hooks into botocore's documented events: ``before-parameter-build`` and ``before-call`` on the way out, and
-``before-parse`` on the way back. Addressing, signing, sending, retries and errors stay botocore's. Values are in
+It hooks into botocore's documented events: ``before-parameter-build`` and ``before-call`` for the request,
+``before-parse`` for the response. Endpoints, signing, sending, retries and errors stay botocore's. Values are in
 DynamoDB's own JSON already, so the body is what botocore would write.
 """
 
@@ -17,11 +17,11 @@ _OPERATION: Final = "dynamodb.BatchExecuteStatement"
 _HELD: Final = "kinfold-statements"
 
 
-def send_statements_as_they_are(dynamodb: "DynamoDBClient") -> None:
-    """Have the client's ``batch_execute_statement`` work as ever, but sooner. Safe to repeat.
+def install_fast_statements(dynamodb: "DynamoDBClient") -> None:
+    """Make the client's ``batch_execute_statement`` faster, with the same result. Idempotent.
 
-    What is no JSON (a binary value, say) goes botocore's way. So does an answer that is not exactly as expected here.
-    botocore checks the first statement only: a parameter of a wrong type in another is DynamoDB's to refuse.
+    A request that is not JSON (one with a binary value) is left to botocore, and so is a response that is not exactly
+    as expected. botocore validates the first statement only; DynamoDB refuses a parameter of a wrong type in another.
     """
     events = dynamodb.meta.events
     events.register(f"before-parameter-build.{_OPERATION}", _hold, unique_id="kinfold-hold-statements")
@@ -30,7 +30,7 @@ def send_statements_as_they_are(dynamodb: "DynamoDBClient") -> None:
 
 
 def _hold(params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
-    """Leave botocore the first statement alone to check and to write."""
+    """Leave only the first statement to botocore, to validate and to serialize."""
     statements = params.get("Statements")
     if not isinstance(statements, list) or len(statements) < 2:
         return
@@ -42,7 +42,7 @@ def _hold(params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
 
 
 def _put(params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
-    """Put all statements in the place of the first."""
+    """Replace the first statement in the body by all of them."""
     held = context.get(_HELD)
     if held is not None:
         body = orjson.loads(params["body"])
@@ -50,7 +50,7 @@ def _put(params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
 
 
 def _parse(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
-    """Take the responses out of the body, and leave the rest of it to botocore."""
+    """Parse the responses, and leave the rest of the body to botocore."""
     if response_dict["status_code"] != 200:
         return
     try:
@@ -64,7 +64,7 @@ def _parse(response_dict: dict[str, Any], customized_response_dict: dict[str, An
 
 
 def _is_plain(response: Any) -> bool:
-    """Whether botocore would read a response as it stands: a table and at most an error in words."""
+    """Whether botocore would return a response unchanged: a table, and at most an error of texts."""
     if type(response) is not dict:
         return False
     error = response.get("Error", {})

@@ -27,7 +27,7 @@ from faust_kinesis.records import RecordBatch
 
 
 class BatchSchema(faust.Schema[Any, Any]):
-    """Hands a `RecordBatch` through Faust's decoding untouched. Values that are sent are bytes, and stay so."""
+    """Passes a `RecordBatch` through Faust's decoding untouched. Values to send are bytes."""
 
     def __init__(self) -> None:
         super().__init__(key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
@@ -51,12 +51,12 @@ def batch_topic(app: faust.App, stream: str) -> TopicT:
 class StopWorkerSupervisor(SupervisorStrategy):
     """Ends the worker when an agent fails.
 
-    Faust's default starts the agent again, which would go on behind the batch that failed. mode's CrashingSupervisor
-    does end the worker, but takes the cancellation of an agent in an ordinary stop for a crash too.
+    Faust's default restarts the agent, which would continue after the failed batch. mode's CrashingSupervisor ends the
+    worker, but also treats the cancellation of an agent in an ordinary stop as a crash.
     """
 
     async def restart_services(self, services: list[ServiceT]) -> None:
-        """Crash the worker with the first agent's error; start again those that were merely cancelled."""
+        """Crash the worker with the first agent's error; restart agents that were merely cancelled."""
         for service in services:
             reason = service.crash_reason
             if reason is not None and not isinstance(reason, asyncio.CancelledError):
@@ -66,9 +66,9 @@ class StopWorkerSupervisor(SupervisorStrategy):
 
 
 def check_agents(app: AppT, topics: set[str]) -> None:
-    """Refuse agents which would lose batches or hide failures.
+    """Reject agents that would lose batches or hide failures.
 
-    Raises ConfigurationError: a topic was not made by `batch_topic`, or an agent has a supervisor that starts it again.
+    Raises ConfigurationError: a topic was not made by `batch_topic`, or an agent has a supervisor that restarts it.
     """
     for topic in app.topics:
         if topics & set(topic.topics) and not isinstance(topic.schema, BatchSchema):

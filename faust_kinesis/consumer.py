@@ -1,10 +1,10 @@
 """Faust's consumer, over a `ShardSource`.
 
 **One Faust partition for the whole stream.** Faust gives all partitions of a topic to the same queue of the same agent
-anyway; order and completion are kept per shard by the source. So a split or merge needs no rebalance, during which
-Faust would stop the whole app and drop what is in its queues. Offsets are our own, dense from 1: Faust enumerates gaps.
+anyway; the source keeps order and completion per shard. So a split or merge needs no rebalance, during which Faust
+would stop the whole app and drop what is in its queues. Offsets are our own, dense from 1: Faust enumerates gaps.
 
-**Faust's acks count for nothing.** They feed its monitor only, and its commit moves no checkpoint: see
+**Faust's acks have no effect.** They only feed its monitor, and its commit moves no checkpoint: see
 `RecordBatch.complete`.
 """
 
@@ -31,7 +31,7 @@ _GENERATION = 1
 
 
 class Consumer(FaustConsumer):
-    """Hands batches to Faust one message each."""
+    """Delivers each batch to Faust as one message."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -82,7 +82,7 @@ class Consumer(FaustConsumer):
 
     @override
     async def wait_empty(self) -> None:
-        """Wait until agents are done with the batches in their hands, at most `stop_timeout` seconds; read no more."""
+        """Stop reading, and wait until agents have completed their batches, at most `stop_timeout` seconds."""
         if self._source is not None:
             self._source.stop_fetching()
         limit = self._transport.options.stop_timeout
@@ -109,7 +109,7 @@ class Consumer(FaustConsumer):
 
     @override
     def highwater(self, tp: TP) -> int:
-        """The last offset handed out: how far behind the stream is, only the source's status tells."""
+        """The last offset handed out. The lag is in the source's status."""
         return self._offset
 
     @override
@@ -129,7 +129,7 @@ class Consumer(FaustConsumer):
 
     @override
     async def earliest_offsets(self, *partitions: TP) -> Mapping[TP, int]:
-        """Nothing can be read again by offset."""
+        """Nothing can be reread by offset."""
         return {}
 
     @override
@@ -139,7 +139,7 @@ class Consumer(FaustConsumer):
 
     @override
     async def seek_to_committed(self) -> Mapping[TP, int]:
-        """Nothing to do: what was not completed is still with the agents, or comes again after a restart."""
+        """Nothing to do: what was not completed is still with the agents, or is redelivered after a restart."""
         return {}
 
     @override

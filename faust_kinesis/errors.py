@@ -1,19 +1,19 @@
 """Errors of the transport.
 
 FaustKinesisError
-+-- TransientError              passes by itself; the transport has already retried for as long as it was allowed to
++-- TransientError              may succeed later; the transport has already retried for as long as allowed
 |   +-- NotSentError            the worker stopped before a record was put
-+-- PermanentError              no retry can help: the worker stops, non-zero
++-- PermanentError              retrying cannot help: the worker exits non-zero
 |   +-- ConfigurationError      the app, its agents or its options cannot work with this transport
 |   +-- AccessRefusedError      credentials or permissions
 |   +-- StreamGoneError         the stream was deleted while it was read
 |   +-- CheckpointRefusedError  the stored checkpoint does not belong to this stream
-|   +-- RequestRefusedError     the service says that the request itself is wrong
-|   +-- LeasesHeldError         leases cannot be reset while workers have them
-|   +-- DaemonError             Amazon's KCL ended, hangs, or broke its protocol
+|   +-- RequestRefusedError     the service rejects the request itself
+|   +-- LeasesHeldError         leases cannot be reset while workers hold them
+|   +-- DaemonError             Amazon's KCL ended, hangs, or violated its protocol
 |   +-- AgentHungError          no batch was completed for longer than allowed
 |   +-- RecordRefusedError      one record cannot be put: too large, bad key, headers
-+-- LeaseLostError              another worker has the shard: it stops here, the others go on
++-- LeaseLostError              another worker owns the shard: it stops here, the others continue
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ class FaustKinesisError(Exception):
 
 
 class TransientError(FaustKinesisError):
-    """Throttling, network or a fault of the service, which passes by itself."""
+    """Throttling, the network, or a fault of the service: the same call may succeed later."""
 
 
 class NotSentError(TransientError):
-    """The worker stopped while the record was still waiting to be put. It may be sent again."""
+    """The worker stopped while the record was still queued. It may be sent again."""
 
 
 class PermanentError(FaustKinesisError):
-    """A fault which no retry mends. Somebody must act."""
+    """Retrying cannot help: somebody must act."""
 
 
 class ConfigurationError(PermanentError):
-    """The app, its agents or its options do not fit this transport."""
+    """The app, its agents, its options or its environment cannot work with this transport."""
 
 
 class AccessRefusedError(PermanentError):
@@ -46,37 +46,37 @@ class AccessRefusedError(PermanentError):
 
 
 class StreamGoneError(PermanentError):
-    """The stream was there and is not any more."""
+    """The stream was deleted while it was read."""
 
 
 class CheckpointRefusedError(PermanentError):
-    """Kinesis does not know the stored sequence number: the stream was made anew under the same name, as a rule."""
+    """Kinesis does not know the stored sequence number: usually the stream was recreated under the same name."""
 
 
 class RequestRefusedError(PermanentError):
-    """The service refused a request as wrong."""
+    """The service rejected a request as invalid."""
 
 
 class RecordRefusedError(PermanentError):
-    """A record which Kinesis can never take."""
+    """A record that Kinesis can never accept."""
 
 
 class LeasesHeldError(PermanentError):
-    """Workers still have leases which were to be reset."""
+    """Workers still hold leases that were to be reset."""
 
 
 class DaemonError(PermanentError):
-    """KCL's daemon, or the way to it, is broken. A new start of the worker goes on from the checkpoints."""
+    """KCL's daemon, or the connection to it, is broken. A restarted worker resumes from the checkpoints."""
 
 
 class AgentHungError(PermanentError):
-    """Batches are with the agent, and none was completed for longer than allowed."""
+    """The agents hold batches and have completed none for longer than allowed."""
 
 
 class LeaseLostError(FaustKinesisError):
     """A conditional write on a lease found another owner or another counter.
 
-    Nothing was written. Whoever has the lease now goes on from the stored checkpoint.
+    Nothing was written. The new owner resumes from the stored checkpoint.
     """
 
     def __init__(self, shard_id: str, action: str) -> None:
@@ -95,9 +95,9 @@ _ERRORS: dict[Failure, tuple[type[FaustKinesisError], str]] = {
 
 
 def typed(error: Exception, action: str) -> FaustKinesisError:
-    """The error of our tree for a failure, with that failure as its cause; `action` says what was tried.
+    """The error of this package for a failure, with that failure as its cause; `action` is what was tried.
 
-    What passes by itself is a TransientError, what is no failure of a call a PermanentError.
+    A transient failure is a TransientError; what is no failure of a call at all, a PermanentError.
     """
     if isinstance(error, FaustKinesisError):
         return error

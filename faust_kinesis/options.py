@@ -1,4 +1,4 @@
-"""What can be set, and its defaults."""
+"""The options and their defaults."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from yarl import URL
 from faust_kinesis.errors import ConfigurationError
 
 StartingPosition = Literal["trim-horizon", "latest"] | AwareDatetime
-"""Where a shard without a checkpoint starts: its oldest record, its end, or a moment."""
+"""Where a shard without a checkpoint starts: its oldest record, its end, or a time."""
 
 OWN_PROPERTIES: Mapping[str, str] = {
-    "applicationName": "the option application says it",
-    "tableName": "the option application says it",
-    "streamName": "the app's topic says it",
-    "streamArn": "the app's topic says it",
-    "executableName": "it is this package's own pipe",
-    "workerId": "the option worker_id says it",
-    "workerIdentifier": "the option worker_id says it",
-    "initialPositionInStream": "the option start says it",
-    "initialPositionInStreamExtended": "the option start says it",
+    "applicationName": "the option application sets it",
+    "tableName": "the option application sets it",
+    "streamName": "the app's topic sets it",
+    "streamArn": "the app's topic sets it",
+    "executableName": "it is this package's own byte pipe",
+    "workerId": "the option worker_id sets it",
+    "workerIdentifier": "the option worker_id sets it",
+    "initialPositionInStream": "the option start sets it",
+    "initialPositionInStreamExtended": "the option start sets it",
     "callProcessRecordsEvenForEmptyRecordList": "it is always true, since idle shards are checkpointed then",
 }
-"""KCL properties that cannot be passed through, and what decides them."""
+"""KCL properties that cannot be passed through, and what sets them."""
 
 
 def parse_properties(text: str) -> dict[str, str]:
     """Read KCL properties from `name=value,name=value`, or from a JSON object for values with commas.
 
-    Raises ValueError: it is neither, or a property is not to be passed through; the message says what is wrong.
+    Raises ValueError: it is neither, or a property cannot be passed through; the message names it.
     """
     return refuse_own(_pairs(text))
 
@@ -70,23 +70,23 @@ class KinesisOptions(BaseModel):
     application: str = Field(min_length=3, max_length=255, pattern=r"^[a-zA-Z0-9_.-]+$")
     """The lease table's name, which is KCL's application name. One stream per application."""
     worker_id: str = Field(min_length=1)
-    """Stable over restarts and unique per replica: a worker takes its own leases back at once."""
+    """Stable across restarts and unique per replica: a restarted worker retakes its own leases at once."""
     start: StartingPosition = "trim-horizon"
     """Only for shards without a lease."""
     batch_size: int = Field(default=1000, ge=1, le=10_000)
-    """Most records in a batch: GetRecords' Limit."""
+    """Maximum records in a batch: GetRecords' Limit."""
     poll_interval: float = Field(default=0.25, gt=0)
-    """Between two reads of a shard. Kinesis allows five reads a second a shard, over all its readers."""
+    """Between two reads of a shard. Kinesis allows five reads a second a shard, shared by all readers."""
     buffer_batches: int = Field(default=2, ge=1)
-    """Most batches of a shard read and not completed; no read happens beyond it."""
+    """Maximum batches of a shard read and not completed; reading pauses there."""
     checkpoint_interval: float = Field(default=1.0, ge=0)
-    """Least time between two checkpoints of a shard. What was completed since comes again after a crash."""
+    """Minimum time between two checkpoints of a shard. What was completed since is redelivered after a crash."""
     failover_time: float = Field(default=10.0, gt=0)
-    """How long a lease's counter must stand still before another worker takes it; renewed three times as often."""
+    """How long a lease's counter must stay unchanged until another worker takes it; renewed three times as often."""
     shard_sync_interval: float = Field(default=10.0, gt=0)
     """Between two listings of the stream's shards. The end of a shard causes one at once."""
     stop_timeout: float = Field(default=30.0, gt=0)
-    """How long a stop waits for the batches in hand, for the last checkpoints and for records to be put."""
+    """How long a stop waits for batches in flight, last checkpoints and queued records."""
     read_threads: int = Field(default=8, ge=1, le=256)
     """Threads for reading; a read is a blocking call of some 10 to 100 ms."""
     lease_table_create: bool = True
@@ -94,7 +94,7 @@ class KinesisOptions(BaseModel):
     consumer: Literal["polling", "kcl"] = "polling"
     """Which source reads: this process alone, or Amazon's KCL with any number of workers. The leases are the same."""
     batch_timeout: float = Field(default=300.0, gt=0)
-    """kcl: how long agents may have batches and complete none; then the worker ends."""
+    """kcl: how long agents may hold batches and complete none; then the worker ends."""
     daemon_timeout: float = Field(default=60.0, gt=0)
     """kcl: how long the Java process may show no sign of life; then the worker ends."""
     java_heap_mb: int = Field(default=256, ge=64)
@@ -119,7 +119,7 @@ class KinesisOptions(BaseModel):
 
     @property
     def renew_interval(self) -> float:
-        """Between two renewals of a lease and two looks at everybody's: a third of `failover_time`, as KCL does it."""
+        """Between two renewals of a lease and two scans of the lease table: a third of `failover_time`, as in KCL."""
         return self.failover_time / 3
 
 
@@ -128,7 +128,7 @@ def options_from_url(url: URL, app_id: str) -> KinesisOptions:
 
     The application is the app's id and the worker id this host's name unless they are given.
 
-    Raises ConfigurationError: an option is unknown or its value is not allowed; all that is wrong is named.
+    Raises ConfigurationError: an option is unknown or its value is not allowed; the message names each.
     """
     given: Mapping[str, str] = {"application": app_id, "worker_id": socket.gethostname(), **url.query}
     try:

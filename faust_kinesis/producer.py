@@ -23,7 +23,7 @@ _PUT_THREADS = 4
 
 
 class Producer(FaustProducer):
-    """Sends to any number of streams; each has a `OrderedWriter` of its own, made at the first record."""
+    """Sends to any number of streams, each through an `OrderedWriter` of its own."""
 
     def __post_init__(self) -> None:
         """Faust calls it at the end of the construction."""
@@ -42,12 +42,12 @@ class Producer(FaustProducer):
         *,
         transactional_id: str | None = None,
     ) -> Awaitable[RecordMetadata]:
-        """Give a record to be put to the stream `topic`; waits only while too many are waiting.
+        """Queue a record for the stream `topic`; waits only while the queue is full.
 
         The key is the partition key; without one, the record goes to any shard. Records of one key keep their order.
-        `timestamp` is passed over: Kinesis stamps records itself. The awaitable answers as `OrderedWriter.add` says.
+        `timestamp` is ignored: Kinesis stamps records itself. The awaitable is that of `OrderedWriter.add`.
 
-        Raises RecordRefusedError: Kinesis could never take the record.
+        Raises RecordRefusedError: Kinesis can never accept the record.
         """
         data = value or b""
         partition_key = _partition_key(key)
@@ -90,7 +90,7 @@ class Producer(FaustProducer):
 
     @override
     async def on_stop(self) -> None:
-        """Put what is left, within `stop_timeout` seconds, and end."""
+        """Put what is still queued, within `stop_timeout` seconds, and end."""
         await self.flush()
         writers, self._writers = list(self._writers.values()), {}
         await asyncio.gather(*(writer.stop() for writer in writers))

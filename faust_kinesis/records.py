@@ -30,7 +30,7 @@ def _nothing() -> None:
 class RecordBatch:
     """Consecutive records of one shard, in the shard's order; never empty.
 
-    Delivered at least once: after a crash, or when a lease changes hands, batches come again, cut differently.
+    Delivered at least once: after a crash or a change of owner, records are redelivered, in other batches.
     """
 
     stream: str
@@ -41,10 +41,10 @@ class RecordBatch:
     _completed: bool = field(default=False, init=False)
 
     def complete(self) -> None:
-        """Say that the effect of every record is durable, so that the checkpoint may move past this batch.
+        """Declare the effect of every record durable, so that the checkpoint may move past this batch.
 
         Idempotent, returns at once; call it on the event loop's thread. The checkpoint is written soon after, and
-        only once every earlier batch of the shard is complete too. A batch that is never completed comes again after
+        only once every earlier batch of the shard is complete too. A batch that is never completed is redelivered after
         a restart.
         """
         if not self._completed:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class ShardStatus:
     """A shard as this worker last saw it. `last_polled_at` is UTC; None where this worker does not read the shard.
 
-    `lease_counter` rises with every renewal and checkpoint; one that stands still has an owner that is dead.
+    `lease_counter` rises with every renewal and checkpoint; while it stays unchanged, the owner may be dead.
     """
 
     shard_id: str
@@ -54,10 +54,10 @@ class ShardSource(Protocol):
     What holds for every source:
 
     - Each record is delivered **at least once** from the shard's starting position on, unless Kinesis trimmed it.
-    - Within a shard, records come in the shard's order; a repetition starts over from a checkpoint, in order.
+    - Within a shard, records come in the shard's order; redelivery starts over from a checkpoint, in order.
     - A shard starts only when its parents were read to their end and that end is checkpointed, or are gone.
     - A checkpoint names the last record of the longest **completed prefix** of the shard's batches, never more.
-    - At most `buffer_batches` batches of a shard are delivered or waiting and not completed.
+    - At most `buffer_batches` batches of a shard are queued or delivered and not completed.
 
     Every method is called on one event loop.
     """
@@ -71,23 +71,23 @@ class ShardSource(Protocol):
     async def next_batch(self, timeout: float) -> RecordBatch | None:  # noqa: ASYNC109 - a poll, not a deadline
         """The next batch of any shard, or None after `timeout` seconds without one.
 
-        A batch is handed out once and is lost neither by a timeout nor by a cancellation of this call.
+        A batch is handed out once, and neither a timeout nor a cancellation of this call loses one.
 
         Raises FaustKinesisError: the source has failed for good; it is the same error as `failure`.
         """
 
     def stop_fetching(self) -> None:
-        """Read nothing more. Batches that are out may still be completed; those still waiting are not handed out."""
+        """Stop reading. Batches in flight may still be completed; queued ones are not handed out."""
 
     async def stop(self) -> None:
-        """Checkpoint every completed prefix, give the leases back, and end. Waits for no batch that is out.
+        """Checkpoint every completed prefix, release the leases, and end. Does not wait for batches in flight.
 
-        Batches not completed by now come again, to whoever takes the lease next. Idempotent. Returns within
+        Batches not completed by now are redelivered to the lease's next owner. Idempotent. Returns within
         `stop_timeout` even when the endpoint does not answer; then the leases expire instead.
         """
 
     async def abort(self) -> None:
-        """End at once, as if the process had died: no lease is given back, and nothing more is checkpointed.
+        """End at once, as if the process had died: no lease is released, and nothing more is checkpointed.
 
         A write that is already on its way may still arrive. Idempotent.
         """

@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError
 from faust.transport import base
 from faust.types.transports import ConsumerT, ProducerT
 
-from aws_client.fast_get_records import read_pages_at_once
+from aws_client.fast_get_records import install_fast_get_records
 from faust_kinesis.agents import StopWorkerSupervisor
 from faust_kinesis.consumer import Consumer
 from faust_kinesis.errors import ConfigurationError, FaustKinesisError
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 class Transport(base.Transport):
     """Kinesis Data Streams, read and written by Faust.
 
-    Sets what Faust must do differently here: no leader topic, since nothing elects (`on_leader` timers never run); a
-    stop waits for batches in hand; an agent's failure ends the worker.
+    Changes three of Faust's defaults: no leader topic, since nothing elects (`on_leader` timers never run); a stop
+    waits for batches in flight; an agent's failure ends the worker.
     """
 
     Consumer: ClassVar[type[ConsumerT]] = Consumer
@@ -61,9 +61,9 @@ class Transport(base.Transport):
     def use(self, options: KinesisOptions, *, kinesis: KinesisClient, dynamodb: DynamoDBClient) -> None:
         """Take options and clients. Call it before the worker starts.
 
-        From now on `kinesis` reads GetRecords' answers at once, which differ only in the zone of their times.
+        Installs the fast parsing of GetRecords in `kinesis`: its results differ only in the zone of their times.
         """
-        read_pages_at_once(kinesis)
+        install_fast_get_records(kinesis)
         self._options, self._kinesis, self._dynamodb = options, kinesis, dynamodb
 
     @property
@@ -78,23 +78,23 @@ class Transport(base.Transport):
 
     @property
     def kinesis(self) -> KinesisClient:
-        """The Kinesis client, made now if none was handed over."""
+        """The Kinesis client, created now if none was given."""
         if self._kinesis is None:
             with _client_is_made_from_the_environment():
                 self._kinesis = boto3.client("kinesis", config=client_config(self.options))
-            read_pages_at_once(self._kinesis)
+            install_fast_get_records(self._kinesis)
         return self._kinesis
 
     @property
     def dynamodb(self) -> DynamoDBClient:
-        """The DynamoDB client, made now if none was handed over."""
+        """The DynamoDB client, created now if none was given."""
         if self._dynamodb is None:
             with _client_is_made_from_the_environment():
                 self._dynamodb = boto3.client("dynamodb", config=client_config(self.options))
         return self._dynamodb
 
     def open_source(self, stream: str) -> ShardSource:
-        """Make the source of the stream that the app reads, of the kind that `KinesisOptions.consumer` says."""
+        """Make the source of the stream that the app reads, of the kind in `KinesisOptions.consumer`."""
         kind = KclSource if self.options.consumer == "kcl" else PollingSource
         self.source = kind(stream, self.options, kinesis=self.kinesis, dynamodb=self.dynamodb)
         return self.source
@@ -105,14 +105,14 @@ class Transport(base.Transport):
 
     @property
     def failure(self) -> FaustKinesisError | None:
-        """What ended the reading for good, or None. From any thread."""
+        """Why reading ended permanently, or None. From any thread."""
         return self.source.failure if self.source else None
 
 
 def configure(
     app: faust.App, options: KinesisOptions, *, kinesis: KinesisClient, dynamodb: DynamoDBClient
 ) -> Transport:
-    """Hand options and clients to the app's transport, for reading and for sending; give that transport back.
+    """Hand options and clients to the app's transports, for reading and for sending; returns the one that reads.
 
     Call it before the worker starts. The clients' read timeout and retries bound how long a stop can hang on a dead
     endpoint, since threads in a call cannot be ended: keep them short, as `client_config` does.

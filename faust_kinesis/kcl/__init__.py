@@ -1,1 +1,1 @@
-"""Amazon's KCL as the source: its daemon, the processes between, one session a shard."""
+"""The source on Amazon's KCL: its daemon, the processes between, one session a shard."""

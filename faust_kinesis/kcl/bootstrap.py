@@ -1,8 +1,8 @@
-"""What must be there before the daemon starts, so that it starts fast and from the right place.
+"""What must exist before the daemon starts, so that it starts fast and from the right position.
 
 KCL alone would wait for its tables ten seconds at a time, and 1 to 30 s at random before it lists the shards of an
-empty lease table. And it keeps no moment for a start at LATEST: what arrives before the first checkpoint would be lost
-at a restart. So the first leases are made here, by the rules of the polling source, with their moment.
+empty lease table. And it stores no time for a start at LATEST: records that arrive before the first checkpoint would
+be lost at a restart. So the first leases are created here, by the rules of the polling source, with their time.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ async def prepare(
     options: KinesisOptions,
     calls: CallPool,
 ) -> datetime | None:
-    """Wait for the stream, make tables and first leases, drop this worker's own leader lock.
+    """Wait for the stream, create tables and first leases, release this worker's own leader lock.
 
-    Returns the moment that leases at AT_TIMESTAMP mean. Only while no daemon of this worker runs. Transient failures
-    are retried for as long as they last.
+    Returns the time that leases at AT_TIMESTAMP mean. Call it only while no daemon of this worker runs. Transient
+    failures are retried for as long as they last.
 
-    Raises ConfigurationError: a table is missing and none may be created.
+    Raises ConfigurationError: a table is missing and may not be created.
     Raises StreamGoneError: the stream was deleted meanwhile.
     """
     await coordinator.prepare()
@@ -56,13 +56,13 @@ async def prepare(
             options.worker_id,
             extra={"action": "leader_lock_released", "worker_id": options.worker_id},
         )
-    return moment_of(coordinator.leases.values(), options)
+    return start_time_of(coordinator.leases.values(), options)
 
 
-def moment_of(leases: Iterable[Lease], options: KinesisOptions) -> datetime | None:
-    """The one moment that KCL is told for all leases at AT_TIMESTAMP: the earliest, so that none starts too late.
+def start_time_of(leases: Iterable[Lease], options: KinesisOptions) -> datetime | None:
+    """The one time that KCL gets for all leases at AT_TIMESTAMP: the earliest, so that none starts too late.
 
-    None when nothing starts at a moment. A lease that tells none, made elsewhere, starts with the oldest record.
+    None when no lease starts at a time. A lease without one, made elsewhere, starts with the oldest record.
     """
     waiting = [lease for lease in leases if lease.checkpoint in {AT_TIMESTAMP, LATEST}]
     if waiting:

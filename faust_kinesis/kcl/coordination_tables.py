@@ -1,4 +1,4 @@
-"""What KCL keeps beside the leases: who leads, and how busy each worker is.
+"""KCL's tables beside the leases: who is the leader, and how busy each worker is.
 
 `{application}-CoordinatorState` holds the leader's lock in the row `Leader`; `{application}-WorkerMetricStats` one row
 a worker, which its KCL writes every few seconds. Made beforehand, they save KCL's own waits of ten seconds each.
@@ -58,7 +58,7 @@ class CoordinationTables:
     def release_leadership(self, worker_id: str) -> bool:
         """Delete the leader's lock if it is this worker's own; whether it was.
 
-        KCL would wait two minutes for the lock of a run that was killed, even for its own. Call it only while no
+        KCL would wait two minutes for the lock of a killed run, even its own. Call it only while no
         daemon of this worker runs.
         """
         try:
@@ -75,19 +75,19 @@ class CoordinationTables:
         return True
 
     def retire(self, worker_id: str) -> None:
-        """Delete what KCL last reported of a worker, after its end.
+        """Delete a worker's last KCL report, after its end.
 
-        A leader takes a worker for alive for two reports, ten seconds, and would give it the very leases it left.
+        A leader considers a worker alive for two reports, ten seconds, and would assign it the very leases it left.
         """
         self._dynamodb.delete_item(TableName=self.workers, Key={"wid": {"S": worker_id}})
 
     def reporting(self, since: float) -> set[str]:
-        """The workers whose KCL has reported since that moment (epoch seconds, by the clocks of both machines)."""
+        """The workers whose KCL has reported since that time (epoch seconds, by the clocks of both machines)."""
         pages = self._dynamodb.get_paginator("scan").paginate(TableName=self.workers, ConsistentRead=True)
         rows = (row for page in pages for row in page["Items"])
         return {row["wid"]["S"] for row in rows if int(row.get("lut", {}).get("N", "0")) >= int(since)}
 
     def last_sign_of(self, worker_id: str) -> str | None:
-        """When KCL last reported this worker, as it writes it; None before the first time."""
+        """When KCL last reported this worker, in its own format; None before the first report."""
         row = self._dynamodb.get_item(TableName=self.workers, Key={"wid": {"S": worker_id}}, ConsistentRead=True)
         return row.get("Item", {}).get("lut", {}).get("N")

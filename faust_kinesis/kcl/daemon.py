@@ -1,4 +1,4 @@
-"""Amazon's MultiLangDaemon as a child process: found, configured, started, watched and ended.
+"""Amazon's MultiLangDaemon as a child process: finding, configuring, starting and ending it.
 
 The process group is the guard (`guard_process`), Java, and one pipe (`pipe_process`) a shard. Whatever happens to the
 worker, the guard kills the group; whatever happens to the guard, the kernel kills Java (Linux) and `kill` the rest.
@@ -48,7 +48,7 @@ def find_java() -> Path:
 def find_jars() -> Path:
     """The directory of KCL's jars, of kclpy-ext or amazon_kclpy.
 
-    Raises ConfigurationError when neither has them, or only those of KCL 1 or 2, which share out leases in another way.
+    Raises ConfigurationError when neither has them, or only those of KCL 1 or 2, which assign leases in another way.
     """
     spec = importlib.util.find_spec("amazon_kclpy")
     for place in (spec.submodule_search_locations or ()) if spec else ():
@@ -62,7 +62,7 @@ def find_jars() -> Path:
 
 
 class Daemon:
-    """One run of the daemon, in a directory of its own that only this user can enter.
+    """One run of the daemon, in a directory that only this user can enter.
 
     Raises ConfigurationError at construction when Java or the jars are missing.
     """
@@ -70,7 +70,7 @@ class Daemon:
     def __init__(
         self, log: DaemonLog, heap_mb: int, *, jvm: Sequence[str] = (), child: Sequence[str] | None = None
     ) -> None:
-        """`jvm`: more of Java's own options. `child` is run in place of the pipe, with the socket's path after it."""
+        """`jvm`: more options of Java. `child`: a command in place of the pipe; the socket's path is appended."""
         self._java, self._jars = find_java(), find_jars()
         self._log = log
         self._heap_mb = heap_mb
@@ -82,12 +82,12 @@ class Daemon:
 
     @property
     def socket(self) -> Path:
-        """Where the pipes connect to. The worker listens there before the daemon is started."""
+        """The socket that pipes connect to. The worker must listen before the daemon is started."""
         return self._home / "s"
 
     @property
     def executable(self) -> str:
-        """The command line of a child, for KCL, which parts it at spaces and knows no quotes."""
+        """The command line of a child, for KCL, which splits at spaces and knows no quotes."""
         return "/bin/sh child"
 
     @property
@@ -96,7 +96,7 @@ class Daemon:
         return self._process.pid if self._process else None
 
     def start(self, properties: Mapping[str, str]) -> None:
-        """Start it; `ended` gets the exit code. Raises OSError."""
+        """Start it; `ended` resolves to the exit code. Raises OSError."""
         (self._home / "kcl.properties").write_text(render(properties))
         (self._home / "logback.xml").write_text(logback_configuration())
         child = [*self._child, str(self.socket)]
@@ -112,22 +112,22 @@ class Daemon:
             start_new_session=True,
         )
         loop = asyncio.get_running_loop()
-        threading.Thread(target=self._listen, args=(self._process, loop), name="kcl-log", daemon=True).start()
+        threading.Thread(target=self._forward_log, args=(self._process, loop), name="kcl-log", daemon=True).start()
 
     def terminate(self) -> None:
-        """Ask Java for an orderly end: it asks each shard for a last checkpoint."""
+        """Ask Java to shut down: it asks each shard for a last checkpoint."""
         self._log.stopping = True
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Kill everything of it at once. Safe to repeat, and after its end."""
+        """Kill the whole process group at once. Idempotent, also after its end."""
         self._log.stopping = True
         if self._process is not None and not self.ended.done():
             _kill_group(self._process.pid)
 
     async def close(self) -> None:
-        """Kill what is left, wait for it, and remove the directory."""
+        """Kill what still runs, wait for it, and remove the directory."""
         self.kill()
         if self._process is not None:
             await self.ended
@@ -152,12 +152,12 @@ class Daemon:
             str(self._home / "logback.xml"),
         ]
 
-    def _listen(self, process: subprocess.Popen[str], loop: asyncio.AbstractEventLoop) -> None:
-        """Pass the log on until the end. A thread of its own: KCL must never block on a loop that is busy."""
+    def _forward_log(self, process: subprocess.Popen[str], loop: asyncio.AbstractEventLoop) -> None:
+        """Forward the log until its end. A thread of its own: KCL must never block on a busy event loop."""
         assert process.stdout is not None
         with process.stdout:
             while line := process.stdout.readline(_MAX_LINE):
-                self._log.hear(line.rstrip("\n"))
+                self._log.forward(line.rstrip("\n"))
         code = process.wait()
         _kill_group(process.pid)
         if process.stdin is not None:

@@ -1,8 +1,8 @@
-"""KCL's log, as lines of ours.
+"""KCL's log, forwarded to ours.
 
-KCL's INFO is about every message and every look at a table, so it is our DEBUG, and is written only when that is on.
-WARN and ERROR keep their level, but not while the daemon is being stopped: it then complains of what it was told. Of
-one that comes again and again, the 1st, 4th, 8th, 16th ... keep it, and the others are DEBUG.
+KCL logs every message and every table scan at INFO, so that is our DEBUG, and is written only when that is on. WARN
+and ERROR keep their level, but not while the daemon is being stopped: it then complains about the stop. Of a repeated
+one, the 1st, 4th, 8th, 16th ... keep it, and the others are DEBUG.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ log = logging.getLogger(__name__)
 
 _MAX_TEXT = 600
 _ENOUGH = 40
-"""Letters of a message that make it the same as an earlier one."""
+"""Characters of a message that make it a repetition of an earlier one."""
 _MAX_KINDS = 1000
 _LEVELS = {"ERROR": logging.ERROR, "WARN": logging.WARNING, "INFO": logging.DEBUG}
 _PAYLOAD = re.compile(r"(Cannot write message |unexpected line on STDOUT for shard [^:]*: ).*")
-"""What KCL says with a whole message or a child's line in it, which may hold records."""
+"""KCL's messages that quote a whole message or a child's line, which may hold records."""
 
 
 def logback_configuration() -> str:
-    """What makes KCL write one line a message: level, logger, shard and text, parted by tabs."""
+    """Makes KCL write one line a message: level, logger, shard and text, separated by tabs."""
     text = f"%replace(%.-{_MAX_TEXT}(%msg)){{'[\\r\\n\\t]+', ' '}}"
     error = f"%replace(%.-{_MAX_TEXT}(%ex{{3}})){{'[\\r\\n\\t]+', ' '}}"
     return f"""<configuration>
@@ -40,7 +40,7 @@ def logback_configuration() -> str:
 
 
 class DaemonLog:
-    """Passes the daemon's lines on, and remembers the last complaints, for the error that may follow."""
+    """Forwards the daemon's lines, and remembers the last errors, for a failure that may follow."""
 
     def __init__(self, stream: str, worker_id: str) -> None:
         self._fields = {"stream": stream, "worker_id": worker_id}
@@ -53,8 +53,8 @@ class DaemonLog:
         """The last errors, newest last; "" when there were none."""
         return " | ".join(self._complaints)
 
-    def hear(self, line: str) -> None:
-        """Take one line. A line in no form that is known (the JVM itself writes such) is a warning."""
+    def forward(self, line: str) -> None:
+        """Forward one line. A line of unknown form (the JVM itself writes such) is a warning."""
         level, _, rest = line.partition("\t")
         parts = rest.split("\t", 2)
         if level not in _LEVELS or len(parts) != 3:

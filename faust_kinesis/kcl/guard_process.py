@@ -1,10 +1,10 @@
-"""Runs a command that must never outlive the worker, however the worker ends.
+"""Runs a command that never outlives the worker, however the worker ends.
 
     python -I -S guard_process.py COMMAND ARGUMENTS...
 
-Its standard input is a pipe of the worker's: the kernel closes it when the worker ends, even by SIGKILL, and then the
-whole process group is killed. SIGTERM goes to the command alone and not to the command's children. Standard library
-only, run by its path. Ends with the command's exit code, 128 + n after signal n.
+Its standard input is a pipe held by the worker: the kernel closes it when the worker ends, even by SIGKILL, and then
+the whole process group is killed. SIGTERM is forwarded to the command alone, not to the command's children. Standard
+library only, run by its path. Ends with the command's exit code, 128 + n after signal n.
 """
 
 import ctypes
@@ -33,7 +33,7 @@ def main() -> int:
     asked = threading.Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: asked.set())
-    # Before any thread is made: only then is a function between fork and exec safe.
+    # Before any thread is started: only then is a function between fork and exec safe.
     command = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, preexec_fn=_end_with_guard)  # noqa: S603
     signal.signal(signal.SIGTERM, lambda *_: command.send_signal(signal.SIGTERM))
     if asked.is_set():

@@ -2,8 +2,8 @@
 
     python -I -S pipe_process.py SOCKET
 
-Standard library only and run by its path, so that it is up in some 20 ms. It ends when either side ends: the daemon
-takes the end of this process for a broken shard and ends too, and the worker hears the end of the connection.
+Standard library only and run by its path, so that it starts in some 20 ms. It ends when either side ends: the daemon
+treats the end of this process as a broken shard and ends too, and the worker sees the connection close.
 """
 
 import os
@@ -22,14 +22,14 @@ def _to_daemon(connection: socket.socket) -> None:
             while view:
                 view = view[os.write(1, view) :]
     finally:
-        # The worker is gone, or is done with the shard: closing standard output tells the daemon.
+        # The worker is gone, or done with the shard: closing standard output signals that to the daemon.
         os._exit(0)
 
 
 def main() -> None:
-    """Pump until an end. Raises OSError, into the daemon's log, when the worker does not listen."""
+    """Copy both ways until either side ends. Raises OSError, into the daemon's log, when the worker does not listen."""
     for number in (signal.SIGTERM, signal.SIGINT):
-        # A signal to the whole process group must not take a shard away from a worker that is stopping in order.
+        # A signal to the whole process group must not take a shard from a worker that is stopping in order.
         signal.signal(number, signal.SIG_IGN)
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(sys.argv[1])

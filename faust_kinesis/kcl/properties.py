@@ -1,4 +1,4 @@
-"""The MultiLangDaemon's properties: ours, why, and how they are written. Pure.
+"""The MultiLangDaemon's properties: our values, why, and their file format. Pure.
 
 What differs from KCL's defaults:
 
@@ -34,7 +34,7 @@ _REPORT_MILLIS = 5000
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where the daemon connects to."""
+    """The endpoints the daemon connects to."""
 
     region: str
     kinesis_endpoint: str
@@ -42,7 +42,7 @@ class Endpoints:
 
     @property
     def is_aws(self) -> bool:
-        """Whether the endpoints are AWS's own, which the daemon finds by the region."""
+        """Whether the endpoints are AWS's own, which the daemon derives from the region."""
         hosts = [urlsplit(url).hostname or "" for url in (self.kinesis_endpoint, self.dynamodb_endpoint)]
         return all(host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws")) for host in hosts)
 
@@ -52,7 +52,7 @@ def daemon_properties(
 ) -> dict[str, str]:
     """All properties, with those of `options.kcl_properties` on top.
 
-    `started_at` is the moment that leases at AT_TIMESTAMP mean: KCL has one for all of them, in whole seconds.
+    `started_at` is the time that leases at AT_TIMESTAMP mean: KCL has one for all of them, in whole seconds.
     """
     properties = {
         "executableName": executable,
@@ -91,13 +91,13 @@ def daemon_properties(
 
 
 def report_interval(options: KinesisOptions) -> float:
-    """Seconds between two reports of a worker's daemon, by which the others know that it lives."""
+    """Seconds between two reports of a worker's daemon, by which the others know that it is alive."""
     text = options.kcl_properties.get(_REPORTS, "")
     return (int(text) if text.isdigit() else _REPORT_MILLIS) / 1000
 
 
 def jvm_options(endpoints: Endpoints) -> tuple[str, ...]:
-    """Options of Java itself. Emulators read plain JSON best: MiniStack knows no moment that is written in CBOR."""
+    """Options of Java itself. Off AWS, plain JSON: MiniStack cannot read a time written in CBOR."""
     return () if endpoints.is_aws else ("-Daws.cborEnabled=false",)
 
 

@@ -1,7 +1,7 @@
 """The messages between the MultiLangDaemon and the process that works on one shard: one JSON object a line.
 
-The daemon speaks first and waits: for any number of checkpoints, each answered by an acknowledgement, and then for
-exactly one status. As KCL 3.1.3 reads and writes them (package software.amazon.kinesis.multilang.messages).
+The daemon sends first and waits: for any number of checkpoints, each acknowledged, and then for exactly one status.
+As KCL 3.1.3 reads and writes them (package software.amazon.kinesis.multilang.messages).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from faust_kinesis.records import Record
 
 @dataclass(frozen=True, slots=True)
 class Initialize:
-    """A lease was taken: the shard, and the checkpoint that it is read from."""
+    """A lease was taken: the shard, and the checkpoint to read from."""
 
     shard_id: str
     checkpoint: str
@@ -29,7 +29,7 @@ class Initialize:
 
 @dataclass(frozen=True, slots=True)
 class ProcessRecords:
-    """The next records; none at all when KCL has nothing new. `millis_behind_latest` may be unknown."""
+    """The next records; none when KCL has nothing new. `millis_behind_latest` may be unknown."""
 
     records: tuple[Record, ...]
     millis_behind_latest: int | None
@@ -37,7 +37,7 @@ class ProcessRecords:
 
 @dataclass(frozen=True, slots=True)
 class LeaseLost:
-    """Another worker has the shard: nothing may be checkpointed any more."""
+    """Another worker owns the shard: nothing may be checkpointed any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ Message = Initialize | ProcessRecords | LeaseLost | ShardEnded | ShutdownRequest
 
 
 def parse(line: bytes) -> Message:
-    """The message of one line. Raises DaemonError when it is none; what the line holds is never repeated."""
+    """Parse one line. Raises DaemonError when it is no message; the error never repeats the line's content."""
     try:
         fields = orjson.loads(line)
         return _message(fields)
@@ -71,14 +71,14 @@ def parse(line: bytes) -> Message:
 
 
 def status(response_for: str) -> bytes:
-    """The line that ends a turn; `response_for` is the action that it answers."""
+    """The line that ends a turn; `response_for` is the action it answers."""
     return orjson.dumps({"action": "status", "responseFor": response_for}) + b"\n"
 
 
 def checkpoint(sequence_number: str, sub_sequence_number: int) -> bytes:
     """The line that asks for a checkpoint at a record, or at SHARD_END.
 
-    Always by name: without a sequence number KCL checkpoints all that it has delivered.
+    Always explicit: without a sequence number KCL checkpoints everything it has delivered.
     """
     fields = {"action": "checkpoint", "sequenceNumber": sequence_number, "subSequenceNumber": sub_sequence_number}
     return orjson.dumps(fields) + b"\n"

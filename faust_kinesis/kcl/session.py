@@ -1,9 +1,9 @@
-"""One shard while KCL has its lease: the worker's side of one connection.
+"""One shard while KCL holds its lease: the worker's side of one connection.
 
 KCL and the session take turns. KCL sends a message and waits; only then may checkpoints be asked for, and a status ends
-the turn. So batches are handed out and the turn goes back at once while there is room; without room, the session keeps
-the turn, and KCL reads nothing more. What agents complete meanwhile is checkpointed in this turn or the next: KCL gives
-one at least every `idleTimeBetweenReadsInMillis`, with no records if there are none.
+the turn. While there is room, a batch is handed out and the turn returned at once; without room, the session keeps the
+turn, and KCL reads nothing more. What agents complete meanwhile is checkpointed in this turn or the next: KCL starts
+one at least every `idleTimeBetweenReadsInMillis`, without records if there are none.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 _LEASE_IS_LOST = "ShutdownException"
 _PASSING = frozenset({"ThrottlingException", "KinesisClientLibDependencyException"})
-"""Errors of a checkpoint which a later one may not meet."""
+"""Errors of a checkpoint that are transient."""
 _RETRY_AFTER = 1.0
 
 
@@ -35,16 +35,16 @@ class Worker(Protocol):
     """What a session needs of the source."""
 
     def opened(self, session: Session) -> None:
-        """The session knows its shard."""
+        """The session has learned its shard."""
 
     def offer(self, session: Session, batch: RecordBatch) -> None:
-        """Take a batch of the session to hand out."""
+        """Queue a batch of the session for the agents."""
 
     def moved(self) -> None:
         """A batch was completed."""
 
     def withdraw(self, session: Session) -> None:
-        """The shard is another worker's: what still waits of it is not handed out."""
+        """Another worker owns the shard: the session's queued batches are not handed out."""
 
 
 class Session:
@@ -87,7 +87,7 @@ class Session:
         self._changed.set()
 
     def close(self) -> None:
-        """Answer whatever KCL asks without waiting for batches that are out: the daemon is being stopped."""
+        """Answer KCL without waiting for batches in flight: the daemon is being stopped."""
         self._handing_out = False
         self._closing = True
         self._changed.set()
@@ -107,7 +107,7 @@ class Session:
     async def run(self) -> None:
         """Serve to the end of the connection.
 
-        Raises DaemonError: it ended out of turn, or something was said that the protocol does not have.
+        Raises DaemonError: it ended out of turn, or a message violated the protocol.
         """
         try:
             while line := await self._read():
@@ -146,7 +146,7 @@ class Session:
         if message.millis_behind_latest is not None:
             self._behind = message.millis_behind_latest
         if message.records:
-            # Records that are not handed out stop the shard here: later ones would leave a gap.
+            # Records that are not handed out block the shard: later ones would leave a gap.
             await self._wait(lambda: (self._handing_out and self.tracker.has_room) or self._closing or self._lost)
             if self._handing_out and not self._lost:
                 self._hand_out(message.records)
@@ -192,7 +192,7 @@ class Session:
             )
 
     async def _shut_down(self) -> None:
-        """Let agents finish what they have, as far as KCL waits for it, and checkpoint it."""
+        """Let agents complete their batches, as far as KCL waits for it, and checkpoint them."""
         limit = self._options.stop_timeout * 2 / 3
         await self._wait(lambda: self.tracker.pending == 0 or self._closing, limit)
         if self._due() is not None:
@@ -264,5 +264,5 @@ class Session:
 
 
 def _position(sequence_number: str, sub_sequence_number: int) -> str:
-    """A place in a shard, as `CheckpointTracker` keeps it: a record, or one of those that KPL put into it."""
+    """A position in a shard, as `CheckpointTracker` keeps it: a record, or one of those that KPL aggregated in it."""
     return f"{sequence_number}/{sub_sequence_number}"

@@ -2,11 +2,11 @@
 
 KCL runs as its MultiLangDaemon, a Java process that this worker starts and watches (`daemon`). The daemon starts a
 byte pipe for each shard, which connects to a Unix socket here; each connection is a `Session`. So one event loop serves
-all shards, and leases, balancing, resharding and reading are KCL's alone.
+all shards, and KCL alone does leases, balancing, resharding and reading.
 
-    _run -- prepare        waits for the stream, makes tables and first leases
-         +- Daemon         Java; its end is the source's end
-         +- _look_around   leases as the table shows them, signs of life, agents that hang
+    _run -- prepare        waits for the stream, creates tables and first leases
+         +- Daemon         Java; when it ends, the source ends
+         +- _observe       leases as the table shows them, signs of life, agents that hang
     _serve ...             one a shard
 """
 
@@ -56,11 +56,11 @@ _DRAIN_POLL = 0.05
 
 
 class KclSource:
-    """A `ShardSource` over the MultiLangDaemon. Construct it anywhere; it begins with `start`.
+    """A `ShardSource` over the MultiLangDaemon. Construct it anywhere; it starts with `start`.
 
-    The worker ends when Java, a child or the way to one breaks, when Java shows no sign of life for `daemon_timeout`,
-    and when agents hold batches and complete none for `batch_timeout`; what was completed may then still be
-    checkpointed, and nothing else is. No process of the daemon outlives the worker.
+    The worker ends when Java, a child or a connection breaks, when Java shows no sign of life for `daemon_timeout`, and
+    when agents hold batches and complete none for `batch_timeout`; what was completed may then still be checkpointed,
+    and nothing else is. No process of the daemon outlives the worker.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class KclSource:
         dynamodb: DynamoDBClient,
         child: Sequence[str] | None = None,
     ) -> None:
-        """`child` is run in place of the byte pipe."""
+        """`child`: a command in place of the byte pipe."""
         self._stream = stream
         self._options = options
         self._kinesis = kinesis
@@ -80,7 +80,7 @@ class KclSource:
         self._table = LeaseTable(dynamodb, options.application)
         self._coordination = CoordinationTables(dynamodb, options.application)
         self._child = child
-        self._words = DaemonLog(stream, options.worker_id)
+        self._daemon_log = DaemonLog(stream, options.worker_id)
         self._leases: Mapping[str, Lease] = {}
         self._sessions: dict[Session, asyncio.Task[None]] = {}
         self._ready = ReadyBatches()
@@ -110,8 +110,8 @@ class KclSource:
     async def stop(self) -> None:
         """See `ShardSource.stop`.
 
-        Java makes the last checkpoints, shard by shard. Then it is killed and its leases are handed off here: by
-        itself it would end only when they have expired, and leave its name on them.
+        Java stores the last checkpoints, shard by shard. Then it is killed and its leases are handed off here: by
+        itself it would end only after they expired, and leave its name on them.
         """
         self.stop_fetching()
         main, self._main, self._stopping = self._main, None, True
@@ -146,7 +146,7 @@ class KclSource:
             await self._end(main)
 
     def status(self) -> list[ShardStatus]:
-        """See `ShardSource.status`. Shards of other workers are as the lease table last showed them."""
+        """See `ShardSource.status`. Other workers' shards are as of the last scan of the lease table."""
         counters = {lease.key: lease.counter for lease in self._leases.values()}
         mine = {
             session.shard_id: replace(session.status(), lease_counter=counters.get(session.shard_id, 0))
@@ -195,12 +195,14 @@ class KclSource:
             self._fail(error, f"read stream {self._stream} with KCL")
 
     async def _run_daemon(self) -> None:
-        daemon = Daemon(self._words, self._options.java_heap_mb, jvm=jvm_options(self._endpoints), child=self._child)
+        daemon = Daemon(
+            self._daemon_log, self._options.java_heap_mb, jvm=jvm_options(self._endpoints), child=self._child
+        )
         server: asyncio.Server | None = None
         try:
-            moment = await self._prepare()
+            started_at = await self._prepare()
             server = await asyncio.start_unix_server(self._serve, daemon.socket, limit=_MAX_MESSAGE)
-            daemon.start(self._properties(daemon, moment))
+            daemon.start(self._properties(daemon, started_at))
             self._daemon = daemon
             self._watchdog.daemon_started(time.monotonic())
             await self._watch(daemon)
@@ -216,22 +218,22 @@ class KclSource:
             reads=self._calls,
             writes=self._calls,
         )
-        moment = await prepare(coordinator, self._table, self._coordination, self._options, self._calls)
+        started_at = await prepare(coordinator, self._table, self._coordination, self._options, self._calls)
         self._leases = dict(coordinator.leases)
-        return moment
+        return started_at
 
-    def _properties(self, daemon: Daemon, moment: datetime | None) -> dict[str, str]:
+    def _properties(self, daemon: Daemon, started_at: datetime | None) -> dict[str, str]:
         return daemon_properties(
             self._options,
             stream=self._stream,
             endpoints=self._endpoints,
-            started_at=moment,
+            started_at=started_at,
             executable=daemon.executable,
         )
 
     async def _watch(self, daemon: Daemon) -> None:
-        """Wait for the daemon's end. Raises DaemonError, AgentHungError, StreamGoneError unless it was asked to end."""
-        looking = asyncio.create_task(self._look_around())
+        """Wait for the daemon's end. Raises DaemonError, AgentHungError or StreamGoneError, unless stopping."""
+        looking = asyncio.create_task(self._observe())
         watching = asyncio.create_task(self._check_signs())
         try:
             awaited: list[asyncio.Future[Any]] = [looking, watching, daemon.ended]
@@ -269,7 +271,7 @@ class KclSource:
         try:
             await session.run()
         except asyncio.CancelledError:
-            return  # nobody awaits a connection's task but the one who cancels it
+            return  # only whoever cancels a connection's task awaits it
         except Exception as error:  # noqa: BLE001 - whatever breaks a shard must end the worker
             self._fail(error, f"read shard {session.shard_id} of stream {self._stream} with KCL")
         finally:
@@ -279,16 +281,16 @@ class KclSource:
 
     def _fail(self, error: Exception, action: str) -> None:
         if self._stopping:
-            return  # a daemon that is being ended breaks what it has
-        if isinstance(error, DaemonError) and self._words.complaints:
-            error = DaemonError(f"{error}; KCL said: {self._words.complaints}")
+            return  # a daemon that is being stopped breaks its connections
+        if isinstance(error, DaemonError) and self._daemon_log.complaints:
+            error = DaemonError(f"{error}; KCL said: {self._daemon_log.complaints}")
         self._ready.fail(typed(error, action))
         self.stop_fetching()
         if self._daemon is not None:
             self._daemon.kill()
 
-    async def _look_around(self) -> None:
-        """Keep what `status` shows, and listen for Java. Raises StreamGoneError, and whatever DynamoDB refuses."""
+    async def _observe(self) -> None:
+        """Refresh what `status` shows, and watch Java. Raises StreamGoneError, or DynamoDB's permanent failures."""
         next_listing = 0.0
         while True:
             began = time.monotonic()
@@ -335,7 +337,7 @@ class KclSource:
         self._calls.close()
 
     async def _drained(self, main: asyncio.Task[None]) -> None:
-        """Wait until every shard has had its last checkpoint, or the daemon has ended."""
+        """Wait until every shard has stored its last checkpoint, or the daemon has ended."""
         while True:
             if main.done() or not any(session.shard_id and not session.over for session in self._sessions):
                 return

@@ -1,4 +1,4 @@
-"""Whether Java lives and agents get on. Pure: times come in as data (monotonic seconds), errors come out."""
+"""Whether Java is alive and agents make progress. Pure: times are arguments (monotonic seconds), errors are raised."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _START_LIMIT = 120.0
 
 
 class Watchdog:
-    """What was last heard of the daemon and of the agents."""
+    """When the daemon and the agents last showed a sign of life."""
 
     def __init__(self, options: KinesisOptions) -> None:
         self._batch_timeout = options.batch_timeout
@@ -25,19 +25,19 @@ class Watchdog:
         self._daemon_at = now
 
     def daemon_spoke(self, at: float) -> None:
-        """A message of Java came on some connection."""
+        """A message of Java arrived on some connection."""
         if self._daemon_at is None or at > self._daemon_at:
             self._daemon_at, self._alive = at, True
 
     def daemon_signed(self, sign: str | None, now: float) -> None:
-        """What Java last reported of itself in the table; only a change is a sign of life."""
+        """Java's last report in the table; only a change is a sign of life."""
         if sign != self._sign:
             if self._sign is not None:
                 self.daemon_spoke(now)
             self._sign = sign
 
     def endpoint_was_silent(self, now: float) -> None:
-        """The endpoint did not answer: neither could Java report itself."""
+        """The endpoint did not answer, so Java could not report either."""
         if self._daemon_at is not None:
             self._daemon_at = now
 
@@ -52,7 +52,7 @@ class Watchdog:
         self._agent_at = now
 
     def check_agent(self, pending: int, now: float) -> None:
-        """`pending` batches are out. Raises AgentHungError: none was completed for too long."""
+        """`pending` batches are in flight. Raises AgentHungError: none was completed for too long."""
         if not pending or self._agent_at is None:
             self._agent_at = now
         elif now - self._agent_at > self._batch_timeout:

@@ -1,1 +1,1 @@
-"""Who reads which shard and how far: the lease table in KCL's format, the plan, the checkpoints."""
+"""Leases and checkpoints: the lease table in KCL's format, which leases to take, the shards' topology."""

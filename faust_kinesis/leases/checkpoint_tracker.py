@@ -1,4 +1,4 @@
-"""How far a shard is done: the longest completed prefix of its batches."""
+"""The checkpoint of a shard: the longest completed prefix of its batches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class _Open:
 
 
 class CheckpointTracker:
-    """The batches of one shard that are out, oldest first, and the checkpoint they allow."""
+    """The batches of one shard in flight, oldest first, and the checkpoint they allow."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -24,13 +24,13 @@ class CheckpointTracker:
         self._closed = False
 
     def add(self, last_sequence_number: str) -> _Open:
-        """Note a batch as delivered, after all that were noted before. Give the answer to `complete`."""
+        """Add a batch as delivered, after all earlier ones. Pass the result to `complete`."""
         batch = _Open(last_sequence_number)
         self._open.append(batch)
         return batch
 
     def complete(self, batch: _Open) -> bool:
-        """Note the batch as completed; True when the checkpoint moved."""
+        """Mark the batch as completed; True when the checkpoint moved."""
         batch.done = True
         moved = False
         while self._open and self._open[0].done:
@@ -39,12 +39,12 @@ class CheckpointTracker:
         return moved
 
     def close(self) -> None:
-        """The shard has no more records than those noted so far."""
+        """The shard has no more records than those added so far."""
         self._closed = True
 
     @property
     def checkpoint(self) -> str | None:
-        """What may be checkpointed now: None before the first completion, SHARD_END once a closed shard is all done."""
+        """What may be checkpointed now: None before the first completion, SHARD_END once a closed shard is complete."""
         return SHARD_END if self._closed and not self._open else self._checkpoint
 
     @property

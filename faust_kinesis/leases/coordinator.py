@@ -1,4 +1,4 @@
-"""Keeps the lease table in step with the stream's shards, and takes leases for this worker."""
+"""Keeps the lease table in sync with the stream's shards, and takes leases for this worker."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _STREAM_WAIT = RetryPolicy(base=0.25, maximum=2.5, jitter=0.0)
 
 @dataclass(frozen=True, slots=True)
 class TakenLease:
-    """A lease this worker took just now, who had it before, and whether this very worker made it for a new shard."""
+    """A lease this worker just took, its previous owner, and whether this worker created it for a new shard."""
 
     lease: Lease
     owner_before: str | None
@@ -65,7 +65,7 @@ class LeaseCoordinator:
 
     @property
     def leases(self) -> Mapping[str, Lease]:
-        """All leases as last seen, whoever has them."""
+        """All leases as last seen, whoever owns them."""
         return self._leases
 
     def record(self, lease: Lease) -> None:
@@ -73,17 +73,17 @@ class LeaseCoordinator:
         self._leases[lease.key] = lease
 
     async def prepare(self) -> None:
-        """Wait until the stream can be read and the lease table is there; create the table where that is allowed.
+        """Wait until the stream is readable and the lease table exists; create the table where that is allowed.
 
-        Raises ConfigurationError: there is no table and none may be created.
+        Raises ConfigurationError: the table is missing and may not be created.
         """
         await self._wait_for_stream()
         await self._wait_for_table()
 
     async def sync(self, *, list_anew: bool = False) -> Topology:
-        """Look at the leases, create those that are missing and forget those that are over.
+        """Scan the leases, create missing ones and delete those no longer needed.
 
-        The shards are listed when that is due, or at once with `list_anew`.
+        The shards are listed when due, or at once with `list_anew`.
 
         Raises StreamGoneError: the stream was deleted.
         """
@@ -105,7 +105,7 @@ class LeaseCoordinator:
         return topology
 
     async def take(self, held: Collection[str]) -> list[TakenLease]:
-        """Take the leases that are this worker's to take, going by the last `sync`; `held` are those it has."""
+        """Take the leases that this worker should take, as of the last `sync`; `held` are those it holds."""
         taken = []
         for lease in leases_to_take(
             self._leases,

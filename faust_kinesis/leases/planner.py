@@ -1,4 +1,4 @@
-"""Which leases to take. Pure: what is seen and the time come in as data, a decision comes out."""
+"""Which leases to take. Pure: observations and time are arguments, the decision is the result."""
 
 from __future__ import annotations
 
@@ -19,19 +19,18 @@ class _Sight:
 class LeaseSights:
     """When each lease's counter or owner was last seen to change, by this process's own monotonic clock.
 
-    So two machines never compare their clocks (KCL's algorithm): a lease has expired when it was *watched* standing
-    still.
+    So no two machines' clocks are compared (KCL's algorithm): a lease expires when it is *observed* not to change.
     """
 
     sights: Mapping[str, _Sight]
 
     @classmethod
     def none(cls) -> LeaseSights:
-        """Before the first look."""
+        """Before the first observation."""
         return cls({})
 
     def after(self, leases: Mapping[str, Lease], now: float) -> LeaseSights:
-        """The sights after looking at all the leases at `now`."""
+        """The observations after seeing all leases at `now`."""
         return LeaseSights({key: self._look(lease, now) for key, lease in leases.items()})
 
     def stood_still(self, key: str, now: float) -> float:
@@ -57,9 +56,9 @@ def leases_to_take(
 ) -> list[Lease]:
     """The leases this worker should take now, oldest shard first.
 
-    It takes every lease that nobody has, that an earlier run under this worker id left behind, or whose counter has
-    stood still for `failover_time`; never one of an ended shard, and none whose parents are not ended: children come
-    after parents. A lease which a second process took under the same worker id is another's, while that one lives.
+    It takes every lease that has no owner, that an earlier run under this worker id left behind, or whose counter has
+    not changed for `failover_time`; never one of an ended shard, and none whose parents are not ended: children come
+    after parents. A lease that a second process took under the same worker id is not ours while that one lives.
     """
 
     def is_free(lease: Lease) -> bool:
@@ -85,5 +84,5 @@ def parents_are_done(lease: Lease, leases: Mapping[str, Lease]) -> bool:
 
 
 def leases_to_forget(leases: Mapping[str, Lease], listed: Collection[str]) -> list[Lease]:
-    """The leases of ended shards that have left the stream: no use is left in them."""
+    """The leases of ended shards that have left the stream: nothing needs them any more."""
     return [lease for lease in leases.values() if lease.ended and lease.key not in listed]

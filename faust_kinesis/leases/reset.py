@@ -23,16 +23,16 @@ def reset_leases(
     start: StartingPosition,
     even_if_held: bool = False,
 ) -> list[Lease]:
-    """Put every lease of the application back to `start`, as at a first start; give the new leases. Blocks.
+    """Reset every lease of the application to `start`, as at a first start; returns the new leases. Blocks.
 
-    Stop the workers first; a clean stop leaves no owner. `even_if_held` is for the leases of a worker that was killed,
-    and is refused all the same when a worker renews one meanwhile. When it fails half way, repeat it. No state in
-    between loses records: a worker reads a shard whose lease is missing from its beginning, or from the first start.
+    Stop the workers first; a clean stop leaves no owner. `even_if_held` is for the leases of a killed worker, and is
+    still refused when a worker renews one meanwhile. When it fails half way, repeat it: no state in between loses
+    records, since a worker reads a shard without a lease from its beginning, or from the first start.
 
-    The rows carry a time themselves, for the polling source. KCL takes a time from its own configuration.
+    The rows hold a start time themselves, for the polling source. KCL takes it from its own configuration.
 
-    Raises LeasesHeldError: a worker has leases; it names the worker and the shards.
-    Raises ClientError: as the services say it; there must be a stream and a lease table.
+    Raises LeasesHeldError: a worker holds leases; the message names the worker and the shards.
+    Raises ClientError: from the services; the stream and the lease table must exist.
     """
     table = LeaseTable(dynamodb, application)
     before = table.scan()

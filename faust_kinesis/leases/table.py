@@ -1,11 +1,11 @@
-"""Leases in KCL 3's table format: who reads a shard, and how far it is done.
+"""Leases in KCL 3's table format: who reads a shard, and its checkpoint.
 
 The table has KCL's keys and attributes (DynamoDBLeaseSerializer, single-stream mode: the lease key is the shard id), so
-that KCL can go on where this source stopped, and the other way round. Rows are changed attribute by attribute: whatever
-else KCL keeps in them stays. `startTimestamp` and `holderProcess` are attributes of our own, which KCL passes over.
+that KCL can continue where this source stopped, and vice versa. Updates are per attribute: whatever else KCL keeps in
+a row stays. `startTimestamp` and `holderProcess` are attributes of our own, which KCL ignores.
 
 Every write but the creation is conditional on the owner and the counter last seen, and raises the counter by one. So a
-worker that lost a lease, without knowing it yet, can neither checkpoint nor renew nor release it.
+worker that has lost a lease without knowing it can neither checkpoint nor renew nor release it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Lease:
     """A row of the table.
 
     `checkpoint` is a sequence number, or TRIM_HORIZON, LATEST, AT_TIMESTAMP or SHARD_END. `start_at` belongs to LATEST
-    and AT_TIMESTAMP: the moment they mean. `checkpoint_owner` is the worker that still reads while KCL moves the lease
+    and AT_TIMESTAMP: the time they mean. `checkpoint_owner` is the worker that still reads while KCL moves the lease
     to `owner`. `holder` distinguishes processes with the same worker id.
     """
 
@@ -57,7 +57,7 @@ class Lease:
 
     @property
     def ended(self) -> bool:
-        """Whether the shard was read to its end and all of it is done."""
+        """Whether the shard was read to its end and all of it is completed."""
         return self.checkpoint == SHARD_END
 
     def status(self) -> ShardStatus:
@@ -80,7 +80,7 @@ class LeaseTable:
         self.name = name
 
     def is_active(self) -> bool | None:
-        """Whether the table can be used; None when there is none."""
+        """Whether the table is usable; None when it does not exist."""
         status = find_status(self._dynamodb, self.name)
         return None if status is None else status in {"ACTIVE", "UPDATING"}
 
@@ -95,7 +95,7 @@ class LeaseTable:
         return {lease.key: lease for lease in map(_lease_of, rows) if lease is not None}
 
     def add(self, lease: Lease) -> bool:
-        """Create the row of a new lease; False when it is there already, whatever it says."""
+        """Create the row of a new lease; False when the row exists already, whatever it holds."""
         row: dict[str, AttributeValueTypeDef] = {
             "leaseKey": {"S": lease.key},
             "leaseCounter": {"N": "0"},
@@ -118,9 +118,9 @@ class LeaseTable:
         return True
 
     def take(self, lease: Lease, owner: str) -> Lease:
-        """Make `owner` the owner, from whoever had it, if the row is still as `lease` was seen.
+        """Make `owner` the owner, whoever it was before, if the row is unchanged since `lease` was read.
 
-        Raises LeaseLostError: somebody else wrote to it in the meantime.
+        Raises LeaseLostError: somebody else wrote to it meanwhile.
         """
         switches = " ADD ownerSwitchesSinceCheckpoint :one" if lease.owner not in {None, owner} else ""
         values: dict[str, AttributeValueTypeDef] = {
@@ -142,19 +142,19 @@ class LeaseTable:
         return taken
 
     def renew(self, lease: Lease) -> Lease:
-        """Raise the counter of a lease that is held, so that others see its owner alive.
+        """Raise the counter of a held lease, which shows others that its owner is alive.
 
-        Raises LeaseLostError: it is held no more.
+        Raises LeaseLostError: the lease is no longer held.
         """
         return self._write_held(replace(lease, counter=lease.counter + 1), "renewed", "SET leaseCounter = :next", {})
 
     def checkpoint(self, lease: Lease, checkpoint: str, children: frozenset[str] = frozenset()) -> Lease:
-        """Write how far a held lease's shard is done; renews it too. With SHARD_END come the shard's `children`.
+        """Store a held lease's checkpoint, and renew it. With SHARD_END come the shard's `children`.
 
-        The caller moves forwards only: it knows the checkpoint from when it took the lease, and nobody else can have
+        The caller only moves it forwards: it knows the checkpoint from taking the lease, and nobody else can have
         written since.
 
-        Raises LeaseLostError: it is held no more, and nothing was written.
+        Raises LeaseLostError: the lease is no longer held, and nothing was written.
         """
         values: dict[str, AttributeValueTypeDef] = {":checkpoint": {"S": checkpoint}, ":zero": {"N": "0"}}
         update = (
@@ -169,17 +169,17 @@ class LeaseTable:
         return self._write_held(moved, "checkpointed", update, values)
 
     def release(self, lease: Lease) -> Lease:
-        """Leave a held lease without an owner, so that any worker may take it at once.
+        """Remove the owner of a held lease, so that any worker may take it at once.
 
-        Raises LeaseLostError: it is held no more.
+        Raises LeaseLostError: the lease is no longer held.
         """
         update = "SET leaseCounter = :next REMOVE leaseOwner, checkpointOwner"
         return replace(self._write_held(replace(lease, counter=lease.counter + 1), "released", update, {}), owner=None)
 
     def pin_latest(self, lease: Lease) -> None:
-        """Let an unread lease at LATEST start at the moment that it has meant all along, which KCL would not know.
+        """Pin an unread lease at LATEST to the time it was created, which KCL would not know.
 
-        Leaves owner and counter as they are. No error when the lease has moved on, or tells no moment.
+        Leaves owner and counter as they are. No error when the lease has moved on, or has no start time.
         """
         try:
             self._dynamodb.update_item(
@@ -194,7 +194,7 @@ class LeaseTable:
                 raise
 
     def forget(self, lease: Lease) -> None:
-        """Delete the lease of an ended shard. No error when it is gone; untouched when it is not ended any more."""
+        """Delete the lease of an ended shard. No error when it is gone; unchanged when it is not ended any more."""
         try:
             self._dynamodb.delete_item(
                 TableName=self.name,
@@ -207,9 +207,9 @@ class LeaseTable:
                 raise
 
     def remove(self, lease: Lease) -> None:
-        """Delete the row of a lease, if it is still as `lease` was seen.
+        """Delete the row of a lease, if it is unchanged since `lease` was read.
 
-        Raises LeaseLostError: somebody wrote to it in the meantime, so a worker is at it.
+        Raises LeaseLostError: somebody wrote to it meanwhile, so a worker is using it.
         """
         try:
             self._dynamodb.delete_item(
@@ -248,9 +248,9 @@ class LeaseTable:
                 raise LeaseLostError(after.key, done) from error
 
     def _is_written(self, after: Lease) -> bool:
-        """Whether the row is just as the refused write would have left it.
+        """Whether the row is exactly as the refused write would have left it.
 
-        Then it was this write: a first attempt had succeeded, its answer was lost, and the repetition was refused.
+        Then this write did it: a first attempt succeeded, its response was lost, and the retry was refused.
         """
         row = self._dynamodb.get_item(TableName=self.name, Key={"leaseKey": {"S": after.key}}, ConsistentRead=True)
         now = _lease_of(row.get("Item", {}))

@@ -1,4 +1,4 @@
-"""The shards of a stream and their descent, and which leases they need."""
+"""The shards of a stream, their parents and children, and the leases they need."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A shard as ListShards tells it. An open shard may still receive records."""
+    """A shard from ListShards. An open shard may still receive records."""
 
     shard_id: str
     parents: frozenset[str] = frozenset()
@@ -29,20 +29,20 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """All listed shards, and the service's own time when they were listed, never later than it really was."""
+    """All listed shards, and the service's own time of the listing, rounded down."""
 
     shards: Mapping[str, Shard]
     listed_at: datetime
 
     def children(self, shard_id: str) -> frozenset[str]:
-        """The listed shards that came out of this one."""
+        """The listed children of a shard."""
         return frozenset(shard.shard_id for shard in self.shards.values() if shard_id in shard.parents)
 
 
 def list_shards(kinesis: KinesisClient, stream: str) -> Topology:
     """List every shard that still holds records, open or closed.
 
-    Raises ClientError: as the service says it; ResourceNotFoundException when there is no such stream.
+    Raises ClientError: ResourceNotFoundException when there is no such stream, or any other failure.
     """
     page = kinesis.list_shards(StreamName=stream)
     listed_at = _server_time(page)
@@ -65,7 +65,7 @@ def _shard(shard: ShardTypeDef) -> Shard:
 
 
 def _server_time(answer: Any) -> datetime:
-    """The Date header has whole seconds, so one second less is surely not in the service's future."""
+    """The Date header has whole seconds: one second less is never in the service's future."""
     date = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
     moment = parsedate_to_datetime(date) if date else datetime.now(UTC)
     return moment.astimezone(UTC) - timedelta(seconds=1)
@@ -77,9 +77,9 @@ def missing_leases(topology: Topology, leases: Mapping[str, Lease], start: Start
     With no lease at all, this is the first start, and `start` counts: from trim horizon or a time, every listed shard;
     from latest, the open ones. Later, a shard without a lease is either **history** that the first start left out (an
     ancestor of a leased shard: no lease), or **new**. A new shard is read from its beginning, so that nothing written
-    since the first start is missed. Where no leased ancestor proves that it is new, it is read from the moment of the
-    first start if a lease still tells that: then a first start that was interrupted, or that two workers made together,
-    reads no history either. (KCL would skip to latest there.)
+    since the first start is missed. Where no leased ancestor proves that it is new, it is read from the time of the
+    first start if a lease still holds it: so a first start that was interrupted, or made by two workers at once, reads
+    no history either. (KCL would skip to latest there.)
     """
     if not leases:
         return [_first_lease(shard, topology, start) for shard in _of_first_start(topology, start)]

@@ -1,1 +1,1 @@
-"""The source in Python alone: GetRecords in a loop for each shard whose lease this worker holds."""
+"""The source in pure Python: GetRecords in a loop for each shard whose lease this worker holds."""

@@ -27,7 +27,7 @@ _Answer = TypeVar("_Answer", bound=Mapping[str, Any])
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """An answer of GetRecords. After the `last` page the shard has no more."""
+    """A response of GetRecords. After the `last` page the shard has no more records."""
 
     records: tuple[Record, ...]
     millis_behind_latest: int
@@ -35,11 +35,11 @@ class Page:
 
 
 def iterator_request(lease: Lease, delivered: str | None, *, at_first_start: bool) -> dict[str, Any]:
-    """Where to go on, as GetShardIterator's arguments. Pure.
+    """Where to continue, as GetShardIterator's arguments. Pure.
 
-    After the last record delivered in this run; else after the checkpoint; else where the lease says that the shard
-    begins. LATEST asks for the shard's end in the run that created the lease only. Later it means the moment of that
-    creation, so that neither an expired iterator nor a restart skips what was written while nothing had been read yet.
+    After the last record delivered in this run; else after the checkpoint; else at the lease's starting position.
+    LATEST means the shard's end only in the run that created the lease. Later it means the time of that creation, so
+    that neither an expired iterator nor a restart skips records written before the first read.
     """
     if delivered or lease.checkpoint not in {TRIM_HORIZON, LATEST, AT_TIMESTAMP}:
         return {
@@ -69,7 +69,7 @@ def first_unread(read: Callable[[str], _Answer], iterator: str | None, reads: in
 
 
 class ShardReader:
-    """Reads a shard from where its lease says, in order, no page twice."""
+    """Reads a shard from its lease's position, in order, no page twice."""
 
     def __init__(
         self,
@@ -91,10 +91,10 @@ class ShardReader:
         self._delivered: str | None = None
 
     async def next_page(self) -> Page:
-        """The next page, perhaps without records. Retries what passes by itself, and replaces an expired iterator.
+        """The next page, possibly empty. Retries transient failures, and replaces an expired iterator.
 
         Raises CheckpointRefusedError: Kinesis does not know the checkpoint's sequence number.
-        Raises ClientError: ResourceNotFoundException when the shard or the stream is gone, or any other refusal.
+        Raises ClientError: ResourceNotFoundException when the shard or the stream is gone, or another permanent one.
         """
         while True:
             if self._iterator is None:
@@ -118,7 +118,7 @@ class ShardReader:
             return page
 
     def _read(self, iterator: str) -> tuple[Page, str | None]:
-        """The page at ``iterator``, and the iterator of the next one. Blocks."""
+        """The page at `iterator`, and the iterator of the next one. Blocks."""
         answer = self._kinesis.get_records(ShardIterator=iterator, Limit=self._batch_size)
         following = answer.get("NextShardIterator")
         records = tuple(map(_record_of, answer["Records"]))
@@ -126,7 +126,7 @@ class ShardReader:
 
     async def _new_iterator(self) -> str:
         request = iterator_request(self._lease, self._delivered, at_first_start=self._at_first_start)
-        # From now on, LATEST means the moment of the first start, and not another end of the shard.
+        # From now on, LATEST means the time of the first start, not a new end of the shard.
         self._at_first_start = False
         try:
             answer = await self._calls.retry_until_answered(

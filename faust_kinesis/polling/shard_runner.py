@@ -1,4 +1,4 @@
-"""One shard while this worker has its lease: read, hand out, checkpoint, renew."""
+"""One shard while this worker holds its lease: read, hand out, checkpoint, renew."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ log = logging.getLogger(__name__)
 
 _BACKOFF = RetryPolicy()
 _MAX_CONTRADICTIONS = 6
-"""How often in a row a shard may be listed and yet be unknown: a listing may be older than a reshard by seconds."""
+"""How often in a row a shard may be listed and yet be unknown: a listing may lag a reshard by seconds."""
 
 
 class ShardRunner:
     """Reads and checkpoints one shard until its end is checkpointed, its lease is lost, or it is stopped.
 
-    `offer` takes a batch to hand out. `sync` lists the stream's shards anew and sees to it that each has its lease.
+    `offer` queues a batch for the agents. `sync` lists the stream's shards anew and ensures that each has its lease.
     """
 
     def __init__(
@@ -68,8 +68,8 @@ class ShardRunner:
     async def run(self) -> None:
         """Run until the shard's end is checkpointed.
 
-        Raises LeaseLostError: another worker has the lease. Nothing is checkpointed any more.
-        Raises FaustKinesisError: no retry can help.
+        Raises LeaseLostError: another worker owns the lease. Nothing is checkpointed any more.
+        Raises FaustKinesisError: retrying cannot help.
         Raises ClientError: likewise.
         """
         tasks = {asyncio.create_task(self._read()), asyncio.create_task(self._checkpoint_as_completed())}
@@ -83,27 +83,27 @@ class ShardRunner:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def stop_fetching(self) -> None:
-        """Read no more pages. What is out may still be completed and is still checkpointed."""
+        """Read no more pages. Batches in flight may still be completed, and are checkpointed."""
         self._fetching = False
 
     async def renew(self) -> None:
-        """Renew the lease, unless something was written to it lately.
+        """Renew the lease, unless it was written lately.
 
-        Raises LeaseLostError: another worker has it.
+        Raises LeaseLostError: another worker owns it.
         """
         if time.monotonic() - self._written_at >= self._options.renew_interval / 2:
             await self._write("renew the lease of", self._plan_renewal)
 
     async def give_back(self) -> None:
-        """Checkpoint what is completed, and release the lease. Call it when `run` is over.
+        """Checkpoint what is completed, and release the lease. Call it after `run` has ended.
 
-        Raises LeaseLostError: another worker has the lease.
+        Raises LeaseLostError: another worker owns the lease.
         """
         await self._checkpoint()
         await self._write("release the lease of", self._plan_release)
 
     def status(self) -> ShardStatus:
-        """What is known of the shard, from memory."""
+        """The shard's status, from memory."""
         return ShardStatus(
             shard_id=self.lease.key,
             owner=self.lease.owner,
@@ -127,7 +127,7 @@ class ShardRunner:
             if page.last and self._fetching:
                 break
             await asyncio.sleep(max(0.0, started + self._options.poll_interval - time.monotonic()))
-        # Children get their leases before the parent's end is checkpointed: no moment shows an end without an heir.
+        # Before the parent's end is checkpointed: a closed shard's children always have leases.
         self._children = (await self._sync()).children(self.lease.key)
         self.tracker.close()
         self._moved.set()
@@ -205,10 +205,10 @@ class ShardRunner:
         return None if lease.ended else lambda: self._table.release(lease)
 
     async def _write(self, action: str, plan: Callable[[], Callable[[], Lease] | None]) -> None:
-        """Change the lease, one change at a time, as planned when its turn comes.
+        """Write to the lease, one write at a time, planned when its turn comes.
 
-        A change that began is seen through even when the caller is cancelled, and repeated as it was: otherwise nobody
-        could tell whether the counter was raised.
+        A write that has begun is completed even when the caller is cancelled, and retried unchanged: otherwise nobody
+        would know whether the counter was raised.
         """
         await asyncio.shield(asyncio.ensure_future(self._write_alone(action, plan)))
 

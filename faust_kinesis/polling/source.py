@@ -1,11 +1,11 @@
 """The polling source: one process reads every shard of a stream. No Java, starts in under a second.
 
-Safe beside others with the same lease table: a second process stands by, shard by shard, and takes what is released or
-expires. It does not balance; for that there is KCL, which may take over the same table.
+Safe beside others on the same lease table: a second process stands by, shard by shard, and takes leases that are
+released or expire. It does not balance; KCL does, and may take over the same table.
 
 What runs, all on one event loop:
 
-    _run -- LeaseCoordinator.prepare  waits for the stream, makes the lease table
+    _run -- LeaseCoordinator.prepare  waits for the stream, creates the lease table
          +- _keep_in_sync        lists shards, creates leases, takes leases   -> a ShardRunner for each lease taken
          +- _renew_for_ever      raises the counters of the leases held
     _run_shard ...               one a shard: reads, hands out, checkpoints
@@ -42,7 +42,7 @@ _LEASE_THREADS = 4
 
 
 class PollingSource:
-    """A `ShardSource` over GetRecords. Construct it anywhere; threads and tasks begin with `start`."""
+    """A `ShardSource` over GetRecords. Construct it anywhere; threads and tasks start with `start`."""
 
     def __init__(
         self, stream: str, options: KinesisOptions, *, kinesis: KinesisClient, dynamodb: DynamoDBClient
@@ -143,7 +143,7 @@ class PollingSource:
             return False
         main, self._main = self._main, None
         main.cancel()
-        await asyncio.gather(main, return_exceptions=True)  # it begins shards; so they end after it
+        await asyncio.gather(main, return_exceptions=True)  # it starts shards, so they end after it
         tasks = list(self._running.values())
         for task in tasks:
             task.cancel()
@@ -251,7 +251,7 @@ class PollingSource:
         try:
             await runner.renew()
         except LeaseLostError as lost:
-            # The runner may have found it out itself in the meantime, and the shard may even be this worker's again.
+            # The runner may have noticed it itself meanwhile, and this worker may even own the shard again.
             if self._runners.get(runner.lease.key) is runner:
                 self._running[runner.lease.key].cancel()
                 self._drop(runner.lease.key, lost)

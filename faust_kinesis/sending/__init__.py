@@ -1,1 +1,1 @@
-"""Records out: a bounded queue of puts, and puts in order."""
+"""Sending: PutRecords in order per partition key, from a bounded queue."""

@@ -25,11 +25,11 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MAX_WAITING = 10_000
-"""Records a stream may have waiting; beyond that, sending waits."""
+"""Maximum records queued for a stream; beyond that, sending waits."""
 
 
 class PutsRecords(Protocol):
-    """The one call that a writer makes: a Kinesis client, or what stands before one."""
+    """The one call that a writer makes: a Kinesis client, or a wrapper of one."""
 
     def put_records(
         self,
@@ -70,10 +70,10 @@ class OrderedWriter(Generic[T]):
         self._task = asyncio.create_task(self._put_for_ever(), name=f"faust-kinesis-put-{stream}")
 
     async def add(self, partition_key: str, data: bytes) -> asyncio.Future[T]:
-        """Take a record to put; waits while too many are waiting.
+        """Queue a record; waits while the queue is full.
 
-        The future resolves when Kinesis has the record, which is put **at least once**: an answer that is lost on the
-        way makes it come twice. It raises a PermanentError when the record can never be put.
+        The future resolves when Kinesis has the record, which is put **at least once**: a lost response makes it come
+        twice. It raises a PermanentError when the record can never be put.
         """
         async with self._changed:
             await self._changed.wait_for(lambda: len(self._queue) < MAX_WAITING)
@@ -83,12 +83,12 @@ class OrderedWriter(Generic[T]):
             return sent
 
     async def flush(self) -> None:
-        """Wait until nothing is waiting."""
+        """Wait until the queue is empty."""
         async with self._changed:
             await self._changed.wait_for(lambda: not len(self._queue))
 
     async def stop(self) -> None:
-        """End. What is still waiting fails with NotSentError."""
+        """End. Records still queued fail with NotSentError."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         left = [record for record in self._queue.drain() if not record.receipt.done()]

@@ -1,4 +1,4 @@
-"""Records waiting to be put, and which of them may go next. Pure: no call, no clock."""
+"""The queue of records to put, and which may go next. Pure: no call, no clock."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class PutQueue(Generic[T]):
         return self._count
 
     def add(self, record: OutgoingRecord[T]) -> None:
-        """Put the record behind all others of its key."""
+        """Append the record behind all others of its key."""
         self._by_key.setdefault(record.partition_key, deque()).append(record)
         self._count += 1
 
     def next_call(self) -> list[OutgoingRecord[T]]:
-        """The records for one PutRecords call, those that wait longest first. They stay until they are settled."""
+        """The records for one PutRecords call, the longest queued first. They stay queued until they are settled."""
         chosen: list[OutgoingRecord[T]] = []
         size = 0
         for waiting in self._by_key.values():
@@ -43,7 +43,7 @@ class PutQueue(Generic[T]):
         return chosen
 
     def settle(self, records: Iterable[OutgoingRecord[T]]) -> None:
-        """Remove records that were put, or that can never be. Their keys' next records go to the end of the line."""
+        """Remove records that were put or can never be put. Their keys' next records move to the end of the queue."""
         for record in records:
             waiting = self._by_key[record.partition_key]
             waiting.popleft()
@@ -54,7 +54,7 @@ class PutQueue(Generic[T]):
                 del self._by_key[record.partition_key]
 
     def drain(self) -> list[OutgoingRecord[T]]:
-        """Remove and give everything."""
+        """Remove and return everything."""
         everything = [record for waiting in self._by_key.values() for record in waiting]
         self._by_key.clear()
         self._count = 0

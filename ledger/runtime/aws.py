@@ -12,8 +12,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay
 
 from aws_client.failures import Failure, classify, describe, safe_cause
-from aws_client.fast_get_records import read_pages_at_once
-from aws_client.fast_statements import send_statements_as_they_are
+from aws_client.fast_get_records import install_fast_get_records
+from aws_client.fast_statements import install_fast_statements
 from aws_client.retry import RetryPolicy
 from ledger.errors import ConfigurationError, EndpointError, KinfoldError, ResourceError, ThrottledError, TransientError
 from ledger.runtime.settings import Settings
@@ -70,8 +70,8 @@ class Clients:
         )
         self.kinesis: KinesisClient = session.client("kinesis", endpoint_url=endpoint, config=config)
         self.sts: STSClient = session.client("sts", endpoint_url=endpoint, config=config)
-        read_pages_at_once(self.kinesis)
-        send_statements_as_they_are(self.dynamodb)
+        install_fast_get_records(self.kinesis)
+        install_fast_statements(self.dynamodb)
         self.endpoint = endpoint or f"AWS in {settings.region}"
 
 

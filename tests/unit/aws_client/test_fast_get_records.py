@@ -70,7 +70,7 @@ bodies = (
 def kinesis_pair() -> tuple[Answers, Answers]:
     """A client as botocore makes it, and one that reads pages at once."""
     plain, fast = Answers("kinesis"), Answers("kinesis")
-    fast_get_records.read_pages_at_once(fast.client)
+    fast_get_records.install_fast_get_records(fast.client)
     return plain, fast
 
 

@@ -19,33 +19,35 @@ from faust_kinesis.kcl.daemon_log import DaemonLog, logback_configuration
 )
 def test_levels(line: str, level: int, text: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    DaemonLog("orders", "w1").hear(line)
+    DaemonLog("orders", "w1").forward(line)
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [(level, text)]
 
 
 def test_complaints_at_a_stop_are_information(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    words = DaemonLog("orders", "w1")
-    words.stopping = True
-    words.hear("ERROR\tProcessTask\t-\tinterrupted")
+    lines = DaemonLog("orders", "w1")
+    lines.stopping = True
+    lines.forward("ERROR\tProcessTask\t-\tinterrupted")
     assert [record.levelno for record in caplog.records] == [logging.INFO]
 
 
 def test_messages_with_records_in_them_are_cut(caplog: pytest.LogCaptureFixture) -> None:
-    words = DaemonLog("orders", "w1")
-    words.hear('ERROR\tMultiLang\ts\tCannot write message {"data":"c2VjcmV0"} because writer is closed')
-    words.hear('INFO\tGetNextMessageTask\ts\tSkipping unexpected line on STDOUT for shard shardId-0: {"a":"c2VjcmV0"}')
-    assert "c2VjcmV0" not in caplog.text + words.complaints
-    assert words.complaints.count("(left out)") == 2
+    lines = DaemonLog("orders", "w1")
+    lines.forward('ERROR\tMultiLang\ts\tCannot write message {"data":"c2VjcmV0"} because writer is closed')
+    lines.forward(
+        'INFO\tGetNextMessageTask\ts\tSkipping unexpected line on STDOUT for shard shardId-0: {"a":"c2VjcmV0"}'
+    )
+    assert "c2VjcmV0" not in caplog.text + lines.complaints
+    assert lines.complaints.count("(left out)") == 2
     assert [record.levelno for record in caplog.records] == [logging.ERROR, logging.ERROR]
 
 
 def test_a_flood_is_cut_and_only_the_last_errors_are_remembered() -> None:
-    words = DaemonLog("orders", "w1")
+    lines = DaemonLog("orders", "w1")
     for number in range(10):
-        words.hear(f"ERROR\tX\t-\t{number}" + "y" * 5000)
-    assert len(words.complaints) < 2000
-    assert words.complaints.startswith("X: 7")
+        lines.forward(f"ERROR\tX\t-\t{number}" + "y" * 5000)
+    assert len(lines.complaints) < 2000
+    assert lines.complaints.startswith("X: 7")
 
 
 def test_kcl_writes_its_info_only_for_our_debug(caplog: pytest.LogCaptureFixture) -> None:
