@@ -159,4 +159,4 @@ def _answer(report: HealthReport, well: str, unwell: ProblemType) -> Response:
 
 def _problem_response(request: Request, problem: Problem) -> Response:
     body = problem.render(request.state.correlation_id)
-    return Response(body, problem.status, dict(problem.headers), media_type=MEDIA_TYPE)
+    return Response(body, problem.type.status, dict(problem.headers), media_type=MEDIA_TYPE)

@@ -1,6 +1,5 @@
 """The problems that the writer answers: those of the catalogue (ledger.runtime.problems) and the domain's rules."""
 
-from http import HTTPStatus
 from typing import Final
 
 from starlette.responses import Response
@@ -34,7 +33,7 @@ CORRELATION_SCOPE_KEY: Final = "kinfold.correlation_id"
 def broken_rule(rule: str, detail: str = "") -> ProblemType:
     """The type of the problem that a command breaks ``rule`` of the domain."""
     title = "The command breaks a rule of the account"
-    return ProblemType(rule, HTTPStatus.UNPROCESSABLE_ENTITY, title, detail, {"rule": rule})
+    return ProblemType(rule, 422, title, detail, {"rule": rule})
 
 
 #: What the OpenAPI document shows examples of.
@@ -66,4 +65,4 @@ PROBLEMS: Final = (
 def problem_response(scope: Scope, problem: Problem) -> Response:
     """Render ``problem`` as the response to the request of ``scope``."""
     body = problem.render(scope.get(CORRELATION_SCOPE_KEY))
-    return Response(body, problem.status, dict(problem.headers), media_type=MEDIA_TYPE)
+    return Response(body, problem.type.status, dict(problem.headers), media_type=MEDIA_TYPE)

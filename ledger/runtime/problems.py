@@ -42,7 +42,7 @@ class ProblemType:
     """One kind of problem. ``detail`` and ``members`` are those of its example, ``retry_after`` is in seconds."""
 
     name: str
-    status: HTTPStatus
+    status: int
     title: str
     detail: str
     members: Mapping[str, Any] = field(default_factory=dict)
@@ -73,18 +73,13 @@ class Problem:
     members: Mapping[str, Any]
     headers: Mapping[str, str]
 
-    @property
-    def status(self) -> int:
-        """The status of the response."""
-        return int(self.type.status)
-
     def body(self, correlation_id: str | None) -> dict[str, Any]:
         """The fields of the response's body."""
         named = {} if correlation_id is None else {"correlationId": correlation_id}
         return {
             "type": TYPE_PREFIX + self.type.name,
             "title": self.type.title,
-            "status": self.status,
+            "status": self.type.status,
             "detail": self.detail,
             **named,
             **self.members,
@@ -107,66 +102,52 @@ class ProblemError(PermanentError):
 
 MALFORMED_REQUEST: Final = ProblemType(
     "malformed-request",
-    HTTPStatus.BAD_REQUEST,
+    400,
     "The request is not well-formed",
     "amount: is required",
     {"errors": [{"field": "amount", "message": "is required"}]},
 )
 UNAUTHENTICATED: Final = ProblemType(
-    "unauthenticated",
-    HTTPStatus.UNAUTHORIZED,
-    "Authentication required",
-    "this request needs a token: send Authorization: Bearer TOKEN.",
+    "unauthenticated", 401, "Authentication required", "this request needs a token: send Authorization: Bearer TOKEN."
 )
 MISSING_SCOPE: Final = ProblemType(
-    "missing-scope",
-    HTTPStatus.FORBIDDEN,
-    "The token does not allow this",
-    "token shop does not have the scope write, which this needs.",
+    "missing-scope", 403, "The token does not allow this", "token shop does not have the scope write, which this needs."
 )
-UNKNOWN_PATH: Final = ProblemType(
-    "unknown-path", HTTPStatus.NOT_FOUND, "Not Found", "Nothing is served under this path."
-)
+UNKNOWN_PATH: Final = ProblemType("unknown-path", 404, "Not Found", "Nothing is served under this path.")
 METHOD_NOT_ALLOWED: Final = ProblemType(
     "method-not-allowed",
-    HTTPStatus.METHOD_NOT_ALLOWED,
+    405,
     "Method Not Allowed",
     "This path does not take PUT; the Allow header lists what it takes.",
 )
 BODY_TOO_LARGE: Final = ProblemType(
-    "body-too-large",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    "The request body is too large",
-    "A request body has at most 65536 bytes.",
+    "body-too-large", 413, "The request body is too large", "A request body has at most 65536 bytes."
 )
 HEAD_TOO_LARGE: Final = ProblemType(
     "head-too-large",
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    431,
     "The request's head is too large",
     "The path, the query and the headers of a request have at most 8192 bytes together.",
 )
 UNSUPPORTED_MEDIA_TYPE: Final = ProblemType(
-    "unsupported-media-type",
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    "Unsupported Media Type",
-    "Send JSON, with Content-Type: application/json.",
+    "unsupported-media-type", 415, "Unsupported Media Type", "Send JSON, with Content-Type: application/json."
 )
 INTERNAL_ERROR: Final = ProblemType(
     "internal-error",
-    HTTPStatus.INTERNAL_SERVER_ERROR,
+    500,
     "Internal Server Error",
     "The service failed on this request. Its log has the cause under this correlation id.",
 )
 NOT_READY: Final = ProblemType(
     "not-ready",
-    HTTPStatus.SERVICE_UNAVAILABLE,
+    503,
     "The service is not ready",
     "The events table cannot be reached. The writer's log has the cause.",
     retry_after=RETRY_AFTER,
 )
 HELD_UP: Final = ProblemType(
     "held-up",
-    HTTPStatus.SERVICE_UNAVAILABLE,
+    503,
     "The service has made no progress for a while",
     "for 31 s: the endpoint does not answer",
     retry_after=5,
@@ -175,21 +156,21 @@ HELD_UP: Final = ProblemType(
 # Reads of accounts, from the event store or a read model.
 
 UNKNOWN_ACCOUNT: Final = ProblemType(
-    "unknown-account", HTTPStatus.NOT_FOUND, "Not Found", "There is no account alice: its first deposit opens it."
+    "unknown-account", 404, "Not Found", "There is no account alice: its first deposit opens it."
 )
 
 # The writer.
 
 UNKNOWN_VERSION: Final = ProblemType(
     "unknown-version",
-    HTTPStatus.NOT_FOUND,
+    404,
     "The account never had this version",
     "Account alice is at version 7 and was never at version 9.",
     {"actualVersion": 7},
 )
 VERSION_CONFLICT: Final = ProblemType(
     "version-conflict",
-    HTTPStatus.CONFLICT,
+    409,
     "The account changed while the command was decided",
     "Other commands were faster on account alice, now at version 7, each time this one was decided; nothing was "
     "written. Send it again.",
@@ -197,7 +178,7 @@ VERSION_CONFLICT: Final = ProblemType(
 )
 PRECONDITION_FAILED: Final = ProblemType(
     "precondition-failed",
-    HTTPStatus.PRECONDITION_FAILED,
+    412,
     "The account is not at the version that If-Match asks for",
     "If-Match asks for version 6, and account alice is at version 7; nothing was written. Read the account and decide "
     "anew.",
@@ -205,13 +186,13 @@ PRECONDITION_FAILED: Final = ProblemType(
 )
 IDEMPOTENCY_KEY_REUSED: Final = ProblemType(
     "idempotency-key-reused",
-    HTTPStatus.UNPROCESSABLE_ENTITY,
+    422,
     "The Idempotency-Key stands for another command",
     "This Idempotency-Key was used for another command; nothing was written. A new command needs a new key.",
 )
 UNAVAILABLE: Final = ProblemType(
     "unavailable",
-    HTTPStatus.SERVICE_UNAVAILABLE,
+    503,
     "The event store is unavailable",
     "The event store did not answer in time, so the command may have been carried out or not: send it again with the "
     "same Idempotency-Key, and it counts once.",
@@ -219,7 +200,7 @@ UNAVAILABLE: Final = ProblemType(
 )
 OVERLOADED: Final = ProblemType(
     "overloaded",
-    HTTPStatus.SERVICE_UNAVAILABLE,
+    503,
     "The writer is overloaded",
     "The writer has more requests than it can answer in time; nothing was done for this one. Send it again.",
     retry_after=RETRY_AFTER,
@@ -229,25 +210,19 @@ OVERLOADED: Final = ProblemType(
 
 BAD_ACCOUNT_ID: Final = ProblemType(
     "bad-account-id",
-    HTTPStatus.BAD_REQUEST,
+    400,
     "The path holds no account id",
     "an account id has 1 to 128 letters, digits or any of . _ : -",
 )
 BAD_QUERY: Final = ProblemType(
-    "bad-query",
-    HTTPStatus.BAD_REQUEST,
-    "The query is not well-formed",
-    "limit is a whole number of 0 or more, not 'x'",
+    "bad-query", 400, "The query is not well-formed", "limit is a whole number of 0 or more, not 'x'"
 )
 BAD_BODY: Final = ProblemType(
-    "bad-body",
-    HTTPStatus.BAD_REQUEST,
-    "The body is not well-formed",
-    'a body like {"reason": "ticket 4711"}, at most 2000 characters',
+    "bad-body", 400, "The body is not well-formed", 'a body like {"reason": "ticket 4711"}, at most 2000 characters'
 )
 NOT_THERE_YET: Final = ProblemType(
     "not-there-yet",
-    HTTPStatus.SERVICE_UNAVAILABLE,
+    503,
     "The projection has not reached this version yet",
     "account alice is at version 6 here, not yet at 7; ask again",
     {"version": 6},
@@ -255,7 +230,7 @@ NOT_THERE_YET: Final = ProblemType(
 )
 HALTED: Final = ProblemType(
     "halted",
-    HTTPStatus.SERVICE_UNAVAILABLE,
+    503,
     "The account is halted in this projection",
     "account alice is halted at version 6: payload of FundsDeposited: amount: is not an amount",
     {"version": 6},
@@ -263,20 +238,20 @@ HALTED: Final = ProblemType(
 )
 ENDPOINT_UNAVAILABLE: Final = ProblemType(
     "endpoint-unavailable",
-    HTTPStatus.SERVICE_UNAVAILABLE,
+    503,
     "The read model is unavailable",
     "the endpoint does not answer",
     retry_after=RETRY_AFTER,
 )
 UNKNOWN_DEAD_LETTER: Final = ProblemType(
     "unknown-dead-letter",
-    HTTPStatus.NOT_FOUND,
+    404,
     "There is no such dead letter",
     "there is no dead letter balance-summary~alice~7; `kinfold projector dead-letters list` has all",
 )
 DEAD_LETTER_CONFLICT: Final = ProblemType(
     "dead-letter-conflict",
-    HTTPStatus.CONFLICT,
+    409,
     "The dead letter's event cannot be skipped",
     "account alice is at version 7 in the read model: event 7 was applied meanwhile and cannot be skipped",
 )
@@ -293,7 +268,7 @@ def of_status(status: int, method: str, headers: Mapping[str, str] | None = None
         case _:
             known = HTTPStatus(status)
             name = known.phrase.lower().replace(" ", "-")
-            return ProblemType(name, known, known.phrase, known.description or known.phrase).of(headers=headers)
+            return ProblemType(name, status, known.phrase, known.description or known.phrase).of(headers=headers)
 
 
 def require_json(content_type: str | None) -> None:

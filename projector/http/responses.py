@@ -59,7 +59,7 @@ async def request_context(request: Request, handler: Handler) -> StreamResponse:
             log.exception("request_failed", method=request.method, path=request.path[:200])
             problem = INTERNAL_ERROR.of()
     body = problem.render(request_id)
-    return Response(body=body, status=problem.status, headers=problem.headers, content_type=MEDIA_TYPE)
+    return Response(body=body, status=problem.type.status, headers=problem.headers, content_type=MEDIA_TYPE)
 
 
 async def complete_headers(request: Request, response: StreamResponse) -> None:
