@@ -46,10 +46,11 @@ bench-install: $(STAMP) $(PEERS_STAMP) ## install what the benchmarks compare wi
 bench: bench-install ## every benchmark at modest sizes, and the tables: some 25 minutes
 	$(BIN)/python -m bench all $(ARGS)
 
-check: $(STAMP) ## linters and the type checker
+check: $(STAMP) ## linters, the type checker, and who may import whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 format: $(STAMP) ## put the code into the house style
 	$(BIN)/ruff check --fix .
@@ -61,4 +62,4 @@ lock: $(STAMP) ## resolve the dependencies again, for every supported Python
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --group pyproject.toml:bench -o requirements-bench.lock
 
 clean: ## remove what install and the tests made
-	rm -rf $(VENV) $(PEERS) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
