@@ -42,7 +42,7 @@ class Components:
     redrive: Redrive
     metrics: Metrics
 
-    def operating(self) -> list[Projector[Any]]:
+    def new_projectors(self) -> list[Projector[Any]]:
         """New projectors of the read models that are fed, for one operation: the worker's own are not thread-safe."""
         return Projectors(self.models, self.store, self.skips, self.metrics, cache_size=1).fed()
 

@@ -77,7 +77,7 @@ def redrive(
         raise typer.BadParameter("name one letter's ID, or --account, or --all")
     with operator() as components:
         ids = [letter_id] if letter_id else [letter.id for letter in _chosen(components.letters, account, "open")]
-        projectors = components.operating()
+        projectors = components.new_projectors()
         outcomes = []
         for number, each in enumerate(ids, start=1):
             outcome = components.redrive.redrive(each, projectors, by=by or operator_name(), dry_run=dry_run)
@@ -112,7 +112,7 @@ def skip(
             letter = components.redrive.letter(letter_id)
             typer.echo(f"would skip: {_line(letter)}")
             return
-        outcome = components.redrive.skip(letter_id, components.operating(), by=by or operator_name(), why=reason)
+        outcome = components.redrive.skip(letter_id, components.new_projectors(), by=by or operator_name(), why=reason)
         _report(outcome, "", as_json=as_json)
     if outcome.result == "still halted":
         raise typer.Exit(1)

@@ -87,7 +87,7 @@ class AccountHalts:
             reason=letter.reason,
             origin=str(letter.origin),
             attempts=stored.attempts,
-            action="mend the cause, then `kinfold projector dead-letters redrive`, or skip it",
+            action="fix the cause, then `kinfold projector dead-letters redrive`, or skip it",
         )
         if letter.account_id is None or letter.sequence_number is None:
             return True

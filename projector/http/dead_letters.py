@@ -40,13 +40,13 @@ def mount_operations(app: faust.App, components: Components) -> None:
 
     @app.page("/dead-letters/{letter_id}/redrive")
     class Redrive(View):
-        """Take the letter's account up again; ``dry_run=true`` only says what would happen."""
+        """Redrive the letter's account; ``dry_run=true`` only reports what would happen."""
 
         async def post(self, request: Request, letter_id: str) -> Response:
             by = request[PRINCIPAL].name
             dry_run = request.query.get("dry_run") == "true"
             return await _redriven(
-                lambda: components.redrive.redrive(letter_id, components.operating(), by=by, dry_run=dry_run)
+                lambda: components.redrive.redrive(letter_id, components.new_projectors(), by=by, dry_run=dry_run)
             )
 
     @app.page("/dead-letters/{letter_id}/skip")
@@ -58,7 +58,9 @@ def mount_operations(app: faust.App, components: Components) -> None:
             why = _reason(await request.read())
             if why is None:
                 raise BAD_BODY.error(f'a body like {{"reason": "ticket 4711"}}, at most {MAX_REASON} characters')
-            return await _redriven(lambda: components.redrive.skip(letter_id, components.operating(), by=by, why=why))
+            return await _redriven(
+                lambda: components.redrive.skip(letter_id, components.new_projectors(), by=by, why=why)
+            )
 
 
 async def _redriven(work: Callable[[], Redriven]) -> Response:

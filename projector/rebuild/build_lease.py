@@ -64,12 +64,12 @@ class BuildStore(JobStore[Build]):
                 raise JobLostError(self._lost(build))
 
     def give_up(self, build: Build) -> None:
-        """End the build without a flip: nobody feeds its generation any more. Safe to repeat."""
+        """End the build without a flip, so that workers stop feeding its generation. Idempotent."""
         condition = "building = :g AND active <> :g"
         self._update(build.name, f"{_REMOVE} DELETE fed :generations", condition, _generation(build.generation))
 
     def retire(self, projection: str, generation: int) -> bool:
-        """Have nobody feed a generation that is neither active nor being built. Safe to repeat.
+        """Have workers stop feeding a generation that is neither active nor being built. Idempotent.
 
         Returns False when it is one of these, so that nothing was changed.
         """

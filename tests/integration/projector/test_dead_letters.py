@@ -30,7 +30,7 @@ from tests.support.accounts import READABLE, batch, change_record, deposit, pois
 pytestmark = pytest.mark.integration
 
 
-def mend(clients: Clients, names: Names, bad: StoredEvent) -> None:
+def correct(clients: Clients, names: Names, bad: StoredEvent) -> None:
     """What a new version with an upcaster would read: the payload in order."""
     good = replace(bad, payload=READABLE)
     clients.dynamodb.put_item(TableName=names.events, Item=good.to_item())
@@ -127,7 +127,7 @@ def test_a_redrive_brings_the_account_to_its_fold_and_can_be_repeated(
     ids = sorted(letters(components))
 
     assert {components.redrive.redrive(each, projectors, by="me").result for each in ids} == {"still halted"}
-    mend(clients, components.names, bad)
+    correct(clients, components.names, bad)
     dry = [components.redrive.redrive(each, projectors, by="me", dry_run=True).result for each in ids]
     assert dry == ["would be redriven"] * len(ids)
     assert head(components, bad.aggregate_id).halted is not None
@@ -148,7 +148,7 @@ def test_redrives_race_each_other_and_a_worker_and_no_event_is_left_behind(
     account = deposit(components.store)
     bad = poison(clients.dynamodb, components.names.events, account[0])
     deliver(handler, components, *account, bad)
-    mend(clients, components.names, bad)
+    correct(clients, components.names, bad)
     ids = sorted(letters(components))
     start = threading.Barrier(3)
 
@@ -199,7 +199,7 @@ def test_an_event_that_was_applied_meanwhile_cannot_be_skipped(
     account = deposit(components.store)
     bad = poison(clients.dynamodb, components.names.events, account[0])
     deliver(handler, components, *account, bad)
-    mend(clients, components.names, bad)
+    correct(clients, components.names, bad)
     letter_id = f"balance-summary~{bad.aggregate_id}~2"
     components.redrive.redrive(letter_id, components.projectors.fed(), by="me")
     with pytest.raises(DeadLetterError, match="event 2 was applied meanwhile"):
@@ -314,7 +314,7 @@ def test_a_mended_account_is_not_halted_by_a_letter_that_comes_late(
     account = deposit(components.store, count=2)
     deliver(handler, components, *account)
     stale = poison(clients.dynamodb, components.names.events, account[-1])
-    mend(clients, components.names, stale)
+    correct(clients, components.names, stale)
     deliver(handler, components, replace(stale, payload=READABLE))
     assert balance(components, stale.aggregate_id) == (3, Decimal(12))
     deliver(handler, components, stale)
