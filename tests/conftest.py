@@ -4,16 +4,17 @@ import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+import boto3
 import localstack_client.config
 import pytest
 
 from kinfold.demo.disposable import delete_profile, disposable_profile
 from kinfold.local.embedded_aws import DUMMY_CREDENTIALS, REGION, local_aws
-from kinfold.tables import service_specs
 from ledger.runtime.aws import Clients
 from ledger.runtime.settings import Settings
-from ledger.store.tables import Names, ensure_table
+from ledger.store.tables import Names
 from tests.support.aws.stream import Stream
+from tests.support.aws.tables import made_tables
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -67,11 +68,17 @@ def names(profile: str) -> Names:
     return Names(profile)
 
 
+@pytest.fixture(scope="session")
+def aws_session(aws_credentials: None) -> boto3.session.Session:
+    """What clients are made from: it reads the SDK's descriptions of the services once for all tests."""
+    return boto3.session.Session(region_name=REGION)
+
+
 @pytest.fixture
-def make_clients(aws_endpoint: str, profile: str) -> Callable[[], Clients]:
+def make_clients(aws_endpoint: str, aws_session: boto3.session.Session, profile: str) -> Callable[[], Clients]:
     """Separate clients of the endpoint, as separate processes have them."""
     settings = Settings.model_validate({"profile": profile, "endpoint_url": aws_endpoint, "region": REGION})
-    return lambda: Clients(settings)
+    return lambda: Clients(settings, session=aws_session)
 
 
 @pytest.fixture
@@ -106,9 +113,7 @@ def keeps_parents(kinesis: "KinesisClient", profile: str) -> Iterator[bool]:
 @pytest.fixture
 def ledger_tables(dynamodb: "DynamoDBClient", names: Names) -> Names:
     """Every table of the main job, created; gives their names."""
-    for spec in service_specs(names):
-        ensure_table(dynamodb, spec)
-    return names
+    return made_tables(dynamodb, names)
 
 
 @pytest.fixture

@@ -10,13 +10,14 @@ import pytest
 from kinfold.local.service import Service
 from ledger.runtime.aws import Clients
 from ledger.runtime.sockets import free_port
+from ledger.store.tables import Names
+from tests.support.aws.tables import made_bridge
 
 
 @pytest.fixture
-def bridge(child_env: dict[str, str], clients: Clients) -> None:
-    """Tables, a stream of four shards and the destination, by the command that makes them."""
-    command = [sys.executable, "-m", "kinfold", "bridge", "ensure", "--shards", "4"]
-    subprocess.run(command, env=child_env, check=True, capture_output=True, timeout=120)
+def bridge(clients: Clients, names: Names) -> None:
+    """Tables, a stream of four shards and the destination."""
+    assert made_bridge(clients, names, 4).healthy
 
 
 @pytest.fixture

@@ -8,9 +8,8 @@ import os
 import re
 import subprocess
 import sys
-import time
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ import yaml
 from kinfold.local.child import spawn, stop, tail
 from ledger.runtime.aws import Clients
 from ledger.runtime.sockets import free_port
+from tests.support.waiting import until
 
 ROOT: Final = Path(__file__).parents[2]
 #: What a container has beside its environment.
@@ -120,15 +120,6 @@ class Composed:
         return subprocess.run(words, env=CONTAINER, capture_output=True, check=False, timeout=20).returncode == 0
 
 
-def wait_for(what: Callable[[], bool], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if what():
-            return True
-        time.sleep(0.2)
-    return False
-
-
 def goes_all_the_way(composed: Composed, *daemons: str) -> None:
     """Start the services in their order, send one command to the writer, and read its balance from the projector."""
     assert composed.healthy("localstack")
@@ -139,7 +130,7 @@ def goes_all_the_way(composed: Composed, *daemons: str) -> None:
         for name in (*daemons, "writer", "projector"):
             running.enter_context(composed.running(name))
         for name in (*daemons, "writer", "projector"):
-            assert wait_for(partial(composed.healthy, name), 120), tail(composed.logs / f"{name}.log")
+            until(partial(composed.healthy, name), within=120, why=partial(tail, composed.logs / f"{name}.log"))
         with httpx.Client(trust_env=False, timeout=30) as http:
             body = {"amount": "12.50", "currency": "EUR"}
             answer = http.post(f"{composed.url('8080')}/accounts/alice/deposits", json=body)
@@ -148,7 +139,7 @@ def goes_all_the_way(composed: Composed, *daemons: str) -> None:
             assert balance.status_code == 200, balance.text
             assert (balance.json()["balance"], balance.json()["version"]) == ("12.50", 1)
             if "watch" in daemons:
-                assert wait_for(lambda: http.get(f"{composed.url('6067')}/ready").status_code == 200, 30)
+                until(lambda: http.get(f"{composed.url('6067')}/ready").status_code == 200)
 
 
 @pytest.mark.integration

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,6 +22,7 @@ from kinfold.local.stack import Stack
 from ledger.errors import EndpointError
 from ledger.runtime.aws import Clients
 from ledger.runtime.sockets import free_port
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.integration]
 
@@ -77,15 +77,6 @@ def alive(pid: int) -> bool:
     return True
 
 
-def wait_until(what: Callable[[], bool], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if what():
-            return True
-        time.sleep(0.1)
-    return False
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_up_serves_until_a_signal_and_stops_everything(up: Up, tmp_path: Path, number: signal.Signals) -> None:
     process = up()
@@ -123,7 +114,7 @@ def test_services_end_with_an_up_that_is_killed(up: Up) -> None:
     urls = announced(process)
     process.kill()
     process.wait()
-    assert wait_until(lambda: not answers(urls["writer"]) and not answers(urls["projector"]), 40)
+    until(lambda: not answers(urls["writer"]) and not answers(urls["projector"]), within=40)
 
 
 def test_a_service_that_dies_ends_up_with_its_name_and_log(up: Up, tmp_path: Path) -> None:
@@ -248,12 +239,12 @@ def test_services_wait_for_an_endpoint_that_comes_late(profile: str, tmp_path: P
         def all_say(word: str) -> Callable[[], bool]:
             return lambda: all(word in log.read_text() for log in logs.values() if log.exists())
 
-        assert wait_until(all_say(endpoint), 30), {name: tail(log) for name, log in logs.items()}
+        until(all_say(endpoint), why=lambda: str({name: tail(log) for name, log in logs.items()}))
         assert [process.poll() for process in processes.values()] == [None, None, None]
         cleanup.enter_context(local_aws(port))
         assert processes["bridge"].wait(60) == 0, tail(logs["bridge"])
-        assert wait_until(lambda: "serving" in logs["writer"].read_text(), 60), tail(logs["writer"])
-        assert wait_until(lambda: answers(f"http://127.0.0.1:{projector_port}"), 60), tail(logs["projector"])
+        until(lambda: "serving" in logs["writer"].read_text(), within=60, why=lambda: tail(logs["writer"]))
+        until(lambda: answers(f"http://127.0.0.1:{projector_port}"), within=60, why=lambda: tail(logs["projector"]))
         # The services stop before the endpoint does.
         for name in ("projector", "writer"):
             assert stop(processes[name], 40) == 0, tail(logs[name])

@@ -11,12 +11,13 @@ from typing import Self
 import httpx
 
 from faust_kinesis.leases.table import LeaseTable
-from kinfold.local.child import spawn, stop
 from kinfold.local.environment import service_environment
 from kinfold.local.service import Service
 from ledger.runtime.aws import Clients
 from ledger.runtime.sockets import free_port
 from ledger.store.tables import Names
+from tests.support.aws.tables import made_bridge
+from tests.support.waiting import until
 
 
 class Fleet:
@@ -38,10 +39,7 @@ class Fleet:
         self._started: list[Service] = []
 
     def __enter__(self) -> Self:
-        log = self._logs / "bridge.log"
-        ensure = spawn("kinfold", ["bridge", "ensure", "--shards", str(self._shards)], env=self._env, log=log)
-        ensure.wait(120)
-        assert stop(ensure, 1) == 0, log.read_text()
+        made_bridge(self._clients, self.names, self._shards)
         return self
 
     def __exit__(
@@ -118,7 +116,5 @@ class Fleet:
     def wait_until(self, true: Callable[[], bool], within: float, what: str) -> float:
         """Wait for anything; how many seconds it took."""
         started = time.monotonic()
-        while not true():
-            assert time.monotonic() - started < within, f"not {what} within {within} s, but {dict(self.owners())}"
-            time.sleep(0.2)
+        until(true, within=within, why=lambda: f"not {what}, but {dict(self.owners())}")
         return time.monotonic() - started

@@ -2,7 +2,6 @@
 
 import random
 import threading
-import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -21,6 +20,7 @@ from projector.engine.read_model import ReadModel
 from projector.projection import HEAD, Row
 from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary
 from tests.support.accounts import append, deposits
+from tests.support.waiting import last_seen
 
 
 class LedgerLoad:
@@ -71,25 +71,24 @@ class LedgerLoad:
         return wrong
 
     def _wait_for_agreement(self, within: float) -> dict[str, tuple[Account, Row[BalanceSummary] | None]]:
-        deadline = time.monotonic() + within
         with ThreadPoolExecutor(2) as executor:
             generation = Generations(self._clients.dynamodb, self._names.projections).read(BALANCE_SUMMARY.name).active
             name = BALANCE_SUMMARY.table(self._names.profile, generation)
             table = ReadModel(self._clients.dynamodb, BALANCE_SUMMARY, name, executor)
-            while True:
+
+            def disagreeing() -> dict[str, tuple[Account, Row[BalanceSummary] | None]]:
                 accounts = [
                     Account.reconstitute(account_id, (event.decode() for event in self._store.load(account_id).events))
                     for account_id in self.account_ids
                 ]
                 found = table.get_many((account_id, HEAD) for account_id in self.account_ids)
-                wrong = {
+                return {
                     account.account_id: (account, found.get((account.account_id, HEAD)))
                     for account in accounts
                     if account.version and not _agree(account, found.get((account.account_id, HEAD)))
                 }
-                if not wrong or time.monotonic() > deadline:
-                    return wrong
-                time.sleep(0.2)
+
+            return last_seen(disagreeing, lambda wrong: not wrong, within=within)
 
     def heal_losses(self) -> list[str]:
         """Append an event to each account whose last one is not on the stream; returns these accounts.

@@ -1,8 +1,9 @@
 """The processes of this machine, as tests look at them."""
 
 import os
-import time
 from pathlib import Path
+
+from tests.support.waiting import until
 
 
 def group(leader: int) -> dict[int, str]:
@@ -41,10 +42,7 @@ def one(members: dict[int, str], word: str) -> int:
 
 def wait_until_gone(leader: int, within: float = 15.0) -> None:
     """Wait until nothing of a process group lives."""
-    deadline = time.monotonic() + within
-    while members := group(leader):
-        assert time.monotonic() < deadline, f"left behind: {members}"
-        time.sleep(0.1)
+    until(lambda: group(leader), lambda left: not left, within=within)
 
 
 def exists(pid: int) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
@@ -36,13 +36,13 @@ def last_seen(look: Callable[[], T], holds: Callable[[T], bool], *, within: floa
     return seen
 
 
-async def eventually(look: Callable[[], bool], *, within: float = 30, blocking: bool = False) -> None:
+async def eventually(look: Callable[[], bool | Awaitable[bool]], *, within: float = 30, blocking: bool = False) -> None:
     """Look until it holds, for at most ``within`` seconds: on the event loop, or in a thread a look that blocks."""
     if blocking:
         await asyncio.to_thread(until, look, within=within)
         return
     deadline = time.monotonic() + within
-    while not look():
+    while not (await seen if isinstance(seen := look(), Awaitable) else seen):
         assert time.monotonic() < deadline, f"not within {within:g} s"
         await asyncio.sleep(_PAUSE)
 

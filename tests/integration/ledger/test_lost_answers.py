@@ -1,5 +1,6 @@
 """The network swallows the answer to a write that was carried out: the write still counts once, and succeeds."""
 
+import os
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +20,8 @@ pytestmark = pytest.mark.integration
 
 #: How often the SDK sends a request before it gives up (ledger.runtime.aws.Clients).
 SDK_ATTEMPTS = 4
+#: Appends that lose their answer, over twenty accounts; 500 by hand, fewer in every run.
+LOST = int(os.environ.get("LOST_ANSWERS", "120"))
 
 
 class LostAnswers:
@@ -97,14 +100,14 @@ def test_an_endpoint_that_never_answers_is_a_transient_error(clients: Clients, l
 
 
 @pytest.mark.parametrize(("operation", "events"), [("PutItem", 1), ("TransactWriteItems", 2)])
-def test_five_hundred_lost_answers_surface_no_conflict_and_double_nothing(
+def test_many_lost_answers_surface_no_conflict_and_double_nothing(
     clients: Clients, store: EventStore, operation: str, events: int
 ) -> None:
-    """With the other operation, a thousand. Every append loses its first answer; every third, one more."""
+    """Every append loses its first answer; every third, one more."""
     accounts = {f"account-{n}": store.version(f"account-{n}") for n in range(20)}
     appended: dict[str, list[StoredEvent]] = {account: [] for account in accounts}
     with LostAnswers(clients, operation) as answers:
-        for n in range(500):
+        for n in range(LOST):
             account = f"account-{n % 20}"
             answers.left = 2 if n % 3 == 0 else 1
             history = append(store, account, deposits(events), accounts[account])
@@ -113,4 +116,4 @@ def test_five_hundred_lost_answers_surface_no_conflict_and_double_nothing(
             appended[account] += history.events
     for account, stored in appended.items():
         assert store.load(account).events == stored
-        assert len(stored) == 25 * events
+        assert len(stored) == LOST // 20 * events

@@ -1,5 +1,6 @@
 """Many writers on one aggregate: what they were told was stored is stored, once, and nothing else."""
 
+import os
 import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,6 @@ import pytest
 
 from ledger.domain.events import FundsDeposited
 from ledger.runtime.aws import Clients
-from ledger.runtime.settings import Settings
 from ledger.store.errors import VersionConflictError
 from ledger.store.event_store import EventStore, ProvenVersion
 from ledger.store.tables import Names
@@ -20,13 +20,14 @@ from tests.support.accounts import append, rising_deposits
 pytestmark = pytest.mark.integration
 
 WRITERS = 8
+#: Of each writer; more by hand, enough in every run for them to meet hundreds of times.
+ATTEMPTS = int(os.environ.get("RACE_ATTEMPTS", "50"))
 
 
 @pytest.fixture
-def stores(clients: Clients, aws_endpoint: str, ledger_tables: Names) -> list[EventStore]:
+def stores(make_clients: Callable[[], Clients], ledger_tables: Names) -> list[EventStore]:
     """One for each writer, on clients of its own: they share nothing but the table."""
-    settings = Settings.model_validate({"profile": ledger_tables.profile, "endpoint_url": aws_endpoint})
-    return [EventStore(Clients(settings).dynamodb, ledger_tables.events) for _ in range(WRITERS)]
+    return [EventStore(make_clients().dynamodb, ledger_tables.events) for _ in range(WRITERS)]
 
 
 @dataclass(frozen=True)
@@ -83,9 +84,9 @@ def money(payload: str) -> Decimal:
 
 
 def test_racing_writers_leave_exactly_what_succeeded(stores: list[EventStore]) -> None:
-    attempts = race(stores, 200, size=lambda _: 1, claim=lambda _: 0)
+    attempts = race(stores, ATTEMPTS, size=lambda _: 1, claim=lambda _: 0)
     refused = sum(attempt.stored_from is None for attempt in attempts)
-    assert len(attempts) == WRITERS * 200
+    assert len(attempts) == WRITERS * ATTEMPTS
     assert refused, "the writers never met: this run proves nothing"
     check(stores[0], attempts)
 

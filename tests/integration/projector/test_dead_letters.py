@@ -321,11 +321,11 @@ def test_a_mended_account_is_not_halted_by_a_letter_that_comes_late(
     assert balance(components, stale.aggregate_id) == (3, Decimal(12))
 
 
-def test_one_poisoned_account_among_a_thousand_costs_the_others_nothing(
+def test_one_poisoned_account_among_many_costs_the_others_nothing(
     components: Components, clients: Clients, handler: BatchHandler
 ) -> None:
-    accounts = [deposit(components.store) for _ in range(1000)]
-    bad = poison(clients.dynamodb, components.names.events, accounts[500][0])
+    accounts = [deposit(components.store) for _ in range(200)]
+    bad = poison(clients.dynamodb, components.names.events, accounts[100][0])
     deliver(handler, components, bad, *(event for events in accounts for event in events))
     second = {events[0].aggregate_id: deposit(components.store, events[0].aggregate_id, 1) for events in accounts[:40]}
     waiting = deposit(components.store, bad.aggregate_id, 1)

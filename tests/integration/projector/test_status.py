@@ -7,7 +7,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from faust_kinesis.leases.table import Lease, LeaseTable
 from faust_kinesis.source import ShardStatus
-from kinfold.tables import service_specs
+from kinfold.demo.raw_stream import read_raw
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
@@ -16,10 +16,9 @@ from projector.dead_letters.letters import DeadLetter, Origin
 from projector.projections import PROJECTIONS
 from projector.status.gauges import Gauges
 from projector.status.status import read_status
-from stream_bridge.provisioning import bridge
-from stream_bridge.provisioning.stream import StreamPlan
-from stream_bridge.waiter import StateWaiter
 from tests.support.accounts import deposit
+from tests.support.aws.tables import made_bridge
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -27,15 +26,7 @@ pytestmark = pytest.mark.integration
 @pytest.fixture
 def streaming(clients: Clients, components: Components) -> None:
     """A stream of two shards, joined to the events table."""
-    bridge.ensure(
-        clients,
-        components.names,
-        service_specs(components.names),
-        StreamPlan(2),
-        StateWaiter(60, print),
-        stream_arn=None,
-        region="us-east-1",
-    )
+    made_bridge(clients, components.names, 2)
 
 
 @pytest.fixture
@@ -49,16 +40,7 @@ def leases(clients: Clients, names: Names, streaming: None) -> LeaseTable:
 
 def wait_for_records(clients: Clients, stream: str) -> None:
     """Wait until the destination has put something on the stream."""
-    shards = [shard["ShardId"] for shard in clients.kinesis.list_shards(StreamName=stream)["Shards"]]
-    deadline = datetime.now(UTC) + timedelta(seconds=30)
-    while datetime.now(UTC) < deadline:
-        for shard in shards:
-            iterator = clients.kinesis.get_shard_iterator(
-                StreamName=stream, ShardId=shard, ShardIteratorType="TRIM_HORIZON"
-            )["ShardIterator"]
-            if clients.kinesis.get_records(ShardIterator=iterator)["Records"]:
-                return
-    raise AssertionError("nothing reached the stream")
+    until(lambda: read_raw(clients.kinesis, stream))
 
 
 def test_a_quiet_stream_without_workers_only_says_that_nobody_reads(components: Components, streaming: None) -> None:

@@ -17,13 +17,12 @@ from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
 from stream_bridge.provisioning import bridge
-from stream_bridge.provisioning.stream import StreamPlan
 from stream_bridge.relay.daemon import build_relay
 from stream_bridge.relay.health import RelayHealth, Role
 from stream_bridge.relay.inspection import look
 from stream_bridge.settings import RelaySettings
-from stream_bridge.waiter import StateWaiter
 from tests.support.accounts import deposit
+from tests.support.aws.tables import made_bridge
 from tests.support.ledger_load import LedgerLoad
 from tests.support.waiting import eventually, until
 
@@ -40,16 +39,7 @@ def relay_settings(aws_endpoint: str, profile: str) -> RelaySettings:
 @pytest.fixture
 def store(clients: Clients, names: Names, relay_settings: RelaySettings) -> EventStore:
     """The event store of a bridge of four shards whose records a relay carries."""
-    report = bridge.ensure(
-        clients,
-        names,
-        service_specs(names),
-        StreamPlan(4),
-        StateWaiter(60, print),
-        stream_arn=None,
-        region=REGION,
-        mode="relay",
-    )
+    report = made_bridge(clients, names, 4, "relay")
     assert (report.healthy, report.destination) == (True, None)
     return EventStore(clients.dynamodb, names.events)
 

@@ -1,11 +1,22 @@
 """Bad input gets an answer of its own and changes nothing."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
+import boto3
 import httpx
 import pytest
+
+from kinfold.demo.disposable import delete_profile, disposable_profile
+from ledger.domain.events import BetPlaced, BetSettled, DomainEvent, FundsDeposited
+from ledger.runtime.aws import Clients
+from ledger.runtime.settings import Settings
+from ledger.store.event_store import EventStore
+from ledger.store.tables import Names
+from tests.support.accounts import append
+from tests.support.aws.tables import made_tables
 
 pytestmark = pytest.mark.integration
 
@@ -202,16 +213,35 @@ REQUESTS = [
 ]
 
 
-@pytest.fixture
-async def alice(http: httpx.AsyncClient) -> str:
+@pytest.fixture(scope="module")
+def profile() -> str:
+    """One for all requests: none of them changes anything."""
+    return disposable_profile("test-")
+
+
+@pytest.fixture(scope="module")
+def clients(aws_endpoint: str, aws_session: boto3.session.Session, profile: str) -> Iterator[Clients]:
+    settings = Settings.model_validate({"profile": profile, "endpoint_url": aws_endpoint})
+    clients = Clients(settings, session=aws_session)
+    yield clients
+    delete_profile(clients, profile)
+
+
+@pytest.fixture(scope="module")
+def ledger_tables(clients: Clients, profile: str) -> Names:
+    return made_tables(clients.dynamodb, Names(profile))
+
+
+@pytest.fixture(scope="module")
+def alice(clients: Clients, ledger_tables: Names) -> str:
     """An account at version 4: 6.00 EUR, an open bet and a settled one."""
-    for path, body in (
-        (DEPOSITS, {"amount": "10.00"}),
-        (BETS, {"betId": "open", "stake": "3.00"}),
-        (BETS, {"betId": "settled", "stake": "1.00"}),
-        (BETS + "/settled/settlement", {"payout": "0"}),
-    ):
-        assert (await http.post(path, json=body | {"currency": "EUR"})).status_code == 201
+    events: list[DomainEvent] = [
+        FundsDeposited(amount=Decimal("10.00"), currency="EUR"),
+        BetPlaced(bet_id="open", stake=Decimal("3.00"), currency="EUR"),
+        BetPlaced(bet_id="settled", stake=Decimal("1.00"), currency="EUR"),
+        BetSettled(bet_id="settled", payout=Decimal(0), currency="EUR"),
+    ]
+    append(EventStore(clients.dynamodb, ledger_tables.events), "alice", events, 0)
     return "alice"
 
 

@@ -39,7 +39,7 @@ def test_no_answer_of_a_running_writer_is_outside_the_document(
                 *("--header", f"Authorization: Bearer {token}"),
                 *("--checks", ",".join(CHECKS)),
                 *("--phases", "examples,coverage,fuzzing"),
-                *("--max-examples", "12"),
+                *("--max-examples", "8"),
                 *("--seed", "4711"),
                 *("--generation-database", "none"),
                 "--no-color",

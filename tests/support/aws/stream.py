@@ -1,7 +1,8 @@
 """The stream under test, from a producer's and an operator's side."""
 
-import time
 from typing import TYPE_CHECKING, Any
+
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
@@ -19,13 +20,11 @@ class Stream:
         self.wait_active()
 
     def wait_active(self) -> None:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
+        def status() -> str:
             summary = self.kinesis.describe_stream_summary(StreamName=self.name)["StreamDescriptionSummary"]
-            if summary["StreamStatus"] == "ACTIVE":
-                return
-            time.sleep(0.1)
-        raise AssertionError(f"{self.name} is not active")
+            return summary["StreamStatus"]
+
+        until(status, lambda seen: seen == "ACTIVE")
 
     def put(self, *data: str, key: str | None = None) -> None:
         """Put a record for each text, in order; its key is the text itself unless given."""

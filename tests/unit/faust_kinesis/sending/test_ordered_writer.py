@@ -10,6 +10,7 @@ from aws_client.retry import RetryPolicy
 from faust_kinesis.errors import NotSentError, RequestRefusedError
 from faust_kinesis.sending.ordered_writer import OrderedWriter
 from faust_kinesis.sending.put_records import RefusalBackoff
+from tests.support.waiting import eventually
 
 Placed = tuple[str, str]
 """Shard id and sequence number."""
@@ -98,9 +99,10 @@ async def test_flush_waits_for_all(writers: Callable[[Kinesis], OrderedWriter[Pl
 
 
 async def test_what_was_not_put_at_a_stop_says_so(writers: Callable[[Kinesis], OrderedWriter[Placed]]) -> None:
-    writer = writers(Kinesis(lambda call, record: "InternalFailure"))
+    kinesis = Kinesis(lambda call, record: "InternalFailure")
+    writer = writers(kinesis)
     sent = await writer.add("k", b"x")
-    await asyncio.sleep(0.05)
+    await eventually(lambda: len(kinesis.calls) > 0)
     await writer.stop()
     with pytest.raises(NotSentError):
         await sent

@@ -2,7 +2,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
@@ -14,6 +13,7 @@ from ledger.errors import ConfigurationError, EndpointError
 from ledger.runtime.aws import Clients
 from ledger.runtime.settings import Settings
 from ledger.store.tables import Names, ensure_table, store_specs
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -28,6 +28,13 @@ def test_it_serves_tables_and_streams_and_is_gone_afterwards(aws_credentials: No
         httpx.get(f"{url}/_ministack/ready", trust_env=False)
 
 
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/_ministack/ready", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
 def test_it_ends_with_a_parent_that_is_killed() -> None:
     script = (
         "import time\nfrom kinfold.local.embedded_aws import local_aws\n"
@@ -36,16 +43,9 @@ def test_it_ends_with_a_parent_that_is_killed() -> None:
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         url = parent.stdout.readline().strip()
-        assert httpx.get(f"{url}/_ministack/ready", trust_env=False).status_code == 200
+        assert answers(url)
         os.kill(parent.pid, signal.SIGKILL)
-    deadline = time.monotonic() + 15
-    while time.monotonic() < deadline:
-        try:
-            httpx.get(f"{url}/_ministack/ready", trust_env=False)
-        except httpx.TransportError:
-            return
-        time.sleep(0.1)
-    pytest.fail("the embedded AWS outlived its parent by 15 s")
+    until(lambda: not answers(url), within=15)
 
 
 def test_a_missing_extra_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
