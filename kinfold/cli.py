@@ -1,6 +1,7 @@
 """The ``kinfold`` command: one front door to every service, and one way in which commands fail."""
 
 import importlib
+import inspect
 import json
 import sys
 import urllib.error
@@ -33,10 +34,6 @@ EPILOG: Final = (
     "Exit codes: 0 done, 1 failed, 2 bad settings or arguments, 75 the endpoint does not answer or throttles (try "
     "again), 130 Ctrl-C. Settings are KINFOLD_... and AWS's own variables; every command has --help."
 )
-DEMO_EPILOG: Final = (
-    "Exit codes: 0 every balance agrees, 1 one does not or a service ended by itself, 2 bad settings, 75 the endpoint "
-    "does not answer."
-)
 
 
 class FrontDoor(typer.core.TyperGroup):
@@ -48,20 +45,18 @@ class FrontDoor(typer.core.TyperGroup):
         if name in SERVICES:
             self.commands[name] = typer.main.get_group(importlib.import_module(SERVICES[name][0]).app)
         elif name == "demo":
-            self.commands[name] = _demo()
-        return super().resolve_command(ctx, args)
+            self.commands[name] = typer.main.get_command(importlib.import_module("kinfold.demo.command").app)
+        resolved = super().resolve_command(ctx, args)
+        _unwrap_help(resolved[1])
+        return resolved
 
 
-def _demo() -> Any:
-    from kinfold.demo.command import demo
-
-    alone = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
-    alone.command(epilog=DEMO_EPILOG)(demo)
-    return typer.main.get_command(alone)
-
-
-def _imported_later() -> None:
-    """Stand in for a command in the list of ``kinfold --help``."""
+def _unwrap_help(command: Any) -> None:
+    """Join the lines of each paragraph of help, so that it wraps at any width; an example a line stays as it is."""
+    paragraphs = inspect.cleandoc(command.help or "").split("\n\n")
+    command.help = "\n\n".join(text if "[dim]$[/dim]" in text else text.replace("\n", " ") for text in paragraphs)
+    for each in getattr(command, "commands", {}).values():
+        _unwrap_help(each)
 
 
 app = typer.Typer(
@@ -75,7 +70,7 @@ app = typer.Typer(
     "Try it on this machine, without Docker or an account: [bold]kinfold demo[/bold] runs the main job once, "
     "[bold]kinfold up[/bold] keeps it running.",
 )
-app.command("demo", help="Append, stream, project, and prove that every balance agrees.")(_imported_later)
+app.command("demo", help="Append, stream, project, and prove that every balance agrees.")(lambda: None)
 app.command(epilog="Exit codes: 0 after Ctrl-C, 1 a service ended by itself, 2 a port or a setting cannot be used.")(up)
 app.command(epilog="Exit codes: 0 all events are appended, 1 unexpected answers, 75 the writer does not answer.")(load)
 for _name, (_, _help) in SERVICES.items():

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated
 
@@ -22,7 +21,6 @@ from kinfold.load.tally import LoadResult
 from kinfold.local.embedded_aws import local_aws
 from kinfold.local.environment import service_clients
 from kinfold.local.stack import Stack
-from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
 from projector.projections.balance_summary import BALANCE_SUMMARY
@@ -53,6 +51,13 @@ class Outcome:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command(
+    epilog="Exit codes: 0 every balance agrees, 1 one does not or a service ended by itself, 2 bad settings, 75 the "
+    "endpoint does not answer."
+)
 def demo(
     endpoint_url: Annotated[
         str | None,
@@ -84,7 +89,8 @@ def demo(
             endpoint_url = cleanup.enter_context(local_aws())
         endpoint = endpoint_url.rstrip("/")
         profile = disposable_profile("demo-")
-        clients = cleanup.enter_context(_disposable(endpoint, profile))
+        clients = service_clients(endpoint, profile)
+        cleanup.callback(delete_profile, clients, profile)
         stack = cleanup.enter_context(
             Stack(
                 endpoint,
@@ -108,16 +114,6 @@ def demo(
         typer.echo(json.dumps(outcome.figures()))
     if outcome.mismatched or reordered:
         raise typer.Exit(1)
-
-
-@contextlib.contextmanager
-def _disposable(endpoint: str, profile: str) -> Iterator[Clients]:
-    """Clients of the profile, all of whose tables and streams are deleted in the end."""
-    clients = service_clients(endpoint, profile)
-    try:
-        yield clients
-    finally:
-        delete_profile(clients, profile)
 
 
 def _run(stack: Stack, plan: LoadPlan, store: EventStore, table: str) -> tuple[Outcome, list[AccountAudit]]:

@@ -52,15 +52,12 @@ def backfill(
 ) -> None:
     """Put events from the events table on the stream again, as change records.
 
-    Harmless to a projector that has them: they count as duplicates. Use it
-    for what a streaming destination lost, and to replay a projection further
-    back than the stream keeps. Without --account it reads the whole table,
-    whatever the time.
+    Harmless to a projector that has them: they count as duplicates. Use it for what a streaming destination lost, and
+    to replay a projection further back than the stream keeps. Without --account it reads the whole table, whatever the
+    time.
 
-    Such a run is refused while the same one is at work. An interrupted one
-    resumes when the same selection is given again: it says so before it
-    starts, keeps its segments and what is done, and takes the rates of the
-    new command.
+    Such a run is refused while the same one is at work. An interrupted one resumes when the same selection is given
+    again: it says so before it starts, keeps its segments and what is done, and takes the rates of the new command.
 
     [dim]$[/dim] kinfold bridge backfill --since 2026-01-31T06:00Z --until 2026-01-31T07:00Z --dry-run
     [dim]$[/dim] kinfold bridge backfill --account alice --account bob
