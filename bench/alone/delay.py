@@ -14,12 +14,11 @@ from kinfold.demo.disposable import delete_profile, disposable_profile
 from kinfold.local.environment import service_clients
 from kinfold.local.stack import Stack
 
-Report = Callable[[str], None]
 #: Seconds between two reads of a shard: the projector's default.
 POLL_INTERVAL = 0.25
 
 
-def delay(appends: int, shards: int, report: Report) -> dict[str, Any]:
+def delay(appends: int, shards: int, report: Callable[[str], None]) -> dict[str, Any]:
     """Append by HTTP, then ask the projector for that version; the seconds from the append's answer to the summary.
 
     Appends come at random moments, so that none keeps step with the polling.

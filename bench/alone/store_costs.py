@@ -33,7 +33,6 @@ from writer.commands.account_repository import AccountRepository
 from writer.commands.snapshot_writer import SnapshotWriter
 from writer.metrics import Metrics
 
-Report = Callable[[str], None]
 _DEPOSIT: Final = FundsDeposited(amount=Decimal("12.50"), currency="EUR")
 #: Nothing listens here: what is not answered from memory fails.
 _NOWHERE: Final = "http://127.0.0.1:9"
@@ -66,7 +65,7 @@ def _metered(clients: Clients) -> Iterator[Cost]:
         cost.read_units, cost.write_units = sum(meter.read_units.values()), sum(meter.write_units.values())
 
 
-def appends(count: int, report: Report) -> dict[str, Any]:
+def appends(count: int, report: Callable[[str], None]) -> dict[str, Any]:
     """One event after a load; the same put as a transaction; and one at a version that is merely claimed."""
     found: dict[str, Any] = {"count": count}
     with emulator() as aws, bench_profile(aws.url) as profile:
@@ -108,7 +107,7 @@ def _append(store: EventStore, account: str, expected: ProvenVersion | int) -> P
     return history.version
 
 
-def loads(sizes: Sequence[int], report: Report) -> dict[str, Any]:
+def loads(sizes: Sequence[int], report: Callable[[str], None]) -> dict[str, Any]:
     """An account of so many deposits, loaded without a snapshot and with one 50 events old, from memory.
 
     Calls and read units are exact, by AWS's rules; the time is what the SDK and Kinfold take, without the network.
@@ -144,7 +143,7 @@ def deposit(account_id: str, number: int) -> StoredEvent:
     return StoredEvent(account_id, number, AGGREGATE_TYPE, _DEPOSIT.event_type, payload, timestamp(at), _CORRELATION)
 
 
-def rebuild(events: int, report: Report) -> dict[str, Any]:
+def rebuild(events: int, report: Callable[[str], None]) -> dict[str, Any]:
     """`kinfold projector rebuild` of every read model from a table of so many events, its waits and checks included."""
     with emulator() as aws, bench_profile(aws.url) as profile:
         profile.store(each.event for each in skewed(events, 6))

@@ -11,7 +11,6 @@ from bench.contest.workloads import skewed
 from ledger.store.change_record import decode, encode
 from projector.projections import PROJECTIONS
 
-Report = Callable[[str], None]
 _TABLE: Final = "domain-events-bench"
 #: Of a run's points, by the share of the events that were applied: what comes before is warming up.
 _WARM: Final = 0.1
@@ -20,7 +19,7 @@ _WARM: Final = 0.1
 _EVEN: Final = 6
 
 
-def decoding(records: int, rounds: int, report: Report) -> dict[str, Any]:
+def decoding(records: int, rounds: int, report: Callable[[str], None]) -> dict[str, Any]:
     """Change records decoded a second of CPU time, one round after the other; the median counts."""
     data = [encode(each.event, _TABLE, "us-east-1") for each in islice(skewed(records, 6), records)]
     rates = []
@@ -33,7 +32,7 @@ def decoding(records: int, rounds: int, report: Report) -> dict[str, Any]:
     return {"records": records, "rates": rates, "median": statistics.median(rates)}
 
 
-def projecting(sizes: Sequence[int], runs: int, report: Report) -> dict[str, Any]:
+def projecting(sizes: Sequence[int], runs: int, report: Callable[[str], None]) -> dict[str, Any]:
     """The real Faust app and transport on a stream of each size, with AWS answered from memory.
 
     On one core, and with the balance summaries alone; on the largest stream also with every read model that is shipped,
@@ -101,7 +100,7 @@ def _span(begin: dict[str, float], end: dict[str, float]) -> tuple[float, float]
     return events / seconds, (end["cpu_seconds"] - begin["cpu_seconds"]) / events * 1e6
 
 
-def backlog(events: int, report: Report) -> dict[str, Any]:
+def backlog(events: int, report: Callable[[str], None]) -> dict[str, Any]:
     """One long run from trim horizon with AWS answered from memory: rate, CPU and memory over time, in tenths."""
     report(f"preparing {events:,} events")
     with prepared("skewed", events, shards=_EVEN) as pages:

@@ -10,8 +10,6 @@ from bench.contest.contenders import Contender, Task
 from bench.contest.workloads import WORKLOADS, Delivery, Workload
 from ledger.domain.account import Account
 
-Report = Callable[[str], None]
-
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
@@ -26,7 +24,7 @@ class Sizes:
 
 
 def contest(
-    contenders: Sequence[Contender], workloads: Sequence[str], sizes: Sizes, report: Report
+    contenders: Sequence[Contender], workloads: Sequence[str], sizes: Sizes, report: Callable[[str], None]
 ) -> Iterator[dict[str, Any]]:
     """Run it; yields, after each workload, the settings and all runs so far by workload and contender."""
     found: dict[str, Any] = {}
@@ -49,7 +47,7 @@ def _workload(
     sizes: Sizes,
     aws: Emulator,
     profile: BenchProfile,
-    report: Report,
+    report: Callable[[str], None],
 ) -> dict[str, Any]:
     count = sizes.backlog if workload.name == "backlog" else sizes.events
     profile.create_stream(sizes.shards)
