@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Iterator
 from enum import Enum
 
 from botocore.exceptions import (
@@ -63,65 +62,34 @@ _TRANSIENT = frozenset(
     }
 )
 
+# What DynamoDB, Kinesis, STS and KMS answer, of a whole call or of one part of it, and what botocore itself knows.
 _CODES = {
-    Failure.THROTTLED: (
-        # What DynamoDB, Kinesis, STS and KMS answer, and the rest of botocore's own list.
-        "BandwidthLimitExceeded",
-        "EC2ThrottledException",
-        "KMSThrottlingException",
-        "LimitExceededException",
-        "PriorRequestNotComplete",
-        "ProvisionedThroughputExceeded",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "RequestThrottled",
-        "RequestThrottledException",
-        "SlowDown",
-        "ThrottledException",
-        "Throttling",
-        "ThrottlingError",
-        "ThrottlingException",
-        "TooManyRequestsException",
-    ),
-    Failure.CONTENDED: (
-        "ResourceInUseException",
-        "TransactionConflict",
-        "TransactionConflictException",
-        "TransactionInProgressException",
-    ),
-    Failure.FAULT: (
-        "InternalFailure",
-        "InternalFailureException",
-        "InternalServerError",
-        "RequestTimeout",
-        "RequestTimeoutException",
-        "ServiceUnavailable",
-    ),
-    Failure.CONDITION_FAILED: (
-        "ConditionalCheckFailed",
-        "ConditionalCheckFailedException",
-        "DuplicateItem",
-        "DuplicateItemException",
-    ),
-    Failure.NOT_FOUND: ("ResourceNotFound", "ResourceNotFoundException"),
+    Failure.THROTTLED: """
+        BandwidthLimitExceeded EC2ThrottledException KMSThrottlingException LimitExceededException
+        PriorRequestNotComplete ProvisionedThroughputExceeded ProvisionedThroughputExceededException
+        RequestLimitExceeded RequestThrottled RequestThrottledException SlowDown ThrottledException Throttling
+        ThrottlingError ThrottlingException TooManyRequestsException
+    """,
+    Failure.CONTENDED: """
+        ResourceInUseException TransactionConflict TransactionConflictException TransactionInProgressException
+    """,
+    Failure.FAULT: """
+        InternalFailure InternalFailureException InternalServerError RequestTimeout RequestTimeoutException
+        ServiceUnavailable
+    """,
+    Failure.CONDITION_FAILED: """
+        ConditionalCheckFailed ConditionalCheckFailedException DuplicateItem DuplicateItemException
+    """,
+    Failure.NOT_FOUND: "ResourceNotFound ResourceNotFoundException",
     # botocore renews temporary credentials ahead of their end, never after a refusal: an expired token stays one.
-    Failure.ACCESS_REFUSED: (
-        "AccessDenied",
-        "AccessDeniedException",
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "IncompleteSignature",
-        "IncompleteSignatureException",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "KMSAccessDeniedException",
-        "MissingAuthenticationToken",
-        "MissingAuthenticationTokenException",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-    ),
+    Failure.ACCESS_REFUSED: """
+        AccessDenied AccessDeniedException ExpiredToken ExpiredTokenException IncompleteSignature
+        IncompleteSignatureException InvalidClientTokenId InvalidSignatureException KMSAccessDeniedException
+        MissingAuthenticationToken MissingAuthenticationTokenException SignatureDoesNotMatch
+        UnrecognizedClientException
+    """,
 }
-_FAILURE_OF_CODE = {code: failure for failure, codes in _CODES.items() for code in codes}
+_FAILURE_OF_CODE = {code: failure for failure, codes in _CODES.items() for code in codes.split()}
 _NO_CREDENTIALS = (
     LoginError,
     NoAuthTokenError,
@@ -153,12 +121,8 @@ def classify(error: BaseException) -> Failure:
 
 def classify_code(code: str, status: int = 0) -> Failure:
     """What a service's error code means, of a whole answer with its HTTP status or of one part of an answer."""
-    known = _FAILURE_OF_CODE.get(code)
-    if known is not None:
-        return known
-    if status >= 500:
-        return Failure.FAULT
-    return Failure.THROTTLED if status == 429 else Failure.REFUSED
+    known = _FAILURE_OF_CODE.get(code, Failure.THROTTLED if status == 429 else Failure.REFUSED)
+    return Failure.FAULT if status >= 500 and not known.passes else known
 
 
 def is_transient(error: BaseException) -> bool:
@@ -218,14 +182,8 @@ def _never_connects(error: BaseException) -> bool:
     """
     if isinstance(error, ProxyConnectionError):
         return _TUNNEL_REFUSED.search(str(error.kwargs.get("error"))) is not None
-    return isinstance(error, SSLError) and any(
+    wrapped = getattr(error.kwargs.get("error"), "args", ()) if isinstance(error, SSLError) else ()
+    return any(
         isinstance(each, ssl.SSLCertVerificationError) or getattr(each, "reason", None) == "WRONG_VERSION_NUMBER"
-        for each in _wrapped(error.kwargs.get("error"))
+        for each in wrapped
     )
-
-
-def _wrapped(error: object) -> Iterator[object]:
-    """The error and what urllib3 wrapped in it."""
-    while isinstance(error, BaseException):
-        yield error
-        error = error.args[0] if error.args else None
