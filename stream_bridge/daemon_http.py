@@ -31,7 +31,6 @@ from ledger.runtime.problems import (
     MEDIA_TYPE,
     NOT_READY,
     SECURITY_HEADERS,
-    Problem,
     ProblemError,
     ProblemType,
     correlation_id,
@@ -133,7 +132,7 @@ def build(daemon: Daemon, access: Access) -> Starlette:
                 access.admit(request.headers.get("Authorization"), needed)
                 response = await call_next(request)
             except ProblemError as error:
-                response = _problem_response(request, error.problem)
+                response = _problem_response(request, error)
             except Exception:
                 log.exception("request_failed", method=request.method, path=request.url.path[:200])
                 response = _problem_response(request, INTERNAL_ERROR.of())
@@ -153,10 +152,10 @@ def build(daemon: Daemon, access: Access) -> Starlette:
 
 def _answer(report: HealthReport, well: str, unwell: ProblemType) -> Response:
     if report.reason is not None:
-        raise unwell.error(report.reason, **report.details)
+        raise unwell.of(report.reason, **report.details)
     return JSONResponse({"status": well, **report.details})
 
 
-def _problem_response(request: Request, problem: Problem) -> Response:
+def _problem_response(request: Request, problem: ProblemError) -> Response:
     body = problem.render(request.state.correlation_id)
     return Response(body, problem.type.status, dict(problem.headers), media_type=MEDIA_TYPE)

@@ -22,7 +22,7 @@ from ledger.runtime.problems import (
     UNKNOWN_VERSION,
     UNSUPPORTED_MEDIA_TYPE,
     VERSION_CONFLICT,
-    Problem,
+    ProblemError,
     ProblemType,
 )
 
@@ -62,7 +62,7 @@ PROBLEMS: Final = (
 )
 
 
-def problem_response(scope: Scope, problem: Problem) -> Response:
+def problem_response(scope: Scope, problem: ProblemError) -> Response:
     """Render ``problem`` as the response to the request of ``scope``."""
     body = problem.render(scope.get(CORRELATION_SCOPE_KEY))
     return Response(body, problem.type.status, dict(problem.headers), media_type=MEDIA_TYPE)

@@ -22,9 +22,7 @@ from typing import Final, Self
 
 import structlog
 
-from ledger.errors import ConfigurationError
 from ledger.runtime.problems import MISSING_SCOPE, UNAUTHENTICATED, ProblemError
-from ledger.runtime.sockets import is_loopback_host
 
 log = structlog.get_logger(__name__)
 
@@ -48,19 +46,17 @@ class UnauthenticatedError(AccessError):
     """The request has no token, or none that this service knows."""
 
     def __init__(self, detail: str) -> None:
-        super().__init__(UNAUTHENTICATED.of(detail, {"WWW-Authenticate": _CHALLENGE}))
+        super().__init__(UNAUTHENTICATED, detail, {"WWW-Authenticate": _CHALLENGE})
 
 
 class MissingScopeError(AccessError):
     """The token is known, and does not have the scope that is needed."""
 
     def __init__(self, principal: str, scope: str) -> None:
-        self.scope = scope
         super().__init__(
-            MISSING_SCOPE.of(
-                f"token {principal} does not have the scope {scope}, which this needs.",
-                {"WWW-Authenticate": f'{_CHALLENGE}, error="insufficient_scope", scope="{scope}"'},
-            )
+            MISSING_SCOPE,
+            f"token {principal} does not have the scope {scope}, which this needs.",
+            {"WWW-Authenticate": f'{_CHALLENGE}, error="insufficient_scope", scope="{scope}"'},
         )
 
 
@@ -88,11 +84,6 @@ class Principal:
 
     name: str
     scopes: frozenset[Scope]
-
-    def require(self, scope: Scope) -> None:
-        """Raise MissingScopeError unless the principal has ``scope``."""
-        if scope not in self.scopes:
-            raise MissingScopeError(self.name, scope)
 
 
 #: The caller where access is open.
@@ -145,11 +136,9 @@ class Access:
         if needed is None:
             return None
         principal = self.verify(authorization)
-        try:
-            principal.require(needed)
-        except MissingScopeError as error:
-            log.warning("missing_scope", client=principal.name, scope=error.scope)
-            raise
+        if needed not in principal.scopes:
+            log.warning("missing_scope", client=principal.name, scope=needed)
+            raise MissingScopeError(principal.name, needed)
         return principal
 
     def verify(self, authorization: str | None) -> Principal:
@@ -173,31 +162,6 @@ class Access:
         if found is None:
             raise UnauthenticatedError("the token is not one of this service's.")
         return found
-
-
-def build_access(
-    credentials: Sequence[Credential], *, switched_off: bool, profile: str, host: str, token_setting: str
-) -> Access:
-    """Decide who may call a service that listens on ``host``.
-
-    Open only when switched off explicitly, or without tokens on a loopback address in profile ``local``.
-
-    Raises ConfigurationError for a service that would have no token to let anybody in, and for two of one name.
-    """
-    if switched_off:
-        return Access(None)
-    if not credentials:
-        if profile == "local" and is_loopback_host(host):
-            return Access(None)
-        raise ConfigurationError(
-            f"no token is set, and only profile local on a loopback address is open by itself (this is profile "
-            f"{profile} on {host}): put the line that `kinfold token` prints into {token_setting}, or set "
-            "KINFOLD_ACCESS=off where something else guards the port"
-        )
-    names = [credential.principal.name for credential in credentials]
-    if len(set(names)) < len(names):
-        raise ConfigurationError(f"{token_setting}: two tokens have one name; a log could not tell them apart")
-    return Access(credentials)
 
 
 def new_token() -> str:

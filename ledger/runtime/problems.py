@@ -1,7 +1,7 @@
 """The catalogue of problems (RFC 9457) that the services answer, and the headers that every response carries.
 
-Knows no web framework: a service renders a ``Problem`` with the response class of its own. The rules of the domain are
-problems, too; the writer adds them (writer.problems).
+Knows no web framework: a service renders a ``ProblemError`` with the response class of its own. The rules of the domain
+are problems, too; the writer adds them (writer.problems).
 """
 
 import json
@@ -48,30 +48,30 @@ class ProblemType:
     members: Mapping[str, Any] = field(default_factory=dict)
     retry_after: int | None = None
 
-    def of(self, detail: str | None = None, headers: Mapping[str, str] | None = None, **members: Any) -> "Problem":
+    def of(self, detail: str | None = None, headers: Mapping[str, str] | None = None, **members: Any) -> "ProblemError":
         """A problem of this type; ``detail`` is the example's by default, ``members`` extend the body."""
-        retry = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
-        return Problem(self, self.detail if detail is None else detail, members, {**retry, **(headers or {})})
-
-    def error(
-        self, detail: str | None = None, headers: Mapping[str, str] | None = None, **members: Any
-    ) -> "ProblemError":
-        """The error that ends a request with a problem of this type."""
-        return ProblemError(self.of(detail, headers, **members))
+        return ProblemError(self, detail, headers, **members)
 
     def example(self) -> dict[str, Any]:
         """The body of an example."""
         return self.of(**self.members).body("order-4711")
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong with one request. ``headers`` are those of the response beside MEDIA_TYPE."""
+class ProblemError(PermanentError):
+    """What is wrong with one request: raised to end it, or rendered at once. Its message is the problem's detail.
 
-    type: ProblemType
-    detail: str
-    members: Mapping[str, Any]
-    headers: Mapping[str, str]
+    ``headers`` are those of the response beside MEDIA_TYPE.
+    """
+
+    def __init__(
+        self, kind: ProblemType, detail: str | None = None, headers: Mapping[str, str] | None = None, **members: Any
+    ) -> None:
+        self.type = kind
+        self.detail = kind.detail if detail is None else detail
+        self.members = members
+        retry = {} if kind.retry_after is None else {"Retry-After": str(kind.retry_after)}
+        self.headers = {**retry, **(headers or {})}
+        super().__init__(self.detail)
 
     def body(self, correlation_id: str | None) -> dict[str, Any]:
         """The fields of the response's body."""
@@ -88,14 +88,6 @@ class Problem:
     def render(self, correlation_id: str | None) -> bytes:
         """The response's body in JSON."""
         return json.dumps(self.body(correlation_id), separators=(",", ":")).encode()
-
-
-class ProblemError(PermanentError):
-    """Ends a request with ``problem``; its message is the problem's detail."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.detail)
-        self.problem = problem
 
 
 # Every service.
@@ -257,7 +249,7 @@ DEAD_LETTER_CONFLICT: Final = ProblemType(
 )
 
 
-def of_status(status: int, method: str, headers: Mapping[str, str] | None = None) -> Problem:
+def of_status(status: int, method: str, headers: Mapping[str, str] | None = None) -> ProblemError:
     """The problem in place of an error response that a web framework makes itself."""
     match status:
         case HTTPStatus.NOT_FOUND:
@@ -274,4 +266,4 @@ def of_status(status: int, method: str, headers: Mapping[str, str] | None = None
 def require_json(content_type: str | None) -> None:
     """Refuse a request whose Content-Type is not application/json: raises ProblemError of status 415."""
     if (content_type or "").partition(";")[0].strip().lower() != "application/json":
-        raise UNSUPPORTED_MEDIA_TYPE.error()
+        raise UNSUPPORTED_MEDIA_TYPE.of()

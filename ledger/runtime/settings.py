@@ -21,7 +21,8 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ledger.errors import ConfigurationError
-from ledger.runtime.auth import Access, Credential, build_access
+from ledger.runtime.auth import Access, Credential
+from ledger.runtime.sockets import is_loopback_host
 
 Profile = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 Bridge = Literal["native", "relay"]
@@ -82,14 +83,25 @@ class GuardedSettings(Settings):
     )
 
     def guard(self, host: str) -> Access:
-        """How the service is guarded when it listens on ``host``. Raises ConfigurationError (ledger.runtime.auth)."""
-        return build_access(
-            self.tokens,
-            switched_off=self.access == "off",
-            profile=self.profile,
-            host=host,
-            token_setting="KINFOLD_TOKENS",  # noqa: S106 - the name of a setting
-        )
+        """Who may call the service when it listens on ``host``.
+
+        Open only when switched off explicitly, or without tokens on a loopback address in profile ``local``.
+
+        Raises ConfigurationError for a service that would have no token to let anybody in, and for two of one name.
+        """
+        if self.access == "off":
+            return Access(None)
+        if not self.tokens:
+            if self.profile == "local" and is_loopback_host(host):
+                return Access(None)
+            raise ConfigurationError(
+                f"no token is set, and only profile local on a loopback address is open by itself (this is profile "
+                f"{self.profile} on {host}): put the line that `kinfold token` prints into KINFOLD_TOKENS, or set "
+                "KINFOLD_ACCESS=off where something else guards the port"
+            )
+        if len({token.principal.name for token in self.tokens}) < len(self.tokens):
+            raise ConfigurationError("KINFOLD_TOKENS: two tokens have one name; a log could not tell them apart")
+        return Access(self.tokens)
 
 
 S = TypeVar("S", bound=Settings)

@@ -27,7 +27,7 @@ def mount_operations(app: faust.App, components: Components) -> None:
         async def get(self, request: Request) -> Response:
             state = request.query.get("state", "open")
             if state != "all" and state not in get_args(State):
-                raise BAD_QUERY.error("a state is open, redriven, skipped or all")
+                raise BAD_QUERY.of("a state is open, redriven, skipped or all")
             letters = await asyncio.to_thread(_chosen, components, request.query.get("account"), state)
             return answer({"deadLetters": [letter.to_json() for letter in letters]})
 
@@ -57,7 +57,7 @@ def mount_operations(app: faust.App, components: Components) -> None:
             by = request[PRINCIPAL].name
             why = _reason(await request.read())
             if why is None:
-                raise BAD_BODY.error(f'a body like {{"reason": "ticket 4711"}}, at most {MAX_REASON} characters')
+                raise BAD_BODY.of(f'a body like {{"reason": "ticket 4711"}}, at most {MAX_REASON} characters')
             return await _redriven(
                 lambda: components.redrive.skip(letter_id, components.new_projectors(), by=by, why=why)
             )
@@ -71,9 +71,9 @@ async def _answered(work: Callable[[], dict[str, Any]]) -> Response:
     try:
         return answer(await asyncio.to_thread(work))
     except NoSuchLetterError as error:
-        raise UNKNOWN_DEAD_LETTER.error(str(error)) from None
+        raise UNKNOWN_DEAD_LETTER.of(str(error)) from None
     except DeadLetterError as error:
-        raise DEAD_LETTER_CONFLICT.error(str(error)) from None
+        raise DEAD_LETTER_CONFLICT.of(str(error)) from None
 
 
 def _chosen(components: Components, account_id: str | None, state: str) -> list[StoredLetter]:

@@ -35,7 +35,7 @@ def mount_views(app: faust.App, handler: BatchHandler, metrics: Metrics, gauges:
         async def get(self, _request: Request) -> Response:
             fault = handler.fault
             if fault and fault.seconds > UNHEALTHY_AFTER:
-                raise HELD_UP.error(f"for {fault.seconds:.0f} s: {fault.reason}")
+                raise HELD_UP.of(f"for {fault.seconds:.0f} s: {fault.reason}")
             return answer({"status": "ok"})
 
     @app.page("/ready")
@@ -46,7 +46,7 @@ def mount_views(app: faust.App, handler: BatchHandler, metrics: Metrics, gauges:
             shards = status()
             reason = _why_not_ready(shards, handler)
             if reason:
-                raise NOT_READY.error(reason)
+                raise NOT_READY.of(reason)
             return answer({"status": "ready", "shards": [_shard(shard) for shard in shards]})
 
     @app.page("/metrics")

@@ -48,9 +48,9 @@ def _mount(app: faust.App, projection: Projection[Any], models: ReadModels, wake
                 wait = min(_whole(request.query, "wait", DEFAULT_WAIT), MAX_WAIT)
                 limit = min(_whole(request.query, "limit", MAX_PARTS), MAX_PARTS)
             except ValidationError:
-                raise BAD_ACCOUNT_ID.error() from None
+                raise BAD_ACCOUNT_ID.of() from None
             except ValueError as error:
-                raise BAD_QUERY.error(str(error)) from None
+                raise BAD_QUERY.of(str(error)) from None
             with wakeups.of(account_id) as arrived:
                 head = await _head(projection, models, account_id, minimum, wait, arrived, lambda: app.should_stop)
             parts: list[Row[Any]] = []
@@ -68,12 +68,12 @@ def _shown(
     halted = head.halted if head else None
     if version < minimum and halted is not None:
         detail = f"account {account_id} is halted at version {version}: {halted.reason}"
-        raise HALTED.error(detail, version=version, halted=halted.to_json())
+        raise HALTED.of(detail, version=version, halted=halted.to_json())
     if version < minimum:
         detail = f"account {account_id} is at version {version} here, not yet at {minimum}; ask again"
-        raise NOT_THERE_YET.error(detail, version=version)
+        raise NOT_THERE_YET.of(detail, version=version)
     if head is None:
-        raise UNKNOWN_ACCOUNT.error(f"no event of account {account_id} was projected yet")
+        raise UNKNOWN_ACCOUNT.of(f"no event of account {account_id} was projected yet")
     body = projection.to_json(head)
     if projection.part_name:
         body |= {f"{projection.part_name}s": [_part(projection, row) for row in parts]}

@@ -47,7 +47,7 @@ async def request_context(request: Request, handler: Handler) -> StreamResponse:
         try:
             return await handler(request)
         except ProblemError as error:
-            problem = error.problem
+            problem = error
         except TransientError as error:
             problem = ENDPOINT_UNAVAILABLE.of(str(error))
         except HTTPRequestEntityTooLarge:

@@ -10,10 +10,11 @@ from pydantic import AwareDatetime
 from starlette.responses import Response
 
 from ledger.domain.account import Account
+from ledger.runtime.problems import UNKNOWN_ACCOUNT, UNKNOWN_VERSION, ProblemError
 from ledger.store.stored_event import StoredEvent, timestamp
 from writer.commands.account_repository import AccountRepository
 from writer.commands.preconditions import etag, unchanged
-from writer.http.dependencies import malformed, not_yet, unknown_account, unknown_version
+from writer.http.dependencies import malformed
 from writer.http.openapi import HEADERS_OF_ACCOUNT, HEADERS_OF_PAGE, problems
 from writer.http.schemas import AccountIdInPath, AccountState, Event, EventPage
 
@@ -43,13 +44,14 @@ def account_routes(accounts: AccountRepository) -> APIRouter:
         if at is not None:
             account = accounts.at(account_id, at)
             if account.version == 0 and accounts.version(account_id):
-                raise not_yet(account_id, timestamp(at))
+                raise UNKNOWN_ACCOUNT.of(f"Account {account_id} had no events at {timestamp(at)}.")
         else:
             account = accounts.load(account_id, until=version).account
         if account.version == 0:
-            raise unknown_account(account_id)
+            raise _unknown(account_id)
         if version is not None and account.version < version:
-            raise unknown_version(account_id, asked=version, actual=account.version)
+            detail = f"Account {account_id} is at version {account.version} and was never at version {version}."
+            raise UNKNOWN_VERSION.of(detail, actualVersion=account.version)
         return account
 
     @router.get(
@@ -102,13 +104,17 @@ def account_routes(accounts: AccountRepository) -> APIRouter:
         else:
             found = accounts.events(account_id, first=first or 1, limit=limit + 1)
         if not found and accounts.version(account_id) == 0:
-            raise unknown_account(account_id)
+            raise _unknown(account_id)
         following = _next(account_id, found, limit, order)
         page = EventPage(account_id=account_id, events=[Event.of(event) for event in found[:limit]], next=following)
         headers = {"Link": f'<{following}>; rel="next"'} if following else None
         return Response(page.model_dump_json(by_alias=True), 200, headers, _JSON)
 
     return router
+
+
+def _unknown(account_id: str) -> ProblemError:
+    return UNKNOWN_ACCOUNT.of(f"There is no account {account_id}: its first deposit opens it.")
 
 
 def _next(account_id: str, found: list[StoredEvent], limit: int, order: str) -> str | None:

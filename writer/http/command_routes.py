@@ -17,12 +17,14 @@ from writer.commands.handler import CommandHandler, CommandRequest, CommandResul
 from writer.commands.idempotency import REPLAYED_HEADER, command_key
 from writer.commands.preconditions import etag
 from writer.http.dependencies import IfMatch, RequestKey, json_only
-from writer.http.openapi import accepted, problems
+from writer.http.openapi import HEADERS_OF_ACCEPTED, problems
 from writer.http.schemas import AccountIdInPath, Bet, BetIdInPath, CommandAccepted, Money, Settlement
 from writer.middleware.authentication import CLIENT_SCOPE_KEY
 from writer.problems import CORRELATION_SCOPE_KEY
 
-_RESPONSES: Final = problems(400, 401, 403, 409, 412, 413, 415, 422, 431, 500, 503) | accepted()
+_RESPONSES: Final = problems(400, 401, 403, 409, 412, 413, 415, 422, 431, 500, 503) | {
+    201: {"description": "The command was carried out, now or by an earlier request."} | HEADERS_OF_ACCEPTED
+}
 _JSON = "application/json"
 Submit = Callable[[Command], Response]
 _CONDITIONAL = """

@@ -1,17 +1,17 @@
-"""What the routes need of a request beyond its path and body, and the refusals that several of them share."""
+"""What the routes need of a request beyond its path and body, and how they refuse what is malformed in it."""
 
 from typing import Annotated
 
 from fastapi import Depends, Header, Request
 
-from ledger.runtime.problems import MALFORMED_REQUEST, UNKNOWN_ACCOUNT, UNKNOWN_VERSION, ProblemError, require_json
+from ledger.runtime.problems import MALFORMED_REQUEST, ProblemError, require_json
 from writer.commands.idempotency import HEADER, MalformedKeyError, parse_key
 from writer.commands.preconditions import MalformedPreconditionError, Precondition
 
 
 def malformed(field: str, message: str) -> ProblemError:
     """The response to a request in which one field or header is wrong: 400."""
-    return MALFORMED_REQUEST.error(message, errors=[{"field": field, "message": message}])
+    return MALFORMED_REQUEST.of(message, errors=[{"field": field, "message": message}])
 
 
 async def json_only(request: Request) -> None:
@@ -47,19 +47,3 @@ async def _key(
 
 
 RequestKey = Annotated[str | None, Depends(_key)]
-
-
-def unknown_account(account_id: str) -> ProblemError:
-    """The response to a read of an account without events: 404."""
-    return UNKNOWN_ACCOUNT.error(f"There is no account {account_id}: its first deposit opens it.")
-
-
-def unknown_version(account_id: str, *, asked: int, actual: int) -> ProblemError:
-    """The response to a read of a version that an account never reached: 404."""
-    detail = f"Account {account_id} is at version {actual} and was never at version {asked}."
-    return UNKNOWN_VERSION.error(detail, actualVersion=actual)
-
-
-def not_yet(account_id: str, moment: str) -> ProblemError:
-    """The response to a read of a moment before an account's first event: 404."""
-    return UNKNOWN_ACCOUNT.error(f"Account {account_id} had no events at {moment}.")

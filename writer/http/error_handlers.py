@@ -5,7 +5,8 @@ request is put in words for the person who sent it; a message never repeats a va
 only in part, so that the response stays small whatever was sent.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -24,7 +25,6 @@ from ledger.runtime.problems import (
     UNAVAILABLE,
     UNKNOWN_PATH,
     VERSION_CONFLICT,
-    Problem,
     ProblemError,
     of_status,
 )
@@ -58,56 +58,7 @@ _MESSAGES_OF_TYPE: Final[Mapping[str, str]] = {
 }
 
 
-def install(app: FastAPI) -> None:
-    """Answer every error of ``app`` with a problem; what has no handler, RequestContextMiddleware answers with 500."""
-
-    @app.exception_handler(RequestValidationError)
-    async def _malformed(request: Request, error: RequestValidationError) -> Response:
-        return problem_response(request.scope, describe(error.errors()))
-
-    @app.exception_handler(ProblemError)
-    async def _problem(request: Request, error: ProblemError) -> Response:
-        return problem_response(request.scope, error.problem)
-
-    @app.exception_handler(HTTPException)
-    async def _http(request: Request, error: HTTPException) -> Response:
-        return problem_response(request.scope, _of_http(request, error))
-
-    @app.exception_handler(RefusedError)
-    async def _refused(request: Request, error: RefusedError) -> Response:
-        return problem_response(request.scope, broken_rule(error.rule).of(str(error), rule=error.rule))
-
-    @app.exception_handler(KeyReusedError)
-    async def _key_reused(request: Request, _: KeyReusedError) -> Response:
-        return problem_response(request.scope, IDEMPOTENCY_KEY_REUSED.of())
-
-    @app.exception_handler(CommandRecordedError)
-    async def _recorded_meanwhile(request: Request, _: CommandRecordedError) -> Response:
-        detail = "Another request with this Idempotency-Key was under way; nothing was written. Send it again."
-        return problem_response(request.scope, UNAVAILABLE.of(detail))
-
-    @app.exception_handler(VersionConflictError)
-    async def _conflict(request: Request, error: VersionConflictError) -> Response:
-        found = _of_conflict(Precondition.parse(request.headers.get("if-match")), error)
-        return problem_response(request.scope, found)
-
-    @app.exception_handler(TransientError)
-    async def _unavailable(request: Request, error: TransientError) -> Response:
-        log.warning("unavailable", reason=str(error), path=request.url.path)
-        # Throttling, too: what was throttled may be the second sending of a write whose answer was lost.
-        detail = None
-        if request.method != "POST":
-            detail = "The event store did not answer in time. Send the request again."
-        elif HEADER not in request.headers:
-            detail = (
-                "The event store did not answer in time, so the command may have been carried out or not: read the "
-                "account's version before you send it again, and send it with If-Match, so that it cannot count twice. "
-                "A command with an Idempotency-Key can simply be sent again."
-            )
-        return problem_response(request.scope, UNAVAILABLE.of(detail))
-
-
-def describe(errors: Sequence[Mapping[str, Any]]) -> Problem:
+def describe(errors: Sequence[Mapping[str, Any]]) -> ProblemError:
     """Turn pydantic's errors of one request into one problem that names each field that is wrong."""
     faults = [_fault(error) for error in errors[:_MAX_FAULTS]]
     detail = "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults)
@@ -131,8 +82,9 @@ def _shortened(name: str) -> str:
     return printable if len(printable) <= _MAX_NAME else printable[:_MAX_NAME] + "..."
 
 
-def _of_conflict(precondition: Precondition, conflict: VersionConflictError) -> Problem:
+def _of_conflict(request: Request, conflict: VersionConflictError) -> ProblemError:
     """412 when what the client claimed is not so; 409 when it claimed nothing and others were faster every time."""
+    precondition = Precondition.parse(request.headers.get("if-match"))
     if precondition.holds(conflict.actual):
         detail = (
             f"Other commands were faster on account {conflict.aggregate_id}, now at version {conflict.actual}, each "
@@ -149,7 +101,21 @@ def _of_conflict(precondition: Precondition, conflict: VersionConflictError) -> 
     return PRECONDITION_FAILED.of(detail, expectedVersion=conflict.expected, actualVersion=conflict.actual)
 
 
-def _of_http(request: Request, error: HTTPException) -> Problem:
+def _of_transient(request: Request, error: TransientError) -> ProblemError:
+    log.warning("unavailable", reason=str(error), path=request.url.path)
+    # Throttling, too: what was throttled may be the second sending of a write whose answer was lost.
+    if request.method != "POST":
+        return UNAVAILABLE.of("The event store did not answer in time. Send the request again.")
+    if HEADER in request.headers:
+        return UNAVAILABLE.of()
+    return UNAVAILABLE.of(
+        "The event store did not answer in time, so the command may have been carried out or not: read the "
+        "account's version before you send it again, and send it with If-Match, so that it cannot count twice. "
+        "A command with an Idempotency-Key can simply be sent again."
+    )
+
+
+def _of_http(request: Request, error: HTTPException) -> ProblemError:
     """The errors that Starlette and FastAPI raise themselves."""
     match error.status_code:
         case HTTPStatus.BAD_REQUEST:
@@ -158,3 +124,27 @@ def _of_http(request: Request, error: HTTPException) -> Problem:
             return UNKNOWN_PATH.of("Nothing is served under this path; /docs lists what is.")
         case _:
             return of_status(error.status_code, request.method, error.headers)
+
+
+_PROBLEMS: Final[Mapping[type[Exception], Callable[[Request, Any], ProblemError]]] = {
+    ProblemError: lambda _, error: error,
+    HTTPException: _of_http,
+    RequestValidationError: lambda _, error: describe(error.errors()),
+    RefusedError: lambda _, error: broken_rule(error.rule).of(str(error), rule=error.rule),
+    KeyReusedError: lambda *_: IDEMPOTENCY_KEY_REUSED.of(),
+    CommandRecordedError: lambda *_: UNAVAILABLE.of(
+        "Another request with this Idempotency-Key was under way; nothing was written. Send it again."
+    ),
+    VersionConflictError: _of_conflict,
+    TransientError: _of_transient,
+}
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of ``app`` with a problem; what has no handler, RequestContextMiddleware answers with 500."""
+    for kind, problem_of in _PROBLEMS.items():
+        app.add_exception_handler(kind, partial(_respond, problem_of))
+
+
+async def _respond(problem_of: Callable[[Request, Any], ProblemError], request: Request, error: Exception) -> Response:
+    return problem_response(request.scope, problem_of(request, error))

@@ -1,5 +1,6 @@
 """The OpenAPI document: FastAPI's, with our errors in the place of its own, our headers, and who may call what."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -35,24 +36,26 @@ def _header(description: str, example: str, **schema: Any) -> dict[str, Any]:
 
 _ETAG: Final = _header("the account's version, in quotes", '"7"')
 _CORRELATION: Final = _header("names the request in the log; the request's own, or a new one", "order-4711")
-_RETRY_AFTER: Final = _header("seconds after which to send the request again", "1")
 _CHALLENGE: Final = _header("which token is needed (RFC 6750)", 'Bearer realm="kinfold"')
 
 HEADERS_OF_ACCOUNT: Final[dict[str, Any]] = {"headers": {"ETag": _ETAG}}
 HEADERS_OF_PAGE: Final[dict[str, Any]] = {
     "headers": {"Link": _header("the next page, if there is one (RFC 8288)", '</accounts/alice/events>; rel="next"')}
 }
-
-
-def accepted() -> Responses:
-    """Declare for a command the answer to one that was carried out."""
-    replayed = "true, when an earlier request with this Idempotency-Key carried the command out"
-    headers = {
+HEADERS_OF_ACCEPTED: Final[dict[str, Any]] = {
+    "headers": {
         "ETag": _ETAG,
         "Location": _header("where the events of the command are", "/accounts/alice/events?from=7&limit=1"),
-        "Idempotency-Replayed": _header(replayed, "true", enum=["true"]),
+        "Idempotency-Replayed": _header(
+            "true, when an earlier request with this Idempotency-Key carried the command out", "true", enum=["true"]
+        ),
     }
-    return {201: {"description": "The command was carried out, now or by an earlier request.", "headers": headers}}
+}
+_HEADERS_OF_STATUS: Final[Mapping[int, dict[str, Any]]] = {
+    401: {"WWW-Authenticate": _CHALLENGE},
+    403: {"WWW-Authenticate": _CHALLENGE},
+    503: {"Retry-After": _header("seconds after which to send the request again", "1")},
+}
 
 
 def problems(*statuses: int) -> Responses:
@@ -60,25 +63,20 @@ def problems(*statuses: int) -> Responses:
     return {
         status: {
             "description": HTTPStatus(status).phrase,
-            "headers": _headers_of(status),
-            "content": {MEDIA_TYPE: {"schema": {"$ref": _REF + "Problem"}, "examples": _examples(status)}},
+            "headers": dict(_HEADERS_OF_STATUS.get(status, {})),
+            "content": {
+                MEDIA_TYPE: {
+                    "schema": {"$ref": _REF + "Problem"},
+                    "examples": {
+                        kind.name: {"summary": kind.title, "value": kind.example()}
+                        for kind in PROBLEMS
+                        if kind.status == status
+                    },
+                }
+            },
         }
         for status in statuses
     }
-
-
-def _examples(status: int) -> dict[str, Any]:
-    return {kind.name: {"summary": kind.title, "value": kind.example()} for kind in PROBLEMS if kind.status == status}
-
-
-def _headers_of(status: int) -> dict[str, Any]:
-    match status:
-        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
-            return {"WWW-Authenticate": _CHALLENGE}
-        case HTTPStatus.SERVICE_UNAVAILABLE:
-            return {"Retry-After": _RETRY_AFTER}
-        case _:
-            return {}
 
 
 def describe(app: FastAPI) -> None:

@@ -48,7 +48,7 @@ def operation_routes(accounts: AccountRepository, metrics: Metrics) -> APIRouter
                 await run_sync(accounts.probe, limiter=limiter, abandon_on_cancel=True)
         except (KinfoldError, TimeoutError) as error:
             log.warning("not_ready", reason=str(error) or f"no answer in {_PROBE_TIMEOUT:.0f} s")
-            raise NOT_READY.error() from error
+            raise NOT_READY.of() from error
         return Health(status="ready")
 
     @router.get(

@@ -34,7 +34,7 @@ class AuthenticationMiddleware:
         try:
             principal = self._access.admit(Headers(scope=scope).get("authorization"), needed) if needed else None
         except auth.AccessError as error:
-            await problem_response(scope, error.problem)(scope, receive, send)
+            await problem_response(scope, error)(scope, receive, send)
             return
         if principal is None:
             await self._app(scope, receive, send)

@@ -12,7 +12,6 @@ from ledger.runtime.auth import (
     Principal,
     Scope,
     UnauthenticatedError,
-    build_access,
     digest,
     new_token,
 )
@@ -28,19 +27,19 @@ def test_a_token_tells_who_calls_and_what_is_allowed() -> None:
     access = Access([SHOP, OPS])
     shop = access.verify(f"Bearer {TOKEN}")
     assert (shop.name, shop.scopes) == ("shop", frozenset({Scope.READ, Scope.WRITE}))
-    shop.require(Scope.READ)
+    assert access.admit(f"Bearer {TOKEN}", Scope.READ) == shop
     assert access.verify(f"bearer   {OTHER} ").name == "ops", "RFC 9110: a scheme's case does not matter"
 
 
 def test_no_scope_includes_another() -> None:
     for held in Scope:
+        access = Access([Credential(Principal("p", frozenset({held})), digest(TOKEN))])
         for asked in Scope:
-            principal = Principal("p", frozenset({held}))
             if held is asked:
-                principal.require(asked)
+                access.admit(f"Bearer {TOKEN}", asked)
             else:
                 with pytest.raises(MissingScopeError, match=f"token p does not have the scope {asked}"):
-                    principal.require(asked)
+                    access.admit(f"Bearer {TOKEN}", asked)
 
 
 @pytest.mark.parametrize(
@@ -98,11 +97,13 @@ def test_a_line_that_is_no_credential_is_refused_and_not_repeated(line: str) -> 
     assert TOKEN not in str(error.value)
 
 
+def guard(profile: str, host: str, *tokens: Credential, access: str = "tokens") -> Access:
+    given = {"profile": profile, "endpoint_url": "http://aws", "tokens": " ".join(map(str, tokens)), "access": access}
+    return GuardedSettings.model_validate(given).guard(host)
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.9", "::1", "localhost"])
 def test_without_tokens_it_is_open_on_loopback_in_profile_local_alone(host: str) -> None:
-    def guard(profile: str, host: str) -> Access:
-        return build_access([], switched_off=False, profile=profile, host=host, token_setting="T")
-
     assert guard("local", host).verify(None) == ANYBODY
     for profile, elsewhere in (("production", host), ("local", "0.0.0.0"), ("local", "::"), ("local", "10.0.0.7")):
         with pytest.raises(ConfigurationError, match="KINFOLD_ACCESS=off"):
@@ -110,11 +111,10 @@ def test_without_tokens_it_is_open_on_loopback_in_profile_local_alone(host: str)
 
 
 def test_tokens_count_even_in_profile_local_and_off_is_off_everywhere() -> None:
-    guarded = build_access([SHOP], switched_off=False, profile="local", host="127.0.0.1", token_setting="T")
-    assert not guarded.open
-    assert build_access([SHOP], switched_off=True, profile="production", host="0.0.0.0", token_setting="T").open
+    assert not guard("local", "127.0.0.1", SHOP).open
+    assert guard("production", "0.0.0.0", SHOP, access="off").open
     with pytest.raises(ConfigurationError, match="one name"):
-        build_access([SHOP, SHOP], switched_off=False, profile="p", host="h", token_setting="T")
+        guard("p", "h", SHOP, SHOP)
 
 
 class TestSettings:
