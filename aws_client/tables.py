@@ -1,11 +1,12 @@
-"""The shape of a DynamoDB table, creating one, and asking for its status. DynamoDB's errors come as they are."""
+"""A DynamoDB table's shape, its creation, its status, and conditional writes. DynamoDB's errors come as they are."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from aws_client.failures import code_of, is_not_found
+from aws_client.failures import code_of, is_condition_failed, is_not_found
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -72,6 +73,17 @@ def find_status(dynamodb: "DynamoDBClient", name: str) -> str | None:
         if is_not_found(error):
             return None
         raise
+
+
+def write_if(write: Callable[..., object], **request: Any) -> bool:
+    """Make a conditional write, such as `put_item`; False when its condition does not hold."""
+    try:
+        write(**request)
+    except ClientError as error:
+        if not is_condition_failed(error):
+            raise
+        return False
+    return True
 
 
 def _key_schema(keys: Keys) -> list[dict[str, str]]:

@@ -7,14 +7,12 @@ be lost at a restart. So the first leases are created here, by the rules of the 
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from aws_client.call_pool import CallPool
-from faust_kinesis.errors import ConfigurationError
-from faust_kinesis.kcl.coordination_tables import CoordinationTables
+from faust_kinesis.kcl.coordination_tables import CoordinationTables, kcl_specs
 from faust_kinesis.leases.coordinator import LeaseCoordinator
 from faust_kinesis.leases.table import AT_TIMESTAMP, LATEST, Lease, LeaseTable
 from faust_kinesis.options import KinesisOptions
@@ -42,8 +40,7 @@ async def prepare(
     Raises ConfigurationError: a table is missing and may not be created.
     Raises StreamGoneError: the stream was deleted meanwhile.
     """
-    await coordinator.prepare()
-    await _wait_for_tables(coordination, options, calls)
+    await coordinator.prepare(kcl_specs(options.application))
     await coordinator.sync()
     for lease in coordinator.leases.values():
         if lease.checkpoint == LATEST:
@@ -68,14 +65,3 @@ def start_time_of(leases: Iterable[Lease], options: KinesisOptions) -> datetime 
     if waiting:
         return min(lease.start_at or _LONG_AGO for lease in waiting)
     return options.start if isinstance(options.start, datetime) else None
-
-
-async def _wait_for_tables(coordination: CoordinationTables, options: KinesisOptions, calls: CallPool) -> None:
-    for spec in await calls.retry_until_answered("find KCL's tables", coordination.missing):
-        if not options.lease_table_create:
-            raise ConfigurationError(f"table {spec.name} of KCL does not exist, and lease_table_create is off")
-        await calls.retry_until_answered(f"create table {spec.name}", coordination.create, spec)
-    while True:
-        if await calls.retry_until_answered("find KCL's tables", coordination.are_active):
-            return
-        await asyncio.sleep(0.2)

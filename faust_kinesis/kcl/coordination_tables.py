@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
-from aws_client.failures import is_condition_failed
-from aws_client.tables import TableSpec, create_table, find_status
+from aws_client.tables import TableSpec, write_if
 from faust_kinesis.leases.table import lease_spec
 
 if TYPE_CHECKING:
@@ -20,40 +17,24 @@ if TYPE_CHECKING:
 _LEADER = "Leader"
 
 
-def kcl_specs(application: str) -> tuple[TableSpec, ...]:
-    """Every table that KCL 3 keeps for an application: its leases, and what stands beside them.
+def kcl_specs(application: str) -> tuple[TableSpec, TableSpec, TableSpec]:
+    """Every table that KCL 3 keeps for an application: its leases, the leader's lock, the workers' reports.
 
     A worker creates each that is missing at its first use; made beforehand, they save KCL's waits.
     """
-    return (lease_spec(application), *_specs(application))
-
-
-def _specs(application: str) -> tuple[TableSpec, TableSpec]:
     return (
+        lease_spec(application),
         TableSpec(f"{application}-CoordinatorState", (("key", "S"),)),
         TableSpec(f"{application}-WorkerMetricStats", (("wid", "S"),)),
     )
 
 
 class CoordinationTables:
-    """The two tables of an application. Its methods block; DynamoDB's errors come as they are."""
+    """The two tables beside the leases. Its methods block; DynamoDB's errors come as they are."""
 
     def __init__(self, dynamodb: DynamoDBClient, application: str) -> None:
         self._dynamodb = dynamodb
-        self._specs = _specs(application)
-        self.coordinator, self.workers = (spec.name for spec in self._specs)
-
-    def missing(self) -> list[TableSpec]:
-        """The tables that are not there."""
-        return [spec for spec in self._specs if find_status(self._dynamodb, spec.name) is None]
-
-    def are_active(self) -> bool:
-        """Whether both can be used."""
-        return all(find_status(self._dynamodb, spec.name) in {"ACTIVE", "UPDATING"} for spec in self._specs)
-
-    def create(self, spec: TableSpec) -> None:
-        """Create one, billed by request. No error when another worker was faster."""
-        create_table(self._dynamodb, spec)
+        _, self.coordinator, self.workers = (spec.name for spec in kcl_specs(application))
 
     def release_leadership(self, worker_id: str) -> bool:
         """Delete the leader's lock if it is this worker's own; whether it was.
@@ -61,18 +42,13 @@ class CoordinationTables:
         KCL would wait two minutes for the lock of a killed run, even its own. Call it only while no
         daemon of this worker runs.
         """
-        try:
-            self._dynamodb.delete_item(
-                TableName=self.coordinator,
-                Key={"key": {"S": _LEADER}},
-                ConditionExpression="ownerName = :me",
-                ExpressionAttributeValues={":me": {"S": worker_id}},
-            )
-        except ClientError as error:
-            if not is_condition_failed(error):
-                raise
-            return False
-        return True
+        return write_if(
+            self._dynamodb.delete_item,
+            TableName=self.coordinator,
+            Key={"key": {"S": _LEADER}},
+            ConditionExpression="ownerName = :me",
+            ExpressionAttributeValues={":me": {"S": worker_id}},
+        )
 
     def retire(self, worker_id: str) -> None:
         """Delete a worker's last KCL report, after its end.

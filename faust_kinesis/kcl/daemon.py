@@ -86,11 +86,6 @@ class Daemon:
         return self._home / "s"
 
     @property
-    def executable(self) -> str:
-        """The command line of a child, for KCL, which splits at spaces and knows no quotes."""
-        return "/bin/sh child"
-
-    @property
     def pid(self) -> int | None:
         """The guard's process id, which is the group's; None before the start."""
         return self._process.pid if self._process else None

@@ -48,14 +48,14 @@ class Endpoints:
 
 
 def daemon_properties(
-    options: KinesisOptions, *, stream: str, endpoints: Endpoints, started_at: datetime | None, executable: str
+    options: KinesisOptions, *, stream: str, endpoints: Endpoints, started_at: datetime | None
 ) -> dict[str, str]:
     """All properties, with those of `options.kcl_properties` on top.
 
     `started_at` is the time that leases at AT_TIMESTAMP mean: KCL has one for all of them, in whole seconds.
     """
     properties = {
-        "executableName": executable,
+        "executableName": "/bin/sh child",  # the script beside them; KCL splits at spaces and knows no quotes
         "processingLanguage": "python",
         "streamName": stream,
         "applicationName": options.application,

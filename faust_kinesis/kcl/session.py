@@ -13,13 +13,13 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Protocol
 
 from faust_kinesis.errors import DaemonError
 from faust_kinesis.kcl import protocol
 from faust_kinesis.kcl.protocol import CheckpointAck, Initialize, LeaseLost, ProcessRecords, ShardEnded
 from faust_kinesis.leases.checkpoint_tracker import SHARD_END, CheckpointTracker
 from faust_kinesis.options import KinesisOptions
+from faust_kinesis.ready_batches import ReadyBatches
 from faust_kinesis.records import Record, RecordBatch
 from faust_kinesis.source import ShardStatus
 
@@ -29,22 +29,6 @@ _LEASE_IS_LOST = "ShutdownException"
 _PASSING = frozenset({"ThrottlingException", "KinesisClientLibDependencyException"})
 """Errors of a checkpoint that are transient."""
 _RETRY_AFTER = 1.0
-
-
-class Worker(Protocol):
-    """What a session needs of the source."""
-
-    def opened(self, session: Session) -> None:
-        """The session has learned its shard."""
-
-    def offer(self, session: Session, batch: RecordBatch) -> None:
-        """Queue a batch of the session for the agents."""
-
-    def moved(self) -> None:
-        """A batch was completed."""
-
-    def withdraw(self, session: Session) -> None:
-        """Another worker owns the shard: the session's queued batches are not handed out."""
 
 
 class Session:
@@ -61,8 +45,10 @@ class Session:
         *,
         stream: str,
         options: KinesisOptions,
-        worker: Worker,
+        ready: ReadyBatches,
+        moved: Callable[[], None],
     ) -> None:
+        """`ready` gets the batches; `moved` is called when one is completed."""
         self.shard_id = ""
         self.tracker = CheckpointTracker(options.buffer_batches)
         self.heard_at = time.monotonic()
@@ -71,7 +57,8 @@ class Session:
         self._writer = writer
         self._stream = stream
         self._options = options
-        self._worker = worker
+        self._ready = ready
+        self._on_moved = moved
         self._changed = asyncio.Event()
         self._handing_out = True
         self._closing = False
@@ -122,7 +109,18 @@ class Session:
             case Initialize():
                 self.shard_id = message.shard_id
                 self._stored = _position(message.checkpoint, message.sub_sequence_number)
-                self._worker.opened(self)
+                log.info(
+                    "Reading shard %s of stream %s from %s",
+                    self.shard_id,
+                    self._stream,
+                    message.checkpoint,
+                    extra={
+                        "action": "shard_started",
+                        "stream": self._stream,
+                        "shard": self.shard_id,
+                        "checkpoint": message.checkpoint,
+                    },
+                )
                 await self._end_turn("initialize")
             case ProcessRecords():
                 await self._process(message)
@@ -157,15 +155,15 @@ class Session:
         ticket = self.tracker.add(_position(last.sequence_number, last.sub_sequence_number))
 
         def completed() -> None:
-            self._worker.moved()
+            self._on_moved()
             if self.tracker.complete(ticket):
                 self._changed.set()
 
         batch = RecordBatch(self._stream, self.shard_id, records, self._behind or 0, on_complete=completed)
-        self._worker.offer(self, batch)
+        self._ready.add(batch, self)
 
     def _lose(self) -> None:
-        self._worker.withdraw(self)
+        self._ready.withdraw(self)
         if not self.over:
             log.warning(
                 "Stream %s: the lease of %s is another worker's. Its batches stop here; the new owner goes on from the"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from aws_client.call_pool import CallPool
 from aws_client.failures import is_not_found
 from aws_client.retry import RetryPolicy, should_log
+from aws_client.tables import TableSpec, create_table, find_status
 from faust_kinesis.errors import ConfigurationError, LeaseLostError, StreamGoneError
 from faust_kinesis.leases.planner import LeaseSights, leases_to_forget, leases_to_take
 from faust_kinesis.leases.table import Lease, LeaseTable
@@ -21,10 +22,12 @@ from faust_kinesis.leases.topology import Topology, list_shards, missing_leases
 from faust_kinesis.options import KinesisOptions
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kinesis import KinesisClient
 
 log = logging.getLogger(__name__)
 
+_USABLE = frozenset({"ACTIVE", "UPDATING"})
 _STREAM_WAIT = RetryPolicy(base=0.25, maximum=2.5, jitter=0.0)
 
 
@@ -46,14 +49,15 @@ class LeaseCoordinator:
         options: KinesisOptions,
         *,
         kinesis: KinesisClient,
-        table: LeaseTable,
+        dynamodb: DynamoDBClient,
         reads: CallPool,
         writes: CallPool,
     ) -> None:
         self._stream = stream
         self._options = options
         self._kinesis = kinesis
-        self._table = table
+        self._dynamodb = dynamodb
+        self._table = LeaseTable(dynamodb, options.application)
         self._reads = reads
         self._writes = writes
         self._topology: Topology | None = None
@@ -72,13 +76,33 @@ class LeaseCoordinator:
         """Record what this worker last wrote to a lease that it no longer holds."""
         self._leases[lease.key] = lease
 
-    async def prepare(self) -> None:
-        """Wait until the stream is readable and the lease table exists; create the table where that is allowed.
+    async def prepare(self, tables: Sequence[TableSpec]) -> None:
+        """Wait until the stream is readable and the tables are usable; create those missing where that is allowed.
 
-        Raises ConfigurationError: the table is missing and may not be created.
+        Raises ConfigurationError: a table is missing and may not be created.
         """
         await self._wait_for_stream()
-        await self._wait_for_table()
+        while True:
+            usable = [await self._table_is_usable(spec) for spec in tables]
+            if all(usable):
+                return
+            await asyncio.sleep(0.2)
+
+    async def look(self) -> None:
+        """Scan the leases and change none."""
+        self._leases = await self._writes.retry_until_answered("look at the leases", self._table.scan)
+
+    async def stream_status(self) -> str | None:
+        """The stream's status, such as ACTIVE; None when there is no such stream."""
+        try:
+            answer = await self._reads.retry_until_answered(
+                f"find stream {self._stream}", self._kinesis.describe_stream_summary, StreamName=self._stream
+            )
+        except ClientError as error:
+            if is_not_found(error):
+                return None
+            raise
+        return answer["StreamDescriptionSummary"]["StreamStatus"]
 
     async def sync(self, *, list_anew: bool = False) -> Topology:
         """Scan the leases, create missing ones and delete those no longer needed.
@@ -130,7 +154,7 @@ class LeaseCoordinator:
 
     async def _wait_for_stream(self) -> None:
         attempt = 0
-        while not await self._stream_is_readable():
+        while await self.stream_status() not in _USABLE:
             attempt += 1
             if should_log(attempt):
                 log.warning(
@@ -140,27 +164,15 @@ class LeaseCoordinator:
                 )
             await asyncio.sleep(_STREAM_WAIT.delay(attempt))
 
-    async def _stream_is_readable(self) -> bool:
-        try:
-            answer = await self._reads.retry_until_answered(
-                f"find stream {self._stream}", self._kinesis.describe_stream_summary, StreamName=self._stream
-            )
-        except ClientError as error:
-            if is_not_found(error):
-                return False
-            raise
-        return answer["StreamDescriptionSummary"]["StreamStatus"] in {"ACTIVE", "UPDATING"}
-
-    async def _wait_for_table(self) -> None:
-        find = f"find lease table {self._table.name}"
-        while (active := await self._writes.retry_until_answered(find, self._table.is_active)) is not True:
-            if active is None and not self._options.lease_table_create:
-                raise ConfigurationError(
-                    f"lease table {self._table.name} does not exist, and lease_table_create is off"
-                )
-            if active is None:
-                await self._writes.retry_until_answered(f"create lease table {self._table.name}", self._table.create)
-            await asyncio.sleep(0.2)
+    async def _table_is_usable(self, spec: TableSpec) -> bool:
+        status = await self._writes.retry_until_answered(
+            f"find table {spec.name}", find_status, self._dynamodb, spec.name
+        )
+        if status is None:
+            if not self._options.lease_table_create:
+                raise ConfigurationError(f"table {spec.name} does not exist, and lease_table_create is off")
+            await self._writes.retry_until_answered(f"create table {spec.name}", create_table, self._dynamodb, spec)
+        return status in _USABLE
 
     async def _list_shards(self) -> Topology:
         try:

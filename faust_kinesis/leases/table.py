@@ -10,16 +10,13 @@ worker that has lost a lease without knowing it can neither checkpoint nor renew
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from botocore.exceptions import ClientError
-
-from aws_client.failures import is_condition_failed
-from aws_client.tables import TableSpec, create_table, find_status
+from aws_client.tables import TableSpec, write_if
 from faust_kinesis.errors import LeaseLostError
 from faust_kinesis.leases.checkpoint_tracker import SHARD_END
 from faust_kinesis.source import ShardStatus
@@ -27,6 +24,8 @@ from faust_kinesis.source import ShardStatus
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+    _Values = dict[str, AttributeValueTypeDef]
 
 TRIM_HORIZON = "TRIM_HORIZON"
 LATEST = "LATEST"
@@ -79,15 +78,6 @@ class LeaseTable:
         self._holder = uuid4().hex
         self.name = name
 
-    def is_active(self) -> bool | None:
-        """Whether the table is usable; None when it does not exist."""
-        status = find_status(self._dynamodb, self.name)
-        return None if status is None else status in {"ACTIVE", "UPDATING"}
-
-    def create(self) -> None:
-        """Create the table with KCL's index over owners, billed by request. No error when another worker was faster."""
-        create_table(self._dynamodb, lease_spec(self.name))
-
     def scan(self) -> dict[str, Lease]:
         """All leases by key, read consistently."""
         pages = self._dynamodb.get_paginator("scan").paginate(TableName=self.name, ConsistentRead=True)
@@ -96,7 +86,7 @@ class LeaseTable:
 
     def add(self, lease: Lease) -> bool:
         """Create the row of a new lease; False when the row exists already, whatever it holds."""
-        row: dict[str, AttributeValueTypeDef] = {
+        row: _Values = {
             "leaseKey": {"S": lease.key},
             "leaseCounter": {"N": "0"},
             "checkpoint": {"S": lease.checkpoint},
@@ -109,44 +99,32 @@ class LeaseTable:
             row |= {"startingHashKey": {"S": lease.starting_hash_key}, "endingHashKey": {"S": lease.ending_hash_key}}
         if lease.start_at is not None:
             row["startTimestamp"] = {"N": str(int(lease.start_at.timestamp() * 1000))}
-        try:
-            self._dynamodb.put_item(TableName=self.name, Item=row, ConditionExpression="attribute_not_exists(leaseKey)")
-        except ClientError as error:
-            if is_condition_failed(error):
-                return False
-            raise
-        return True
+        return write_if(
+            self._dynamodb.put_item,
+            TableName=self.name,
+            Item=row,
+            ConditionExpression="attribute_not_exists(leaseKey)",
+        )
 
     def take(self, lease: Lease, owner: str) -> Lease:
         """Make `owner` the owner, whoever it was before, if the row is unchanged since `lease` was read.
 
         Raises LeaseLostError: somebody else wrote to it meanwhile.
         """
-        switches = " ADD ownerSwitchesSinceCheckpoint :one" if lease.owner not in {None, owner} else ""
-        values: dict[str, AttributeValueTypeDef] = {
-            ":me": {"S": owner},
-            ":seen": {"N": str(lease.counter)},
-            ":next": {"N": str(lease.counter + 1)},
-            ":holder": {"S": self._holder},
-        }
-        if switches:
+        update = ", leaseOwner = :me, holderProcess = :holder REMOVE checkpointOwner"
+        values: _Values = {":holder": {"S": self._holder}}
+        if lease.owner not in {None, owner}:
+            update += " ADD ownerSwitchesSinceCheckpoint :one"
             values[":one"] = {"N": "1"}
-        taken = replace(lease, owner=owner, counter=lease.counter + 1, checkpoint_owner=None, holder=self._holder)
-        self._write(
-            taken,
-            "taken",
-            f"SET leaseOwner = :me, leaseCounter = :next, holderProcess = :holder REMOVE checkpointOwner{switches}",
-            "leaseCounter = :seen",
-            values,
-        )
-        return taken
+        taken = replace(lease, owner=owner, checkpoint_owner=None, holder=self._holder)
+        return self._write(taken, "taken", update, values, condition="leaseCounter = :seen")
 
     def renew(self, lease: Lease) -> Lease:
         """Raise the counter of a held lease, which shows others that its owner is alive.
 
         Raises LeaseLostError: the lease is no longer held.
         """
-        return self._write_held(replace(lease, counter=lease.counter + 1), "renewed", "SET leaseCounter = :next", {})
+        return self._write(lease, "renewed")
 
     def checkpoint(self, lease: Lease, checkpoint: str, children: frozenset[str] = frozenset()) -> Lease:
         """Store a held lease's checkpoint, and renew it. With SHARD_END come the shard's `children`.
@@ -156,96 +134,81 @@ class LeaseTable:
 
         Raises LeaseLostError: the lease is no longer held, and nothing was written.
         """
-        values: dict[str, AttributeValueTypeDef] = {":checkpoint": {"S": checkpoint}, ":zero": {"N": "0"}}
-        update = (
-            "SET leaseCounter = :next, checkpoint = :checkpoint, checkpointSubSequenceNumber = :zero,"
-            " ownerSwitchesSinceCheckpoint = :zero"
-        )
+        update = ", checkpoint = :checkpoint, checkpointSubSequenceNumber = :zero, ownerSwitchesSinceCheckpoint = :zero"
+        values: _Values = {":checkpoint": {"S": checkpoint}, ":zero": {"N": "0"}}
         if children:
             update += ", childShardIds = :children"
             values[":children"] = {"SS": sorted(children)}
         update += " REMOVE pendingCheckpoint, pendingCheckpointSubSequenceNumber, pendingCheckpointState"
-        moved = replace(lease, counter=lease.counter + 1, checkpoint=checkpoint)
-        return self._write_held(moved, "checkpointed", update, values)
+        return self._write(replace(lease, checkpoint=checkpoint), "checkpointed", update, values)
 
     def release(self, lease: Lease) -> Lease:
         """Remove the owner of a held lease, so that any worker may take it at once.
 
         Raises LeaseLostError: the lease is no longer held.
         """
-        update = "SET leaseCounter = :next REMOVE leaseOwner, checkpointOwner"
-        return replace(self._write_held(replace(lease, counter=lease.counter + 1), "released", update, {}), owner=None)
+        return replace(self._write(lease, "released", " REMOVE leaseOwner, checkpointOwner"), owner=None)
 
     def pin_latest(self, lease: Lease) -> None:
         """Pin an unread lease at LATEST to the time it was created, which KCL would not know.
 
         Leaves owner and counter as they are. No error when the lease has moved on, or has no start time.
         """
-        try:
-            self._dynamodb.update_item(
-                TableName=self.name,
-                Key={"leaseKey": {"S": lease.key}},
-                UpdateExpression="SET checkpoint = :moment",
-                ConditionExpression="checkpoint = :latest AND attribute_exists(startTimestamp)",
-                ExpressionAttributeValues={":moment": {"S": AT_TIMESTAMP}, ":latest": {"S": LATEST}},
-            )
-        except ClientError as error:
-            if not is_condition_failed(error):
-                raise
+        self._write_if(
+            self._dynamodb.update_item,
+            lease,
+            "checkpoint = :latest AND attribute_exists(startTimestamp)",
+            {":moment": {"S": AT_TIMESTAMP}, ":latest": {"S": LATEST}},
+            UpdateExpression="SET checkpoint = :moment",
+        )
 
     def forget(self, lease: Lease) -> None:
         """Delete the lease of an ended shard. No error when it is gone; unchanged when it is not ended any more."""
-        try:
-            self._dynamodb.delete_item(
-                TableName=self.name,
-                Key={"leaseKey": {"S": lease.key}},
-                ConditionExpression="checkpoint = :end",
-                ExpressionAttributeValues={":end": {"S": SHARD_END}},
-            )
-        except ClientError as error:
-            if not is_condition_failed(error):
-                raise
+        self._write_if(self._dynamodb.delete_item, lease, "checkpoint = :end", {":end": {"S": SHARD_END}})
 
     def remove(self, lease: Lease) -> None:
         """Delete the row of a lease, if it is unchanged since `lease` was read.
 
         Raises LeaseLostError: somebody wrote to it meanwhile, so a worker is using it.
         """
-        try:
-            self._dynamodb.delete_item(
-                TableName=self.name,
-                Key={"leaseKey": {"S": lease.key}},
-                ConditionExpression="attribute_not_exists(leaseKey) OR leaseCounter = :seen",
-                ExpressionAttributeValues={":seen": {"N": str(lease.counter)}},
-            )
-        except ClientError as error:
-            if not is_condition_failed(error):
-                raise
-            raise LeaseLostError(lease.key, "removed") from error
+        condition = "attribute_not_exists(leaseKey) OR leaseCounter = :seen"
+        if not self._write_if(self._dynamodb.delete_item, lease, condition, {":seen": {"N": str(lease.counter)}}):
+            raise LeaseLostError(lease.key, "removed")
 
-    def _write_held(self, after: Lease, done: str, update: str, values: Mapping[str, Any]) -> Lease:
-        held = {
-            ":me": {"S": str(after.owner)},
-            ":seen": {"N": str(after.counter - 1)},
+    def _write(
+        self,
+        lease: Lease,
+        done: str,
+        update: str = "",
+        values: _Values | None = None,
+        *,
+        condition: str = _HELD,
+    ) -> Lease:
+        """Raise the counter and `update`; returns the lease as it then is."""
+        after = replace(lease, counter=lease.counter + 1)
+        values = {
+            ":me": {"S": str(lease.owner)},
+            ":seen": {"N": str(lease.counter)},
             ":next": {"N": str(after.counter)},
+            **(values or {}),
         }
-        self._write(after, done, update, _HELD, {**held, **values})
+        update = f"SET leaseCounter = :next{update}"
+        written = self._write_if(self._dynamodb.update_item, lease, condition, values, UpdateExpression=update)
+        if not written and not self._is_written(after):
+            raise LeaseLostError(lease.key, done)
         return after
 
-    def _write(self, after: Lease, done: str, update: str, condition: str, values: Mapping[str, Any]) -> None:
-        try:
-            self._dynamodb.update_item(
-                TableName=self.name,
-                Key={"leaseKey": {"S": after.key}},
-                UpdateExpression=update,
-                ConditionExpression=condition,
-                ExpressionAttributeValues=values,
-            )
-        except ClientError as error:
-            if not is_condition_failed(error):
-                raise
-            if not self._is_written(after):
-                raise LeaseLostError(after.key, done) from error
+    def _write_if(
+        self, write: Callable[..., object], lease: Lease, condition: str, values: _Values, **request: str
+    ) -> bool:
+        return write_if(
+            write,
+            TableName=self.name,
+            Key={"leaseKey": {"S": lease.key}},
+            ConditionExpression=condition,
+            ExpressionAttributeValues=values,
+            **request,
+        )
 
     def _is_written(self, after: Lease) -> bool:
         """Whether the row is exactly as the refused write would have left it.

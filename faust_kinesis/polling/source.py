@@ -15,21 +15,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
+from typing_extensions import override
 
-from aws_client.call_pool import CallPool
 from aws_client.failures import describe
-from faust_kinesis.errors import FaustKinesisError, LeaseLostError, typed
-from faust_kinesis.leases.coordinator import LeaseCoordinator, TakenLease
-from faust_kinesis.leases.table import LeaseTable
+from faust_kinesis.errors import LeaseLostError
+from faust_kinesis.leased_source import LeasedSource, end_tasks
+from faust_kinesis.leases.coordinator import TakenLease
+from faust_kinesis.leases.table import lease_spec
 from faust_kinesis.leases.topology import Topology
 from faust_kinesis.options import KinesisOptions
 from faust_kinesis.polling.shard_reader import ShardReader
 from faust_kinesis.polling.shard_runner import ShardRunner
-from faust_kinesis.ready_batches import ReadyBatches
-from faust_kinesis.records import RecordBatch
 from faust_kinesis.source import ShardStatus
 
 if TYPE_CHECKING:
@@ -38,139 +38,69 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_LEASE_THREADS = 4
 
-
-class PollingSource:
-    """A `ShardSource` over GetRecords. Construct it anywhere; threads and tasks start with `start`."""
+class PollingSource(LeasedSource):
+    """A `ShardSource` over GetRecords."""
 
     def __init__(
         self, stream: str, options: KinesisOptions, *, kinesis: KinesisClient, dynamodb: DynamoDBClient
     ) -> None:
-        self._stream = stream
-        self._options = options
-        self._kinesis = kinesis
-        self._table = LeaseTable(dynamodb, options.application)
-        self._coordinator: LeaseCoordinator | None = None
+        super().__init__(stream, options, kinesis=kinesis, dynamodb=dynamodb)
         self._runners: dict[str, ShardRunner] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._ready = ReadyBatches()
         self._wake_sync = asyncio.Event()
         self._syncing = asyncio.Lock()
-        self._fetching = True
-        self._main: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """See `ShardSource.start`."""
-        self._reads = CallPool(self._options.read_threads, "read", stream=self._stream)
-        self._writes = CallPool(_LEASE_THREADS, "lease", stream=self._stream, lease_table=self._table.name)
-        self._coordinator = LeaseCoordinator(
-            self._stream,
-            self._options,
-            kinesis=self._kinesis,
-            table=self._table,
-            reads=self._reads,
-            writes=self._writes,
-        )
-        self._main = asyncio.create_task(self._run(self._coordinator), name=f"faust-kinesis-{self._stream}")
-
-    async def next_batch(self, timeout: float) -> RecordBatch | None:  # noqa: ASYNC109 - see the protocol
-        """See `ShardSource.next_batch`."""
-        return await self._ready.next(timeout)
-
+    @override
     def stop_fetching(self) -> None:
-        """See `ShardSource.stop_fetching`."""
-        self._fetching = False
-        self._ready.close()
+        super().stop_fetching()
         for runner in self._runners.values():
             runner.stop_fetching()
 
-    async def stop(self) -> None:
-        """See `ShardSource.stop`."""
-        self.stop_fetching()
-        if not await self._end():
-            return
-        try:
-            async with asyncio.timeout(self._options.stop_timeout):
-                await asyncio.gather(*(self._give_back(runner) for runner in list(self._runners.values())))
-        except TimeoutError:
-            log.error(  # noqa: TRY400 - the timeout's traceback tells nothing
-                "Stream %s: leases were not given back within %.0f s; they expire after %.0f s",
-                self._stream,
-                self._options.stop_timeout,
-                self._options.failover_time,
-                extra={"action": "leases_not_released", "stream": self._stream},
-            )
-        finally:
-            self._close()
+    @override
+    def _own_status(self) -> Mapping[str, ShardStatus]:
+        return {key: runner.status() for key, runner in dict(self._runners).items()}
 
-    async def abort(self) -> None:
-        """See `ShardSource.abort`."""
-        self.stop_fetching()
-        if await self._end():
-            self._close()
-
-    def status(self) -> list[ShardStatus]:
-        """See `ShardSource.status`."""
-        runners = dict(self._runners)
-        leases = list(self._coordinator.leases.values()) if self._coordinator else []
-        others = [lease.status() for lease in leases if lease.key not in runners]
-        return sorted([runner.status() for runner in runners.values()] + others, key=lambda shard: shard.shard_id)
-
-    @property
-    def failure(self) -> FaustKinesisError | None:
-        """See `ShardSource.failure`."""
-        return self._ready.failure
-
-    async def _run(self, coordinator: LeaseCoordinator) -> None:
+    @override
+    async def _run(self) -> None:
         renewing = asyncio.create_task(self._renew_for_ever())
         try:
-            await coordinator.prepare()
-            await self._keep_in_sync(coordinator)
-        except Exception as error:  # noqa: BLE001 - whatever ends the source must end the worker
-            self._fail(error, f"read stream {self._stream}")
+            await self._coordinator.prepare([lease_spec(self._table.name)])
+            await self._keep_in_sync()
         finally:
-            renewing.cancel()
-            await asyncio.gather(renewing, return_exceptions=True)
+            await end_tasks(renewing)
 
-    def _fail(self, error: Exception, action: str) -> None:
-        self._ready.fail(typed(error, action))
-        self.stop_fetching()
+    @override
+    async def _release_leases(self, main: asyncio.Task[None]) -> None:
+        await self._end_shards(main)
+        await asyncio.gather(*(self._give_back(runner) for runner in list(self._runners.values())))
 
-    async def _end(self) -> bool:
-        """End all tasks; False when that was done before."""
-        if self._main is None:
-            return False
-        main, self._main = self._main, None
-        main.cancel()
-        await asyncio.gather(main, return_exceptions=True)  # it starts shards, so they end after it
-        tasks = list(self._running.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        return True
+    @override
+    async def _end(self, main: asyncio.Task[None]) -> None:
+        await self._end_shards(main)
+        await super()._end(main)
 
-    def _close(self) -> None:
-        self._reads.close()
-        self._writes.close()
+    async def _end_shards(self, main: asyncio.Task[None]) -> None:
+        await end_tasks(main)  # it starts shards, so they end after it
+        await end_tasks(*self._running.values())
 
-    async def _keep_in_sync(self, coordinator: LeaseCoordinator) -> None:
+    async def _keep_in_sync(self) -> None:
         while True:
             self._wake_sync.clear()
-            await self._sync(coordinator)
+            await self._sync()
             try:
                 await asyncio.wait_for(self._wake_sync.wait(), self._options.renew_interval)
             except TimeoutError:
                 continue
 
-    async def _sync(self, coordinator: LeaseCoordinator, *, list_anew: bool = False) -> Topology:
+    async def _sync(self, *, list_anew: bool = False) -> Topology:
         async with self._syncing:
-            topology = await coordinator.sync(list_anew=list_anew)
-            for taken in await coordinator.take(self._runners):
-                self._begin(coordinator, taken)
+            topology = await self._coordinator.sync(list_anew=list_anew)
+            for taken in await self._coordinator.take(self._runners):
+                self._begin(taken)
             return topology
 
-    def _begin(self, coordinator: LeaseCoordinator, taken: TakenLease) -> None:
+    def _begin(self, taken: TakenLease) -> None:
         lease = taken.lease
         log.info(
             "Reading shard %s of stream %s from %s (lease before: %s)",
@@ -200,16 +130,14 @@ class PollingSource:
                 at_first_start=taken.at_first_start,
             ),
             offer=lambda batch: self._ready.add(batch, batch.shard_id),
-            sync=lambda: self._sync(coordinator, list_anew=True),
+            sync=lambda: self._sync(list_anew=True),
         )
         if not self._fetching:
             runner.stop_fetching()
         self._runners[lease.key] = runner
-        self._running[lease.key] = asyncio.create_task(
-            self._run_shard(coordinator, runner), name=f"faust-kinesis-{lease.key}"
-        )
+        self._running[lease.key] = asyncio.create_task(self._run_shard(runner), name=f"faust-kinesis-{lease.key}")
 
-    async def _run_shard(self, coordinator: LeaseCoordinator, runner: ShardRunner) -> None:
+    async def _run_shard(self, runner: ShardRunner) -> None:
         shard_id = runner.lease.key
         try:
             await runner.run()
@@ -225,7 +153,7 @@ class PollingSource:
                 extra={"action": "shard_ended", "stream": self._stream, "shard": shard_id},
             )
             self._forget_runner(shard_id)
-            coordinator.record(runner.lease)
+            self._coordinator.record(runner.lease)
             self._wake_sync.set()
 
     def _drop(self, shard_id: str, lost: LeaseLostError) -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aws_client.call_pool import CallPool
-from faust_kinesis.kcl.coordination_tables import CoordinationTables
+from faust_kinesis.kcl.coordination_tables import CoordinationTables, kcl_specs
 from faust_kinesis.kcl.lease_handoff import hand_off
 from faust_kinesis.leases.table import TRIM_HORIZON, Lease, LeaseTable
 from faust_kinesis.options import KinesisOptions
+from ledger.store.tables import ensure_table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -27,11 +28,8 @@ class Workers:
         self.coordination = CoordinationTables(dynamodb, application)
         self.calls = CallPool(4, "test")
         self._dynamodb, self._application = dynamodb, application
-        self.table.create()
-        for spec in self.coordination.missing():
-            self.coordination.create(spec)
-        while not (self.table.is_active() and self.coordination.are_active()):
-            time.sleep(0.1)
+        for spec in kcl_specs(application):
+            ensure_table(dynamodb, spec)
 
     def report(self, worker: str, *, seconds_ago: float = 0) -> None:
         row = {"wid": {"S": worker}, "lut": {"N": str(int(time.time() - seconds_ago))}}

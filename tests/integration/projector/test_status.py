@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from faust_kinesis.leases.table import Lease, LeaseTable
+from faust_kinesis.leases.table import Lease, LeaseTable, lease_spec
 from faust_kinesis.source import ShardStatus
 from kinfold.demo.raw_stream import read_raw
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
-from ledger.store.tables import Names
+from ledger.store.tables import Names, ensure_table
 from projector.components import Components
 from projector.dead_letters.letters import DeadLetter, Origin
 from projector.projections import PROJECTIONS
@@ -32,10 +32,8 @@ def streaming(clients: Clients, components: Components) -> None:
 @pytest.fixture
 def leases(clients: Clients, names: Names, streaming: None) -> LeaseTable:
     """A lease table with no lease in it."""
-    table = LeaseTable(clients.dynamodb, names.leases)
-    table.create()
-    clients.dynamodb.get_waiter("table_exists").wait(TableName=names.leases, WaiterConfig={"Delay": 1})
-    return table
+    ensure_table(clients.dynamodb, lease_spec(names.leases))
+    return LeaseTable(clients.dynamodb, names.leases)
 
 
 def wait_for_records(clients: Clients, stream: str) -> None:

@@ -14,9 +14,7 @@ AWS = Endpoints("eu-west-1", "https://kinesis.eu-west-1.amazonaws.com", "https:/
 
 def properties(endpoints: Endpoints = LOCAL, started_at: datetime | None = None, **options: object) -> dict[str, str]:
     every = KinesisOptions.model_validate({"application": "app", "worker_id": "w1", **options})
-    return daemon_properties(
-        every, stream="orders", endpoints=endpoints, started_at=started_at, executable="/bin/sh child"
-    )
+    return daemon_properties(every, stream="orders", endpoints=endpoints, started_at=started_at)
 
 
 def test_what_the_options_say_is_told_to_kcl() -> None:

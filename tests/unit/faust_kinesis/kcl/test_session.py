@@ -11,13 +11,15 @@ import pytest
 from faust_kinesis.errors import DaemonError
 from faust_kinesis.kcl.session import Session
 from faust_kinesis.options import KinesisOptions
+from faust_kinesis.ready_batches import ReadyBatches
 from faust_kinesis.records import RecordBatch
 
 
-class Kcl:
+class Kcl(ReadyBatches):
     """KCL's side of the connection, and the source's side of the session."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        super().__init__()
         self.reader = reader
         self.writer = writer
         self.batches: list[RecordBatch] = []
@@ -25,17 +27,16 @@ class Kcl:
         self.session: Session
         self.run: asyncio.Task[None]
 
-    def opened(self, session: Session) -> None:
-        assert session is self.session
-
-    def offer(self, session: Session, batch: RecordBatch) -> None:
+    def add(self, batch: RecordBatch, owner: object) -> None:
+        assert owner is self.session
         self.batches.append(batch)
+
+    def withdraw(self, owner: object) -> None:
+        assert owner is self.session
+        self.batches.clear()
 
     def moved(self) -> None:
         self.moves += 1
-
-    def withdraw(self, session: Session) -> None:
-        self.batches.clear()
 
     def say(self, action: str, **fields: object) -> None:
         self.writer.write(json.dumps({"action": action, **fields}).encode() + b"\n")
@@ -90,7 +91,7 @@ async def connect() -> AsyncIterator[Connect]:
         kcl = Kcl(*await asyncio.open_connection(sock=mine))
         every = KinesisOptions(application="app", worker_id="w1", **{"checkpoint_interval": 0.0, **options})
         reader, writer = await asyncio.open_connection(sock=its)
-        kcl.session = Session(reader, writer, stream="orders", options=every, worker=kcl)
+        kcl.session = Session(reader, writer, stream="orders", options=every, ready=kcl, moved=kcl.moved)
 
         async def run() -> None:
             try:
