@@ -63,11 +63,14 @@ class CallPool:
         def log_retry(state: RetryCallState) -> None:
             nonlocal failed
             error = state.outcome.exception() if state.outcome is not None else None
-            if self._listener and error:
+            assert error is not None
+            if self._listener:
                 failed = True
                 self._listener.failed(action, error)
-            if should_log(state.attempt_number):
-                self._log_failed(action, state.attempt_number, error)
+            attempt = state.attempt_number
+            if should_log(attempt):
+                fields = {"action": "call_retried", "attempt": attempt, "error_code": code_of(error), **self._fields}
+                log.warning("Could not %s (attempt %d), trying again: %s", action, attempt, error, extra=fields)
 
         try:
             async for attempt in AsyncRetrying(
@@ -87,17 +90,3 @@ class CallPool:
     def close(self) -> None:
         """Accept no more calls and cancel queued ones. Running calls are not interrupted."""
         self._executor.shutdown(wait=False, cancel_futures=True)
-
-    def _log_failed(self, action: str, attempt: int, error: BaseException | None) -> None:
-        log.warning(
-            "Could not %s (attempt %d), trying again: %s",
-            action,
-            attempt,
-            error,
-            extra={
-                "action": "call_retried",
-                "attempt": attempt,
-                "error_code": code_of(error) if error else "",
-                **self._fields,
-            },
-        )

@@ -10,11 +10,15 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.commands = Counter(
-            "kinfold_writer_commands",
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"kinfold_writer_{name}", text, labels, registry=self.registry)
+
+        self.commands = counter(
+            "commands",
             "Commands by how they ended: accepted, replayed, refused, key_reused, conflict, unavailable or failed.",
-            ["command", "outcome"],
-            registry=self.registry,
+            "command",
+            "outcome",
         )
         self.seconds = Histogram(
             "kinfold_writer_command_seconds",
@@ -23,53 +27,32 @@ class Metrics:
             registry=self.registry,
             buckets=_BUCKETS,
         )
-        self.conflicts = Counter(
-            "kinfold_writer_conflicts",
-            "Version conflicts met, whether the command was decided anew or not.",
-            registry=self.registry,
+        self.conflicts = counter("conflicts", "Version conflicts met, whether the command was decided anew or not.")
+        self.conflict_retries = counter("conflict_retries", "Commands decided anew after a version conflict.")
+        self.write_retries = counter(
+            "write_retries", "Writes of accepted commands sent again after throttling, contention or a lost answer."
         )
-        self.conflict_retries = Counter(
-            "kinfold_writer_conflict_retries",
-            "Commands decided anew after a version conflict.",
-            registry=self.registry,
-        )
-        self.write_retries = Counter(
-            "kinfold_writer_write_retries",
-            "Writes of accepted commands sent again after throttling, contention or a lost answer.",
-            registry=self.registry,
-        )
-        self.write_units = Counter(
-            "kinfold_writer_write_units",
-            "Write units that DynamoDB charged for accepted commands.",
-            ["command"],
-            registry=self.registry,
-        )
-        self.snapshots = Counter(
-            "kinfold_writer_snapshots",
+        self.write_units = counter("write_units", "Write units that DynamoDB charged for accepted commands.", "command")
+        self.snapshots = counter(
+            "snapshots",
             "Snapshots by what became of them: written, superseded, too_large, dropped or failed.",
-            ["outcome"],
-            registry=self.registry,
+            "outcome",
         )
-        self.snapshots_ignored = Counter(
-            "kinfold_writer_snapshots_ignored",
+        self.snapshots_ignored = counter(
+            "snapshots_ignored",
             "Loads that could not use a snapshot: missing, schema, unreadable or ahead (of the events).",
-            ["reason"],
-            registry=self.registry,
+            "reason",
         )
         self.under_way = Gauge(
             "kinfold_writer_requests_under_way",
             "Requests on accounts that were accepted and not yet answered, waiting ones among them.",
             registry=self.registry,
         )
-        self.turned_away = Counter(
-            "kinfold_writer_requests_turned_away",
+        self.turned_away = counter(
+            "requests_turned_away",
             "Requests on accounts answered with 503 before any work: the queue was full, or the wait in it too long.",
-            ["reason"],
-            registry=self.registry,
+            "reason",
         )
-        self.responses = Counter(
-            "kinfold_writer_responses",
-            "HTTP responses by status, refused and malformed requests among them.",
-            ["status"],
-            registry=self.registry,
+        self.responses = counter(
+            "responses", "HTTP responses by status, refused and malformed requests among them.", "status"
         )

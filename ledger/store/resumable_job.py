@@ -57,8 +57,12 @@ class JobStore(ABC, Generic[J]):
     A write whose answer was lost, and which is refused when it is sent again, is recognised as one's own.
     """
 
+    _job: type[J]
     #: The attribute that holds the token.
     _owner: str
+    #: For a person, formatted with the job: it runs elsewhere, and what to do; it no longer belongs to this process.
+    _running: str
+    _lost: str
 
     def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
         self._dynamodb = dynamodb
@@ -73,20 +77,22 @@ class JobStore(ABC, Generic[J]):
         """The attributes that this kind of job has beside token, beat and cursors."""
 
     @abstractmethod
-    def _parse(self, name: str, row: Mapping[str, Any]) -> J | None:
-        """The job in the row, None when there is none."""
-
-    @abstractmethod
-    def _running(self, job: J) -> str:
-        """That the job is running elsewhere, and what to do, for a person."""
-
-    @abstractmethod
-    def _lost(self, job: J) -> str:
-        """That the job no longer belongs to this process, for a person."""
+    def _fields(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of the job that ``_details`` wrote to its row."""
 
     def read(self, name: str) -> J | None:
         """The job as it was last recorded, running or interrupted; None when there is none."""
-        return self._parse(name, self._row(name))
+        row = self._row(name)
+        if self._owner not in row:
+            return None
+        return self._job(
+            name=name,
+            token=row[self._owner]["S"],
+            # Versions before the beat recorded none.
+            beat=int(row["beat"]["N"]) if "beat" in row else 0,
+            cursors=tuple(Cursor.from_item(cursor["M"]) for cursor in row["cursors"]["L"]),
+            **self._fields(row),
+        )
 
     def check_interrupted(self, jobs: Sequence[J], stop: threading.Event) -> None:
         """Return once each of the jobs has stood still for STALE seconds.
@@ -99,7 +105,7 @@ class JobStore(ABC, Generic[J]):
                 raise JobRunningError("stopped before it was known whether another process runs the job")
             for job in jobs:
                 if self.read(job.name) != job:
-                    raise JobRunningError(self._running(job))
+                    raise JobRunningError(self._running.format(job))
 
     def take_over(self, job: J, token: str, **changes: Any) -> J:
         """Resume an interrupted job as ``token``, with these fields changed.
@@ -107,18 +113,17 @@ class JobStore(ABC, Generic[J]):
         Raises JobRunningError when it has moved since it was read: it runs, or somebody else was faster.
         """
         taken = replace(job, token=token, beat=job.beat + 1, **changes)
-        # Versions before the beat recorded none.
         unmoved = "beat = :seen" if job.beat else "(attribute_not_exists(beat) OR beat = :seen)"
         values = {":interrupted": {"S": job.token}, ":seen": {"N": str(job.beat)}}
         if not self._write(taken, f"{self._owner} = :interrupted AND {unmoved}", values):
-            raise JobRunningError(self._running(job))
+            raise JobRunningError(self._running.format(job))
         return taken
 
     def save(self, job: J) -> J:
         """Record how far the job is, and that its process lives. Raises JobLostError."""
         saved = replace(job, beat=job.beat + 1)
         if not self._write(saved, f"{self._owner} = :{self._owner}"):
-            raise JobLostError(self._lost(job))
+            raise JobLostError(self._lost.format(job))
         return saved
 
     def _row(self, name: str) -> Mapping[str, Any]:
@@ -127,13 +132,7 @@ class JobStore(ABC, Generic[J]):
         return answer.get("Item", {})
 
     def _write(
-        self,
-        job: J,
-        condition: str,
-        values: Mapping[str, Any] | None = None,
-        *,
-        more: str = "",
-        names: Mapping[str, str] | None = None,
+        self, job: J, condition: str, values: Mapping[str, Any] | None = None, *, more: str = "", **request: Any
     ) -> bool:
         """Record the job, and ``more`` in the same write, while the condition holds; False when it does not."""
         attributes = {
@@ -144,13 +143,10 @@ class JobStore(ABC, Generic[J]):
         }
         update = "SET " + ", ".join(f"{name} = :{name}" for name in attributes) + more
         bound = {f":{name}": value for name, value in attributes.items()} | dict(values or {})
-        return self._update(job.name, update, condition, bound, names=names) or self.read(job.name) == job
+        return self._update(job.name, update, condition, bound, **request) or self.read(job.name) == job
 
-    def _update(
-        self, name: str, update: str, condition: str, values: Any, *, names: Mapping[str, str] | None = None
-    ) -> bool:
+    def _update(self, name: str, update: str, condition: str, values: Any, **request: Any) -> bool:
         """Update the job's row while the condition holds; False when it does not."""
-        request: dict[str, Any] = {"ExpressionAttributeNames": names} if names else {}
         call = self._dynamodb.update_item
         return self._conditional(call, name, condition, values, UpdateExpression=update, **request)
 

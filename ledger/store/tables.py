@@ -1,6 +1,5 @@
 """What belongs to one profile is named here; the event store's tables; and how a table is made."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError, WaiterError
@@ -16,56 +15,27 @@ if TYPE_CHECKING:
 TABLE_TIMEOUT: Final = 120
 
 
-@dataclass(frozen=True, slots=True)
 class Names:
-    """What belongs to one profile is named after it."""
+    """What belongs to one profile is named after it: tables and the stream."""
 
-    profile: str
-
-    @property
-    def events(self) -> str:
-        """The event store's table."""
-        return f"domain-events-{self.profile}"
-
-    @property
-    def stream(self) -> str:
-        """The Kinesis stream that carries the change records of the events table."""
-        return f"domain-events-{self.profile}"
-
-    @property
-    def snapshots(self) -> str:
-        """One snapshot an account."""
-        return f"snapshots-{self.profile}"
-
-    @property
-    def commands(self) -> str:
-        """The idempotency keys of commands, and what each was answered with."""
-        return f"commands-{self.profile}"
-
-    @property
-    def leases(self) -> str:
-        """The projector's lease table, and its application name in KCL's terms."""
-        return f"projector-{self.profile}"
-
-    @property
-    def relay(self) -> str:
-        """The relay's lease, and how far it has carried each shard of the events table's own stream."""
-        return f"relay-{self.profile}"
-
-    @property
-    def dead_letters(self) -> str:
-        """What could never be projected, until an operator decides."""
-        return f"dead-letters-{self.profile}"
-
-    @property
-    def projections(self) -> str:
-        """One control row a projection: which generation of its table readers see."""
-        return f"projections-{self.profile}"
-
-    @property
-    def bridge(self) -> str:
-        """The bridge's control rows: a person's hold, what the watch has seen, how far a backfill is."""
-        return f"bridge-{self.profile}"
+    def __init__(self, profile: str) -> None:
+        self.profile = profile
+        #: The event store's table, and the Kinesis stream that carries its change records.
+        self.events = self.stream = f"domain-events-{profile}"
+        #: One snapshot an account.
+        self.snapshots = f"snapshots-{profile}"
+        #: The idempotency keys of commands, and what each was answered with.
+        self.commands = f"commands-{profile}"
+        #: The projector's lease table, and its application name in KCL's terms.
+        self.leases = f"projector-{profile}"
+        #: The relay's lease, and how far it has carried each shard of the events table's own stream.
+        self.relay = f"relay-{profile}"
+        #: What could never be projected, until an operator decides.
+        self.dead_letters = f"dead-letters-{profile}"
+        #: One control row a projection: which generation of its table readers see.
+        self.projections = f"projections-{profile}"
+        #: The bridge's control rows: a person's hold, what the watch has seen, how far a backfill is.
+        self.bridge = f"bridge-{profile}"
 
 
 def store_specs(names: Names) -> tuple[TableSpec, ...]:

@@ -30,7 +30,16 @@ class Build(ResumableJob):
 class BuildStore(JobStore[Build]):
     """The builds of the control rows. Raises ThrottledError, EndpointError or ResourceError."""
 
+    _job = Build
     _owner = "builder"
+    _running = (
+        "generation {0.generation} of {0.name} is being built by another process: wait for it, or end it with "
+        "`kinfold projector rebuild --abort --projection {0.name}`"
+    )
+    _lost = (
+        "generation {0.generation} of {0.name} is no longer built by this process: it was given up, or taken over "
+        "while this process stood still. Nothing was shown to readers."
+    )
 
     def start(self, projection: str, generation: int, token: str, *, active: int, segments: int) -> Build:
         """Name a new generation, whose table exists, and have the workers feed it.
@@ -45,7 +54,7 @@ class BuildStore(JobStore[Build]):
             "attribute_not_exists(building) AND active = :active",
             {":active": {"N": str(active)}, ":generations": {"NS": [str(generation)]}},
             more=", #last = :building ADD fed :generations",
-            names={"#last": "last"},
+            ExpressionAttributeNames={"#last": "last"},
         )
         if not started:
             raise JobRunningError(f"another rebuild of {projection} started at this moment: wait for it")
@@ -61,7 +70,7 @@ class BuildStore(JobStore[Build]):
         if not self._update(build.name, f"SET active = :g {_REMOVE}", "building = :g AND builder = :me", values):
             row = self._row(build.name)
             if "building" in row or row["active"] != generation:
-                raise JobLostError(self._lost(build))
+                raise JobLostError(self._lost.format(build))
 
     def give_up(self, build: Build) -> None:
         """End the build without a flip, so that workers stop feeding its generation. Idempotent."""
@@ -88,29 +97,8 @@ class BuildStore(JobStore[Build]):
     def _details(self, job: Build) -> dict[str, Any]:
         return {"building": {"N": str(job.generation)}, "phase": {"S": job.phase}}
 
-    def _parse(self, name: str, row: Mapping[str, Any]) -> Build | None:
-        if "building" not in row:
-            return None
-        return Build(
-            name=name,
-            token=row["builder"]["S"],
-            beat=int(row["beat"]["N"]),
-            cursors=tuple(Cursor.from_item(cursor["M"]) for cursor in row["cursors"]["L"]),
-            generation=int(row["building"]["N"]),
-            phase=row["phase"]["S"],
-        )
-
-    def _running(self, job: Build) -> str:
-        return (
-            f"generation {job.generation} of {job.name} is being built by another process: wait for it, or end it with "
-            f"`kinfold projector rebuild --abort --projection {job.name}`"
-        )
-
-    def _lost(self, job: Build) -> str:
-        return (
-            f"generation {job.generation} of {job.name} is no longer built by this process: it was given up, or taken "
-            f"over while this process stood still. Nothing was shown to readers."
-        )
+    def _fields(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        return {"generation": int(row["building"]["N"]), "phase": row["phase"]["S"]}
 
 
 def _generation(number: int) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ledger.store.errors import JobLostError, JobRunningError
-from ledger.store.parallel_scan import Cursor
 from ledger.store.resumable_job import JobStore, ResumableJob
 
 
@@ -19,19 +18,25 @@ class BackfillJob(ResumableJob):
 class BackfillStore(JobStore[BackfillJob]):
     """The backfills under way, in the bridge's control table. Raises ThrottledError, EndpointError or ResourceError."""
 
+    _job = BackfillJob
     _owner = "runner"
+    _running = "the backfill of {0.name} is being run by another process: wait for it, or stop that process first"
+    _lost = (
+        "the backfill of {0.name} no longer belongs to this process: another one took it over while this one stood "
+        "still, and runs it"
+    )
 
     def start(self, job: BackfillJob) -> None:
         """Record a new backfill. Raises JobRunningError when another process started the same one first."""
         if not self._write(job, "attribute_not_exists(id)"):
-            raise JobRunningError(self._running(job))
+            raise JobRunningError(self._running.format(job))
 
     def end(self, job: BackfillJob) -> None:
         """Forget a backfill that is done. Raises JobLostError."""
         values = {":me": {"S": job.token}}
         condition = "attribute_not_exists(id) OR runner = :me"
         if not self._conditional(self._dynamodb.delete_item, job.name, condition, values):
-            raise JobLostError(self._lost(job))
+            raise JobLostError(self._lost.format(job))
 
     def _key(self, name: str) -> dict[str, Any]:
         return {"id": {"S": f"backfill~{name}"}}
@@ -39,22 +44,5 @@ class BackfillStore(JobStore[BackfillJob]):
     def _details(self, job: BackfillJob) -> dict[str, Any]:
         return {"published": {"N": str(job.published)}}
 
-    def _parse(self, name: str, row: Mapping[str, Any]) -> BackfillJob | None:
-        if not row:
-            return None
-        return BackfillJob(
-            name=name,
-            token=row["runner"]["S"],
-            beat=int(row["beat"]["N"]) if "beat" in row else 0,
-            cursors=tuple(Cursor.from_item(cursor["M"]) for cursor in row["cursors"]["L"]),
-            published=int(row["published"]["N"]),
-        )
-
-    def _running(self, job: BackfillJob) -> str:
-        return f"the backfill of {job.name} is being run by another process: wait for it, or stop that process first"
-
-    def _lost(self, job: BackfillJob) -> str:
-        return (
-            f"the backfill of {job.name} no longer belongs to this process: another one took it over while this one "
-            f"stood still, and runs it"
-        )
+    def _fields(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        return {"published": int(row["published"]["N"])}

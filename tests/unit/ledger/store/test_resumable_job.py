@@ -21,6 +21,8 @@ JOB = ResumableJob(name="job", token="me", cursors=(Cursor(), Cursor()))
 class Store(JobStore[ResumableJob]):
     """Keeps what is saved; the next saves fail with ``failures``, the next reads give ``reads``."""
 
+    _running = "{0.name} runs"
+
     def __init__(self, *failures: Exception, reads: list[ResumableJob | None] | None = None) -> None:
         super().__init__(cast("DynamoDBClient", None), "table")
         self.saved: list[ResumableJob] = []
@@ -42,13 +44,7 @@ class Store(JobStore[ResumableJob]):
     def _details(self, job: ResumableJob) -> dict[str, Any]:
         raise NotImplementedError
 
-    def _parse(self, name: str, row: Mapping[str, Any]) -> ResumableJob | None:
-        raise NotImplementedError
-
-    def _running(self, job: ResumableJob) -> str:
-        return f"{job.name} runs"
-
-    def _lost(self, job: ResumableJob) -> str:
+    def _fields(self, row: Mapping[str, Any]) -> dict[str, Any]:
         raise NotImplementedError
 
 
