@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import boto3
 import localstack_client.config
 import pytest
+from hypothesis import settings
 
 from kinfold.demo.disposable import delete_profile, disposable_profile
 from kinfold.local.embedded_aws import DUMMY_CREDENTIALS, REGION, local_aws
@@ -19,6 +20,11 @@ from tests.support.aws.tables import made_tables
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kinesis import KinesisClient
+
+
+# A shared machine may take any time for an example: how long one takes is nothing to test.
+settings.register_profile("kinfold", deadline=None)
+settings.load_profile("kinfold")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -156,7 +156,7 @@ def _race(sides: list[tuple[Projector[Any], list[list[StoredEvent]]]], events_ta
             racer.result()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(delivery=deliveries())
 def test_every_summary_is_the_fold_of_a_prefix_and_in_the_end_of_all(
     run: Callable[[Delivery], None], delivery: Delivery

@@ -217,7 +217,7 @@ def test_an_account_that_moves_between_the_two_reads_is_not_called_wrong(
         assert verify(components, projection)[1].keys() <= {"agrees", "behind"}
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(accounts=st.lists(histories(max_size=10), min_size=1, max_size=4))
 def test_nothing_is_called_wrong_while_a_worker_folds_concurrent_appends(
     accounts: list[Any], components: Components, store: EventStore, executor: ThreadPoolExecutor

@@ -91,7 +91,7 @@ GOOD = b'"SequenceNumber":"1","ApproximateArrivalTimestamp":1.5,"Data":"AAAA","P
 WIDE = str(2**70 + 1).encode()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @example(body=b'{"Records":[],"MillisBehindLatest":' + WIDE + b"}", status=200)
 @example(body=b'{"Records":[],"NextShardIterator":' + WIDE + b"}", status=200)
 @example(body=b'{"Records":[],"ChildShards":[{"ShardId":' + WIDE + b"}]}", status=200)

@@ -77,7 +77,6 @@ def outcome(answers: Answers, status: int, body: bytes, request: dict[str, Any])
     return [json.loads(sent) for sent in answers.sent], json.dumps(answer, sort_keys=True, default=repr)
 
 
-@settings(deadline=None)
 @given(given=statements, extra=extras)
 def test_the_request_says_what_botocore_would(
     dynamodb_pair: tuple[Answers, Answers], given: list[dict[str, Any]], extra: dict[str, Any]
@@ -87,7 +86,7 @@ def test_the_request_says_what_botocore_would(
     assert outcome(fast, 200, b"{}", request) == outcome(plain, 200, b"{}", request)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @example(body=b'{"Responses":[{"TableName":"t","Error":{"Code":"c","Item":{"k":{"B":"AAAA"}}}}]}', status=200)
 @example(body=b'{"Responses":[{"TableName":"t","Error":{"Code":"c","Other":"x"}}]}', status=200)
 @example(body=b'{"Responses":[{"TableName":"t","Item":{"k":{"B":"AAAA"}}}]}', status=200)

@@ -104,7 +104,7 @@ def test_an_append_that_reaches_or_jumps_over_a_multiple_crosses_it(
     assert crosses(before, after, interval) is expected
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(
     history=histories(max_size=40),
     interval=st.integers(1, 12),
