@@ -52,10 +52,10 @@ def _once(http: httpx.Client, stack: Stack, account: str) -> tuple[float, float]
     """Seconds to the visible summary: from the append's answer, and from when it was sent."""
     sent = time.perf_counter()
     body = {"amount": "12.50", "currency": "EUR"}
-    answer = http.post(f"{stack.writer_url}/accounts/{account}/deposits", json=body).raise_for_status()
+    answer = http.post(f"{stack.writer.url}/accounts/{account}/deposits", json=body).raise_for_status()
     answered = time.perf_counter()
     version = answer.json()["version"]
-    http.get(f"{stack.projector_url}/balances/{account}", params={"min_version": version}).raise_for_status()
+    http.get(f"{stack.projector.url}/balances/{account}", params={"min_version": version}).raise_for_status()
     seen = time.perf_counter()
     return seen - answered, seen - sent
 

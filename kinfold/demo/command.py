@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from kinfold.choices import BRIDGE_HELP, BridgeChoice, ConsumerChoice, ConsumerOption
+from kinfold.choices import BRIDGE_HELP, BridgeChoice, ConsumerOption
 from kinfold.demo.audit import AccountAudit, audit, disagreements
 from kinfold.demo.disposable import delete_profile, disposable_profile
 from kinfold.demo.raw_stream import order_violations, streamed_accounts
@@ -67,8 +67,8 @@ def demo(
     events: Annotated[int, typer.Option(min=1, help="How many events to append.")] = 1000,
     writers: Annotated[int, typer.Option(min=1, max=64, help="How many clients race on the accounts.")] = 8,
     shards: Annotated[int, typer.Option(min=1, max=64, help="Shards of the stream.")] = 2,
-    consumer: ConsumerOption = ConsumerChoice.polling,
-    bridge: Annotated[BridgeChoice, typer.Option(help=BRIDGE_HELP)] = BridgeChoice.native,
+    consumer: ConsumerOption = "polling",
+    bridge: Annotated[BridgeChoice, typer.Option(help=BRIDGE_HELP)] = "native",
     seed: Annotated[int, typer.Option(help="The same seed makes the same commands.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as one line of JSON, last.")] = False,
 ) -> None:
@@ -96,8 +96,8 @@ def demo(
                 endpoint,
                 profile=profile,
                 shards=shards,
-                env=consumer.environment,
-                bridge=bridge.value,
+                env={"KINFOLD_CONSUMER": consumer},
+                bridge=bridge,
                 report=_report,
             )
         )
@@ -105,7 +105,7 @@ def demo(
         store = EventStore(clients.dynamodb, names.events)
         outcome, audits = _run(stack, plan, store, BALANCE_SUMMARY.table(profile, 1))
         reordered: list[str] = []
-        if bridge is BridgeChoice.relay:
+        if bridge == "relay":
             seen = streamed_accounts(clients.kinesis, names.stream, names.events)
             reordered = order_violations(seen, {each.account_id: each.folded[0] for each in audits})
             outcome = replace(outcome, reordered=len(reordered))
@@ -128,16 +128,16 @@ def _run(stack: Stack, plan: LoadPlan, store: EventStore, table: str) -> tuple[O
             stack.check()
             if so_far is not None:
                 progress.update(appended, completed=so_far.appended)
-            progress.update(projected, completed=counter(stack.projector_url, "kinfold_projector_applied", table=table))
+            progress.update(projected, completed=counter(stack.projector.url, "kinfold_projector_applied", table=table))
 
-        load = run_load(stack.writer_url, plan, show)
-        audits = audit(store, stack.projector_url, load.versions, show)
+        load = run_load(stack.writer.url, plan, show)
+        audits = audit(store, stack.projector.url, load.versions, show)
         show()
     seconds = time.monotonic() - start
-    figures = scrape(stack.projector_url, table=table)
+    figures = scrape(stack.projector.url, table=table)
     return Outcome(
         appended=load.appended,
-        conflicts=int(counter(stack.writer_url, "kinfold_writer_conflicts")),
+        conflicts=int(counter(stack.writer.url, "kinfold_writer_conflicts")),
         refused=load.refused,
         projected=int(figures["kinfold_projector_applied"]),
         duplicates=int(figures["kinfold_projector_duplicates"]),

@@ -29,14 +29,10 @@ def delete_profile(clients: Clients, profile: str) -> None:
             name
             for page in dynamodb.get_paginator("list_tables").paginate()
             for name in page["TableNames"]
-            if _belongs(name, profile)
+            if f"-{profile}-" in f"{name}-"
         ]
         for table in tables:
             with contextlib.suppress(dynamodb.exceptions.ResourceNotFoundException):
                 dynamodb.delete_table(TableName=table)
         with contextlib.suppress(kinesis.exceptions.ResourceNotFoundException):
             kinesis.delete_stream(StreamName=Names(profile).stream, EnforceConsumerDeletion=True)
-
-
-def _belongs(name: str, profile: str) -> bool:
-    return f"-{profile}-" in f"{name}-"

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from uuid import uuid4
 
 import httpx
@@ -15,9 +15,6 @@ from kinfold.load.traffic import Command, Traffic
 from ledger.errors import ConfigurationError, EndpointError, KinfoldError
 from ledger.runtime.sockets import is_loopback_url
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 _PROGRESS_EVERY: Final = 0.1
 #: Seconds to pause after a 503 without Retry-After, or a connection that was refused.
 _PAUSE: Final = 0.5
@@ -25,10 +22,6 @@ _PAUSE: Final = 0.5
 
 class UnexpectedAnswerError(KinfoldError):
     """The writer gave an answer that no load provokes: not a Kinfold writer, or another version of it."""
-
-
-def _unique_prefix() -> str:
-    return f"load-{secrets.token_hex(4)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +37,7 @@ class LoadPlan:
     events: int = 2000
     writers: int = 8
     seed: int = 0
-    prefix: str = field(default_factory=_unique_prefix)
+    prefix: str = field(default_factory=lambda: f"load-{secrets.token_hex(4)}")
     stall_timeout: float = 60.0
     token: str | None = field(default=None, repr=False)
 
@@ -54,7 +47,7 @@ class LoadPlan:
             raise ConfigurationError("a load needs at least one account, one event and one writer")
 
 
-def run_load(url: str, plan: LoadPlan, on_progress: Callable[[LoadResult], None] | None = None) -> LoadResult:
+def run_load(url: str, plan: LoadPlan, on_progress: Callable[[LoadResult], None] = lambda _: None) -> LoadResult:
     """Send commands to the writer at ``url`` until exactly ``plan.events`` events are confirmed.
 
     ``on_progress`` is called from this thread, some ten times a second and at the end. Each command has a key of its
@@ -78,8 +71,7 @@ def run_load(url: str, plan: LoadPlan, on_progress: Callable[[LoadResult], None]
         try:
             while any(thread.is_alive() for thread in threads):
                 time.sleep(_PROGRESS_EVERY)
-                if on_progress is not None:
-                    on_progress(tally.result(latencies_of_last=1000))
+                on_progress(tally.result(latencies_of_last=1000))
                 if tally.stalled() > plan.stall_timeout:
                     tally.stop(EndpointError(_stall(url, plan, tally.result())))
         finally:
@@ -88,8 +80,7 @@ def run_load(url: str, plan: LoadPlan, on_progress: Callable[[LoadResult], None]
                 thread.join()
     tally.raise_fault()
     result = tally.result()
-    if on_progress is not None:
-        on_progress(result)
+    on_progress(result)
     return result
 
 
@@ -133,7 +124,8 @@ def _send(client: httpx.Client, command: Command, key: str, start: float, tally:
             tally.count("refused")
         case 503:
             tally.increment("unavailable")
-            return _retry_after(answer.headers)
+            seconds = answer.headers.get("Retry-After", "")
+            return float(seconds) if seconds.isdigit() else _PAUSE
         case 500 | 502 | 504:
             tally.increment("lost")
             return _PAUSE
@@ -152,11 +144,6 @@ def _version(answer: httpx.Response) -> int:
         raise UnexpectedAnswerError(
             f"POST {answer.request.url} answered 201 without the account's version: is it a Kinfold writer?"
         ) from None
-
-
-def _retry_after(headers: "Mapping[str, str]") -> float:
-    seconds = headers.get("Retry-After", "")
-    return float(seconds) if seconds.isdigit() else _PAUSE
 
 
 def _stall(url: str, plan: LoadPlan, result: LoadResult) -> str:

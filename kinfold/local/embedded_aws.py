@@ -2,17 +2,16 @@
 
 import contextlib
 import importlib.util
-import json
 import os
 import shutil
 import subprocess
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+
+import httpx
 
 from kinfold.local.child import spawn, stop, tail
 from ledger.errors import ConfigurationError, EndpointError
@@ -99,17 +98,16 @@ def _answers(process: "subprocess.Popen[bytes]", url: str, edition: str) -> bool
 
     False when the child ended or took too long.
     """
-    # A proxy of the environment has no way to our loopback interface.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     deadline = time.monotonic() + START_TIMEOUT
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            with opener.open(f"{url}/_ministack/health", timeout=2) as answer:
-                if json.load(answer).get("edition") == edition:
+    # A proxy of the environment has no way to our loopback interface.
+    with httpx.Client(timeout=2, trust_env=False) as client:
+        while process.poll() is None and time.monotonic() < deadline:
+            try:
+                if client.get(f"{url}/_ministack/health").raise_for_status().json().get("edition") == edition:
                     return True
-        except (urllib.error.URLError, OSError, ValueError):
-            pass  # not up yet, or somebody else's server: the child's end or the deadline settles it
-        time.sleep(0.05)
+            except (httpx.HTTPError, ValueError):
+                pass  # not up yet, or somebody else's server: the child's end or the deadline settles it
+            time.sleep(0.05)
     return False
 
 

@@ -1,13 +1,12 @@
 """One service as a child process: started, waited for, watched, stopped by its own pid."""
 
-import json
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
+
+import httpx
 
 from kinfold.local.child import spawn, stop, tail
 from ledger.errors import KinfoldError
@@ -69,32 +68,26 @@ class Service:
         Raises ServiceDiedError, ServiceNotReadyError after ``timeout`` seconds.
         """
         start = reported_at = time.monotonic()
-        while True:
-            self.check()
-            reason = self._why_not_ready()
-            if reason is None:
-                return
-            now = time.monotonic()
-            if now - start > timeout:
-                raise ServiceNotReadyError(
-                    f"the {self.name} was not ready after {timeout:.0f} s: {reason}; "
-                    f"the end of its log {self.log}:\n{tail(self.log)}"
-                )
-            if now - reported_at > _REMIND:
-                reported_at = now
-                report(f"waiting for the {self.name} ({now - start:.0f} s): {reason}")
-            time.sleep(_POLL)
-
-    def _why_not_ready(self) -> str | None:
         # A proxy of the environment has no way to our loopback interface.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with httpx.Client(timeout=5, trust_env=False) as client:
+            while (reason := self._why_not_ready(client)) is not None:
+                now = time.monotonic()
+                if now - start > timeout:
+                    raise ServiceNotReadyError(
+                        f"the {self.name} was not ready after {timeout:.0f} s: {reason}; "
+                        f"the end of its log {self.log}:\n{tail(self.log)}"
+                    )
+                if now - reported_at > _REMIND:
+                    reported_at = now
+                    report(f"waiting for the {self.name} ({now - start:.0f} s): {reason}")
+                time.sleep(_POLL)
+
+    def _why_not_ready(self, client: httpx.Client) -> str | None:
+        self.check()
         try:
-            with opener.open(f"{self.url}/ready", timeout=5):
-                return None
-        except urllib.error.HTTPError as error:
-            try:
-                return str(json.load(error)["detail"])
-            except (ValueError, KeyError, TypeError):
-                return f"it answers {error.code}"
-        except OSError as error:
+            answer = client.get(f"{self.url}/ready")
+            return None if answer.is_success else str(answer.json()["detail"])
+        except httpx.TransportError as error:
             return f"it does not answer ({error})"
+        except (ValueError, KeyError, TypeError):
+            return f"it answers {answer.status_code}"

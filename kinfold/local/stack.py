@@ -21,10 +21,13 @@ READY_TIMEOUT: Final = 180.0
 _BRIDGE_ERRORS: Final[Mapping[int, type[KinfoldError]]] = {2: ConfigurationError, 75: EndpointError}
 #: The bridge's daemon: the watch beside the native destination, or the relay.
 _DAEMONS: Final[Mapping[Bridge, str]] = {"native": "watch", "relay": "relay"}
-
-
-def _silent(_line: str) -> None:
-    pass
+#: The command that runs each service.
+_COMMANDS: Final = {
+    "watch": ("bridge", "watch"),
+    "relay": ("bridge", "relay"),
+    "writer": ("writer", "serve"),
+    "projector": ("projector", "run"),
+}
 
 
 class Stack:
@@ -46,7 +49,7 @@ class Stack:
         writer_port: int = 0,
         projector_port: int = 0,
         bridge_port: int = 0,
-        report: Callable[[str], None] = _silent,
+        report: Callable[[str], None] = lambda _: None,
     ) -> None:
         """``env`` goes on top of the services' environment; ``report`` gets a line for each step.
 
@@ -58,22 +61,10 @@ class Stack:
         self._env = service_environment(endpoint, profile, {"KINFOLD_BRIDGE": bridge, **(env or {})})
         self._shards = shards
         self._report = report
-        self._writer_port = writer_port or free_port()
-        self._projector_port = projector_port or free_port()
-        self._bridge_port = bridge_port or free_port()
-        #: The bridge's daemon, by the name of its command.
-        self.bridge_name = _DAEMONS[bridge]
+        self._bridge_name = _DAEMONS[bridge]
+        ports = {self._bridge_name: bridge_port, "writer": writer_port, "projector": projector_port}
+        self._ports = {name: port or free_port() for name, port in ports.items()}
         self._services: dict[str, Service] = {}
-
-    @property
-    def writer_url(self) -> str:
-        """Where the writer serves."""
-        return f"http://{LOOPBACK}:{self._writer_port}"
-
-    @property
-    def projector_url(self) -> str:
-        """Where the projector serves."""
-        return f"http://{LOOPBACK}:{self._projector_port}"
 
     @property
     def writer(self) -> Service:
@@ -86,20 +77,14 @@ class Stack:
         return self._services["projector"]
 
     @property
-    def bridge_url(self) -> str:
-        """Where the bridge's daemon serves."""
-        return f"http://{LOOPBACK}:{self._bridge_port}"
-
-    @property
     def bridge(self) -> Service:
         """The process of the bridge's daemon."""
-        return self._services[self.bridge_name]
+        return self._services[self._bridge_name]
 
     @property
     def logs(self) -> dict[str, Path]:
         """The log file of each service, which may not exist yet."""
-        names = ["bridge", self.bridge_name, "writer", "projector"]
-        return {name: self.log_dir / f"{name}.log" for name in names}
+        return {name: self.log_dir / f"{name}.log" for name in ("bridge", *self._ports)}
 
     def __enter__(self) -> Self:
         """Start everything and wait until it is ready.
@@ -109,10 +94,9 @@ class Stack:
         """
         try:
             self._ensure_bridge()
-            self._start_bridge()
-            self._start_writer()
-            self._start_projector()
-            for service in list(self._services.values()):
+            for name in self._ports:
+                self._start(name)
+            for service in self._services.values():
                 service.wait_until_ready(READY_TIMEOUT, self._report)
                 self._report(f"the {service.name} is ready: {service.url}")
         except BaseException:
@@ -135,7 +119,7 @@ class Stack:
     def restart_projector(self) -> None:
         """Stop the projector if it runs, start it again on the same port, and wait until it is ready."""
         self.projector.stop()
-        self._start_projector()
+        self._start("projector")
         self.projector.wait_until_ready(READY_TIMEOUT, self._report)
 
     def stop(self) -> None:
@@ -161,15 +145,8 @@ class Stack:
             kind = _BRIDGE_ERRORS.get(code, ServiceDiedError)
             raise kind(f"the bridge ended with exit code {code}; the end of its log {log}:\n{tail(log)}")
 
-    def _start_bridge(self) -> None:
-        self._start(self.bridge_name, ["bridge", self.bridge_name], self._bridge_port, self.bridge_url)
-
-    def _start_writer(self) -> None:
-        self._start("writer", ["writer", "serve"], self._writer_port, self.writer_url)
-
-    def _start_projector(self) -> None:
-        self._start("projector", ["projector", "run"], self._projector_port, self.projector_url)
-
-    def _start(self, name: str, command: list[str], port: int, url: str) -> None:
-        arguments = [*command, "--host", LOOPBACK, "--port", str(port)]
+    def _start(self, name: str) -> None:
+        port = self._ports[name]
+        arguments = [*_COMMANDS[name], "--host", LOOPBACK, "--port", str(port)]
+        url = f"http://{LOOPBACK}:{port}"
         self._services[name] = Service(name, arguments, url=url, env=self._env, log=self.logs[name])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Self
 
 import typer
 
-from kinfold.choices import BRIDGE_HELP, BridgeChoice, ConsumerChoice, ConsumerOption
+from kinfold.choices import BRIDGE_HELP, BridgeChoice, ConsumerOption
 
 if TYPE_CHECKING:
     from kinfold.local.stack import Stack
@@ -37,8 +37,8 @@ def up(
     ] = None,
     profile: Annotated[str, typer.Option(envvar="KINFOLD_PROFILE", help="Names the tables and the stream.")] = "local",
     shards: Annotated[int, typer.Option(min=1, max=10_000, help="Shards of a new stream.")] = 2,
-    consumer: ConsumerOption = ConsumerChoice.polling,
-    bridge: Annotated[BridgeChoice, typer.Option(envvar="KINFOLD_BRIDGE", help=BRIDGE_HELP)] = BridgeChoice.native,
+    consumer: ConsumerOption = "polling",
+    bridge: Annotated[BridgeChoice, typer.Option(envvar="KINFOLD_BRIDGE", help=BRIDGE_HELP)] = "native",
     writer_port: Annotated[int, typer.Option(min=0, max=65535, help="The writer's port, 0 for a free one.")] = 8080,
     projector_port: Annotated[
         int, typer.Option(min=0, max=65535, help="The projector's port, 0 for a free one.")
@@ -81,8 +81,8 @@ def up(
             profile=profile,
             shards=shards,
             log_dir=log_dir,
-            env=consumer.environment,
-            bridge=bridge.value,
+            env={"KINFOLD_CONSUMER": consumer},
+            bridge=bridge,
             writer_port=writer_port,
             projector_port=projector_port,
             bridge_port=bridge_port,
@@ -164,24 +164,24 @@ def _show_lines(prefix: str, log: Path, offset: int) -> int:
 
 def _announce(stack: "Stack", endpoint: str, profile: str, *, as_json: bool) -> None:
     if as_json:
-        running = {"writer": stack.writer_url, "projector": stack.projector_url, "aws": endpoint, "profile": profile}
-        running[stack.bridge_name] = stack.bridge_url
-        pids = {service.name: service.pid for service in (stack.writer, stack.projector, stack.bridge)}
-        typer.echo(json.dumps(running | {"pids": pids, "logs": str(stack.log_dir)}))
+        services = (stack.writer, stack.projector, stack.bridge)
+        running = {"aws": endpoint, "profile": profile, "logs": str(stack.log_dir)}
+        running |= {service.name: service.url for service in services}
+        typer.echo(json.dumps({**running, "pids": {service.name: service.pid for service in services}}))
         return
     typer.echo(
         f"""
-  writer     {stack.writer_url}/docs
-  projector  {stack.projector_url}/ready
-  {stack.bridge_name:<10} {stack.bridge_url}/ready
+  writer     {stack.writer.url}/docs
+  projector  {stack.projector.url}/ready
+  {stack.bridge.name:<10} {stack.bridge.url}/ready
   AWS        {endpoint} (profile {profile})
   logs       {stack.log_dir}
 
 A first command, and what the projector made of it:
 
-  curl -s {stack.writer_url}/accounts/alice/deposits -H 'content-type: application/json' \\
+  curl -s {stack.writer.url}/accounts/alice/deposits -H 'content-type: application/json' \\
        -d '{{"amount": "12.50", "currency": "EUR"}}'
-  curl -s '{stack.projector_url}/balances/alice?min_version=1'
+  curl -s '{stack.projector.url}/balances/alice?min_version=1'
 
 Ctrl-C stops everything.
 """

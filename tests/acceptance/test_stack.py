@@ -140,7 +140,7 @@ def test_a_taken_port_is_said_before_anything_starts(up: Up, tmp_path: Path, opt
         process = up(arguments=[word for pair in ports.items() for word in pair])
         assert process.wait(30) == 2
     log = (tmp_path / "up.stderr").read_text()
-    assert f"port {ports[option]} for the" in log
+    assert f"port {ports[option]}: " in log
     assert option in log
 
 
@@ -167,9 +167,9 @@ def test_a_stack_restarts_its_projector_after_a_kill(
     with Stack(aws_endpoint, profile=profile, shards=2, log_dir=tmp_path) as stack:
         before = stack.projector.pid
         stack.projector.kill()
-        assert not answers(stack.projector_url)
+        assert not answers(stack.projector.url)
         stack.restart_projector()
-        assert answers(stack.projector_url)
+        assert answers(stack.projector.url)
         assert stack.projector.pid != before
         stack.check()
         pids = [stack.writer.pid, stack.projector.pid]
@@ -177,11 +177,12 @@ def test_a_stack_restarts_its_projector_after_a_kill(
 
 
 def test_a_stack_on_a_silent_endpoint_says_so_and_leaves_nothing_running(profile: str, tmp_path: Path) -> None:
-    endpoint = f"http://127.0.0.1:{free_port()}"
-    stack = Stack(endpoint, profile=profile, env={"KINFOLD_ENDPOINT_TIMEOUT": "1"}, log_dir=tmp_path)
+    endpoint, port = f"http://127.0.0.1:{free_port()}", free_port()
+    env = {"KINFOLD_ENDPOINT_TIMEOUT": "1"}
+    stack = Stack(endpoint, profile=profile, env=env, log_dir=tmp_path, writer_port=port)
     with pytest.raises(EndpointError, match=r"the bridge ended with exit code 75.*bridge.log"), stack:
         pass
-    assert not answers(stack.writer_url)
+    assert not answers(f"http://127.0.0.1:{port}")
 
 
 def test_a_service_that_does_not_become_ready_gives_its_reason(profile: str, tmp_path: Path) -> None:
