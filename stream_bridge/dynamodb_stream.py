@@ -118,38 +118,28 @@ class TableStream:
         self, dynamodb: "DynamoDBClient", streams: "DynamoDBStreamsClient", table: str, calls: CallPool
     ) -> None:
         self._dynamodb = dynamodb
-        self._streams = streams
-        self._calls = calls
+        self.streams = streams
+        self.calls = calls
         self.table = table
 
     async def describe(self) -> StreamDescription:
         """List the stream's shards. Raises ResourceError when the table or its stream is not there."""
         with aws_errors(f"describing the stream of table {self.table}"):
-            return await self._calls.retry_until_answered(
-                f"describe the stream of {self.table}", describe_stream, self._dynamodb, self._streams, self.table
+            return await self.calls.retry_until_answered(
+                f"describe the stream of {self.table}", describe_stream, self._dynamodb, self.streams, self.table
             )
 
     def reader(self, stream: StreamDescription, shard_id: str, checkpoint: str) -> "TableShardReader":
         """Read a shard after ``checkpoint``: a sequence number, TRIM_HORIZON, or LATEST."""
-        return TableShardReader(self, self._streams, self._calls, stream, shard_id, checkpoint)
+        return TableShardReader(self, stream.arn, shard_id, checkpoint)
 
 
 class TableShardReader:
     """Reads one shard in order, no page twice. Not safe for concurrent callers."""
 
-    def __init__(
-        self,
-        stream: TableStream,
-        streams: "DynamoDBStreamsClient",
-        calls: CallPool,
-        description: StreamDescription,
-        shard_id: str,
-        checkpoint: str,
-    ) -> None:
+    def __init__(self, stream: TableStream, arn: str, shard_id: str, checkpoint: str) -> None:
         self._stream = stream
-        self._streams = streams
-        self._calls = calls
-        self._arn = description.arn
+        self._arn = arn
         self._after = checkpoint
         self._iterator: str | None = None
         self._lost = False
@@ -171,8 +161,8 @@ class TableShardReader:
             try:
                 if self._iterator is None:
                     self._iterator = await self._new_iterator()
-                answer = await self._calls.retry_until_answered(
-                    f"read {self.shard_id}", self._streams.get_records, ShardIterator=self._iterator, Limit=limit
+                answer = await self._stream.calls.retry_until_answered(
+                    f"read {self.shard_id}", self._stream.streams.get_records, ShardIterator=self._iterator, Limit=limit
                 )
             except ClientError as error:
                 match code_of(error):
@@ -195,13 +185,12 @@ class TableShardReader:
             return TablePage(records, last=self._iterator is None, lost=lost)
 
     async def _new_iterator(self) -> str:
-        request = iterator_request(self._after)
-        answer = await self._calls.retry_until_answered(
+        answer = await self._stream.calls.retry_until_answered(
             f"find the place in {self.shard_id}",
-            self._streams.get_shard_iterator,
+            self._stream.streams.get_shard_iterator,
             StreamArn=self._arn,
             ShardId=self.shard_id,
-            **request,
+            **iterator_request(self._after),
         )
         return answer["ShardIterator"]
 

@@ -2,8 +2,13 @@
 
 import time
 from collections.abc import Callable
+from typing import Final
 
 from ledger.errors import ResourceError
+
+#: Seconds between two polls, and between two equal lines.
+_INTERVAL: Final = 0.5
+_REMIND: Final = 10.0
 
 
 class StateWaiter:
@@ -16,16 +21,12 @@ class StateWaiter:
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
-        interval: float = 0.5,
-        remind: float = 10.0,
     ) -> None:
-        """``timeout``, ``interval`` between two polls and ``remind`` between two equal lines are seconds."""
+        """``timeout`` is in seconds."""
         self.report = report
         self._timeout = timeout
         self._clock = clock
         self._sleep = sleep
-        self._interval = interval
-        self._remind = remind
         self._start = clock()
         self._reported: tuple[str, float] | None = None
 
@@ -38,7 +39,7 @@ class StateWaiter:
                 f"{state} still, after {waited:.0f} s; run the command again to go on waiting "
                 f"(KINFOLD_ACTIVE_TIMEOUT: at most {self._timeout:.0f} s a run)"
             )
-        if self._reported is None or self._reported[0] != state or now - self._reported[1] >= self._remind:
+        if self._reported is None or self._reported[0] != state or now - self._reported[1] >= _REMIND:
             self.report(f"waiting: {state} ({waited:.0f} s of at most {self._timeout:.0f} s)")
             self._reported = (state, now)
-        self._sleep(self._interval)
+        self._sleep(_INTERVAL)

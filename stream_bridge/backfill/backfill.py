@@ -6,9 +6,10 @@ can be replayed past Kinesis' retention, and what a streaming destination lost r
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -171,23 +172,14 @@ class Backfill:
     def _accounts(self, selection: Selection, handle: Callable[[list[StoredEvent]], None]) -> None:
         store = EventStore(self._dynamodb, self._table)
         for account_id in selection.accounts:
-            for chunk in self._chunks(store.read(account_id)):
+            events = store.read(account_id)
+            while chunk := list(islice(events, _CHUNK)):
                 if self._stop.is_set():
                     self._outcome = replace(self._outcome, ended=False)
                     return
                 self._read_limiter.take(len(chunk))
                 self._add(read=len(chunk))
                 self._retry(partial(handle, [event for event in chunk if event in selection]))
-
-    def _chunks(self, events: Iterable[StoredEvent]) -> Iterator[list[StoredEvent]]:
-        chunk: list[StoredEvent] = []
-        for event in events:
-            chunk.append(event)
-            if len(chunk) == _CHUNK:
-                yield chunk
-                chunk = []
-        if chunk:
-            yield chunk
 
     def _scan(
         self,

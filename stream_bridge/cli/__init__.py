@@ -14,17 +14,13 @@ if TYPE_CHECKING:
 
     from stream_bridge.provisioning.bridge import BridgeReport
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    help="Join the events table to the Kinesis stream.",
-)
+app = typer.Typer(no_args_is_help=True, help="Join the events table to the Kinesis stream.")
 
-app.command("backfill", epilog=backfill.EPILOG)(backfill.backfill)
-app.command("hold", epilog=hold.EPILOG)(hold.hold)
-app.command("relay", epilog=relay.EPILOG)(relay.relay)
-app.command("scale", epilog=scale.EPILOG)(scale.scale)
-app.command("watch", epilog=watch.EPILOG)(watch.watch)
+app.command(epilog=backfill.EPILOG)(backfill.backfill)
+app.command(epilog=hold.EPILOG)(hold.hold)
+app.command(epilog=relay.EPILOG)(relay.relay)
+app.command(epilog=scale.EPILOG)(scale.scale)
+app.command(epilog=watch.EPILOG)(watch.watch)
 
 EXIT_CODES = (
     "Exit codes: 0 healthy, 1 not healthy or refused, 2 bad settings, 75 the endpoint does not answer (try again)."

@@ -12,7 +12,6 @@ from ledger.runtime.cli_input import parse_moment
 from stream_bridge.cli.options import Json
 
 if TYPE_CHECKING:
-    from stream_bridge.backfill.backfill import Outcome
     from stream_bridge.backfill.selection import Selection
 
 EPILOG = (
@@ -63,24 +62,6 @@ def backfill(
     [dim]$[/dim] kinfold bridge backfill --account alice --account bob
     [dim]$[/dim] kinfold bridge backfill --all --rate 2000
     """
-    selection = _selection(account or [], since, until, everything=everything)
-    outcome = _run(selection, rate=rate, read_rate=read_rate, segments=segments, dry_run=dry_run, restart=restart)
-    done = "to be put" if dry_run else "put"
-    if as_json:
-        typer.echo(json.dumps({"selection": str(selection), "dryRun": dry_run, **asdict(outcome)}))
-    else:
-        typer.echo(f"{selection}: {outcome.read} events read, {outcome.published} {done} on the stream")
-        if outcome.too_large:
-            typer.echo(f"{outcome.too_large} fit no record; the projector reads them at the account's next event")
-        if outcome.no_event:
-            typer.echo(f"{outcome.no_event} items are no events: `kinfold projector verify` names them")
-    if outcome.too_large or outcome.no_event:
-        raise typer.Exit(1)
-
-
-def _run(
-    selection: "Selection", *, rate: int | None, read_rate: int | None, segments: int, dry_run: bool, restart: bool
-) -> "Outcome":
     from ledger.runtime.progress_bar import ProgressBars
     from stream_bridge.backfill.backfill import Backfill
     from stream_bridge.backfill.progress import BackfillStore
@@ -88,6 +69,7 @@ def _run(
     from stream_bridge.cli.context import compose
     from stream_bridge.provisioning.stream import need_stream
 
+    selection = _selection(account or [], since, until, everything=everything)
     settings, clients, names = compose()
     stop = threading.Event()
     stream = need_stream(clients.kinesis, names.stream)
@@ -102,9 +84,22 @@ def _run(
             rate=rate or stream.spare_rate,
             read_rate=read_rate,
         )
-        if dry_run:
-            return work.count(selection, segments=segments)
-        return work.run(selection, segments=segments, restart=restart)
+        outcome = (
+            work.count(selection, segments=segments)
+            if dry_run
+            else work.run(selection, segments=segments, restart=restart)
+        )
+    done = "to be put" if dry_run else "put"
+    if as_json:
+        typer.echo(json.dumps({"selection": str(selection), "dryRun": dry_run, **asdict(outcome)}))
+    else:
+        typer.echo(f"{selection}: {outcome.read} events read, {outcome.published} {done} on the stream")
+        if outcome.too_large:
+            typer.echo(f"{outcome.too_large} fit no record; the projector reads them at the account's next event")
+        if outcome.no_event:
+            typer.echo(f"{outcome.no_event} items are no events: `kinfold projector verify` names them")
+    if outcome.too_large or outcome.no_event:
+        raise typer.Exit(1)
 
 
 def _selection(accounts: list[str], since: str | None, until: str | None, *, everything: bool) -> "Selection":

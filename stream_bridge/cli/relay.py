@@ -20,10 +20,7 @@ EPILOG: Final = (
 )
 
 
-def relay(
-    host: Host = None,
-    port: Port = None,
-) -> None:
+def relay(host: Host = None, port: Port = None) -> None:
     """Carry the events table's DynamoDB Stream to the Kinesis stream until SIGTERM or Ctrl-C.
 
     Each account's events come on one shard, and in order: an event that the stream shows too early waits for the

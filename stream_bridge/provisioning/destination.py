@@ -5,7 +5,7 @@ projector reads them from the event store when it meets the gap.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
@@ -132,14 +132,9 @@ class NativeDestination:
         return True
 
     def _request_enable(self, *, precise: bool) -> None:
-        if precise:
-            self._dynamodb.enable_kinesis_streaming_destination(
-                TableName=self._table,
-                StreamArn=self._stream_arn,
-                EnableKinesisStreamingConfiguration={"ApproximateCreationDateTimePrecision": PRECISION},
-            )
-        else:
-            self._dynamodb.enable_kinesis_streaming_destination(TableName=self._table, StreamArn=self._stream_arn)
+        precision = {"ApproximateCreationDateTimePrecision": PRECISION}
+        more: dict[str, Any] = {"EnableKinesisStreamingConfiguration": precision} if precise else {}
+        self._dynamodb.enable_kinesis_streaming_destination(TableName=self._table, StreamArn=self._stream_arn, **more)
 
     def _refine(self, state: DestinationState) -> None:
         self._waiter.report(f"{self._what} has {state.precision} timestamps; asking for {PRECISION}")

@@ -66,26 +66,24 @@ class StreamPlan:
 
     def mismatch(self, stream: StreamState) -> list[str]:
         """How an existing stream differs from the plan, and which command changes it."""
-        found, change = [], []
+        shards, hours, key = self.shards, self.retention_hours, self.key
+        found = []
         if self.on_demand and stream.mode != "ON_DEMAND":
-            found.append(f"has {stream.shards} provisioned shards, on demand was asked")
-            change.append("--on-demand")
-        elif self.shards is not None and stream.mode == "ON_DEMAND":
-            found.append(f"is on demand, {self.shards} shards were asked")
-            change.append(f"--shards {self.shards}")
-        elif self.shards is not None and stream.shards != self.shards:
-            found.append(f"has {stream.shards} shards, {self.shards} were asked")
-            change.append(f"--shards {self.shards}")
-        if self.retention_hours is not None and stream.retention_hours != self.retention_hours:
-            found.append(f"keeps records for {stream.retention_hours} h, {self.retention_hours} h were asked")
-            change.append(f"--retention {self.retention_hours}")
-        if self.key is not None and not stream.encrypted_by(self.key):
-            found.append(f"has {stream.key or 'no encryption'}, the key {self.key} was asked")
-            change.append(f"--key {self.key}")
+            found.append((f"has {stream.shards} provisioned shards, on demand was asked", "--on-demand"))
+        elif shards is not None and stream.mode == "ON_DEMAND":
+            found.append((f"is on demand, {shards} shards were asked", f"--shards {shards}"))
+        elif shards is not None and stream.shards != shards:
+            found.append((f"has {stream.shards} shards, {shards} were asked", f"--shards {shards}"))
+        if hours is not None and stream.retention_hours != hours:
+            found.append(
+                (f"keeps records for {stream.retention_hours} h, {hours} h were asked", f"--retention {hours}")
+            )
+        if key is not None and not stream.encrypted_by(key):
+            found.append((f"has {stream.key or 'no encryption'}, the key {key} was asked", f"--key {key}"))
         return [
             f"stream {stream.name} {what}: it stays as it is; `kinfold bridge scale {how}` changes it while "
             f"everything runs"
-            for what, how in zip(found, change, strict=True)
+            for what, how in found
         ]
 
 
@@ -134,10 +132,7 @@ def ensure_stream(
     become ACTIVE in time.
     """
     created = False
-    while True:
-        stream = describe_stream(kinesis, name)
-        if stream is not None and stream.status == "ACTIVE":
-            return stream, created
+    while (stream := describe_stream(kinesis, name)) is None or stream.status != "ACTIVE":
         if stream is not None:
             waiter.wait(f"stream {name} is {stream.status}")
             continue
@@ -145,6 +140,7 @@ def ensure_stream(
             created = _create(kinesis, name, plan) or created
         except ThrottledError as error:
             waiter.wait(str(error))
+    return stream, created
 
 
 def check_place(stream_arn: str, *, name: str, account: str, region: str) -> None:

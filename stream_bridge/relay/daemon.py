@@ -9,6 +9,7 @@ import platform
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -50,8 +51,6 @@ class Parts:
     lease: RelayLease
     leases: CallPool
     health: RelayHealth
-    worker_id: str
-    failover_time: float
     new_sender: Callable[[Term], OrderedSender]
 
 
@@ -74,7 +73,7 @@ class Relay:
             if term is None:
                 continue
             self._health.role = Role.ACTIVE
-            log.info("relay_active", worker=self._parts.worker_id, table=self._parts.stream.table)
+            log.info("relay_active", worker=self._parts.lease.worker_id, table=self._parts.stream.table)
             try:
                 await self._serve(term)
             except (LeaseLostError, LeaseNotHeldError) as error:
@@ -87,18 +86,18 @@ class Relay:
         log.info("relay_stopped", records=self._health.relayed)
 
     async def _wait_for_lease(self) -> Term | None:
-        logged = None
+        logged, lease = None, self._parts.lease
         while not self._stopping.is_set():
-            term: Term | None = await self._or_stop(self._parts.lease.take())
+            term: Term | None = await self._or_stop(lease.take())
+            self._health.holder = lease.holder
             if term is not None:
-                self._health.holder = self._parts.worker_id
                 return term
-            self._health.role, self._health.holder = Role.STANDBY, self._parts.lease.holder
-            if logged != self._health.holder:
-                logged = self._health.holder
-                takes_over = f"takes over {self._parts.failover_time:g} s after that one falls silent"
+            self._health.role = Role.STANDBY
+            if logged != lease.holder:
+                logged = lease.holder
+                takes_over = f"takes over {lease.failover_time:g} s after that one falls silent"
                 log.info("relay_waits", holder=logged, action=takes_over)
-            await self._or_stop(asyncio.sleep(self._parts.failover_time / 10))
+            await self._or_stop(asyncio.sleep(lease.failover_time / 10))
         return None
 
     async def _or_stop(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -164,18 +163,16 @@ def build_relay(settings: RelaySettings, health: RelayHealth, clients: Clients, 
     lookback = Lookback(EventStore(clients.dynamodb, names.events), loads)
     table = LeaseTable(prompt.dynamodb, names.relay)
 
-    def new_sender(term: Term) -> OrderedSender:
-        return OrderedSender(
-            stream=names.stream,
-            table=names.events,
-            region=settings.region,
-            term=term,
-            kinesis=prompt.kinesis,
-            puts=puts,
-            lookback=lookback,
-            health=health,
-        )
-
+    new_sender = partial(
+        OrderedSender,
+        stream=names.stream,
+        table=names.events,
+        region=settings.region,
+        kinesis=prompt.kinesis,
+        puts=puts,
+        lookback=lookback,
+        health=health,
+    )
     try:
         yield Relay(
             Parts(
@@ -184,8 +181,6 @@ def build_relay(settings: RelaySettings, health: RelayHealth, clients: Clients, 
                 lease=RelayLease(table, leases, worker_id, settings.failover_time),
                 leases=leases,
                 health=health,
-                worker_id=worker_id,
-                failover_time=settings.failover_time,
                 new_sender=new_sender,
             )
         )
@@ -201,7 +196,7 @@ class _Work:
         self._parts = parts
         self._term = term
         self._sender = sender
-        self._rows = RelayCheckpoints(parts.table, parts.leases, parts.worker_id)
+        self._rows = RelayCheckpoints(parts.table, parts.leases, parts.lease.worker_id)
         self._running: dict[str, tuple[ShardRelay, asyncio.Task[None]]] = {}
         self._arn: str | None = None
         self._draining = False

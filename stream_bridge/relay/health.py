@@ -55,9 +55,9 @@ class RelayHealth:
         counter = partial(Counter, namespace="kinfold_relay", registry=self.registry)
         gauge = partial(Gauge, namespace="kinfold_relay", registry=self.registry)
         self._records = counter("records", "records of the table's stream that are on the Kinesis stream")
-        self._refusals = counter("put_refusals", "records that PutRecords refused for the moment, put again")
-        self._gaps = counter("gaps_filled", "runs of events read from the event store: the stream had not shown them")
-        self._from_store = counter("events_from_store", "events read from the event store and put before later ones")
+        self.refusals = counter("put_refusals", "records that PutRecords refused for the moment, put again")
+        self.gaps = counter("gaps_filled", "runs of events read from the event store: the stream had not shown them")
+        self.from_store = counter("events_from_store", "events read from the event store and put before later ones")
         self.skipped = counter("records_passed_by", "records over the size that the stream takes, not put")
         self.losses = counter("losses", "times that records had left the table's stream before they were read")
         self._active = gauge("active", "1 while this is the active relay")
@@ -78,15 +78,6 @@ class RelayHealth:
         """Count records that are on the stream, or skipped as too large."""
         self.relayed += count
         self._records.inc(count)
-
-    def refused(self, count: int) -> None:
-        """Count records that a call refused."""
-        self._refusals.inc(count)
-
-    def read_from_store(self, count: int, *, gap: bool) -> None:
-        """Count events read from the event store; ``gap``: the stream had skipped them."""
-        self._from_store.inc(count)
-        self._gaps.inc(gap)
 
     @property
     def lag(self) -> float:

@@ -51,23 +51,20 @@ def _moves(table: LeaseTable, lease: Lease, within: float, sleep: Callable[[floa
 def _lag(clients: Clients, table: str, rows: dict[str, Lease]) -> float:
     with aws_errors(f"describing the stream of table {table}"):
         stream = describe_stream(clients.dynamodb, clients.dynamodbstreams, table)
-    oldest = []
+    found = []
     for shard_id in stream.shards:
-        row = rows.get(row_key(stream.label, shard_id))
-        if row is None or not row.ended:
-            oldest.append(_oldest(clients, stream.arn, shard_id, row.checkpoint if row else None))
-    found = [moment for moment in oldest if moment is not None]
+        row = rows.get(row_key(stream.label, shard_id), Lease("", TRIM_HORIZON))
+        if not row.ended and (moment := _oldest(clients, stream.arn, shard_id, row.checkpoint)) is not None:
+            found.append(moment)
     return max(0.0, (datetime.now(UTC) - min(found)).total_seconds()) if found else 0.0
 
 
-def _oldest(clients: Clients, arn: str, shard_id: str, checkpoint: str | None) -> datetime | None:
+def _oldest(clients: Clients, arn: str, shard_id: str, checkpoint: str) -> datetime | None:
     """When the first change after the checkpoint was made; None when there is none, or it has left the stream."""
     streams = clients.dynamodbstreams
     with aws_errors(f"reading shard {shard_id} of a table's stream"):
         try:
-            begin = streams.get_shard_iterator(
-                StreamArn=arn, ShardId=shard_id, **iterator_request(checkpoint or TRIM_HORIZON)
-            )
+            begin = streams.get_shard_iterator(StreamArn=arn, ShardId=shard_id, **iterator_request(checkpoint))
             page = first_unread(
                 lambda iterator: streams.get_records(ShardIterator=iterator, Limit=1), begin["ShardIterator"]
             )

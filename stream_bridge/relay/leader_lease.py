@@ -73,8 +73,8 @@ class RelayLease:
     def __init__(self, table: LeaseTable, calls: CallPool, worker_id: str, failover_time: float) -> None:
         self._table = table
         self._calls = calls
-        self._worker_id = worker_id
-        self._failover_time = failover_time
+        self.worker_id = worker_id
+        self.failover_time = failover_time
         self._sights = LeaseSights.none()
         self._looked = False
         self._mine: Lease | None = None
@@ -99,22 +99,22 @@ class RelayLease:
         if not leases_to_take(
             {RELAY: lease},
             self._sights,
-            worker_id=self._worker_id,
+            worker_id=self.worker_id,
             held=(),
             left_behind={RELAY} if own else (),
             now=seen_at,
-            failover_time=self._failover_time,
+            failover_time=self.failover_time,
         ):
             return None
         asked = now()
         try:
             taken = await self._calls.retry_until_answered(
-                "take the relay's lease", self._table.take, lease, self._worker_id
+                "take the relay's lease", self._table.take, lease, self.worker_id
             )
         except LeaseLostError:
             return None
-        self._mine, self.holder = taken, self._worker_id
-        return Term(taken, asked + self._failover_time * _HOLD)
+        self._mine, self.holder = taken, self.worker_id
+        return Term(taken, asked + self.failover_time * _HOLD)
 
     async def keep(self, term: Term) -> None:
         """Renew the lease for as long as it is held. Never returns.
@@ -122,7 +122,7 @@ class RelayLease:
         Raises LeaseNotHeldError, after which nothing more is put.
         """
         while True:
-            await asyncio.sleep(self._failover_time * _RENEW)
+            await asyncio.sleep(self.failover_time * _RENEW)
             term.check()
             asked = now()
             try:
@@ -130,20 +130,18 @@ class RelayLease:
                     term.lease = await self._calls.retry_until_answered(
                         "renew the relay's lease", self._table.renew, term.lease
                     )
-            except TimeoutError as error:
-                term.end("the lease could not be renewed in time")
+            except (TimeoutError, LeaseLostError) as error:
+                lost = isinstance(error, LeaseLostError)
+                term.end("another relay has taken the lease" if lost else "the lease could not be renewed in time")
                 raise LeaseNotHeldError(str(term.over)) from error
-            except LeaseLostError as error:
-                term.end("another relay has taken the lease")
-                raise LeaseNotHeldError(str(term.over)) from error
-            term.until = asked + self._failover_time * _HOLD
+            term.until = asked + self.failover_time * _HOLD
             term.check()
 
     async def release(self, term: Term) -> None:
         """Release the lease, so that a standby takes it at once. No error when it is lost already."""
         term.end("the relay stops")
         try:
-            async with asyncio.timeout(self._failover_time):
+            async with asyncio.timeout(self.failover_time):
                 await self._calls.retry_until_answered("give the relay's lease back", self._table.release, term.lease)
         except LeaseLostError:
             pass  # another relay holds it: nothing to release

@@ -1,6 +1,5 @@
 """Reads from the event store what the table's stream has not shown yet."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -41,31 +40,24 @@ class Lookback:
         )
 
     def _read(self, account_id: str, missing: Missing, before: StoredEvent) -> list[StoredEvent]:
-        if missing.after is None:
-            return self._shortly_before(account_id, missing.until, before)
-        return list(self._until_a_hole(account_id, missing.after, missing.until))
-
-    def _until_a_hole(self, account_id: str, after: int, until: int) -> Iterator[StoredEvent]:
+        found: list[StoredEvent] = []
         try:
-            yield from self._store.read(account_id, after=after, until=until)
+            if missing.after is None:
+                since = _moment(before) - SHORTLY
+                newest = self._store.newest(account_id, until=missing.until, limit=MAX_BEFORE)
+                found = sorted(
+                    (each for each in newest if _moment(each) >= since), key=lambda each: each.sequence_number
+                )
+            else:
+                # One by one: what comes before a hole is kept when the read fails there.
+                for event in self._store.read(account_id, after=missing.after, until=missing.until):
+                    found.append(event)
         except CorruptHistoryError as error:
-            _log_corrupt(account_id, error)
-
-    def _shortly_before(self, account_id: str, until: int, before: StoredEvent) -> list[StoredEvent]:
-        since = _moment(before) - SHORTLY
-        try:
-            newest = self._store.newest(account_id, until=until, limit=MAX_BEFORE)
-        except CorruptHistoryError as error:
-            _log_corrupt(account_id, error)
-            return []
-        found = [event for event in newest if _moment(event) >= since]
-        return sorted(found, key=lambda event: event.sequence_number)
+            action = "the relay goes on without what lacks"
+            log.error("history_corrupt", account=account_id, reason=str(error), action=action)  # noqa: TRY400 - one line
+        return found
 
 
 def _moment(event: StoredEvent) -> datetime:
     moment = datetime.fromisoformat(event.occurred_at)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _log_corrupt(account_id: str, error: CorruptHistoryError) -> None:
-    log.error("history_corrupt", account=account_id, reason=str(error), action="the relay goes on without what lacks")

@@ -17,7 +17,7 @@ from stream_bridge.relay.change_records import ChangeRecord, change_record_of, i
 from stream_bridge.relay.health import RelayHealth
 from stream_bridge.relay.leader_lease import Term
 from stream_bridge.relay.lookback import Lookback
-from stream_bridge.relay.ordering import Missing, SentVersions, missing
+from stream_bridge.relay.ordering import SentVersions, missing
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodbstreams.type_defs import RecordTypeDef
@@ -63,11 +63,11 @@ class OrderedSender:
 
     def __init__(
         self,
+        term: Term,
         *,
         stream: str,
         table: str,
         region: str,
-        term: Term,
         kinesis: PutsRecords,
         puts: CallPool,
         lookback: Lookback,
@@ -126,16 +126,16 @@ class OrderedSender:
         for lacking in missing(sorted(events), self._versions.get(account_id)):
             read = await self._lookback.read(account_id, lacking, events[lacking.until + 1])
             found += [inserted(event, self._table, self._region) for event in read]
-            self._report_missing(account_id, lacking, len(read))
+            self._health.from_store.inc(len(read))
+            if lacking.after is not None:
+                self._health.gaps.inc()
+                log.info(
+                    "gap_filled", account=account_id, first=lacking.after + 1, last=lacking.until, events=len(read)
+                )
         return found
 
-    def _report_missing(self, account_id: str, lacking: Missing, count: int) -> None:
-        self._health.read_from_store(count, gap=lacking.after is not None)
-        if lacking.after is not None:
-            log.info("gap_filled", account=account_id, first=lacking.after + 1, last=lacking.until, events=count)
-
     def _refused(self, count: int, code: str | None) -> None:
-        self._health.refused(count)
+        self._health.refusals.inc(count)
         if count:
             self._health.failed(_REFUSING, f"the stream refuses records ({code})")
         else:

@@ -104,7 +104,7 @@ class Watch:
         self._watermark: Watermark | None = None
         self._table: TableTail | None = None
         self._stream: StreamTail | None = None
-        self._verdict = BridgeVerdict(False, reason="nothing was looked at yet")
+        self._verdict = BridgeVerdict("nothing was looked at yet")
         self._held: str | None = None
         self._repaired_at: float | None = None
         self._outage_began: float | None = None
@@ -118,19 +118,16 @@ class Watch:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch until ``stop`` is set. No failure of the endpoint ends it."""
-        for part in ("look", "table", "stream", "heal", "mark"):
-            self._well_at[part] = time.monotonic()
-        await self._repeat("mark", self._find_watermark, until=lambda: True)
-        parts = [
-            asyncio.create_task(self._repeat(name, step), name=f"watch-{name}")
-            for name, step in {
-                "look": self._look,
-                "table": self._follow_table,
-                "stream": self._follow_stream,
-                "heal": self._republish_missing,
-                "mark": self._save_periodically,
-            }.items()
-        ]
+        steps = {
+            "look": self._look,
+            "table": self._follow_table,
+            "stream": self._follow_stream,
+            "heal": self._republish_missing,
+            "mark": self._save_periodically,
+        }
+        self._well_at = dict.fromkeys(steps, time.monotonic())
+        await self._repeat("mark", self._find_watermark, once=True)
+        parts = [asyncio.create_task(self._repeat(name, step), name=f"watch-{name}") for name, step in steps.items()]
         ended = asyncio.create_task(stop.wait())
         await asyncio.wait([ended, *parts], return_when=asyncio.FIRST_COMPLETED)
         self._republisher.stop()
@@ -187,10 +184,8 @@ class Watch:
             "missing": self._missing,
         }
 
-    async def _repeat(
-        self, part: str, step: Callable[[], Awaitable[None]], *, until: Callable[[], bool] = lambda: False
-    ) -> None:
-        """Repeat a step for ever; log one that fails, and retry it with a growing delay."""
+    async def _repeat(self, part: str, step: Callable[[], Awaitable[None]], *, once: bool = False) -> None:
+        """Repeat a step for ever (``once``: until it succeeds); log a failure, and retry with a growing delay."""
         failures = 0
         while True:
             try:
@@ -205,7 +200,7 @@ class Watch:
             failures = 0
             self._well_at[part] = time.monotonic()
             self._faults.pop(part, None)
-            if until():
+            if once:
                 return
 
     async def _find_watermark(self) -> None:
@@ -223,7 +218,9 @@ class Watch:
         if not self._verdict.healthy and (before.healthy or before.reason != self._verdict.reason):
             log.warning("not_sound", reason=self._verdict.reason, action=self._verdict.action)
         if self._verdict.healthy:
-            self._end_outage(now)
+            if self._outage_began is not None:
+                log.info("sound_again", seconds=round(now - self._outage_began, 1), waiting=self.reconciler.waiting)
+            self._outage_began = None
         elif self._outage_began is None:
             self._outage_began = now
             self.metrics.outages.inc()
@@ -231,11 +228,6 @@ class Watch:
             await self._enable()
             return
         await asyncio.sleep(self._options.interval)
-
-    def _end_outage(self, now: float) -> None:
-        if self._outage_began is not None:
-            log.info("sound_again", seconds=round(now - self._outage_began, 1), waiting=self.reconciler.waiting)
-            self._outage_began = None
 
     async def _enable(self) -> None:
         for warning in await self._calls.once(self._inspector.enable):

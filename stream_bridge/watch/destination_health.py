@@ -7,12 +7,7 @@ from typing import Final, Literal
 from ledger.errors import ResourceError
 from ledger.runtime.aws import Clients
 from ledger.store.tables import Names, table_status
-from stream_bridge.provisioning.destination import (
-    ENABLEABLE,
-    DestinationState,
-    NativeDestination,
-    find_destination,
-)
+from stream_bridge.provisioning.destination import ENABLEABLE, DestinationState, NativeDestination, find_destination
 from stream_bridge.provisioning.stream import describe_stream, need_stream
 from stream_bridge.waiter import StateWaiter
 from stream_bridge.watch.holds import Holds
@@ -35,11 +30,15 @@ class BridgeObservation:
 
 @dataclass(frozen=True, slots=True)
 class BridgeVerdict:
-    """``healthy``: what is appended now reaches the stream. ``reason`` says why not, and what to do about it."""
+    """``reason`` says why what is appended now does not reach the stream, and what to do about it; "": it does."""
 
-    healthy: bool
-    action: Action = "none"
     reason: str = ""
+    action: Action = "none"
+
+    @property
+    def healthy(self) -> bool:
+        """Whether what is appended now reaches the stream."""
+        return not self.reason
 
 
 def assess(seen: BridgeObservation, *, native: bool, repair: bool, repaired_ago: float | None) -> BridgeVerdict:
@@ -48,33 +47,28 @@ def assess(seen: BridgeObservation, *, native: bool, repair: bool, repaired_ago:
     ``native``: whether the destination carries the events. ``repair``: whether the watch may enable it.
     ``repaired_ago``: seconds since the watch last did, None: never.
     """
-    if seen.table not in {"ACTIVE", "UPDATING"}:
-        return BridgeVerdict(False, reason=f"the events table is {seen.table or 'missing'}: `kinfold bridge ensure`")
-    if seen.stream not in {"ACTIVE", "UPDATING"}:
-        return BridgeVerdict(False, reason=f"the stream is {seen.stream or 'missing'}: `kinfold bridge ensure`")
+    for what, found in (("events table", seen.table), ("stream", seen.stream)):
+        if found not in {"ACTIVE", "UPDATING"}:
+            return BridgeVerdict(f"the {what} is {found or 'missing'}: `kinfold bridge ensure`")
     destination = seen.destination
     if not native or (destination is not None and destination.healthy):
-        return BridgeVerdict(True)
+        return BridgeVerdict()
     status = destination.status if destination else None
     says = f"the streaming destination is {status or 'missing'}"
     if destination is not None and destination.description:
         says += f" ({destination.description})"
     if status not in ENABLEABLE:
-        return BridgeVerdict(False, reason=f"{says}: waiting")
+        return BridgeVerdict(f"{says}: waiting")
     if seen.held is not None:
-        return BridgeVerdict(
-            False, reason=f"{says}, and the watch is {seen.held}; `kinfold bridge hold --lift` ends that"
-        )
+        return BridgeVerdict(f"{says}, and the watch is {seen.held}; `kinfold bridge hold --lift` ends that")
     if not repair:
-        reason = f"{says}, and the watch was started with --no-repair: `kinfold bridge ensure`"
-        return BridgeVerdict(False, reason=reason)
+        return BridgeVerdict(f"{says}, and the watch was started with --no-repair: `kinfold bridge ensure`")
     if status == "DISABLED" and repaired_ago is not None and repaired_ago < UNDONE_WITHIN:
         return BridgeVerdict(
-            False,
-            reason=f"{says} again, {repaired_ago:.0f} s after the watch enabled it: somebody means it. "
-            f"`kinfold bridge ensure` enables it, `kinfold bridge hold` says that it is to stay so",
+            f"{says} again, {repaired_ago:.0f} s after the watch enabled it: somebody means it. "
+            f"`kinfold bridge ensure` enables it, `kinfold bridge hold` says that it is to stay so"
         )
-    return BridgeVerdict(False, "enable", says)
+    return BridgeVerdict(says, "enable")
 
 
 class Inspector:

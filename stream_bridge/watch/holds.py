@@ -1,6 +1,6 @@
 """An operator's hold on the watch: while one is set, the watch observes and reports, and changes nothing."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -35,16 +35,9 @@ class Holds:
     def set(self, by: str, reason: str) -> Hold:
         """Hold the watch, replacing any earlier hold."""
         hold = Hold(by, reason, timestamp(datetime.now(UTC)))
+        row = {"id": _ID, **asdict(hold)}
         with aws_errors("setting the hold"):
-            self._dynamodb.put_item(
-                TableName=self._table,
-                Item={
-                    "id": {"S": _ID},
-                    "by": {"S": hold.by},
-                    "reason": {"S": hold.reason},
-                    "since": {"S": hold.since},
-                },
-            )
+            self._dynamodb.put_item(TableName=self._table, Item={name: {"S": text} for name, text in row.items()})
         return hold
 
     def lift(self) -> None:

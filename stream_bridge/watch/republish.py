@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -27,13 +28,7 @@ _GAP_RATE: Final = 500
 class Republisher:
     """Republishes single events, and all events of a period. Its calls block."""
 
-    def __init__(
-        self,
-        dynamodb: "DynamoDBClient",
-        table: str,
-        publisher: Publisher,
-        jobs: BackfillStore,
-    ) -> None:
+    def __init__(self, dynamodb: "DynamoDBClient", table: str, publisher: Publisher, jobs: BackfillStore) -> None:
         """``table``: the events table."""
         self._dynamodb = dynamodb
         self._table = table
@@ -83,16 +78,11 @@ class Republisher:
 
 def runs(keys: Iterable[Key]) -> Iterator[tuple[str, int, int]]:
     """Group keys into runs of consecutive numbers: account, first and last. Pure."""
-    run: tuple[str, int, int] | None = None
-    for account_id, number in sorted(set(keys)):
-        if run is not None and (account_id, number) == (run[0], run[2] + 1):
-            run = (run[0], run[1], number)
-            continue
-        if run is not None:
-            yield run
-        run = (account_id, number, number)
-    if run is not None:
-        yield run
+    # Within a run, a number and its place in the sorted keys grow alike.
+    by_run = groupby(enumerate(sorted(set(keys))), lambda placed: (placed[1][0], placed[1][1] - placed[0]))
+    for (account_id, _), run in by_run:
+        numbers = [number for _, (_, number) in run]
+        yield account_id, numbers[0], numbers[-1]
 
 
 class _Logged:
