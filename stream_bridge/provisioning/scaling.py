@@ -5,6 +5,7 @@ before its children.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -35,22 +36,10 @@ def change_stream(kinesis: "KinesisClient", name: str, plan: StreamPlan, waiter:
     """
     stream = wait_until_active(kinesis, name, waiter)
     done: list[str] = []
-    if (change := _mode(kinesis, stream, plan)) is not None:
-        done.append(change)
-        stream = wait_until_active(kinesis, name, waiter)
-    if plan.shards is not None:
-        for count in shard_steps(stream.shards, plan.shards):
-            waiter.report(f"stream {name}: {count} shards ...")
-            with aws_errors(f"giving stream {name} {count} shards"):
-                kinesis.update_shard_count(StreamName=name, TargetShardCount=count, ScalingType="UNIFORM_SCALING")
-            while (now := wait_until_active(kinesis, name, waiter)).shards != count:
-                waiter.wait(f"stream {name} has {now.shards} shards, not yet {count}")
-        if stream.shards != plan.shards:
-            done.append(f"{stream.shards} shards became {plan.shards}")
-    for changed in (_retention(kinesis, stream, plan), _encryption(kinesis, stream, plan)):
-        if changed is not None:
+    for change in (_mode, partial(_shards, waiter), _retention, _encryption):
+        if (changed := change(kinesis, stream, plan)) is not None:
             done.append(changed)
-            wait_until_active(kinesis, name, waiter)
+            stream = wait_until_active(kinesis, name, waiter)
     return done
 
 
@@ -74,6 +63,19 @@ def _mode(kinesis: "KinesisClient", stream: StreamState, plan: StreamPlan) -> st
                 f"this endpoint does not know UpdateStreamMode: the stream stays {stream.mode}"
             ) from error
     return f"mode {stream.mode} became {wanted}"
+
+
+def _shards(waiter: StateWaiter, kinesis: "KinesisClient", stream: StreamState, plan: StreamPlan) -> str | None:
+    name, before = stream.name, stream.shards
+    if plan.shards is None or plan.shards == before:
+        return None
+    for count in shard_steps(before, plan.shards):
+        waiter.report(f"stream {name}: {count} shards ...")
+        with aws_errors(f"giving stream {name} {count} shards"):
+            kinesis.update_shard_count(StreamName=name, TargetShardCount=count, ScalingType="UNIFORM_SCALING")
+        while (now := wait_until_active(kinesis, name, waiter)).shards != count:
+            waiter.wait(f"stream {name} has {now.shards} shards, not yet {count}")
+    return f"{before} shards became {plan.shards}"
 
 
 def _retention(kinesis: "KinesisClient", stream: StreamState, plan: StreamPlan) -> str | None:

@@ -24,19 +24,21 @@ def test_every_step_at_most_doubles_or_halves_and_the_last_one_is_there(now: int
 
 
 class OneStream:
-    """A stream that changes at once, and what it was asked for."""
+    """A stream that changes one thing at a time, and what it was asked for."""
 
     def __init__(self, **state: Any) -> None:
         self.state = {"shards": 2, "mode": "PROVISIONED", "hours": 24, "key": None} | state
         self.asked: list[tuple[str, Any]] = []
+        self.status = "ACTIVE"
 
     def describe_stream_summary(self, **_: Any) -> Any:
         key = self.state["key"]
+        status, self.status = self.status, "ACTIVE"
         return {
             "StreamDescriptionSummary": {
                 "StreamName": "s",
                 "StreamARN": "arn",
-                "StreamStatus": "ACTIVE",
+                "StreamStatus": status,
                 "OpenShardCount": self.state["shards"],
                 "StreamModeDetails": {"StreamMode": self.state["mode"]},
                 "RetentionPeriodHours": self.state["hours"],
@@ -46,6 +48,8 @@ class OneStream:
         }
 
     def _change(self, call: str, field: str, value: Any) -> None:
+        assert self.status == "ACTIVE", "Kinesis refuses a change while another is under way"
+        self.status = "UPDATING"
         self.asked.append((call, value))
         self.state[field] = value
 
@@ -80,6 +84,7 @@ class OneStream:
         ({"hours": 48}, StreamPlan(retention_hours=24), [("shorter", 24)]),
         ({}, StreamPlan(key="k"), [("encrypt", "k")]),
         ({"key": "k"}, StreamPlan(key="none"), [("decrypt", None)]),
+        ({}, StreamPlan(4, retention_hours=48, key="k"), [("shards", 4), ("longer", 48), ("encrypt", "k")]),
         ({"mode": "ON_DEMAND"}, StreamPlan(retention_hours=24, key="none"), []),
     ],
 )
