@@ -21,6 +21,7 @@ from botocore.exceptions import ClientError
 from aws_client.call_pool import CallPool
 from aws_client.failures import code_of
 from faust_kinesis.leases.table import LATEST, TRIM_HORIZON
+from faust_kinesis.leases.topology import Shard
 from ledger.errors import ResourceError
 from ledger.runtime.aws import Clients, aws_errors
 from stream_bridge.waiter import StateWaiter
@@ -37,15 +38,6 @@ MAX_RECORDS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class TableShard:
-    """A shard of a table's stream. One that ``is_open`` may still get records."""
-
-    shard_id: str
-    parent: str | None = None
-    is_open: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class StreamDescription:
     """A table's stream as it was described: every shard that still holds records, by id.
 
@@ -55,7 +47,7 @@ class StreamDescription:
     arn: str
     label: str
     status: str
-    shards: Mapping[str, TableShard]
+    shards: Mapping[str, Shard]
 
     @property
     def enabled(self) -> bool:
@@ -88,9 +80,9 @@ def describe_stream(dynamodb: "DynamoDBClient", streams: "DynamoDBStreamsClient"
     # In a stream that is switched off no shard gets another record, whatever its own range says.
     is_off = page["StreamStatus"] in {"DISABLED", "DISABLING"}
     shards = {
-        shard["ShardId"]: TableShard(
+        shard["ShardId"]: Shard(
             shard_id=shard["ShardId"],
-            parent=shard.get("ParentShardId") or None,
+            parents=frozenset(filter(None, [shard.get("ParentShardId")])),
             is_open=not is_off and not shard.get("SequenceNumberRange", {}).get("EndingSequenceNumber"),
         )
         for shard in found

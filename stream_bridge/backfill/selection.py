@@ -34,14 +34,11 @@ class Selection:
 
     def scan_filter(self) -> Mapping[str, Any]:
         """The period as Scan's arguments. ``occurredAt`` sorts as text (ledger.store.stored_event.timestamp)."""
-        conditions, values = [], {}
-        for moment, name, condition in (
-            (self.since, ":since", "occurredAt >= :since"),
-            (self.until, ":until", "occurredAt < :until"),
-        ):
-            if moment is not None:
-                conditions.append(condition)
-                values[name] = {"S": timestamp(moment)}
-        if not conditions:
+        bounds = {":since": (">=", self.since), ":until": ("<", self.until)}
+        given = {name: (sign, timestamp(moment)) for name, (sign, moment) in bounds.items() if moment is not None}
+        if not given:
             return {}
-        return {"FilterExpression": " AND ".join(conditions), "ExpressionAttributeValues": values}
+        return {
+            "FilterExpression": " AND ".join(f"occurredAt {sign} {name}" for name, (sign, _) in given.items()),
+            "ExpressionAttributeValues": {name: {"S": text} for name, (_, text) in given.items()},
+        }

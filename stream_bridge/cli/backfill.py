@@ -84,11 +84,10 @@ def backfill(
             rate=rate or stream.spare_rate,
             read_rate=read_rate,
         )
-        outcome = (
-            work.count(selection, segments=segments)
-            if dry_run
-            else work.run(selection, segments=segments, restart=restart)
-        )
+        if dry_run:
+            outcome = work.count(selection, segments=segments)
+        else:
+            outcome = work.run(selection, segments=segments, restart=restart)
     done = "to be put" if dry_run else "put"
     if as_json:
         typer.echo(json.dumps({"selection": str(selection), "dryRun": dry_run, **asdict(outcome)}))

@@ -2,13 +2,12 @@
 
 import asyncio
 import signal
+import sys
 from typing import TYPE_CHECKING, Final
 
 from stream_bridge.cli.options import Host, Port
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from ledger.runtime.aws import Clients
     from stream_bridge.relay.health import RelayHealth
     from stream_bridge.settings import RelaySettings
@@ -41,17 +40,13 @@ def relay(host: Host = None, port: Port = None) -> None:
     from stream_bridge.relay.health import RelayHealth
     from stream_bridge.settings import RelaySettings
 
+    # Until the relay runs, it holds nothing that it would have to release.
     for number in STOP_SIGNALS:
-        signal.signal(number, _exit)
+        signal.signal(number, lambda *_: sys.exit(0))
     settings, health = load(RelaySettings), RelayHealth()
     with serving(health, *listen(settings, host, port)):
         names = Names(settings.profile)
         asyncio.run(_run(settings, health, connect(settings, names.events, names.relay)))
-
-
-def _exit(number: int, frame: "FrameType | None") -> None:  # noqa: ARG001
-    """Until the relay runs, it holds nothing that it would have to release."""
-    raise SystemExit(0)
 
 
 async def _run(settings: "RelaySettings", health: "RelayHealth", clients: "Clients") -> None:

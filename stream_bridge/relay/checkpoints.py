@@ -35,7 +35,7 @@ def missing_rows(stream: StreamDescription, rows: Mapping[str, Lease]) -> list[L
         Lease(
             row_key(stream.label, shard.shard_id),
             TRIM_HORIZON,
-            parents=frozenset({row_key(stream.label, shard.parent)} if shard.parent else ()),
+            parents=frozenset(row_key(stream.label, parent) for parent in shard.parents),
         )
         for shard in stream.shards.values()
         if row_key(stream.label, shard.shard_id) not in rows

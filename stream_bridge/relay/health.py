@@ -35,12 +35,6 @@ class ShardHealth:
     behind: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class _Fault:
-    since: float
-    reason: str
-
-
 class RelayHealth:
     """The health of one relay process: a ``daemon_http.Daemon`` and a ``RetryListener``."""
 
@@ -50,7 +44,8 @@ class RelayHealth:
         self.holder: str | None = None
         self.shards: dict[str, ShardHealth] = {}
         self.relayed = 0
-        self._faults: dict[str, _Fault] = {}
+        #: Since when, by ``time.monotonic``, and why each action fails.
+        self._faults: dict[str, tuple[float, str]] = {}
 
         counter = partial(Counter, namespace="kinfold_relay", registry=self.registry)
         gauge = partial(Gauge, namespace="kinfold_relay", registry=self.registry)
@@ -67,8 +62,8 @@ class RelayHealth:
 
     def failed(self, action: str, error: BaseException | str) -> None:
         """Record that an action fails transiently."""
-        before = self._faults.get(action)
-        self._faults[action] = _Fault(before.since if before else time.monotonic(), f"cannot {action}: {error}")
+        since, _ = self._faults.get(action, (time.monotonic(), ""))
+        self._faults[action] = since, f"cannot {action}: {error}"
 
     def over(self, action: str) -> None:
         """Record that the action no longer fails."""
@@ -87,10 +82,10 @@ class RelayHealth:
 
     def health(self) -> HealthReport:
         """Unhealthy once a transient fault has lasted for half a minute."""
-        for fault in list(self._faults.values()):
-            lasted = time.monotonic() - fault.since
+        for since, reason in list(self._faults.values()):
+            lasted = time.monotonic() - since
             if lasted > UNHEALTHY_AFTER:
-                return HealthReport(f"for {lasted:.0f} s: {fault.reason}")
+                return HealthReport(f"for {lasted:.0f} s: {reason}")
         return HealthReport()
 
     def ready(self) -> HealthReport:
@@ -103,8 +98,8 @@ class RelayHealth:
         self._lag.set(self.lag)
 
     def _why_not_ready(self) -> str | None:
-        if faults := list(self._faults.values()):
-            return faults[0].reason
+        for _, reason in list(self._faults.values()):
+            return reason
         if self.role not in {Role.ACTIVE, Role.STANDBY}:
             return f"the relay is {self.role}"
         for shard_id, shard in list(self.shards.items()):

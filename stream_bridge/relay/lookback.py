@@ -45,9 +45,7 @@ class Lookback:
             if missing.after is None:
                 since = _moment(before) - SHORTLY
                 newest = self._store.newest(account_id, until=missing.until, limit=MAX_BEFORE)
-                found = sorted(
-                    (each for each in newest if _moment(each) >= since), key=lambda each: each.sequence_number
-                )
+                found = [event for event in reversed(newest) if _moment(event) >= since]
             else:
                 # One by one: what comes before a hole is kept when the read fails there.
                 for event in self._store.read(account_id, after=missing.after, until=missing.until):

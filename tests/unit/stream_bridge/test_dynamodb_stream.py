@@ -7,8 +7,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from aws_client.call_pool import CallPool
+from faust_kinesis.leases.topology import Shard
 from ledger.errors import ResourceError
-from stream_bridge.dynamodb_stream import StreamDescription, TableShard, TableStream
+from stream_bridge.dynamodb_stream import StreamDescription, TableStream
 
 ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/t/stream/2026-01-01T00:00:00.000"
 SHARD = "shardId-00000000000000000000-aaaaaaaa"
@@ -70,7 +71,7 @@ async def test_every_page_of_shards_is_listed_with_their_descent(stream: Open) -
     closed = {"ShardId": "a", "SequenceNumberRange": {"StartingSequenceNumber": "1", "EndingSequenceNumber": "2"}}
     child = {"ShardId": "b", "ParentShardId": "a", "SequenceNumberRange": {"StartingSequenceNumber": "3"}}
     found = await stream(Aws(pages=[[closed], [child]])).describe()
-    assert found.shards == {"a": TableShard("a", None, is_open=False), "b": TableShard("b", "a")}
+    assert found.shards == {"a": Shard("a", is_open=False), "b": Shard("b", frozenset("a"))}
     assert (found.label, found.enabled) == (ARN[-23:], True)
 
 

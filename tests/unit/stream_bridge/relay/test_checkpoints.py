@@ -4,13 +4,12 @@ from dataclasses import replace
 
 from faust_kinesis.leases.checkpoint_tracker import SHARD_END
 from faust_kinesis.leases.table import TRIM_HORIZON, Lease
-from stream_bridge.dynamodb_stream import StreamDescription, TableShard
+from faust_kinesis.leases.topology import Shard
+from stream_bridge.dynamodb_stream import StreamDescription
 from stream_bridge.relay.checkpoints import missing_rows, row_key, rows_to_forget, rows_to_read
 from stream_bridge.relay.leader_lease import RELAY
 
-STREAM = StreamDescription(
-    "arn", "today", "ENABLED", {"p": TableShard("p", is_open=False), "c": TableShard("c", parent="p")}
-)
+STREAM = StreamDescription("arn", "today", "ENABLED", {"p": Shard("p", is_open=False), "c": Shard("c", frozenset("p"))})
 PARENT = Lease(row_key("today", "p"), "17")
 CHILD = Lease(row_key("today", "c"), TRIM_HORIZON, parents=frozenset({PARENT.key}))
 LEASE = Lease(RELAY, TRIM_HORIZON)
