@@ -112,8 +112,7 @@ class Relay:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, term: Term) -> None:
-        sender = self._parts.new_sender(term)
-        work = _Work(self._parts, term, sender)
+        work = _Work(self._parts, term)
         tasks = {
             asyncio.create_task(work.run(), name="relay-shards"),
             asyncio.create_task(self._parts.lease.keep(term), name="relay-lease"),
@@ -136,7 +135,6 @@ class Relay:
                 task.cancel()
             await asyncio.gather(*tasks, stopping, return_exceptions=True)
             await work.abort()
-            await sender.stop()
 
     async def _log_progress(self) -> None:
         logged = 0
@@ -192,10 +190,10 @@ def build_relay(settings: RelaySettings, health: RelayHealth, clients: Clients, 
 class _Work:
     """The shards of one term: each is read once its parent is relayed completely."""
 
-    def __init__(self, parts: Parts, term: Term, sender: OrderedSender) -> None:
+    def __init__(self, parts: Parts, term: Term) -> None:
         self._parts = parts
         self._term = term
-        self._sender = sender
+        self._sender = parts.new_sender(term)
         self._rows = RelayCheckpoints(parts.table, parts.leases, parts.lease.worker_id)
         self._running: dict[str, tuple[ShardRelay, asyncio.Task[None]]] = {}
         self._arn: str | None = None
@@ -223,6 +221,7 @@ class _Work:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._sender.stop()
 
     async def _describe(self) -> StreamDescription:
         stream = await self._parts.stream.describe()

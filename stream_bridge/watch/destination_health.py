@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from ledger.errors import ResourceError
 from ledger.runtime.aws import Clients
 from ledger.store.tables import Names, table_status
 from stream_bridge.provisioning.destination import ENABLEABLE, DestinationState, NativeDestination, find_destination
@@ -100,7 +99,5 @@ class Inspector:
         stream = need_stream(self._clients.kinesis, self._names.stream)
         waiter = StateWaiter(self._active_timeout, self._report)
         destination = NativeDestination(self._clients.dynamodb, self._names.events, stream.arn, waiter)
-        state = destination.ensure()
-        if not state.healthy:
-            raise ResourceError(f"the streaming destination is {state.status} after it was enabled")
+        destination.ensure()
         return destination.warnings

@@ -101,7 +101,7 @@ class TableTail:
             page = await reader.next_page()
             last = page.last
             if page.lost:
-                self._lost(self._read_until.get(shard_id) or self._begin or datetime.now(UTC))
+                self._lost(self._read_until[shard_id])
             self._take(shard_id, page.records)
             if not page.records and not last:
                 await asyncio.sleep(self._interval)
