@@ -6,9 +6,18 @@ import json
 import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 from yarl import URL
 
 from faust_kinesis.errors import ConfigurationError
@@ -59,6 +68,13 @@ def _pairs(text: str) -> dict[str, str]:
     return found
 
 
+KclProperties = Annotated[
+    Mapping[str, str],
+    BeforeValidator(lambda given: _pairs(given) if isinstance(given, str) else given),
+    AfterValidator(refuse_own),
+]
+
+
 class KinesisOptions(BaseModel):
     """Options of the transport. Times are seconds.
 
@@ -99,18 +115,8 @@ class KinesisOptions(BaseModel):
     """kcl: how long the Java process may show no sign of life; then the worker ends."""
     java_heap_mb: int = Field(default=256, ge=64)
     """kcl: the cap on the Java process's heap. KCL holds up to 8 MB read ahead a shard, and copies of it."""
-    kcl_properties: Mapping[str, str] = Field(default_factory=dict)
+    kcl_properties: KclProperties = Field(default_factory=dict)
     """kcl: properties of the MultiLangDaemon, over `faust_kinesis.kcl.properties`. As text: JSON, or k=v,k=v."""
-
-    @field_validator("kcl_properties", mode="before")
-    @classmethod
-    def _parsed(cls, given: object) -> object:
-        return parse_properties(given) if isinstance(given, str) else given
-
-    @field_validator("kcl_properties")
-    @classmethod
-    def _not_ours(cls, given: Mapping[str, str]) -> Mapping[str, str]:
-        return refuse_own(given)
 
     @field_validator("start")
     @classmethod

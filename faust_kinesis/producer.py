@@ -62,19 +62,9 @@ class Producer(FaustProducer):
         return await self._writer(topic).add(partition_key, data)
 
     @override
-    async def send_and_wait(
-        self,
-        topic: str,
-        key: bytes | None,
-        value: bytes | None,
-        partition: int | None,
-        timestamp: float | None,
-        headers: HeadersArg | None,
-        *,
-        transactional_id: str | None = None,
-    ) -> RecordMetadata:
-        """Put a record and wait until Kinesis has it. Raises as `send` and its awaitable do."""
-        return await (await self.send(topic, key, value, partition, timestamp, headers))
+    async def send_and_wait(self, *args: Any, **kwargs: Any) -> RecordMetadata:
+        """Put a record, given as to `send`, and wait until Kinesis has it. Raises as `send` and its awaitable do."""
+        return await (await self.send(*args, **kwargs))
 
     @override
     async def flush(self) -> None:

@@ -22,10 +22,6 @@ class Record:
     sub_sequence_number: int = 0
 
 
-def _nothing() -> None:
-    """The completion of a batch that no source waits for."""
-
-
 @dataclass(slots=True, eq=False)
 class RecordBatch:
     """Consecutive records of one shard, in the shard's order; never empty.
@@ -37,7 +33,7 @@ class RecordBatch:
     shard_id: str
     records: tuple[Record, ...] = field(repr=False)
     millis_behind_latest: int
-    on_complete: Callable[[], None] = field(default=_nothing, repr=False)
+    on_complete: Callable[[], None] = field(default=lambda: None, repr=False)
     _completed: bool = field(default=False, init=False)
 
     def complete(self) -> None:

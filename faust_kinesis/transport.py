@@ -10,9 +10,7 @@ Without that, options come from the broker URL's query, and clients from boto3's
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import boto3
 import faust
@@ -80,8 +78,7 @@ class Transport(base.Transport):
     def kinesis(self) -> KinesisClient:
         """The Kinesis client, created now if none was given."""
         if self._kinesis is None:
-            with _client_is_made_from_the_environment():
-                self._kinesis = boto3.client("kinesis", config=client_config(self.options))
+            self._kinesis = self._make_client("kinesis")
             install_fast_get_records(self._kinesis)
         return self._kinesis
 
@@ -89,8 +86,7 @@ class Transport(base.Transport):
     def dynamodb(self) -> DynamoDBClient:
         """The DynamoDB client, created now if none was given."""
         if self._dynamodb is None:
-            with _client_is_made_from_the_environment():
-                self._dynamodb = boto3.client("dynamodb", config=client_config(self.options))
+            self._dynamodb = self._make_client("dynamodb")
         return self._dynamodb
 
     def open_source(self, stream: str) -> ShardSource:
@@ -108,6 +104,15 @@ class Transport(base.Transport):
         """Why reading ended permanently, or None. From any thread."""
         return self.source.failure if self.source else None
 
+    def _make_client(self, service: Literal["kinesis", "dynamodb"]) -> Any:
+        try:
+            return boto3.client(service, config=client_config(self.options))
+        except (BotoCoreError, ValueError) as error:
+            raise ConfigurationError(
+                f"boto3's environment gives no client: {error} (AWS_DEFAULT_REGION, AWS_ENDPOINT_URL and credentials"
+                " count)"
+            ) from error
+
 
 def configure(
     app: faust.App, options: KinesisOptions, *, kinesis: KinesisClient, dynamodb: DynamoDBClient
@@ -120,16 +125,6 @@ def configure(
     for transport in (app.transport, app.producer_transport):
         cast("Transport", transport).use(options, kinesis=kinesis, dynamodb=dynamodb)
     return cast("Transport", app.transport)
-
-
-@contextmanager
-def _client_is_made_from_the_environment() -> Iterator[None]:
-    try:
-        yield
-    except (BotoCoreError, ValueError) as error:
-        raise ConfigurationError(
-            f"boto3's environment gives no client: {error} (AWS_DEFAULT_REGION, AWS_ENDPOINT_URL and credentials count)"
-        ) from error
 
 
 def client_config(options: KinesisOptions) -> Config:

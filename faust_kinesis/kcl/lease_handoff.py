@@ -13,7 +13,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from functools import partial
 
 from aws_client.call_pool import CallPool
 from faust_kinesis.errors import LeaseLostError
@@ -30,16 +30,12 @@ _MISSED_REPORTS = 2
 """How many reports a live worker may miss: KCL's own rule."""
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
-    """A lease and its next owner, None when no other worker is alive."""
+def moves(
+    leases: Mapping[str, Lease], given: Mapping[str, Lease], alive: Set[str], me: str
+) -> list[tuple[Lease, str | None]]:
+    """The leases to move so that a live worker has every lease of `me`, each with its next owner. Pure.
 
-    lease: Lease
-    owner: str | None
-
-
-def moves(leases: Mapping[str, Lease], given: Mapping[str, Lease], alive: Set[str], me: str) -> list[Move]:
-    """The changes that leave every lease of `me` with a live worker. Pure.
+    The next owner is None when no other worker is alive.
 
     `given` are leases as this worker wrote them. One whose recipient has gone meanwhile, unchanged since, is moved on:
     the recipient may have stopped polling before it was written.
@@ -55,7 +51,7 @@ def moves(leases: Mapping[str, Lease], given: Mapping[str, Lease], alive: Set[st
         other = next((name for name in (lease.owner, lease.checkpoint_owner) if name in alive and name != me), None)
         recipient = other or min(sorted(alive - {me}), key=lambda worker: held[worker], default=None)
         held[recipient] += 1
-        found.append(Move(lease, recipient))
+        found.append((lease, recipient))
     return found
 
 
@@ -95,23 +91,17 @@ async def _hand_off_once(
     since = time.time() - _MISSED_REPORTS * report_interval(options)
     alive = await calls.retry_until_answered("look for other workers", coordination.reporting, since)
     planned = moves(leases, given, alive, options.worker_id)
-    for move in planned:
-        lease = move.lease
+    for lease, recipient in planned:
+        write = table.release if recipient is None else partial(table.take, owner=recipient)
         try:
-            if move.owner is None:
-                given[lease.key] = await calls.retry_until_answered(
-                    f"release the lease of {lease.key}", table.release, lease
-                )
-            else:
-                action = f"give the lease of {lease.key} to {move.owner}"
-                given[lease.key] = await calls.retry_until_answered(action, table.take, lease, move.owner)
+            given[lease.key] = await calls.retry_until_answered(f"hand off the lease of {lease.key}", write, lease)
         except LeaseLostError as lost:
             log.info("%s", lost, extra={"action": "lease_taken", "shard": lease.key})
             continue
         log.info(
             "Left the lease of %s to %s",
             lease.key,
-            move.owner or "the next worker",
-            extra={"action": "lease_given", "shard": lease.key, "receiver": move.owner},
+            recipient or "the next worker",
+            extra={"action": "lease_given", "shard": lease.key, "receiver": recipient},
         )
     return bool(planned)

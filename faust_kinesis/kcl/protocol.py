@@ -10,6 +10,7 @@ import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Any
 
 import orjson
@@ -35,18 +36,14 @@ class ProcessRecords:
     millis_behind_latest: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseLost:
+class LeaseEvent(Enum):
+    """What happens to the lease; nothing but the action is sent."""
+
+    LOST = "leaseLost"
     """Another worker owns the shard: nothing may be checkpointed any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShardEnded:
+    SHARD_ENDED = "shardEnded"
     """All records of a closed shard were delivered; its end must be checkpointed before the answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShutdownRequested:
+    SHUTDOWN_REQUESTED = "shutdownRequested"
     """The last chance to checkpoint before the lease is given up."""
 
 
@@ -58,7 +55,7 @@ class CheckpointAck:
     error: str | None
 
 
-Message = Initialize | ProcessRecords | LeaseLost | ShardEnded | ShutdownRequested | CheckpointAck
+Message = Initialize | ProcessRecords | LeaseEvent | CheckpointAck
 
 
 def parse(line: bytes) -> Message:
@@ -92,12 +89,8 @@ def _message(fields: Mapping[str, Any]) -> Message:
             )
         case "processRecords":
             return ProcessRecords(tuple(map(_record, fields["records"])), fields.get("millisBehindLatest"))
-        case "leaseLost":
-            return LeaseLost()
-        case "shardEnded":
-            return ShardEnded()
-        case "shutdownRequested":
-            return ShutdownRequested()
+        case "leaseLost" | "shardEnded" | "shutdownRequested" as action:
+            return LeaseEvent(action)
         case "checkpoint":
             return CheckpointAck(fields.get("sequenceNumber"), fields.get("error"))
         case other:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 
 from faust_kinesis.errors import DaemonError
 from faust_kinesis.kcl import protocol
-from faust_kinesis.kcl.protocol import CheckpointAck, Initialize, LeaseLost, ProcessRecords, ShardEnded
+from faust_kinesis.kcl.protocol import CheckpointAck, Initialize, LeaseEvent, ProcessRecords
 from faust_kinesis.leases.checkpoint_tracker import SHARD_END, CheckpointTracker
 from faust_kinesis.options import KinesisOptions
 from faust_kinesis.ready_batches import ReadyBatches
@@ -125,19 +125,21 @@ class Session:
             case ProcessRecords():
                 await self._process(message)
                 await self._end_turn("processRecords")
-            case LeaseLost():
-                self._lose()
-                await self._end_turn("leaseLost")
-            case ShardEnded():
-                await self._finish_shard()
-                self.over = True
-                await self._end_turn("shardEnded")
-            case protocol.ShutdownRequested():
-                await self._shut_down()
-                self.over = True
-                await self._end_turn("shutdownRequested")
+            case LeaseEvent():
+                await self._end_lease(message)
+                await self._end_turn(message.value)
             case CheckpointAck():
                 raise DaemonError(f"KCL acknowledged a checkpoint of shard {self.shard_id} that nobody asked for")
+
+    async def _end_lease(self, event: LeaseEvent) -> None:
+        match event:
+            case LeaseEvent.LOST:
+                self._lose()
+            case LeaseEvent.SHARD_ENDED:
+                await self._finish_shard()
+            case LeaseEvent.SHUTDOWN_REQUESTED:
+                await self._shut_down()
+        self.over = True
 
     async def _process(self, message: ProcessRecords) -> None:
         self._polled_at = datetime.now(UTC)

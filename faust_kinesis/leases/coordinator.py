@@ -64,7 +64,7 @@ class LeaseCoordinator:
         self._listed_at = 0.0
         self._leases: dict[str, Lease] = {}
         self._created: set[str] = set()
-        self._sights = LeaseSights.none()
+        self._sights = LeaseSights()
         self._left_behind: set[str] | None = None
 
     @property

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from faust_kinesis.leases.table import Lease
-
-
-@dataclass(frozen=True, slots=True)
-class _Sight:
-    counter: int
-    owner: str | None
-    since: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +15,7 @@ class LeaseSights:
     So no two machines' clocks are compared (KCL's algorithm): a lease expires when it is *observed* not to change.
     """
 
-    sights: Mapping[str, _Sight]
-
-    @classmethod
-    def none(cls) -> LeaseSights:
-        """Before the first observation."""
-        return cls({})
+    sights: Mapping[str, tuple[Lease, float]] = field(default_factory=dict)
 
     def after(self, leases: Mapping[str, Lease], now: float) -> LeaseSights:
         """The observations after seeing all leases at `now`."""
@@ -35,13 +23,12 @@ class LeaseSights:
 
     def stood_still(self, key: str, now: float) -> float:
         """Seconds for which the lease was seen unchanged."""
-        return now - self.sights[key].since if key in self.sights else 0.0
+        return now - self.sights[key][1] if key in self.sights else 0.0
 
-    def _look(self, lease: Lease, now: float) -> _Sight:
-        before = self.sights.get(lease.key)
-        if before and (before.counter, before.owner) == (lease.counter, lease.owner):
-            return before
-        return _Sight(lease.counter, lease.owner, now)
+    def _look(self, lease: Lease, now: float) -> tuple[Lease, float]:
+        before, since = self.sights.get(lease.key, (None, now))
+        unchanged = before is not None and (before.counter, before.owner) == (lease.counter, lease.owner)
+        return lease, since if unchanged else now
 
 
 def leases_to_take(

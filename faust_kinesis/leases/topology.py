@@ -82,32 +82,21 @@ def missing_leases(topology: Topology, leases: Mapping[str, Lease], start: Start
     no history either. (KCL would skip to latest there.)
     """
     if not leases:
-        return [_first_lease(shard, topology, start) for shard in _of_first_start(topology, start)]
+        position = {"trim-horizon": (TRIM_HORIZON, None), "latest": (LATEST, topology.listed_at)}
+        checkpoint, start_at = position[start] if isinstance(start, str) else (AT_TIMESTAMP, start)
+        listed = topology.shards.values()
+        return [_lease(shard, checkpoint, start_at) for shard in listed if shard.is_open or start != "latest"]
     history = _ancestors(leases, topology)
     began = min((lease.start_at for lease in leases.values() if lease.start_at), default=None)
-    return [
-        _later_lease(shard, began=None if _ancestors([shard.shard_id], topology) & leases.keys() else began)
-        for shard in topology.shards.values()
-        if shard.shard_id not in leases and shard.shard_id not in history
+    fresh = [
+        shard for shard in topology.shards.values() if shard.shard_id not in leases and shard.shard_id not in history
     ]
-
-
-def _of_first_start(topology: Topology, start: StartingPosition) -> Iterable[Shard]:
-    return [shard for shard in topology.shards.values() if shard.is_open or start != "latest"]
-
-
-def _first_lease(shard: Shard, topology: Topology, start: StartingPosition) -> Lease:
-    match start:
-        case "trim-horizon":
-            return _lease(shard, TRIM_HORIZON, None)
-        case "latest":
-            return _lease(shard, LATEST, topology.listed_at)
-        case datetime():
-            return _lease(shard, AT_TIMESTAMP, start)
-
-
-def _later_lease(shard: Shard, began: datetime | None) -> Lease:
-    return _lease(shard, AT_TIMESTAMP if began else TRIM_HORIZON, began)
+    return [
+        _lease(shard, TRIM_HORIZON, None)
+        if began is None or _ancestors([shard.shard_id], topology) & leases.keys()
+        else _lease(shard, AT_TIMESTAMP, began)
+        for shard in fresh
+    ]
 
 
 def _lease(shard: Shard, checkpoint: str, start_at: datetime | None) -> Lease:

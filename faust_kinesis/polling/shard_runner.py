@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 
 from botocore.exceptions import ClientError
 
@@ -92,7 +93,7 @@ class ShardRunner:
         Raises LeaseLostError: another worker owns it.
         """
         if time.monotonic() - self._written_at >= self._options.renew_interval / 2:
-            await self._write("renew the lease of", self._plan_renewal)
+            await self._write("renew the lease of", lambda: partial(self._table.renew, self.lease))
 
     async def give_back(self) -> None:
         """Checkpoint what is completed, and release the lease. Call it after `run` has ended.
@@ -100,7 +101,9 @@ class ShardRunner:
         Raises LeaseLostError: another worker owns the lease.
         """
         await self._checkpoint()
-        await self._write("release the lease of", self._plan_release)
+        await self._write(
+            "release the lease of", lambda: None if self.lease.ended else partial(self._table.release, self.lease)
+        )
 
     def status(self) -> ShardStatus:
         """The shard's status, from memory."""
@@ -194,15 +197,7 @@ class ShardRunner:
         if reached is None or reached == lease.checkpoint:
             return None
         children = self._children if reached == SHARD_END else frozenset()
-        return lambda: self._table.checkpoint(lease, reached, children)
-
-    def _plan_renewal(self) -> Callable[[], Lease]:
-        lease = self.lease
-        return lambda: self._table.renew(lease)
-
-    def _plan_release(self) -> Callable[[], Lease] | None:
-        lease = self.lease
-        return None if lease.ended else lambda: self._table.release(lease)
+        return partial(self._table.checkpoint, lease, reached, children)
 
     async def _write(self, action: str, plan: Callable[[], Callable[[], Lease] | None]) -> None:
         """Write to the lease, one write at a time, planned when its turn comes.

@@ -75,7 +75,7 @@ class RelayLease:
         self._calls = calls
         self.worker_id = worker_id
         self.failover_time = failover_time
-        self._sights = LeaseSights.none()
+        self._sights = LeaseSights()
         self._looked = False
         self._mine: Lease | None = None
         self.holder: str | None = None

@@ -12,7 +12,7 @@ def lease(key: str, owner: str | None = None, *, checkpoint_owner: str | None = 
 def moved(*leases: Lease, alive: set[str], given: tuple[Lease, ...] = ()) -> dict[str, str | None]:
     """The next owner of each lease that moves, as `me` would have it."""
     plan = moves({it.key: it for it in leases}, {it.key: it for it in given}, alive, "me")
-    return {move.lease.key: move.owner for move in plan}
+    return {lease.key: owner for lease, owner in plan}
 
 
 def test_my_leases_go_to_those_who_have_fewest_and_nobody_elses_move() -> None:

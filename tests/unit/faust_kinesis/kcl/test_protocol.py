@@ -29,9 +29,9 @@ def line(**fields: object) -> bytes:
             protocol.Initialize("s-0", "7", 3),
         ),
         (line(action="processRecords", records=[], millisBehindLatest=None), protocol.ProcessRecords((), None)),
-        (line(action="leaseLost"), protocol.LeaseLost()),
-        (line(action="shardEnded"), protocol.ShardEnded()),
-        (line(action="shutdownRequested"), protocol.ShutdownRequested()),
+        (line(action="leaseLost"), protocol.LeaseEvent.LOST),
+        (line(action="shardEnded"), protocol.LeaseEvent.SHARD_ENDED),
+        (line(action="shutdownRequested"), protocol.LeaseEvent.SHUTDOWN_REQUESTED),
         (line(action="checkpoint", sequenceNumber="7", error=None), protocol.CheckpointAck("7", None)),
         (
             line(action="checkpoint", sequenceNumber="7", error="ShutdownException"),

@@ -15,7 +15,7 @@ def table(*leases: Lease) -> dict[str, Lease]:
 def taken(
     leases: dict[str, Lease], sights: LeaseSights | None = None, held: tuple[str, ...] = (), now: float = 0.0
 ) -> list[str]:
-    sights = sights or LeaseSights.none().after(leases, now)
+    sights = sights or LeaseSights().after(leases, now)
     plan = leases_to_take(leases, sights, worker_id="me", held=held, left_behind={"1"}, now=now, failover_time=10.0)
     return [lease.key for lease in plan]
 
@@ -38,7 +38,7 @@ def test_a_lease_in_kcls_handoff_is_left_alone() -> None:
 @given(st.lists(st.tuples(st.floats(0.1, 9.0), st.booleans()), max_size=30))
 def test_a_lease_expires_only_after_standing_still_for_the_failover_time(looks: list[tuple[float, bool]]) -> None:
     now, lease, changed_at = 0.0, Lease("0", TRIM_HORIZON, owner="other"), 0.0
-    sights = LeaseSights.none().after(table(lease), now)
+    sights = LeaseSights().after(table(lease), now)
     for step, renewed in looks:
         now += step
         if renewed:
