@@ -1,12 +1,11 @@
 """``kinfold writer``: the composition root of the writer, the only place that reads its environment."""
 
-import time
 from typing import Annotated, Final
 
 import structlog
 import typer
 
-from ledger.runtime.aws import Clients, wait_for_endpoint, wait_for_tables
+from ledger.runtime.aws import Clients, wait_for_endpoint
 from ledger.runtime.logs import configure_logs
 from ledger.runtime.settings import load_settings
 from ledger.runtime.sockets import address, bind
@@ -78,10 +77,8 @@ def serve(
             )
 
         with bound:
-            deadline = time.monotonic() + settings.endpoint_timeout
-            wait_for_endpoint(clients, settings.endpoint_timeout, log_waiting)
             tables = [names.events, names.snapshots, names.commands]
-            wait_for_tables(clients, tables, max(0.0, deadline - time.monotonic()), log_waiting)
+            wait_for_endpoint(clients, settings.endpoint_timeout, log_waiting, tables)
             api = build_api(AccountRepository(store, snapshots), keys, settings, access, metrics)
             server.serve(api, bound, drain_timeout=settings.writer_drain_timeout, on_start=log_serving)
         log.info("stopped")

@@ -5,26 +5,8 @@ from typing import Final
 from starlette.responses import Response
 from starlette.types import Scope
 
-from ledger.runtime.problems import (
-    BODY_TOO_LARGE,
-    HEAD_TOO_LARGE,
-    IDEMPOTENCY_KEY_REUSED,
-    INTERNAL_ERROR,
-    MALFORMED_REQUEST,
-    MEDIA_TYPE,
-    MISSING_SCOPE,
-    NOT_READY,
-    OVERLOADED,
-    PRECONDITION_FAILED,
-    UNAUTHENTICATED,
-    UNAVAILABLE,
-    UNKNOWN_ACCOUNT,
-    UNKNOWN_VERSION,
-    UNSUPPORTED_MEDIA_TYPE,
-    VERSION_CONFLICT,
-    ProblemError,
-    ProblemType,
-)
+from ledger.runtime import problems
+from ledger.runtime.problems import MEDIA_TYPE, ProblemError, ProblemType
 
 #: Where the request context keeps the correlation id of a request in its ASGI scope.
 CORRELATION_SCOPE_KEY: Final = "kinfold.correlation_id"
@@ -38,27 +20,27 @@ def broken_rule(rule: str, detail: str = "") -> ProblemType:
 
 #: What the OpenAPI document shows examples of.
 PROBLEMS: Final = (
-    MALFORMED_REQUEST,
-    UNAUTHENTICATED,
-    MISSING_SCOPE,
-    UNKNOWN_ACCOUNT,
-    UNKNOWN_VERSION,
-    VERSION_CONFLICT,
-    PRECONDITION_FAILED,
-    BODY_TOO_LARGE,
-    UNSUPPORTED_MEDIA_TYPE,
+    problems.MALFORMED_REQUEST,
+    problems.UNAUTHENTICATED,
+    problems.MISSING_SCOPE,
+    problems.UNKNOWN_ACCOUNT,
+    problems.UNKNOWN_VERSION,
+    problems.VERSION_CONFLICT,
+    problems.PRECONDITION_FAILED,
+    problems.BODY_TOO_LARGE,
+    problems.UNSUPPORTED_MEDIA_TYPE,
     broken_rule("invalid-amount", "account alice: 0.00 is not a positive amount"),
     broken_rule("currency-mismatch", "account alice is held in EUR; USD cannot be booked on it"),
     broken_rule("insufficient-funds", "account alice holds 10.00; 12.50 cannot be taken from it"),
     broken_rule("bet-already-placed", "account alice: bet derby was already placed"),
     broken_rule("unknown-bet", "account alice: no bet derby was placed"),
     broken_rule("bet-already-settled", "account alice: bet derby was already settled"),
-    IDEMPOTENCY_KEY_REUSED,
-    HEAD_TOO_LARGE,
-    INTERNAL_ERROR,
-    UNAVAILABLE,
-    OVERLOADED,
-    NOT_READY,
+    problems.IDEMPOTENCY_KEY_REUSED,
+    problems.HEAD_TOO_LARGE,
+    problems.INTERNAL_ERROR,
+    problems.UNAVAILABLE,
+    problems.OVERLOADED,
+    problems.NOT_READY,
 )
 
 

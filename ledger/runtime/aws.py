@@ -1,5 +1,6 @@
 """AWS clients, and AWS's failures in the words of our error tree."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -28,8 +29,6 @@ log = structlog.get_logger(__name__)
 
 #: Spreads writers that contend with one another over the whole of each wait.
 _CONTENDED: Final = RetryPolicy(0.02, 1.0, jitter=1.0)
-CONNECT_TIMEOUT: Final = 2.0
-READ_TIMEOUT: Final = 15.0
 
 
 class Clients:
@@ -44,8 +43,8 @@ class Clients:
         *,
         connections: int = 32,
         attempts: int = 4,
-        connect_timeout: float = CONNECT_TIMEOUT,
-        read_timeout: float = READ_TIMEOUT,
+        connect_timeout: float = 2.0,
+        read_timeout: float = 15.0,
         session: boto3.session.Session | None = None,
     ) -> None:
         """``connections``: the width of each client's connection pool, as many as there are threads to use it.
@@ -125,35 +124,31 @@ def retrying(
     )
 
 
-def wait_for_endpoint(clients: Clients, timeout: float, report: Callable[[str], None]) -> None:
-    """Wait until DynamoDB and Kinesis answer; ``report`` gets a line now and then while they do not.
+def wait_for_endpoint(
+    clients: Clients, timeout: float, report: Callable[[str], None], tables: Iterable[str] = ()
+) -> None:
+    """Wait until DynamoDB and Kinesis answer and each table is ACTIVE; ``report`` gets a line now and then meanwhile.
 
-    Raises EndpointError after ``timeout`` seconds.
+    After ``timeout`` seconds in all, raises EndpointError, or ResourceError, which says how to create the table.
     """
+    deadline = time.monotonic() + timeout
 
-    def look() -> None:
+    def answers() -> None:
         with aws_errors(f"reaching {clients.endpoint}"):
             clients.dynamodb.list_tables(Limit=1)
             clients.kinesis.list_streams(Limit=1)
 
-    _wait(look, (TransientError,), timeout, partial(report, f"waiting for {clients.endpoint} to answer"))
+    def is_active(table: str) -> None:
+        with aws_errors(f"describing table {table}"):
+            status = clients.dynamodb.describe_table(TableName=table)["Table"]["TableStatus"]
+        if status != "ACTIVE":
+            raise ResourceError(f"table {table} is {status}")
 
-
-def wait_for_tables(clients: Clients, tables: Iterable[str], timeout: float, report: Callable[[str], None]) -> None:
-    """Wait until each table is ACTIVE; ``report`` gets a line now and then while one is not.
-
-    Raises ResourceError, which says how to create it, or EndpointError after ``timeout`` seconds.
-    """
+    _wait(answers, (TransientError,), timeout, partial(report, f"waiting for {clients.endpoint} to answer"))
     for table in tables:
-
-        def look(table: str = table) -> None:
-            with aws_errors(f"describing table {table}"):
-                status = clients.dynamodb.describe_table(TableName=table)["Table"]["TableStatus"]
-            if status != "ACTIVE":
-                raise ResourceError(f"table {table} is {status}")
-
-        waiting = f"waiting for table {table}: `kinfold bridge ensure` creates it"
-        _wait(look, (TransientError, ResourceError), timeout, partial(report, waiting))
+        waiting = partial(report, f"waiting for table {table}: `kinfold bridge ensure` creates it")
+        left = max(0.0, deadline - time.monotonic())
+        _wait(partial(is_active, table), (TransientError, ResourceError), left, waiting)
 
 
 def _wait(

@@ -16,8 +16,6 @@ from ledger.errors import PermanentError
 
 MEDIA_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:kinfold:problem:"
-#: Seconds after which a client that met a transient failure may retry.
-RETRY_AFTER: Final = 1
 
 CORRELATION_HEADER: Final = "X-Correlation-ID"
 #: What a client may name its request by. It becomes a field of log lines and events, so it must not forge either.
@@ -39,14 +37,17 @@ def correlation_id(given: str | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """One kind of problem. ``detail`` and ``members`` are those of its example, ``retry_after`` is in seconds."""
+    """One kind of problem. ``detail`` and ``members`` are those of its example.
+
+    ``retry_after``: seconds after which a client may retry one of status 503, the transient ones.
+    """
 
     name: str
     status: int
     title: str
     detail: str
     members: Mapping[str, Any] = field(default_factory=dict)
-    retry_after: int | None = None
+    retry_after: int = 1
 
     def of(self, detail: str | None = None, headers: Mapping[str, str] | None = None, **members: Any) -> "ProblemError":
         """A problem of this type; ``detail`` is the example's by default, ``members`` extend the body."""
@@ -69,7 +70,7 @@ class ProblemError(PermanentError):
         self.type = kind
         self.detail = kind.detail if detail is None else detail
         self.members = members
-        retry = {} if kind.retry_after is None else {"Retry-After": str(kind.retry_after)}
+        retry = {"Retry-After": str(kind.retry_after)} if kind.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
         self.headers = {**retry, **(headers or {})}
         super().__init__(self.detail)
 
@@ -135,7 +136,6 @@ NOT_READY: Final = ProblemType(
     503,
     "The service is not ready",
     "The events table cannot be reached. The writer's log has the cause.",
-    retry_after=RETRY_AFTER,
 )
 HELD_UP: Final = ProblemType(
     "held-up",
@@ -188,14 +188,12 @@ UNAVAILABLE: Final = ProblemType(
     "The event store is unavailable",
     "The event store did not answer in time, so the command may have been carried out or not: send it again with the "
     "same Idempotency-Key, and it counts once.",
-    retry_after=RETRY_AFTER,
 )
 OVERLOADED: Final = ProblemType(
     "overloaded",
     503,
     "The writer is overloaded",
     "The writer has more requests than it can answer in time; nothing was done for this one. Send it again.",
-    retry_after=RETRY_AFTER,
 )
 
 # The projector.
@@ -218,7 +216,6 @@ NOT_THERE_YET: Final = ProblemType(
     "The projection has not reached this version yet",
     "account alice is at version 6 here, not yet at 7; ask again",
     {"version": 6},
-    retry_after=RETRY_AFTER,
 )
 HALTED: Final = ProblemType(
     "halted",
@@ -233,7 +230,6 @@ ENDPOINT_UNAVAILABLE: Final = ProblemType(
     503,
     "The read model is unavailable",
     "the endpoint does not answer",
-    retry_after=RETRY_AFTER,
 )
 UNKNOWN_DEAD_LETTER: Final = ProblemType(
     "unknown-dead-letter",

@@ -31,7 +31,7 @@ def run(
     Exit codes: 0 after a clean stop; 1 when a resource it needs is gone; 2 for bad settings; 3 when so many accounts
     were halted within a minute that it must be a bad deploy; 75 when the endpoint did not come up.
     """
-    from ledger.runtime.aws import Clients, wait_for_endpoint, wait_for_tables
+    from ledger.runtime.aws import Clients, wait_for_endpoint
     from ledger.runtime.logs import configure_logs
     from ledger.runtime.settings import load_settings
     from ledger.store.tables import Names
@@ -48,10 +48,9 @@ def run(
     def report(message: str) -> None:
         typer.echo(f"projector: {message}", err=True)
 
-    wait_for_endpoint(clients, settings.endpoint_timeout, report)
     names = Names(settings.profile)
     tables = [names.events, *(spec.name for spec in control_specs(names))]
-    wait_for_tables(clients, tables, settings.endpoint_timeout, report)
+    wait_for_endpoint(clients, settings.endpoint_timeout, report, tables)
     prepare(clients.dynamodb, names, PROJECTIONS)
     projector = build_app(settings, clients, host=host or settings.projector_host, port=port or settings.projector_port)
     projector.components.skips.load()

@@ -1,13 +1,12 @@
 """The composition root of the bridge: the only place that reads its environment and builds its clients."""
 
 import socket
-import time
 from typing import TypeVar
 
 import typer
 
 from ledger.runtime.auth import Access
-from ledger.runtime.aws import Clients, wait_for_endpoint, wait_for_tables
+from ledger.runtime.aws import Clients, wait_for_endpoint
 from ledger.runtime.logs import configure_logs
 from ledger.runtime.settings import load_settings
 from ledger.runtime.sockets import bind
@@ -43,9 +42,7 @@ def listen(settings: BridgeDaemonSettings, host: str | None, port: int | None) -
 def connect(settings: BridgeDaemonSettings, *tables: str, connections: int = 32) -> Clients:
     """Clients, once the endpoint answers and has these tables. Raises EndpointError, ResourceError."""
     clients = Clients(settings, connections=connections)
-    deadline = time.monotonic() + settings.endpoint_timeout
-    wait_for_endpoint(clients, settings.endpoint_timeout, report)
-    wait_for_tables(clients, tables, max(0.0, deadline - time.monotonic()), report)
+    wait_for_endpoint(clients, settings.endpoint_timeout, report, tables)
     return clients
 
 

@@ -17,11 +17,13 @@ from ledger.runtime.auth import Access, Credential, Principal, Scope, digest
 from ledger.runtime.aws import Clients
 from ledger.runtime.problems import SECURITY_HEADERS, ProblemType
 from ledger.store.idempotency_keys import IdempotencyKeys
+from ledger.store.snapshots import SnapshotStore
 from projector.app import build_app
 from projector.settings import ProjectorSettings
 from stream_bridge.daemon_http import HealthReport, build
 from tests.unit.writer.conftest import MemoryStore
 from writer.commands.account_repository import AccountRepository
+from writer.commands.snapshot_writer import SnapshotWriter
 from writer.http.app import build_api
 from writer.metrics import Metrics
 from writer.settings import WriterSettings
@@ -59,7 +61,9 @@ async def writer() -> AsyncIterator[Service]:
     store.before_read = fail
     keys = IdempotencyKeys(cast("DynamoDBClient", store.commands), "commands", retention=60)
     settings = WriterSettings.model_validate({"profile": "unit"})
-    api = build_api(AccountRepository(cast("EventStore", store)), keys, settings, Access(CREDENTIALS), Metrics())
+    snapshots = SnapshotWriter(cast("SnapshotStore", None), Metrics(), interval=0)
+    accounts = AccountRepository(cast("EventStore", store), snapshots)
+    api = build_api(accounts, keys, settings, Access(CREDENTIALS), Metrics())
     async with (
         api.router.lifespan_context(api),
         httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://writer") as http,

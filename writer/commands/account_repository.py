@@ -38,8 +38,7 @@ class SavedAccount:
 class AccountRepository:
     """Accounts, kept in the event store. Safe to share between threads."""
 
-    def __init__(self, store: EventStore, snapshots: SnapshotWriter | None = None) -> None:
-        """Without ``snapshots`` every load reads the whole history."""
+    def __init__(self, store: EventStore, snapshots: SnapshotWriter) -> None:
         self._store = store
         self._snapshots = snapshots
 
@@ -50,8 +49,6 @@ class AccountRepository:
 
         Raises CorruptHistoryError, ThrottledError, EndpointError, ResourceError.
         """
-        if self._snapshots is None:
-            return self._replay(account_id, until)
         try:
             found = self._snapshots.find(account_id)
         except SnapshotError as error:
@@ -117,8 +114,7 @@ class AccountRepository:
             correlation_id=correlation_id,
             command=None if recording is None else lambda stored: recording(account, stored),
         )
-        if self._snapshots is not None:
-            self._snapshots.offer(loaded.account.version, account)
+        self._snapshots.offer(loaded.account.version, account)
         return SavedAccount(account, history)
 
     def events(self, account_id: str, *, first: int, limit: int) -> list[StoredEvent]:
@@ -145,8 +141,7 @@ class AccountRepository:
 
     def close(self, timeout: float) -> None:
         """Wait for at most ``timeout`` seconds until the snapshots under way are written."""
-        if self._snapshots is not None:
-            self._snapshots.close(timeout)
+        self._snapshots.close(timeout)
 
     def _replay(self, account_id: str, until: int | None) -> LoadedAccount:
         return _folded(Account(account_id), self._store.load(account_id, until=until))

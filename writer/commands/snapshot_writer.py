@@ -25,7 +25,7 @@ class SnapshotWriter:
     """
 
     def __init__(self, store: SnapshotStore, metrics: Metrics, *, interval: int) -> None:
-        """``interval``: events between two snapshots of an account; 0 disables snapshots."""
+        """``interval``: events between two snapshots of an account; 0: none, and each load reads the whole history."""
         self._store = store
         self._metrics = metrics
         self._interval = interval

@@ -51,14 +51,12 @@ class BodyLimitMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if self._hopeless(Headers(scope=scope)):
-            await self._refuse(scope, receive, send)
-            return
-        first = await self._read(receive)
-        if first is None:
-            await self._refuse(scope, receive, send)
-        else:
+        first = None if self._hopeless(Headers(scope=scope)) else await self._read(receive)
+        if first is not None:
             await self._app(scope, _replay(first, receive), send)
+            return
+        found = BODY_TOO_LARGE.of(f"A request body has at most {self._maximum} bytes.", {"Connection": "close"})
+        await problem_response(scope, found)(scope, receive, send)
 
     def _hopeless(self, headers: Headers) -> bool:
         """Whether the body is announced as too large and reading it first would do no good."""
@@ -84,10 +82,6 @@ class BodyLimitMiddleware:
         if size > self._maximum:
             return None
         return {"type": "http.request", "body": b"".join(chunks), "more_body": False}
-
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = BODY_TOO_LARGE.of(f"A request body has at most {self._maximum} bytes.", {"Connection": "close"})
-        await problem_response(scope, found)(scope, receive, send)
 
 
 def _replay(first: Message, receive: Receive) -> Receive:

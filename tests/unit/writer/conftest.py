@@ -14,9 +14,11 @@ from ledger.runtime.auth import Access
 from ledger.store.errors import CommandRecordedError, VersionConflictError
 from ledger.store.event_store import EventStore, History, ProvenVersion
 from ledger.store.idempotency_keys import IdempotencyKeys
+from ledger.store.snapshots import SnapshotStore
 from ledger.store.stored_event import StoredEvent, timestamp
 from ledger.store.transactions import CommandPut
 from writer.commands.account_repository import AccountRepository
+from writer.commands.snapshot_writer import SnapshotWriter
 from writer.http.app import build_api
 from writer.metrics import Metrics
 from writer.settings import WriterSettings
@@ -141,8 +143,9 @@ def store() -> MemoryStore:
 
 
 @pytest.fixture
-def accounts(store: MemoryStore) -> AccountRepository:
-    return AccountRepository(cast("EventStore", store))
+def accounts(store: MemoryStore, metrics: Metrics) -> AccountRepository:
+    snapshots = SnapshotWriter(cast("SnapshotStore", None), metrics, interval=0)
+    return AccountRepository(cast("EventStore", store), snapshots)
 
 
 @pytest.fixture
