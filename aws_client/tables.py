@@ -28,16 +28,12 @@ class TableSpec:
     index: tuple[str, Keys] | None = None
     expiry: str | None = None
 
-    def key_schema(self) -> list[dict[str, str]]:
-        """The key schema in DynamoDB's words."""
-        return _key_schema(self.keys)
-
     def request(self) -> dict[str, Any]:
         """The arguments of CreateTable."""
         attributes = dict(self.keys) | dict(self.index[1] if self.index else ())
         request: dict[str, Any] = {
             "TableName": self.name,
-            "KeySchema": self.key_schema(),
+            "KeySchema": key_schema(self.keys),
             "AttributeDefinitions": [
                 {"AttributeName": name, "AttributeType": kind} for name, kind in attributes.items()
             ],
@@ -49,7 +45,7 @@ class TableSpec:
             name, keys = self.index
             projection = {"ProjectionType": "KEYS_ONLY"}
             request["GlobalSecondaryIndexes"] = [
-                {"IndexName": name, "KeySchema": _key_schema(keys), "Projection": projection}
+                {"IndexName": name, "KeySchema": key_schema(keys), "Projection": projection}
             ]
         return request
 
@@ -86,5 +82,6 @@ def write_if(write: Callable[..., object], **request: Any) -> bool:
     return True
 
 
-def _key_schema(keys: Keys) -> list[dict[str, str]]:
+def key_schema(keys: Keys) -> list[dict[str, str]]:
+    """The key schema in DynamoDB's words."""
     return [{"AttributeName": name, "KeyType": kind} for (name, _), kind in zip(keys, ("HASH", "RANGE"), strict=False)]

@@ -1,6 +1,5 @@
 """The progress of long work over the events table, on standard error."""
 
-from types import TracebackType
 from typing import Protocol, Self
 
 from rich.console import Console
@@ -61,9 +60,7 @@ class ProgressBars:
         self._progress.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
     def begin(self, work: str, phase: str, total: int, done: int) -> None:

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ledger.domain.identifiers import AccountId
 from ledger.store.errors import CorruptHistoryError, UnusableRecordError
-from ledger.store.stored_event import MAX_SEQUENCE_NUMBER, StoredEvent
+from ledger.store.stored_event import MAX_SEQUENCE_NUMBER, StoredEvent, item_size
 
 #: Gives the account id back, or raises ValidationError. Bound once: every record asks.
 _as_account_id: Final = TypeAdapter(AccountId).validate_python
@@ -40,7 +40,7 @@ def encode(event: StoredEvent, table: str, region: str) -> bytes:
                 "ApproximateCreationDateTimePrecision": "MICROSECOND",
                 "Keys": {name: item[name] for name in ("aggregateId", "sequenceNumber")},
                 "NewImage": item,
-                "SizeBytes": event.size(),
+                "SizeBytes": item_size(item),
             },
             "eventSource": "aws:dynamodb",
         }

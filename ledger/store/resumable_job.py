@@ -14,9 +14,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 import structlog
-from botocore.exceptions import ClientError
 
-from aws_client.failures import is_condition_failed
+from aws_client.tables import write_if
 from ledger.errors import TransientError
 from ledger.runtime.aws import aws_errors
 from ledger.store.errors import JobLostError, JobRunningError
@@ -152,19 +151,14 @@ class JobStore(ABC, Generic[J]):
 
     def _conditional(self, call: Callable[..., object], name: str, condition: str, values: Any, **request: Any) -> bool:
         with aws_errors(f"recording the state of {name} in {self._table}"):
-            try:
-                call(
-                    TableName=self._table,
-                    Key=self._key(name),
-                    ConditionExpression=condition,
-                    ExpressionAttributeValues=values,
-                    **request,
-                )
-            except ClientError as error:
-                if not is_condition_failed(error):
-                    raise
-                return False
-        return True
+            return write_if(
+                call,
+                TableName=self._table,
+                Key=self._key(name),
+                ConditionExpression=condition,
+                ExpressionAttributeValues=values,
+                **request,
+            )
 
 
 class JobHeartbeat(Generic[J]):

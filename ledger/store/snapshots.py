@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from aws_client.failures import is_condition_failed
+from aws_client.tables import write_if
 from ledger.domain.account import Account
 from ledger.domain.money import Currency
 from ledger.runtime.aws import aws_errors
@@ -68,19 +67,14 @@ class SnapshotStore:
         """
         item = encode(account)
         with aws_errors(f"storing the snapshot of {account.account_id}"):
-            try:
-                self.dynamodb.put_item(
-                    TableName=self.table,
-                    Item=item,
-                    ConditionExpression="attribute_not_exists(aggregateId) OR #version < :version",
-                    ExpressionAttributeNames={"#version": "version"},
-                    ExpressionAttributeValues={":version": item["version"]},
-                )
-            except ClientError as error:
-                if is_condition_failed(error):
-                    return False
-                raise
-        return True
+            return write_if(
+                self.dynamodb.put_item,
+                TableName=self.table,
+                Item=item,
+                ConditionExpression="attribute_not_exists(aggregateId) OR #version < :version",
+                ExpressionAttributeNames={"#version": "version"},
+                ExpressionAttributeValues={":version": item["version"]},
+            )
 
 
 def crosses(before: int, after: int, interval: int) -> bool:

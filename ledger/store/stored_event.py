@@ -79,13 +79,6 @@ class StoredEvent:
         except UnreadablePayloadError as error:
             raise UndecodableEventError(self.aggregate_id, self.sequence_number, str(error)) from None
 
-    def size(self) -> int:
-        """Bytes that DynamoDB counts for the item: names and values in UTF-8, a number about two digits a byte.
-
-        AWS, "DynamoDB item sizes and formats". An upper bound for the number, exact for the strings.
-        """
-        return sum(len(name) + len(next(iter(value.values())).encode()) + 1 for name, value in self.to_item().items())
-
 
 def _text(item: Mapping[str, Mapping[str, Any]], name: str, kind: str) -> str:
     try:
@@ -95,6 +88,14 @@ def _text(item: Mapping[str, Mapping[str, Any]], name: str, kind: str) -> str:
     if not isinstance(value, str):
         raise CorruptHistoryError(f"not a stored event: attribute {name!r} is missing or of another type")
     return value
+
+
+def item_size(item: Mapping[str, Mapping[str, str]]) -> int:
+    """Bytes that DynamoDB counts for an item: names and values in UTF-8, a number about two digits a byte.
+
+    AWS, "DynamoDB item sizes and formats". An upper bound for numbers, exact for strings.
+    """
+    return sum(len(name) + len(next(iter(value.values())).encode()) + 1 for name, value in item.items())
 
 
 def timestamp(moment: datetime) -> str:

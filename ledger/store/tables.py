@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError, WaiterError
 
-from aws_client.tables import TableSpec, create_table, find_status
+from aws_client.tables import TableSpec, create_table, find_status, key_schema
 from ledger.errors import ResourceError
 from ledger.runtime.aws import aws_errors
 
@@ -76,7 +76,7 @@ def table_status(dynamodb: "DynamoDBClient", name: str) -> str | None:
 def _check_shape(dynamodb: "DynamoDBClient", spec: TableSpec) -> None:
     with aws_errors(f"describing table {spec.name}"):
         table = dynamodb.describe_table(TableName=spec.name)["Table"]
-    if table["KeySchema"] != spec.key_schema():
+    if table["KeySchema"] != key_schema(spec.keys):
         raise ResourceError(
             f"table {spec.name} exists with other keys ({table['KeySchema']}); "
             f"remove it or choose another KINFOLD_PROFILE"

@@ -10,7 +10,7 @@ from aws_client.failures import classify_code, code_of, is_condition_failed
 from ledger.errors import ThrottledError
 from ledger.runtime.aws import aws_errors, translate
 from ledger.store.errors import AppendTooLargeError, CommandRecordedError, ConditionFailedError, RejectedEventError
-from ledger.store.stored_event import StoredEvent
+from ledger.store.stored_event import StoredEvent, item_size
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -43,10 +43,6 @@ class CommandPut:
             }
         }
 
-    def size(self) -> int:
-        """Bytes that DynamoDB counts for the item, or a few more."""
-        return sum(len(name) + len(next(iter(value.values())).encode()) + 1 for name, value in self.item.items())
-
 
 @dataclass(frozen=True, slots=True)
 class EventWrite:
@@ -59,14 +55,14 @@ class EventWrite:
 
     def check_size(self) -> None:
         """Raise AppendTooLargeError, with both figures, for what DynamoDB cannot take at once."""
-        sizes = [event.size() for event in self.events]
+        sizes = [item_size(event.to_item()) for event in self.events]
         account = self.events[0].aggregate_id
         if max(sizes) > MAX_ITEM_BYTES:
             raise AppendTooLargeError(
                 f"{account}: an event of {max(sizes)} bytes; DynamoDB stores at most {MAX_ITEM_BYTES}"
             )
         actions = len(sizes) + (self.claimed is not None) + (self.command is not None)
-        total = sum(sizes) + (self.command.size() if self.command else 0)
+        total = sum(sizes) + (item_size(self.command.item) if self.command else 0)
         if actions > MAX_TRANSACTION_ITEMS or total > MAX_TRANSACTION_BYTES:
             raise AppendTooLargeError(
                 f"{account}: {actions} actions of {total} bytes; one transaction holds at most "

@@ -13,6 +13,7 @@ from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.idempotency_keys import CommandKey, IdempotencyKeys
 from ledger.store.snapshots import SnapshotStore
+from ledger.store.stored_event import item_size
 from ledger.store.tables import Names
 from tests.support.accounts import append, deposit, deposits, rising_deposits
 from tests.support.aws.consumption import consumption
@@ -64,7 +65,7 @@ def test_write_units_of_an_append_of_1_kb_events(
         told = append_1_kb(store, keys if keyed else None, events)
     assert told == counts.write_units
     assert told == units or ((events > 1 or keyed) and not exact)
-    assert all(900 < event.size() <= 1024 for event in store.load("alice", after=1).events)
+    assert all(900 < item_size(event.to_item()) <= 1024 for event in store.load("alice", after=1).events)
 
 
 async def test_the_metrics_count_the_write_units(http: httpx.AsyncClient, clients: Clients, exact: bool) -> None:
