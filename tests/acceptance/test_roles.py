@@ -27,6 +27,8 @@ from stream_bridge.watch.watermark import WatermarkStore
 from tests.support.accounts import READABLE, deposit, poison
 from tests.support.aws.permissions import Need, kcl_needs, table_arn
 from tests.support.aws.templates import Role, Template
+from tests.support.recorded_kinfold import AND, EXIT
+from tests.support.sources import QUICK_KCL_ENV
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
@@ -54,6 +56,17 @@ class Actors:
         process, log = self._spawn(role, words, env)
         process.wait(180)
         assert stop(process, 1) in codes, f"{' '.join(words)}:\n{tail(log, 40)}"
+
+    def run_each(self, role: str, *commands: tuple[str, tuple[int, ...]]) -> None:
+        """Run commands one after the other, each with the exit codes that are right."""
+        words = f" {AND} ".join(command for command, _ in commands).split()
+        process, log = self._spawn(role, tuple(words), {})
+        process.wait(300)
+        assert stop(process, 1) == 0, tail(log, 40)
+        ended = [line.removeprefix(EXIT) for line in log.read_text().splitlines() if line.startswith(EXIT)]
+        assert len(ended) == len(commands)
+        for (command, codes), end in zip(commands, ended, strict=True):
+            assert int(end.partition(":")[0]) in codes, f"{command}: {end}:\n{tail(log, 60)}"
 
     @contextmanager
     def serve(self, role: str, *words: str, env: Mapping[str, str]) -> Iterator[str]:
@@ -150,7 +163,7 @@ def the_writer_serves(actors: Actors, ledger: Ledger) -> None:
 
 
 def the_projector_meets_everything(actors: Actors, ledger: Ledger) -> None:
-    kcl = {"KINFOLD_CONSUMER": "kcl", "KINFOLD_WORKER_ID": "w"}
+    kcl = {"KINFOLD_CONSUMER": "kcl", "KINFOLD_WORKER_ID": "w", **QUICK_KCL_ENV}
     with actors.serve("Projector", "projector", "run", env=kcl) as url:
 
         def reaches(account: str, version: int) -> None:
@@ -207,17 +220,17 @@ def the_relay_carries(actors: Actors, ledger: Ledger) -> None:
 
 
 def an_operator_works(actors: Actors, ledger: Ledger) -> None:
-    def operate(*words: str, codes: tuple[int, ...] = (0,)) -> None:
-        actors.run("Operator", *words, codes=codes)
-
-    operate("bridge", "status", "--sample", "1")
-    operate("projector", "status", codes=(0, 5))
-    operate("projector", "dead-letters", "list")
-    operate("projector", "dead-letters", "show", "balance-summary~dave~2")
-    operate("projector", "dead-letters", "redrive", "balance-summary~dave~2", codes=(1,))
-    operate("projector", "dead-letters", "skip", "balance-summary~dave~2", "--reason", "test")
+    done = (0,)
+    actors.run_each(
+        "Operator",
+        ("bridge status --sample 1", done),
+        ("projector status", (0, 5)),
+        ("projector dead-letters list", done),
+        ("projector dead-letters show balance-summary~dave~2", done),
+        ("projector dead-letters redrive balance-summary~dave~2", (1,)),
+        ("projector dead-letters skip balance-summary~dave~2 --reason test", done),
+    )
     ledger.mend("dave", 2)
-    operate("projector", "dead-letters", "redrive", "--all")
     rows = f"balance-summary-{ledger.names.profile}-1"
     alice = {"aggregateId": {"S": "alice"}}
     ledger.clients.dynamodb.update_item(
@@ -225,18 +238,22 @@ def an_operator_works(actors: Actors, ledger: Ledger) -> None:
     )
     ghost = ledger.clients.dynamodb.get_item(TableName=rows, Key=alice)["Item"] | {"aggregateId": {"S": "ghost"}}
     ledger.clients.dynamodb.put_item(TableName=rows, Item=ghost)
-    operate("projector", "verify", "--repair", "--wait", "0", codes=(0, 4, 5))
-    operate("projector", "rebuild", codes=(0, 4))
-    operate("projector", "generations", "list")
-    operate("projector", "generations", "drop", "balance-summary", "1")
-    operate("projector", "replay", "--from", "latest")
-    operate("bridge", "backfill", "--all")
-    operate("bridge", "backfill", "--account", "alice")
-    operate("bridge", "hold", "--reason", "test")
-    operate("bridge", "hold", "--lift")
-    operate("bridge", "scale", "--shards", "3", "--retention", "72", "--key", "none")
-    operate("bridge", "scale", "--retention", "24", "--key", "alias/aws/kinesis", "--yes")
-    operate("bridge", "scale", "--on-demand", codes=(0, 1))  # not every emulator knows it
+    actors.run_each(
+        "Operator",
+        ("projector dead-letters redrive --all", done),
+        ("projector verify --repair --wait 0", (0, 4, 5)),
+        ("projector rebuild", (0, 4)),
+        ("projector generations list", done),
+        ("projector generations drop balance-summary 1", done),
+        ("projector replay --from latest", done),
+        ("bridge backfill --all", done),
+        ("bridge backfill --account alice", done),
+        ("bridge hold --reason test", done),
+        ("bridge hold --lift", done),
+        ("bridge scale --shards 3 --retention 72 --key none", done),
+        ("bridge scale --retention 24 --key alias/aws/kinesis --yes", done),
+        ("bridge scale --on-demand", (0, 1)),  # not every emulator knows it
+    )
 
 
 @pytest.mark.timeout(600)

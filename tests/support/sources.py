@@ -19,6 +19,7 @@ QUICK_KCL: Final = {
     "shardConsumerDispatchPollIntervalMillis": "200",
     "parentShardPollIntervalMillis": "200",
 }
+QUICK_KCL_ENV: Final = {"KINFOLD_KCL_PROPERTIES": ",".join(f"{name}={value}" for name, value in QUICK_KCL.items())}
 #: Options with which nothing is waited for longer than it must be.
 QUICK: Final[dict[str, Any]] = {
     "poll_interval": 0.2,

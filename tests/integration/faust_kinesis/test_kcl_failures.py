@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,7 +19,9 @@ from faust_kinesis.polling.source import PollingSource
 from faust_kinesis.records import RecordBatch
 from faust_kinesis.source import ShardSource
 from tests.support.aws.stream import Stream
-from tests.support.processes import group, one, wait_until_gone
+from tests.support.processes import children, group, one, wait_until_gone
+from tests.support.sources import QUICK, take
+from tests.support.waiting import eventually, next_second
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -46,42 +47,36 @@ async def make_kcl(
     made: list[KclSource] = []
 
     async def make(*, child: list[str] | None = None, **options: Any) -> KclSource:
-        quick = {"poll_interval": 0.2, "checkpoint_interval": 0.0, "failover_time": 2.0, "stop_timeout": 15.0}
-        every = KinesisOptions(application=application, worker_id="w1", **{**quick, **options})
+        every = KinesisOptions(application=application, worker_id="w1", **{**QUICK, "stop_timeout": 15.0, **options})
         source = KclSource(stream.name, every, kinesis=kinesis, dynamodb=dynamodb, child=child)
         made.append(source)
         await source.start()
         return source
 
     yield make
+    leaders = daemons()
     for source in made:
-        leader = daemon_of(source)
         await source.stop()
+    for leader in leaders:
         await asyncio.to_thread(wait_until_gone, leader)
 
 
-def daemon_of(source: KclSource) -> int:
-    assert source._daemon is not None
-    assert source._daemon.pid is not None
-    return source._daemon.pid
+def daemons() -> list[int]:
+    """The leaders of the process groups of this process's daemons."""
+    return [pid for pid in children(os.getpid()) if "guard_process" in group(pid).get(pid, "")]
 
 
 async def first(source: ShardSource) -> RecordBatch:
-    deadline = time.monotonic() + 45
-    while time.monotonic() < deadline:
-        if batch := await source.next_batch(1.0):
-            return batch
-    raise AssertionError("no batch came")
+    (batch,) = await take(source, 1, complete=False)
+    return batch
 
 
-async def failure_of(source: KclSource, within: float = 40.0) -> FaustKinesisError:
-    deadline = time.monotonic() + within
-    while time.monotonic() < deadline:
-        try:
-            await source.next_batch(0.2)
-        except FaustKinesisError as error:
-            return error
-    raise AssertionError("the source did not fail")
+async def failure_of(source: KclSource, within: float = 60) -> FaustKinesisError:
+    await eventually(lambda: source.failure is not None, within=within)
+    with pytest.raises(FaustKinesisError) as raised:
+        await source.next_batch(0)
+    assert raised.value is source.failure
+    return raised.value
 
 
 @pytest.mark.parametrize("victim", ["java", "pipe_process", "guard_process"])
@@ -92,7 +87,7 @@ async def test_when_a_process_of_the_daemon_dies_the_source_fails_and_the_rest_i
     stream.put("1", key="k")
     source = await make_kcl()
     batch = await first(source)
-    leader = daemon_of(source)
+    (leader,) = daemons()
     os.kill(one(group(leader), victim), signal.SIGKILL)
     error = await failure_of(source)
     assert isinstance(error, DaemonError)
@@ -108,7 +103,7 @@ async def test_a_java_that_hangs_is_noticed_and_killed(stream: Stream, make_kcl:
     (await first(source)).complete()
     await asyncio.sleep(5)  # an idle Java shows signs of life
     assert source.failure is None
-    leader = daemon_of(source)
+    (leader,) = daemons()
     os.kill(one(group(leader), "java"), signal.SIGSTOP)
     error = await failure_of(source, within=20)
     assert isinstance(error, DaemonError)
@@ -123,11 +118,28 @@ async def test_an_agent_that_hangs_ends_the_source_without_a_checkpoint(
     stream.put("1", key="k")
     source = await make_kcl(batch_timeout=3.0)
     batch = await first(source)
-    leader = daemon_of(source)
+    (leader,) = daemons()
     assert isinstance(await failure_of(source, within=15), AgentHungError)
     wait_until_gone(leader)
     assert lease(batch.shard_id).checkpoint == TRIM_HORIZON
 
+
+DEAF = """
+import os, socket, sys, threading, time
+worker = socket.socket(socket.AF_UNIX)
+worker.connect(sys.argv[1])
+def pass_answers():
+    while answer := worker.recv(65536):
+        os.write(1, answer)
+threading.Thread(target=pass_answers, daemon=True).start()
+asked = 0
+while asked < 3:
+    line = sys.stdin.buffer.readline()
+    asked += b"processRecords" in line
+    worker.sendall(line)
+worker.shutdown(socket.SHUT_RDWR)
+time.sleep(120)
+"""
 
 POLLUTING = """
 import os, runpy, sys
@@ -176,14 +188,14 @@ async def test_a_child_that_answers_wrongly_ends_the_source(stream: Stream, make
 async def test_what_breaks_one_shard_ends_the_source(stream: Stream, make_kcl: MakeKcl, breaks: str) -> None:
     stream.create(1)
     stream.put("1", key="k")
-    source = await make_kcl()
+    # A child that lives on, and lets go of the socket, breaks it alone.
+    source = await make_kcl(child=[sys.executable, "-c", DEAF] if breaks == "the socket" else None)
     (await first(source)).complete()
-    leader = daemon_of(source)
-    assert source._daemon is not None
-    if breaks == "the socket":
-        next(iter(source._sessions))._writer.transport.abort()
-    else:
-        reader, writer = await asyncio.open_unix_connection(source._daemon.socket)
+    (leader,) = daemons()
+    if breaks == "a checkpoint error":
+        members = group(leader)
+        socket = members[one(members, "pipe_process")].split()[-1]
+        reader, writer = await asyncio.open_unix_connection(socket)
         record = {"data": "AA==", "partitionKey": "k", "sequenceNumber": "9"}
         for message in (
             {"action": "initialize", "shardId": "shardId-9", "sequenceNumber": "1"},
@@ -214,20 +226,14 @@ async def test_leases_go_from_one_source_to_the_other_and_back(
     options = KinesisOptions(application=application, worker_id="p1", poll_interval=0.2, start="latest")
     stream.create(1)
     stream.put("before", key="k")
-    await asyncio.sleep(2.1)
+    await next_second(2)  # a start at the end is one from the last second on, in whole seconds
 
     async def polling() -> PollingSource:
         source = PollingSource(stream.name, options, kinesis=kinesis, dynamodb=dynamodb)
         await source.start()
         return source
 
-    async def until_polled(source: ShardSource) -> None:
-        while True:
-            if any(shard.last_polled_at for shard in source.status()):
-                return
-            await asyncio.sleep(0.1)
-
-    async def take(source: ShardSource) -> str:
+    async def taken(source: ShardSource) -> str:
         batch = await first(source)
         batch.complete()
         await source.stop()
@@ -236,11 +242,11 @@ async def test_leases_go_from_one_source_to_the_other_and_back(
         return ",".join(record.data.decode() for record in batch.records)
 
     starting = await polling()
-    await until_polled(starting)
+    await eventually(lambda: any(shard.last_polled_at for shard in starting.status()))
     await starting.stop()
     stream.put("1", key="k")
-    assert await take(await make_kcl()) == "1"  # not "before": a lease at LATEST keeps its moment
+    assert await taken(await make_kcl()) == "1"  # not "before": a lease at LATEST keeps its moment
     stream.put("2", key="k")
-    assert await take(await polling()) == "2"
+    assert await taken(await polling()) == "2"
     stream.put("3", key="k")
-    assert await take(await make_kcl()) == "3"
+    assert await taken(await make_kcl()) == "3"

@@ -77,7 +77,6 @@ def test_an_agent_that_blocks_the_event_loop_ends_the_worker_with_the_place(
     shard_id = worker.hear("record", within=60)[0].split()[1]
     guard = guard_of(worker)
     assert worker.process.wait(20) == 1
-    with pytest.raises(AssertionError, match="in project"):
-        worker.hear("never said", within=1)
+    worker.hear("in project", anywhere=True)
     wait_until_gone(guard)
     assert lease(shard_id).checkpoint == TRIM_HORIZON

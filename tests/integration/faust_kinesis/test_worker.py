@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from faust_kinesis.leases.table import TRIM_HORIZON, Lease
+from faust_kinesis.leases.table import TRIM_HORIZON, Lease, LeaseTable
 from tests.integration.faust_kinesis.conftest import Worker
 from tests.support.aws.stream import Stream
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -64,18 +65,25 @@ def test_what_is_sent_comes_back_in_order(stream: Stream, run_worker: Callable[[
     assert worker.stop(within=10) == 0
 
 
-def test_a_split_and_a_merge_under_a_running_worker(stream: Stream, run_worker: Callable[[str], Worker]) -> None:
+def all_checkpointed(worker: Worker, records: int, leases: LeaseTable) -> None:
+    """Wait until so many records came and nothing of them is left: the endpoint may forget a shard that is split."""
+    worker.hear("record", records)
+    until(lambda: [line for line in worker.said if line.startswith(("record", "complete"))][-1].startswith("complete"))
+    last = dict(line.split()[1:] for line in worker.said if line.startswith("complete"))
+    until(lambda: all(lease.checkpoint == last[key] for key, lease in leases.scan().items() if key in last))
+
+
+def test_a_split_and_a_merge_under_a_running_worker(
+    stream: Stream, run_worker: Callable[[str], Worker], lease_table: LeaseTable
+) -> None:
     stream.create(1)
     worker = run_worker("ok")
     stream.put(*"abcd")
-    worker.hear("record", 4)
-    worker.hear("complete")
-    time.sleep(1)
     (parent,) = stream.shard_ids()
+    all_checkpointed(worker, 4, lease_table)
     stream.split(parent)
     stream.put(*"efgh")
-    worker.hear("record", 8)
-    time.sleep(1)
+    all_checkpointed(worker, 8, lease_table)
     left, right = [shard_id for shard_id in stream.shard_ids() if shard_id != parent]
     stream.merge(left, right)
     stream.put(*"ijkl")
@@ -86,7 +94,7 @@ def test_a_split_and_a_merge_under_a_running_worker(stream: Stream, run_worker: 
 
 def test_sigterm_while_the_stream_is_awaited(stream: Stream, run_worker: Callable[[str], Worker]) -> None:
     worker = run_worker("ok")
-    time.sleep(4)
+    worker.hear("does not exist yet", anywhere=True)
     assert worker.process.poll() is None
     assert worker.stop(within=5) == 0
 
@@ -109,8 +117,7 @@ def test_an_app_that_would_lose_batches_is_refused(
 ) -> None:
     worker = run_worker(mistake)
     assert worker.process.wait(15) == 1
-    with pytest.raises(AssertionError, match=said):
-        worker.hear("never said", within=1)
+    worker.hear(said, anywhere=True)
 
 
 def test_an_endpoint_that_is_down_is_waited_for_and_a_stop_is_heard(

@@ -1,6 +1,6 @@
 """A Faust worker for the tests: it prints what it does, one word and its fields a line.
 
-Usage: worker_app.py STREAM APPLICATION MODE DATADIR, where MODE is ok, crash, slow (two seconds a batch), send,
+Usage: worker_app.py STREAM APPLICATION MODE DATADIR, where MODE is ok, crash, slow (a second a batch), send,
 or a mistake: raw, restart, two. `MODE@kcl` reads by Amazon's KCL; it also has block (the agent blocks the event loop).
 """
 
@@ -16,13 +16,15 @@ from mode.supervisors import OneForOneSupervisor
 
 from faust_kinesis.agents import batch_topic
 from faust_kinesis.records import RecordBatch
+from tests.support.sources import QUICK_KCL_ENV
 
 stream, application, mode, datadir = sys.argv[1:]
 mode, _, consumer = mode.partition("@")
 app = faust.App(
     "worker-app",
     broker=f"kinesis://?application={application}&worker_id=w1&poll_interval=0.2&checkpoint_interval=0&failover_time=2"
-    f"&consumer={consumer or 'polling'}&batch_timeout={4 if mode == 'block' else 300}",
+    f"&consumer={consumer or 'polling'}&batch_timeout={4 if mode == 'block' else 300}"
+    f"&kcl_properties={QUICK_KCL_ENV['KINFOLD_KCL_PROPERTIES']}",
     datadir=Path(datadir),
     web_enabled=False,
 )
@@ -40,7 +42,7 @@ async def project(batches: AsyncIterable[RecordBatch]) -> None:
         if mode == "block":
             time.sleep(3600)  # noqa: ASYNC251 - the mistake under test
         if mode == "slow":
-            await asyncio.sleep(2)
+            await asyncio.sleep(1)
         batch.complete()
         out.write(f"complete {batch.shard_id} {batch.records[-1].sequence_number}\n")
 
