@@ -9,8 +9,8 @@ STAMP  := $(VENV)/.installed
 PEERS  := .venv-bench
 PEERS_STAMP := $(PEERS)/.installed
 PYTEST_ARGS ?=
-# Tests wait more than they work, so two at a time take half as long; each process has an embedded AWS of its own.
-TEST_PROCESSES ?= 2
+# Tests wait more than they work, so more run at a time than there are cores; each process has an embedded AWS of its own.
+TEST_PROCESSES ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo up test test-localstack bench bench-install check format lock clean
@@ -34,7 +34,7 @@ up: $(STAMP) ## the embedded AWS and all three services until Ctrl-C
 	$(BIN)/kinfold up $(ARGS)
 
 test: $(STAMP) ## every test, on the embedded AWS
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
 
 $(PEERS_STAMP): requirements-bench.lock
 	$(PYTHON) -m venv $(PEERS)

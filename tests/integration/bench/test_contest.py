@@ -11,9 +11,10 @@ from bench.contest.contest import Sizes, contest
 from bench.contest.workloads import WORKLOADS
 from bench.report.tables import render
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+#: In one process: what the module makes, it makes once.
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300), pytest.mark.xdist_group("contest")]
 
-EVENTS = 300
+EVENTS = 200
 
 
 @pytest.fixture(scope="module")

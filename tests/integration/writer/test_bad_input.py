@@ -18,7 +18,8 @@ from ledger.store.tables import Names
 from tests.support.accounts import append
 from tests.support.aws.tables import made_tables
 
-pytestmark = pytest.mark.integration
+#: In one process: what the module makes, it makes once.
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("bad_input")]
 
 JSON = {"Content-Type": "application/json"}
 
