@@ -1,5 +1,6 @@
 """Taking an address to serve on."""
 
+import asyncio
 import socket
 
 import pytest
@@ -14,6 +15,19 @@ def test_port_0_takes_a_free_one_on_which_nobody_is_kept_waiting() -> None:
         assert address(bound) == f"http://127.0.0.1:{port}"
         with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=2):
             pass
+
+
+async def test_no_answer_on_an_accepted_connection_waits_for_an_acknowledgement() -> None:
+    accepted: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+    bound = bind("127.0.0.1", 0)
+    async with await asyncio.start_server(lambda _, writer: accepted.put_nowait(writer), sock=bound):
+        _, client = await asyncio.open_connection(*bound.getsockname())
+        server = await accepted.get()
+        at_once = server.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        for connection in (client, server):
+            connection.close()
+            await connection.wait_closed()
+    assert at_once
 
 
 def test_a_taken_port_is_a_configuration_error_that_says_what_to_do() -> None:
