@@ -10,6 +10,7 @@ PEERS  := .venv-bench
 PEERS_STAMP := $(PEERS)/.installed
 PYTEST_ARGS ?=
 # Tests wait more than they work, so more run at a time than there are cores; each process has an embedded AWS of its own.
+# A file stays in one process, which makes once what the file shares, and the long files (acceptance) come first.
 TEST_PROCESSES ?= 4
 
 .DEFAULT_GOAL := help
@@ -34,7 +35,7 @@ up: $(STAMP) ## the embedded AWS and all three services until Ctrl-C
 	$(BIN)/kinfold up $(ARGS)
 
 test: $(STAMP) ## every test, on the embedded AWS
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 $(PEERS_STAMP): requirements-bench.lock
 	$(PYTHON) -m venv $(PEERS)

@@ -21,7 +21,7 @@ from tests.support.waiting import until
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
 #: Events that are put again; 20,000 by hand, fewer in every run.
-BACKFILLED = int(os.environ.get("BACKFILLED_EVENTS", "2000"))
+BACKFILLED = int(os.environ.get("BACKFILLED_EVENTS", "1000"))
 ACCOUNTS = 40
 
 

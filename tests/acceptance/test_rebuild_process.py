@@ -27,7 +27,7 @@ from tests.support.waiting import until
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
 #: Records of the stream that are replayed; 20,000 by hand, fewer in every run.
-REPLAYED = int(os.environ.get("REPLAYED_RECORDS", "2000"))
+REPLAYED = int(os.environ.get("REPLAYED_RECORDS", "1000"))
 
 
 @pytest.fixture
@@ -63,9 +63,9 @@ def test_rebuild_beside_writes_workers_and_readers(
     store = EventStore(clients.dynamodb, names.events)
     first = start_projector("worker-1")
     start_projector("worker-2")
-    quiet = deposit_on_each(store, 30, 10, "quiet")
+    quiet = deposit_on_each(store, 20, 5, "quiet")
     old = "balance-summary-{}-{}"
-    with LedgerLoad(clients, names, per_second=40) as load:
+    with LedgerLoad(clients, names, per_second=20) as load:
         everyone = [*quiet, *load.account_ids]
         until(lambda: len(rows(clients, old.format(names.profile, 1))) == len(everyone), within=180)
 
@@ -105,7 +105,7 @@ def test_rebuild_beside_writes_workers_and_readers(
 @pytest.fixture
 def history(ledger_tables: Names, clients: Clients) -> list[str]:
     """Accounts from before there was a stream: only the event store has their events."""
-    return deposit_on_each(EventStore(clients.dynamodb, ledger_tables.events), 120, 40)
+    return deposit_on_each(EventStore(clients.dynamodb, ledger_tables.events), 80, 20)
 
 
 @pytest.mark.timeout(240)

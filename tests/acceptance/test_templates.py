@@ -26,8 +26,7 @@ from tests.support.waiting import until
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-#: In one process: what the module makes, it makes once.
-pytestmark = [pytest.mark.integration, pytest.mark.acceptance, pytest.mark.xdist_group("templates")]
+pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
 SECRET: Final = f"arn:aws:secretsmanager:{REGION}:000000000000:secret:tokens"
 

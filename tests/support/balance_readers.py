@@ -32,8 +32,8 @@ class BalanceReaders:
         self._url = url
         self._account_ids = account_ids
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(seen,)) for seen in (list[Sight](), list[Sight]())]
-        self.seen: list[list[Sight]] = [thread._args[0] for thread in self._threads]  # type: ignore[attr-defined]
+        self.seen: list[list[Sight]] = [[], []]
+        self._threads = [threading.Thread(target=self._run, args=(seen,)) for seen in self.seen]
         self.errors: list[str] = []
 
     def __enter__(self) -> Self:
@@ -63,7 +63,7 @@ class BalanceReaders:
                         self.errors.append(f"{account_id}: {error.code}")
                 except OSError as error:
                     self.errors.append(f"{account_id}: {error}")
-                self._stop.wait(0.005)
+                self._stop.wait(0.02)
 
     def wrong(self, store: EventStore) -> list[Sight]:
         """The answers that are not the fold of the events up to their version."""

@@ -11,8 +11,7 @@ from bench.contest.contest import Sizes, contest
 from bench.contest.workloads import WORKLOADS
 from bench.report.tables import render
 
-#: In one process: what the module makes, it makes once.
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300), pytest.mark.xdist_group("contest")]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 EVENTS = 200
 

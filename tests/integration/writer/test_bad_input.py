@@ -18,8 +18,7 @@ from ledger.store.tables import Names
 from tests.support.accounts import append
 from tests.support.aws.tables import made_tables
 
-#: In one process: what the module makes, it makes once.
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("bad_input")]
+pytestmark = pytest.mark.integration
 
 JSON = {"Content-Type": "application/json"}
 
