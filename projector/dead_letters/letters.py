@@ -9,9 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeGuard
 
-from botocore.exceptions import ClientError
-
-from aws_client.failures import is_condition_failed
+from aws_client.tables import write_if
 from ledger.runtime.aws import aws_errors
 from ledger.store.stored_event import timestamp
 
@@ -181,18 +179,15 @@ class DeadLetters:
             del values[":skipped"]
             values[":from"] = {"S": only_from}
         with aws_errors(f"resolving dead letter {letter_id}"):
-            try:
-                self._dynamodb.update_item(
-                    TableName=self._table,
-                    Key={"id": {"S": letter_id}},
-                    UpdateExpression=update,
-                    ConditionExpression=condition,
-                    ExpressionAttributeNames={"#state": "state"},
-                    ExpressionAttributeValues=values,
-                )
-            except ClientError as error:
-                if not is_condition_failed(error):
-                    raise
+            write_if(
+                self._dynamodb.update_item,
+                TableName=self._table,
+                Key={"id": {"S": letter_id}},
+                UpdateExpression=update,
+                ConditionExpression=condition,
+                ExpressionAttributeNames={"#state": "state"},
+                ExpressionAttributeValues=values,
+            )
 
 
 class Skips:

@@ -10,9 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError
-
-from aws_client.failures import is_condition_failed
+from aws_client.tables import write_if
 from ledger.errors import ResourceError
 from ledger.runtime.aws import aws_errors
 
@@ -46,18 +44,13 @@ class Generations:
         Returns whether it was created.
         """
         with aws_errors(f"creating the control row of {projection}"):
-            try:
-                self._dynamodb.put_item(
-                    TableName=self._table,
-                    Item={"projection": {"S": projection}, "active": {"N": "1"}, "fed": {"NS": ["1"]}},
-                    ConditionExpression="attribute_not_exists(#projection)",
-                    ExpressionAttributeNames={"#projection": "projection"},
-                )
-            except ClientError as error:
-                if is_condition_failed(error):
-                    return False
-                raise
-        return True
+            return write_if(
+                self._dynamodb.put_item,
+                TableName=self._table,
+                Item={"projection": {"S": projection}, "active": {"N": "1"}, "fed": {"NS": ["1"]}},
+                ConditionExpression="attribute_not_exists(#projection)",
+                ExpressionAttributeNames={"#projection": "projection"},
+            )
 
     def read(self, projection: str) -> Control:
         """Read a control row, strongly consistent. Raises ResourceError when there is none."""

@@ -10,11 +10,9 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from botocore.exceptions import ClientError
-
 from aws_client.batch_reads import BatchRead
-from aws_client.failures import Failure, classify_code, is_condition_failed
-from aws_client.tables import TableSpec
+from aws_client.failures import Failure, classify_code
+from aws_client.tables import TableSpec, write_if
 from ledger.errors import EndpointError, ResourceError, ThrottledError
 from ledger.runtime.aws import aws_errors, retrying
 from projector.projection import HEAD, Halt, Projection, Row
@@ -180,20 +178,15 @@ class ReadModel(Generic[S]):
 
     def _update_head_if(self, account_id: str, update: str, condition: str, values: Any, **request: Any) -> bool:
         with aws_errors(f"writing the head of account {account_id} in {self.table}"):
-            try:
-                self._dynamodb.update_item(
-                    TableName=self.table,
-                    Key=self.key(account_id),
-                    UpdateExpression=update,
-                    ConditionExpression=condition,
-                    ExpressionAttributeValues=values,
-                    **request,
-                )
-            except ClientError as error:
-                if is_condition_failed(error):
-                    return False
-                raise
-        return True
+            return write_if(
+                self._dynamodb.update_item,
+                TableName=self.table,
+                Key=self.key(account_id),
+                UpdateExpression=update,
+                ConditionExpression=condition,
+                ExpressionAttributeValues=values,
+                **request,
+            )
 
     def _get_chunk(self, keys: Sequence[RowKey]) -> dict[RowKey, Row[S]]:
         read = BatchRead(self._dynamodb, self.table, [self.key(*key) for key in keys], ConsistentRead=True)

@@ -10,9 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
-from aws_client.failures import is_condition_failed
+from aws_client.tables import write_if
 from ledger.runtime.aws import aws_errors
 from ledger.store.parallel_scan import Item
 from projector.engine.read_model import ReadModel
@@ -72,18 +70,11 @@ class Repair:
             **({"ExpressionAttributeValues": values} if values else {}),
         }
         with aws_errors(f"repairing account {account_id} in {self._model.table}"):
-            try:
-                if difference.expected is None:
-                    self._dynamodb.delete_item(Key=self._model.key(account_id, difference.part), **request)
-                else:
-                    row = replace(difference.expected, revision=_revision(difference) + 1)
-                    item = self._model.image(row) | _halt(difference)
-                    self._dynamodb.put_item(Item=item, **request)
-            except ClientError as error:
-                if is_condition_failed(error):
-                    return False
-                raise
-        return True
+            if difference.expected is None:
+                key = self._model.key(account_id, difference.part)
+                return write_if(self._dynamodb.delete_item, Key=key, **request)
+            row = replace(difference.expected, revision=_revision(difference) + 1)
+            return write_if(self._dynamodb.put_item, Item=self._model.image(row) | _halt(difference), **request)
 
 
 def _as_read(item: Item | None) -> tuple[str, dict[str, str], dict[str, Any]]:

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ledger.domain.identifiers import IdempotencyKey
 from ledger.domain.money import format_amount
+from ledger.errors import PermanentError
 from ledger.store.idempotency_keys import CommandKey
 from writer.commands.commands import Command
 
@@ -18,11 +19,11 @@ REPLAYED_HEADER: Final = "Idempotency-Replayed"
 _KEY: Final[TypeAdapter[str]] = TypeAdapter(IdempotencyKey)
 
 
-class MalformedKeyError(ValueError):
+class MalformedKeyError(PermanentError):
     """An ``Idempotency-Key`` that is none."""
 
 
-class KeyReusedError(Exception):
+class KeyReusedError(PermanentError):
     """The key was used before, for another command."""
 
 

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Self
 
+from ledger.errors import PermanentError
 from ledger.store.errors import VersionConflictError
 
 #: Our strong entity tag: the version in quotes, written without leading zeros.
@@ -11,7 +12,7 @@ _TAG: Final = re.compile(r'"(0|[1-9][0-9]{0,14})"', re.ASCII)
 _ANY: Final = "*"
 
 
-class MalformedPreconditionError(ValueError):
+class MalformedPreconditionError(PermanentError):
     """An ``If-Match`` that is neither ``*`` nor one version in quotes."""
 
 
