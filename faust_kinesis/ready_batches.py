@@ -39,7 +39,8 @@ class ReadyBatches:
 
     async def next(self, timeout: float) -> RecordBatch | None:  # noqa: ASYNC109 - a poll, not a deadline
         """See `ShardSource.next_batch`."""
-        if not self._batches and self.failure is None:
+        # Closed, it waits as well: a reader that is told "nothing" at once asks again, and nothing else runs.
+        if self.failure is None and (self._closed or not self._batches):
             self._changed.clear()
             try:
                 await asyncio.wait_for(self._changed.wait(), timeout)
