@@ -10,7 +10,7 @@ PEERS  := .venv-bench
 PEERS_STAMP := $(PEERS)/.installed
 PYTEST_ARGS ?=
 # Tests wait more than they work, so more run at a time than there are cores; each process has an embedded AWS of its own.
-# A file stays in one process, which makes once what the file shares, and the long files (acceptance) come first.
+# A file stays in one process, which makes once what the file shares; tests/conftest.py puts them in order.
 TEST_PROCESSES ?= 4
 
 .DEFAULT_GOAL := help

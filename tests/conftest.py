@@ -1,7 +1,9 @@
 """Fixtures of every suite: one AWS endpoint a session, one profile a test, and nothing left behind on the endpoint."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
@@ -36,6 +38,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="test on the LocalStack that localstack-client finds (LOCALSTACK_HOST)",
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of the acceptance and of the integration tests in turn, then the unit tests, which are short.
+
+    So those that start processes, and keep the cores busy, run beside those that wait for KCL.
+    """
+    places: dict[Path, tuple[bool, int]] = {}
+    files: Counter[str] = Counter()
+    for item in items:
+        if item.path not in places:
+            suite = item.path.relative_to(Path(__file__).parent).parts[0]
+            places[item.path] = suite == "unit", files[suite]
+            files[suite] += 1
+    items.sort(key=lambda item: places[item.path])
 
 
 @pytest.fixture(scope="session")
