@@ -65,7 +65,7 @@ def test_rebuild_beside_writes_workers_and_readers(
     start_projector("worker-2")
     quiet = deposit_on_each(store, 20, 5, "quiet")
     old = "balance-summary-{}-{}"
-    with LedgerLoad(clients, names, per_second=20) as load:
+    with LedgerLoad(clients, names, per_second=15) as load:
         everyone = [*quiet, *load.account_ids]
         until(lambda: len(rows(clients, old.format(names.profile, 1))) == len(everyone), within=180)
 
@@ -119,7 +119,7 @@ def test_rebuild_killed_at_three_random_points_and_started_again_ends_right(
 ) -> None:
     worker = start_projector()
     choose = random.Random()
-    with LedgerLoad(clients, names, per_second=20) as load:
+    with LedgerLoad(clients, names, per_second=15) as load:
         builders: set[str | None] = {builder(clients, names)}
         for _ in range(3):
             killed = start_command("rebuild", "--projection", "balance-summary")

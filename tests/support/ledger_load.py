@@ -26,7 +26,7 @@ from tests.support.waiting import last_seen
 class LedgerLoad:
     """Appends of one to three events to a few accounts, at a steady pace, until the block ends."""
 
-    def __init__(self, clients: Clients, names: Names, *, accounts: int = 6, per_second: float = 60) -> None:
+    def __init__(self, clients: Clients, names: Names, *, accounts: int = 6, per_second: float = 25) -> None:
         self._store = EventStore(clients.dynamodb, names.events)
         self._clients, self._names = clients, names
         self._pause = 1 / per_second
@@ -71,16 +71,17 @@ class LedgerLoad:
         return wrong
 
     def _wait_for_agreement(self, within: float) -> dict[str, tuple[Account, Row[BalanceSummary] | None]]:
+        # The load has ended, so the events stay as they are.
+        accounts = [
+            Account.reconstitute(account_id, (event.decode() for event in self._store.load(account_id).events))
+            for account_id in self.account_ids
+        ]
         with ThreadPoolExecutor(2) as executor:
             generation = Generations(self._clients.dynamodb, self._names.projections).read(BALANCE_SUMMARY.name).active
             name = BALANCE_SUMMARY.table(self._names.profile, generation)
             table = ReadModel(self._clients.dynamodb, BALANCE_SUMMARY, name, executor)
 
             def disagreeing() -> dict[str, tuple[Account, Row[BalanceSummary] | None]]:
-                accounts = [
-                    Account.reconstitute(account_id, (event.decode() for event in self._store.load(account_id).events))
-                    for account_id in self.account_ids
-                ]
                 found = table.get_many((account_id, HEAD) for account_id in self.account_ids)
                 return {
                     account.account_id: (account, found.get((account.account_id, HEAD)))

@@ -2,11 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
-_PAUSE = 0.05
 
 
 @overload
@@ -31,9 +30,18 @@ def until(
 def last_seen(look: Callable[[], T], holds: Callable[[T], bool], *, within: float = 30) -> T:
     """Look until it holds or ``within`` seconds are over; gives what was seen last, for the caller to judge."""
     deadline = time.monotonic() + within
+    pauses = _pauses()
     while not holds(seen := look()) and time.monotonic() < deadline:
-        time.sleep(_PAUSE)
+        time.sleep(next(pauses))
     return seen
+
+
+def _pauses() -> Iterator[float]:
+    """Between looks: what comes soon is seen soon, and a long wait does not keep a core busy with looking."""
+    pause = 0.02
+    while True:
+        yield pause
+        pause = min(1.5 * pause, 0.25)
 
 
 async def eventually(look: Callable[[], bool | Awaitable[bool]], *, within: float = 30, blocking: bool = False) -> None:
@@ -41,10 +49,10 @@ async def eventually(look: Callable[[], bool | Awaitable[bool]], *, within: floa
     if blocking:
         await asyncio.to_thread(until, look, within=within)
         return
-    deadline = time.monotonic() + within
+    deadline, pauses = time.monotonic() + within, _pauses()
     while not (await seen if isinstance(seen := look(), Awaitable) else seen):
         assert time.monotonic() < deadline, f"not within {within:g} s"
-        await asyncio.sleep(_PAUSE)
+        await asyncio.sleep(next(pauses))
 
 
 async def next_second(count: int = 1) -> None:

@@ -13,7 +13,7 @@ from bench.report.tables import render
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
-EVENTS = 200
+EVENTS = 120
 
 
 @pytest.fixture(scope="module")
