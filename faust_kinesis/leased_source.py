@@ -39,7 +39,13 @@ class LeasedSource(ABC):
         self._reads = CallPool(options.read_threads, "read", stream=stream)
         self._writes = CallPool(_LEASE_THREADS, "lease", stream=stream, lease_table=self._table.name)
         self._coordinator = LeaseCoordinator(
-            stream, options, kinesis=kinesis, dynamodb=dynamodb, reads=self._reads, writes=self._writes
+            stream,
+            options,
+            kinesis=kinesis,
+            dynamodb=dynamodb,
+            table=self._table,
+            reads=self._reads,
+            writes=self._writes,
         )
         self._ready = ReadyBatches()
         self._fetching = True

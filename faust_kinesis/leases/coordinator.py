@@ -41,7 +41,10 @@ class TakenLease:
 
 
 class LeaseCoordinator:
-    """Every call that fails transiently is retried for as long as that lasts, and logged."""
+    """Every call that fails transiently is retried for as long as that lasts, and logged.
+
+    `table` is the one that holds the leases taken: a lease's holder is the `LeaseTable` that took it.
+    """
 
     def __init__(
         self,
@@ -50,6 +53,7 @@ class LeaseCoordinator:
         *,
         kinesis: KinesisClient,
         dynamodb: DynamoDBClient,
+        table: LeaseTable,
         reads: CallPool,
         writes: CallPool,
     ) -> None:
@@ -57,7 +61,7 @@ class LeaseCoordinator:
         self._options = options
         self._kinesis = kinesis
         self._dynamodb = dynamodb
-        self._table = LeaseTable(dynamodb, options.application)
+        self._table = table
         self._reads = reads
         self._writes = writes
         self._topology: Topology | None = None

@@ -71,7 +71,10 @@ def lease_spec(name: str) -> TableSpec:
 
 
 class LeaseTable:
-    """The lease table. Its methods block; each is one request, or pages of one. DynamoDB's errors come as they are."""
+    """The lease table. Its methods block; each is one request, or pages of one. DynamoDB's errors come as they are.
+
+    Each instance is a holder of its own: a lease is renewed, checkpointed and released through the one that took it.
+    """
 
     def __init__(self, dynamodb: DynamoDBClient, name: str) -> None:
         self._dynamodb = dynamodb

@@ -332,7 +332,12 @@ class ShardSourceContract:
 
     @promised_by("writes_leases_here")
     async def test_a_lease_write_whose_answer_was_lost_is_not_taken_for_a_lost_lease(
-        self, stream: Stream, make_source: MakeSource, lease: GetLease, dynamodb: "DynamoDBClient"
+        self,
+        stream: Stream,
+        make_source: MakeSource,
+        lease: GetLease,
+        dynamodb: "DynamoDBClient",
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         stream.create(1)
         stream.put("1", key="k")
@@ -351,6 +356,7 @@ class ShardSourceContract:
         (second,) = await take(source, 1)
         await patiently(lambda: lease(batch.shard_id).checkpoint == second.records[-1].sequence_number)
         assert next(lose, None) is None
+        assert not logged(caplog, "lease_lost")
 
     @promised_by("writes_leases_here")
     async def test_what_others_keep_in_a_lease_stays(

@@ -7,6 +7,7 @@ import pytest
 from aws_client.call_pool import CallPool
 from faust_kinesis.kcl.coordination_tables import CoordinationTables, kcl_specs
 from faust_kinesis.leases.coordinator import LeaseCoordinator
+from faust_kinesis.leases.table import LeaseTable
 from faust_kinesis.options import KinesisOptions
 from ledger.store.tables import ensure_table
 from tests.support.aws.stream import Stream
@@ -34,7 +35,10 @@ async def test_a_worker_makes_just_the_tables_that_are_made_beforehand(
     by_worker, beforehand = f"worker-{profile}", f"beforehand-{profile}"
     options = KinesisOptions(application=by_worker, worker_id="w1")
     calls = CallPool(2, "test")
-    worker = LeaseCoordinator(stream.name, options, kinesis=kinesis, dynamodb=dynamodb, reads=calls, writes=calls)
+    table = LeaseTable(dynamodb, options.application)
+    worker = LeaseCoordinator(
+        stream.name, options, kinesis=kinesis, dynamodb=dynamodb, table=table, reads=calls, writes=calls
+    )
     stream.create(1)
     try:
         await worker.prepare(kcl_specs(by_worker))
