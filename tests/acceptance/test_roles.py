@@ -23,6 +23,7 @@ from ledger.store.errors import UnusableRecordError
 from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
+from stream_bridge.watch.holds import Holds
 from stream_bridge.watch.watermark import WatermarkStore
 from tests.support.accounts import READABLE, deposit, poison
 from tests.support.aws.permissions import Need, kcl_needs, table_arn
@@ -193,9 +194,12 @@ def the_projector_meets_everything(actors: Actors, ledger: Ledger) -> None:
 def the_watch_heals(actors: Actors, ledger: Ledger) -> None:
     quick = {"KINFOLD_WATCH_INTERVAL": "0.5", "KINFOLD_WATCH_GRACE": "2", "KINFOLD_WATCH_POLL": "0.3"}
     marks = WatermarkStore(ledger.clients.dynamodb, ledger.names.bridge)
+    holds = Holds(ledger.clients.dynamodb, ledger.names.bridge)
+    holds.set("test", "nothing reaches the stream until three events have missed it")
     with actors.serve("Watch", "bridge", "watch", env=quick):
         ledger.destination(on=False)
         ledger.append("erin", 3)
+        holds.lift()
         until(lambda: ledger.on_stream("erin") == 3, within=60)
         until(lambda: marks.find() is not None, within=60)
     mark = marks.find()
