@@ -1,8 +1,9 @@
 """What belongs to one profile is named here; the event store's tables; and how a table is made."""
 
+import time
 from typing import TYPE_CHECKING, Final
 
-from botocore.exceptions import ClientError, WaiterError
+from botocore.exceptions import ClientError
 
 from aws_client.tables import TableSpec, create_table, find_status, key_schema
 from ledger.errors import ResourceError
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 #: Seconds to wait for a new table; AWS takes some ten.
 TABLE_TIMEOUT: Final = 120
+_LOOK: Final = 1.0
 
 
 class Names:
@@ -51,16 +53,11 @@ def ensure_table(dynamodb: "DynamoDBClient", spec: TableSpec) -> bool:
     """Create the table unless it is there, and wait until it is ACTIVE. Safe to repeat and to race.
 
     Returns whether it was created. Raises ResourceError when a table of that name has other keys, or no NEW_IMAGE
-    stream where one is needed, or does not become ACTIVE.
+    stream where one is needed, or does not become ACTIVE; ThrottledError or EndpointError.
     """
     with aws_errors(f"creating table {spec.name}"):
         created = create_table(dynamodb, spec)
-    try:
-        dynamodb.get_waiter("table_exists").wait(
-            TableName=spec.name, WaiterConfig={"Delay": 1, "MaxAttempts": TABLE_TIMEOUT}
-        )
-    except WaiterError as error:
-        raise ResourceError(f"table {spec.name} did not become ACTIVE in {TABLE_TIMEOUT} s: {error}") from error
+    _wait_until_active(dynamodb, spec.name)
     _check_shape(dynamodb, spec)
     if spec.expiry is not None:
         _ensure_expiry(dynamodb, spec.name, spec.expiry)
@@ -71,6 +68,14 @@ def table_status(dynamodb: "DynamoDBClient", name: str) -> str | None:
     """The table's status, such as ACTIVE; None when there is no such table. Raises TransientError, ResourceError."""
     with aws_errors(f"describing table {name}"):
         return find_status(dynamodb, name)
+
+
+def _wait_until_active(dynamodb: "DynamoDBClient", name: str) -> None:
+    deadline = time.monotonic() + TABLE_TIMEOUT
+    while (status := table_status(dynamodb, name)) != "ACTIVE":
+        if time.monotonic() >= deadline:
+            raise ResourceError(f"table {name} did not become ACTIVE in {TABLE_TIMEOUT} s: it is {status or 'missing'}")
+        time.sleep(_LOOK)
 
 
 def _check_shape(dynamodb: "DynamoDBClient", spec: TableSpec) -> None:
