@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from ledger.domain.events import DomainEvent, encode_payload
+from ledger.errors import EndpointError
 from ledger.runtime.aws import aws_errors, retrying
 from ledger.store.errors import ConditionFailedError, CorruptHistoryError, VersionConflictError
 from ledger.store.stored_event import StoredEvent, timestamp
@@ -55,6 +56,8 @@ class EventStore:
     def __init__(self, dynamodb: "DynamoDBClient", table: str, *, retry_seconds: float = 10.0) -> None:
         """``retry_seconds``: for how long a write is retried while it meets throttling or contention."""
         self._dynamodb = dynamodb
+        # Made once: botocore makes a class for each.
+        self._queries = dynamodb.get_paginator("query")
         self._table = table
         self._retry_seconds = retry_seconds
 
@@ -108,6 +111,12 @@ class EventStore:
         try:
             units, retries = self._write(write)
         except ConditionFailedError as failed:
+            if failed.resent and failed.conflicting == number:
+                # Once somebody has made the claim true, an earlier request may still arrive and be carried out.
+                raise EndpointError(
+                    f"appending to {aggregate_id}: version {number} is claimed and not stored, and an earlier request "
+                    "without an answer may still be carried out; read the version and ask again"
+                ) from None
             if not (failed.resent and self._holds(stored)):
                 actual = self.version(aggregate_id).number
                 raise VersionConflictError(
@@ -182,7 +191,7 @@ class EventStore:
         return ProvenVersion(aggregate_id, int(page["Items"][0]["sequenceNumber"]["N"]) if page["Items"] else 0)
 
     def _query(self, condition: str, values: dict[str, Any], **options: Any) -> Iterator[dict[str, Any]]:
-        pages = self._dynamodb.get_paginator("query").paginate(
+        pages = self._queries.paginate(
             TableName=self._table,
             KeyConditionExpression=condition,
             ExpressionAttributeValues=values,
