@@ -78,12 +78,14 @@ class LeaseTable:
 
     def __init__(self, dynamodb: DynamoDBClient, name: str) -> None:
         self._dynamodb = dynamodb
+        # Made once: botocore makes a class for each.
+        self._scans = dynamodb.get_paginator("scan")
         self._holder = uuid4().hex
         self.name = name
 
     def scan(self) -> dict[str, Lease]:
         """All leases by key, read consistently."""
-        pages = self._dynamodb.get_paginator("scan").paginate(TableName=self.name, ConsistentRead=True)
+        pages = self._scans.paginate(TableName=self.name, ConsistentRead=True)
         rows = (row for page in pages for row in page["Items"])
         return {lease.key: lease for lease in map(_lease_of, rows) if lease is not None}
 

@@ -30,6 +30,8 @@ class Checker(Generic[S]):
         """``skips`` has been loaded."""
         self.model = model
         self._dynamodb = dynamodb
+        # Made once: botocore makes a class for each.
+        self._queries = dynamodb.get_paginator("query")
         self._store = store
         self._skips = skips
 
@@ -62,7 +64,7 @@ class Checker(Generic[S]):
             name = model.projection.part_name
             if name is None:
                 return rows
-            for page in self._dynamodb.get_paginator("query").paginate(
+            for page in self._queries.paginate(
                 TableName=model.table,
                 KeyConditionExpression="aggregateId = :a AND #part > :head",
                 ExpressionAttributeNames={"#part": name},
