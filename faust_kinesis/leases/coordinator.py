@@ -116,13 +116,22 @@ class LeaseCoordinator:
         Raises StreamGoneError: the stream was deleted.
         """
         due = time.monotonic() - self._listed_at >= self._options.shard_sync_interval
-        topology = await self._list_shards() if list_anew or due or self._topology is None else self._topology
+        listing = list_anew or due
+        topology = await self._list_shards() if listing or self._topology is None else self._topology
         leases = await self._writes.retry_until_answered("look at the leases", self._table.scan)
+        created_elsewhere = False
         for lease in missing_leases(topology, leases, self._options.start):
             if await self._writes.retry_until_answered(f"create the lease of {lease.key}", self._table.add, lease):
                 self._created.add(lease.key)
                 leases[lease.key] = lease
-        for lease in leases_to_forget(leases, topology.shards.keys()):
+            else:
+                created_elsewhere = True
+        if created_elsewhere:
+            # Whatever is not among the leases counts as history: without its parent's, a child would be read too early.
+            leases = await self._writes.retry_until_answered("look at the leases again", self._table.scan)
+        # Ended before the shards were listed: one that began and ended since is not listed either.
+        ended_before = {key: lease for key, lease in self._leases.items() if listing and key in leases}
+        for lease in leases_to_forget(ended_before, topology.shards.keys()):
             await self._writes.retry_until_answered(f"forget the lease of {lease.key}", self._table.forget, lease)
             del leases[lease.key]
         self._topology, self._leases = topology, leases
