@@ -85,7 +85,7 @@ class Redrive:
         return found
 
     def redrive(self, letter_id: str, targets: Targets, *, by: str, dry_run: bool = False) -> Redriven:
-        """Redrive the letter's account in each target in which it is halted. ``dry_run`` writes nothing.
+        """Lift the halt of the letter's account in each target, and fold the account on. ``dry_run`` writes nothing.
 
         The record of a letter without an account is decoded again, and applied if today's code can read it. Raises
         NoSuchLetterError.
@@ -99,11 +99,11 @@ class Redrive:
         lifted, poison = False, None
         for target in concerned:
             head = target.model.get(account_id)
-            if head is not None and head.halted is not None:
-                lifted = True
-                if not dry_run:
-                    poison = self._fold_on(account_id, target) or poison
-                    head = target.model.get(account_id)
+            lifted = lifted or (head is not None and head.halted is not None)
+            if not dry_run:
+                # Also where it is not halted: an earlier redrive may have died after it lifted the halt.
+                poison = self._fold_on(account_id, target) or poison
+                head = target.model.get(account_id)
             versions[target.model.table] = head.version if head else 0
         if poison is not None:
             return Redriven(letter_id, "still halted", account_id, versions, poison.reason)
@@ -129,12 +129,15 @@ class Redrive:
         return self.redrive(letter_id, targets, by=by)
 
     def _fold_on(self, account_id: str, target: Projector[Any]) -> Poison | None:
-        """Lift the halt and fold to the end of the store. Returns the event that halted the account again, if any."""
+        """Lift the halt, if any, and fold to the end of the store. Returns the event that halts the account again."""
         while (head := target.model.get(account_id)) is not None and head.halted is not None:
             target.model.lift(head)
         target.forget(account_id)
         while True:
             head = target.model.get(account_id)
+            if head is not None and head.halted is not None:
+                # A worker has halted it again meanwhile: for this letter's record, or for another one.
+                return Poison(account_id, head.halted.sequence_number, head.halted.reason, None)
             version = head.version if head else 0
             last = self._store.version(account_id).number
             if last <= version:

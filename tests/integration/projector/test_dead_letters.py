@@ -100,6 +100,23 @@ def test_a_poisoned_first_event_that_comes_again_makes_no_second_letter(
     assert head(components, account).halted is not None
 
 
+def test_a_redrive_that_died_after_it_lifted_the_halt_is_finished_by_the_next_one(
+    components: Components, clients: Clients, handler: BatchHandler
+) -> None:
+    account = deposit(components.store, count=2)
+    bad = poison(clients.dynamodb, components.names.events, account[-1])
+    deliver(handler, components, *account, bad, *deposit(components.store, bad.aggregate_id, 2))
+    correct(clients, components.names, bad)
+    projectors = components.projectors.fed()
+    for projector in projectors:
+        halted = projector.model.get(bad.aggregate_id)
+        assert halted is not None
+        assert projector.model.lift(halted)
+    for each in sorted(letters(components)):
+        components.redrive.redrive(each, projectors, by="me")
+    assert balance(components, bad.aggregate_id) == (5, Decimal(14))
+
+
 def test_a_crash_between_letter_and_halt_counts_an_attempt_more(
     components: Components, clients: Clients, handler: BatchHandler
 ) -> None:
