@@ -94,7 +94,8 @@ class AccountHalts:
         if stored.state == "skipped":
             self._skips.add(letter)
             return letter.projection is None
-        for projector in projectors:
+        # The oldest generation first, so that another worker's event never gets further in it than in a newer one.
+        for projector in reversed(projectors):
             self._halt(letter.account_id, letter.sequence_number, stored, projector, overtaken=overtaken)
         return True
 

@@ -77,6 +77,8 @@ class Rebuild:
         self._stop = threading.Event()
         self._retry = RetryUntilStopped(self._stop, progress.report)
         self._token = uuid.uuid4().hex
+        #: Generations that were fed before the flip, also those that a killed rebuild left behind.
+        self._unseen: dict[str, frozenset[int]] = {}
 
     def run(self, projections: Sequence[Projection[Any]], *, segments: int) -> list[Rebuilt]:
         """Rebuild each projection and flip it. ``segments``: parallel readers; a resumed build keeps its own.
@@ -102,7 +104,8 @@ class Rebuild:
         self._progress.report(f"waiting {SEEN_BY_ALL:.0f} s until every reader has moved to the new generation ...")
         self._stop.wait(SEEN_BY_ALL)
         for each in rebuilt:
-            retry(partial(self._retire_others, each.projection))
+            for generation in self._unseen[each.projection]:
+                retry(partial(self._builds.retire, each.projection, generation))
         return rebuilt
 
     def _begin(self, projection: Projection[Any], dead: Build | None, segments: int) -> Build:
@@ -138,20 +141,16 @@ class Rebuild:
             heartbeat.save(projection.name)
             raise
 
-    def _retire_others(self, projection: str) -> None:
-        """Stop feeding generations that readers do not see, also those that a killed rebuild left behind."""
-        control = self._components.generations.read(projection)
-        for generation in control.fed - {control.active, control.building}:
-            self._builds.retire(projection, generation)
-
     def _rebuild(self, projection: Projection[Any], heartbeat: JobHeartbeat[Build]) -> Rebuilt:
         components, name = self._components, projection.name
-        replaced = components.generations.read(name).active
+        before = components.generations.read(name)
+        replaced = before.active
         model = components.models.model(projection, heartbeat.job(name).generation)
         if heartbeat.job(name).phase == "scanning":
             self._scan(model, heartbeat)
             heartbeat.check()
-            self._retry(partial(carry_halts, components.letters, components.models.model(projection, replaced), model))
+            active, feeder = components.models.model(projection, replaced), components.feeder(model, cache_size=1)
+            self._retry(partial(carry_halts, components.letters, active, model, feeder))
         # Always from its beginning: what an earlier run found wrong is not recorded.
         self._enter(heartbeat, name, "verifying")
         build = heartbeat.job(name)
@@ -159,6 +158,7 @@ class Rebuild:
         heartbeat.end(name, self._builds.flip)
         log.info("generation_flipped", projection=name, generation=build.generation, replaced=replaced)
         self._progress.report(f"{name}: readers see generation {build.generation} now")
+        self._unseen[name] = before.fed - {build.generation}
         return Rebuilt(name, build.generation, replaced, *figures)
 
     def _scan(self, model: ReadModel[Any], heartbeat: JobHeartbeat[Build]) -> None:

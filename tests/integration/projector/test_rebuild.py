@@ -16,6 +16,7 @@ from ledger.store.errors import JobLostError, JobRunningError
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
 from projector.components import Components, build_components
+from projector.dead_letters.letters import DeadLetter, Origin
 from projector.engine.control_rows import Control, ControlView, Generations
 from projector.engine.read_model import ReadModel
 from projector.projections import PROJECTIONS
@@ -227,6 +228,21 @@ def test_only_the_builder_itself_can_record_progress_or_flip(components: Compone
         control.save(taken)
 
 
+def test_what_a_later_rebuild_has_just_replaced_is_not_retired_by_an_earlier_one(
+    components: Components, store: EventStore, control: BuildStore
+) -> None:
+    """Readers may see it for a moment yet, and the later rebuild waits for them by itself."""
+    deposit(store, "alice", 1)
+
+    class Overtaken(Reported):
+        def report(self, text: str) -> None:
+            if "every reader has moved" in text:
+                control.flip(control.start(BALANCE_SUMMARY.name, 3, "later", active=2, segments=1))
+
+    Rebuild(components, Overtaken()).run([BALANCE_SUMMARY], segments=1)
+    assert components.generations.read(BALANCE_SUMMARY.name) == Control(3, frozenset({2, 3}))
+
+
 @pytest.fixture
 def tables(components: Components) -> GenerationTables:
     return GenerationTables(components.clients.dynamodb, components.names)
@@ -312,15 +328,18 @@ def test_halts_and_skips_are_reproduced_and_are_no_storm(
     assert (after.letter, after.attempts) == (before.letter, before.attempts + 1)
 
 
-def test_an_account_that_is_halted_for_a_records_sake_stays_halted(components: Components, store: EventStore) -> None:
-    from projector.dead_letters.letters import DeadLetter, Origin
+def tamper(components: Components, *numbers: int) -> None:
+    """Halt alice's account for the sake of records that are no events, as a worker does."""
+    for number in numbers:
+        letter = DeadLetter(f"a MODIFY of event {number}", Origin("stream", "shard", "7"), b"", None, "alice", number)
+        components.account_halts.store_and_halt(letter, components.new_projectors(), overtaken=False)
 
+
+def test_an_account_that_is_halted_for_a_records_sake_stays_halted(components: Components, store: EventStore) -> None:
     events = deposit(store, "alice", 2)
-    targets = components.projectors.fed()
-    for target in targets:
+    for target in components.projectors.fed():
         target.apply(events)
-    tampering = DeadLetter("a MODIFY of event 1", Origin("stream", "shard", "7"), b"", None, "alice", 1)
-    components.account_halts.store_and_halt(tampering, targets, overtaken=False)
+    tamper(components, 1)
     (rebuilt,) = Rebuild(components, Reported()).run([BALANCE_SUMMARY], segments=1)
     head = components.models.model(BALANCE_SUMMARY, 2).get("alice")
     assert head is not None
@@ -328,6 +347,32 @@ def test_an_account_that_is_halted_for_a_records_sake_stays_halted(components: C
     assert head.halted is not None
     assert head.halted.dead_letter == "record~alice~1"
     assert rebuilt.halted == 1
+
+
+@pytest.mark.parametrize(("before", "meanwhile"), [((), (1,)), ((1,), (1, 2))], ids=["meanwhile", "twice"])
+def test_an_account_that_is_halted_before_the_scan_meets_it_is_shown_no_further_behind(
+    before: tuple[int, ...],
+    meanwhile: tuple[int, ...],
+    components: Components,
+    store: EventStore,
+    projector_settings: ProjectorSettings,
+    clients: Clients,
+    executor: ThreadPoolExecutor,
+) -> None:
+    """The worker halts it in both generations; nobody may see its version go back at the flip."""
+    components.feeder(components.models.model(BALANCE_SUMMARY, 1), cache_size=10).feed(deposit(store, "alice", 2))
+    tamper(components, *before)
+
+    class Tampered(Reported):
+        def begin(self, work: str, phase: str, total: int, done: int) -> None:
+            if phase == "scanning":
+                tamper(build_components(projector_settings, clients, executor), *meanwhile)
+
+    Rebuild(components, Tampered()).run([BALANCE_SUMMARY], segments=1)
+    models = [components.models.model(BALANCE_SUMMARY, generation) for generation in (1, 2)]
+    old, new = (head for model in models if (head := model.get("alice")) is not None)
+    assert (new.version, old.version) == (2, 2)
+    assert new.halted == old.halted
 
 
 def test_a_view_of_the_control_rows_never_goes_back(components: Components) -> None:
