@@ -25,7 +25,7 @@ class ProjectorSettings(GuardedSettings):
         0.25, ge=0.2, le=10, description="seconds between two reads of a shard; Kinesis allows five reads a second"
     )
     failover_time: float = Field(10, ge=1, le=300, description="seconds after which a silent worker's leases are taken")
-    cache_size: int = Field(100_000, ge=0, description="rows kept in memory for each read model, about 1 KB each")
+    cache_size: int = Field(100_000, ge=1, description="rows kept in memory for each read model, about 1 KB each")
     storm_limit: int = Field(
         100, ge=1, description="accounts halted in a minute above which the worker stops: a bad deploy, not bad events"
     )
