@@ -94,6 +94,11 @@ class RelayCheckpoints:
                 rows[row.key] = await self._take(row)
         return rows_to_read(stream, rows)
 
+    async def unfinished(self, stream: StreamDescription) -> list[Lease]:
+        """The rows of this stream's shards that are not relayed to their end, also of those that wait for a parent."""
+        prefix = row_key(stream.label, "")
+        return [row for key, row in (await self._scan()).items() if key.startswith(prefix) and not row.ended]
+
     async def _take(self, row: Lease) -> Lease:
         while True:
             try:

@@ -6,9 +6,10 @@ whatever is killed, refused or repeated on the way. docs/design.md, "Relay", say
 
 import asyncio
 import platform
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
@@ -16,12 +17,13 @@ import structlog
 
 from aws_client.call_pool import CallPool
 from faust_kinesis.errors import LeaseLostError
-from faust_kinesis.leases.table import LeaseTable
+from faust_kinesis.leases.table import Lease, LeaseTable
 from ledger.errors import ResourceError, TransientError
-from ledger.runtime.aws import Clients
+from ledger.runtime.aws import Clients, aws_errors
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
 from stream_bridge.dynamodb_stream import StreamDescription, TableStream
+from stream_bridge.relay.backlog import oldest_change
 from stream_bridge.relay.checkpoints import RelayCheckpoints, shard_of
 from stream_bridge.relay.health import RelayHealth, Role
 from stream_bridge.relay.leader_lease import LeaseNotHeldError, RelayLease, Term
@@ -201,9 +203,14 @@ class _Work:
 
     async def run(self) -> None:
         """Follow the stream's shards for ever. Raises what a shard raises, or ResourceError when the stream is gone."""
+        began = False
         while not self._draining:
             self._term.check()
-            await self._start_shards(await self._describe())
+            stream = await self._describe()
+            rows = await self._rows.sync(stream)
+            if not began:
+                self._sender.since, began = await self._oldest_change(stream), True
+            self._start_shards(stream, rows)
             for key in await self._wait_for_an_end():
                 _, task = self._running.pop(key)
                 await task
@@ -236,8 +243,27 @@ class _Work:
         self._arn = stream.arn
         return stream
 
-    async def _start_shards(self, stream: StreamDescription) -> None:
-        for row in await self._rows.sync(stream):
+    async def _oldest_change(self, stream: StreamDescription) -> datetime:
+        """When the oldest change was made that no checkpoint covers; now, where there is none."""
+        now, table = datetime.now(UTC), self._parts.stream
+        with aws_errors(f"reading the stream of table {table.table}"):
+            found = await asyncio.gather(
+                *(
+                    table.calls.retry_until_answered(
+                        f"find the oldest change in {shard_of(row)}",
+                        oldest_change,
+                        table.streams,
+                        stream.arn,
+                        shard_of(row),
+                        row.checkpoint,
+                    )
+                    for row in await self._rows.unfinished(stream)
+                )
+            )
+        return min([now, *filter(None, found)])
+
+    def _start_shards(self, stream: StreamDescription, rows: Sequence[Lease]) -> None:
+        for row in rows:
             if row.key in self._running:
                 continue
             shard = ShardRelay(

@@ -5,16 +5,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
-from botocore.exceptions import ClientError
-
-from aws_client.failures import code_of
 from faust_kinesis.leases.table import TRIM_HORIZON, Lease, LeaseTable
-from faust_kinesis.polling.shard_reader import first_unread
 from ledger.runtime.aws import Clients, aws_errors
 from ledger.store.tables import Names
-from stream_bridge.dynamodb_stream import describe_stream, iterator_request
+from stream_bridge.dynamodb_stream import describe_stream
 from stream_bridge.provisioning.bridge import RelayStatus
-from stream_bridge.relay.change_records import created_at
+from stream_bridge.relay.backlog import oldest_change
 from stream_bridge.relay.checkpoints import row_key
 from stream_bridge.relay.leader_lease import RELAY
 
@@ -54,22 +50,10 @@ def _lag(clients: Clients, table: str, rows: dict[str, Lease]) -> float:
     found = []
     for shard_id in stream.shards:
         row = rows.get(row_key(stream.label, shard_id), Lease("", TRIM_HORIZON))
-        if not row.ended and (moment := _oldest(clients, stream.arn, shard_id, row.checkpoint)) is not None:
+        if row.ended:
+            continue
+        with aws_errors(f"reading shard {shard_id} of the stream of table {table}"):
+            moment = oldest_change(clients.dynamodbstreams, stream.arn, shard_id, row.checkpoint)
+        if moment is not None:
             found.append(moment)
     return max(0.0, (datetime.now(UTC) - min(found)).total_seconds()) if found else 0.0
-
-
-def _oldest(clients: Clients, arn: str, shard_id: str, checkpoint: str) -> datetime | None:
-    """When the first change after the checkpoint was made; None when there is none, or it has left the stream."""
-    streams = clients.dynamodbstreams
-    with aws_errors(f"reading shard {shard_id} of a table's stream"):
-        try:
-            begin = streams.get_shard_iterator(StreamArn=arn, ShardId=shard_id, **iterator_request(checkpoint))
-            page = first_unread(
-                lambda iterator: streams.get_records(ShardIterator=iterator, Limit=1), begin["ShardIterator"]
-            )
-        except ClientError as error:
-            if code_of(error) not in {"TrimmedDataAccessException", "ResourceNotFoundException"}:
-                raise
-            return None
-    return created_at(page["Records"][0]) if page and page["Records"] else None

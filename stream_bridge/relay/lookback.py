@@ -13,9 +13,9 @@ from stream_bridge.relay.ordering import Missing
 
 log = structlog.get_logger(__name__)
 
-#: How far apart in time the table's stream may show an account's events out of order. AWS's records of one transaction
-#: come within a second; LocalStack's ten threads overtake each other by less.
-SHORTLY: Final = timedelta(seconds=10)
+#: By how much ``occurredAt``, a writer's clock before its first attempt, may be earlier than the stream's time or ours:
+#: clocks up to half a minute wrong, and a writer's patience.
+CLOCKS: Final = timedelta(seconds=90)
 #: Events read backwards at most; a transaction holds 100.
 MAX_BEFORE: Final = 300
 
@@ -27,8 +27,8 @@ class Lookback:
         self._store = store
         self._calls = calls
 
-    async def read(self, account_id: str, missing: Missing, before: StoredEvent) -> list[StoredEvent]:
-        """The ``missing`` events that the store holds, ascending; ``before`` is the event that they must precede.
+    async def read(self, account_id: str, missing: Missing, since: datetime) -> list[StoredEvent]:
+        """The ``missing`` events that the store holds, ascending; ``since``: what the stream took before was put.
 
         Strongly consistent: an event that the stream shows is stored, and so are all before it. The result ends at a
         hole: only a write that bypasses the event store makes one, and the stream shows what follows in its own time.
@@ -36,16 +36,17 @@ class Lookback:
         Raises ResourceError.
         """
         return await self._calls.retry_until_answered(
-            f"read events of {account_id}", self._read, account_id, missing, before
+            f"read events of {account_id}", self._read, account_id, missing, since
         )
 
-    def _read(self, account_id: str, missing: Missing, before: StoredEvent) -> list[StoredEvent]:
+    def _read(self, account_id: str, missing: Missing, since: datetime) -> list[StoredEvent]:
         found: list[StoredEvent] = []
         try:
             if missing.after is None:
-                since = _moment(before) - SHORTLY
                 newest = self._store.newest(account_id, until=missing.until, limit=MAX_BEFORE)
-                found = [event for event in reversed(newest) if _moment(event) >= since]
+                # To the earliest one that is late enough: clocks disagree, so that times may go back and forth.
+                unput = [place for place, event in enumerate(newest) if _moment(event) >= since - CLOCKS]
+                found = newest[max(unput) :: -1] if unput else []
             else:
                 # One by one: what comes before a hole is kept when the read fails there.
                 for event in self._store.read(account_id, after=missing.after, until=missing.until):

@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -73,6 +74,8 @@ class OrderedSender:
         lookback: Lookback,
         health: RelayHealth,
     ) -> None:
+        #: What the table's stream took before this moment was put by an earlier term.
+        self.since = datetime.now(UTC)
         self._table = table
         self._region = region
         self._lookback = lookback
@@ -121,10 +124,10 @@ class OrderedSender:
         return ordered + others
 
     async def _missing(self, account_id: str, shown: Sequence[ChangeRecord]) -> list[ChangeRecord]:
-        events = {_number(change): _event(change) for change in shown}
+        numbers = sorted({_number(change) for change in shown})
         found: list[ChangeRecord] = []
-        for lacking in missing(sorted(events), self._versions.get(account_id)):
-            read = await self._lookback.read(account_id, lacking, events[lacking.until + 1])
+        for lacking in missing(numbers, self._versions.get(account_id)):
+            read = await self._lookback.read(account_id, lacking, self.since)
             found += [inserted(event, self._table, self._region) for event in read]
             self._health.from_store.inc(len(read))
             if lacking.after is not None:
