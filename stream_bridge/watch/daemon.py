@@ -144,8 +144,8 @@ class Watch:
 
     @property
     def following(self) -> bool:
-        """Whether both streams are being read."""
-        return all(tail is not None and tail.read_at is not None for tail in (self._table, self._stream))
+        """Whether what is stored from now on reaches the stream, by this watch or by the next one."""
+        return all(tail is not None and tail.following for tail in (self._table, self._stream))
 
     def health(self) -> HealthReport:
         """Unhealthy once a part has not succeeded for half a minute."""
@@ -162,6 +162,8 @@ class Watch:
         reasons = [f"{part}: {fault}" for part, fault in self._faults.items()]
         if not self._verdict.healthy:
             reasons.insert(0, self._verdict.reason)
+        if not self.following:
+            reasons.append("the watch does not follow the streams yet")
         if self._missing:
             reasons.append(f"{self._missing} events are not on the stream")
         if self._watermark is not None and self._watermark.gap is not None:
@@ -205,8 +207,15 @@ class Watch:
 
     async def _find_watermark(self) -> None:
         self._watermark = await self._calls.once(self._watermarks.find)
+        self.saved = self._watermark is not None
         if self._watermark is not None:
             log.info("watch_resumed", since=self._watermark.moment.isoformat())
+
+    async def _begin(self, first: Watermark) -> None:
+        await self._calls.once(self._watermarks.save, first)
+        self._watermark = first
+        self.saved = True
+        log.info("watch_begins", since=first.moment.isoformat())
 
     async def _look(self) -> None:
         observation = await self._calls.once(self._inspector.look)
@@ -240,6 +249,7 @@ class Watch:
         known = self._table.watermark() if self._table is not None else None
         self._table = self._new_table_tail(
             sink=lambda keys: self._take("table", partial(self.reconciler.took, keys)),
+            begins=self._begin,
             lost=self._record_gap,
             full=lambda: self.reconciler.full,
             watermark=known or self._watermark,

@@ -32,11 +32,14 @@ _SYNC: Final = 5.0
 MARGIN: Final = timedelta(seconds=60)
 #: How much earlier than that an event may be on Kinesis before the table's stream shows it.
 _LEAD: Final = timedelta(seconds=60)
+#: How long the table's stream keeps a record.
+_KEPT: Final = timedelta(hours=24)
 
 
 class TableTail:
     """Passes the keys of the events that the table took to ``sink``, from ``watermark`` on; without one, from now on.
 
+    ``begins``: called without a watermark, before anything is read, with the one to resume from after a kill.
     ``lost``: called with the moment since which events may be missing from the table stream. ``full``: while it
     returns true, nothing is read.
     """
@@ -45,6 +48,7 @@ class TableTail:
         self,
         stream: TableStream,
         sink: Sink,
+        begins: Callable[[Watermark], Awaitable[None]],
         lost: Callable[[datetime], None],
         full: Callable[[], bool],
         watermark: Watermark | None,
@@ -52,18 +56,25 @@ class TableTail:
     ) -> None:
         self._stream = stream
         self._sink = sink
+        self._begins = begins
         self._lost = lost
         self._full = full
         self._interval = interval
-        self._begin = watermark.moment - MARGIN if watermark else None
+        self._resumed = watermark
+        #: What was created before is no concern of this tail.
+        self._begin = (watermark.moment if watermark else datetime.now(UTC)) - MARGIN
         self._positions: dict[str, str | None] = dict(watermark.positions or {}) if watermark else {}
         self._read_until: dict[str, datetime] = {}
         self._arn = watermark.stream_arn if watermark else ""
-        self._first_listing = watermark is None
-        self.read_at: float | None = None
+        self._shards = _FollowedShards()
+
+    @property
+    def following(self) -> bool:
+        """Whether no event that the table takes from now on is passed over."""
+        return self._shards.all_read
 
     def watermark(self) -> Watermark | None:
-        """How far it has read; None before the first page."""
+        """How far it has read; None before any shard is being read."""
         if not self._read_until:
             return None
         return Watermark(min(self._read_until.values()), self._arn, dict(self._positions))
@@ -71,28 +82,39 @@ class TableTail:
     async def run(self) -> None:
         """Tail the stream for ever. Raises ResourceError when the table's stream is gone or replaced."""
         description = await self._stream.describe()
-        if self._arn not in {"", description.arn}:
-            # Another stream than the watermark's: the last records of the old one can no longer be read.
-            self._lost(self._begin or datetime.now(UTC))
+        if self._resumed is None:
+            await self._begin_at_the_tip(description)
+        elif self._arn not in {"", description.arn} or datetime.now(UTC) - self._begin > _KEPT:
+            # Another stream than the watermark's, whose last records can no longer be read; or shards that are gone
+            # with their records, and whose children do not show it.
+            self._lost(self._begin)
             self._positions = {}
         self._arn = description.arn
+        # A shard that is listed later is younger than all of these, and read from its first record.
+        old = {shard_id for shard_id in description.shards if not self._positions.get(shard_id)}
 
         async def listed() -> Iterable[str]:
             nonlocal description
             description = await self._stream.describe()
-            if self._first_listing:
-                self._first_listing = False
-                self._positions = {shard.shard_id: LATEST for shard in description.shards.values() if shard.is_open}
-                return list(self._positions)
             return description.shards
 
-        await _follow_shards(listed, lambda shard_id: self._follow(description, shard_id))
+        await self._shards.follow(listed, lambda shard_id: self._follow(description, shard_id, old=shard_id in old))
 
-    async def _follow(self, description: StreamDescription, shard_id: str) -> None:
+    async def _begin_at_the_tip(self, description: StreamDescription) -> None:
+        """Read the open shards from their tip, and give the watermark that says so.
+
+        A tip has no sequence number. So whoever resumes from this watermark reads these shards from their first record.
+        """
+        tips = [shard.shard_id for shard in description.shards.values() if shard.is_open]
+        await self._begins(Watermark(datetime.now(UTC), description.arn, dict.fromkeys(tips)))
+        self._positions = dict.fromkeys(tips, LATEST)
+
+    async def _follow(self, description: StreamDescription, shard_id: str, *, old: bool) -> None:
+        """Read a shard to its end. ``old``: from its first record, which may be from before this tail begins."""
         position = self._positions.get(shard_id) or TRIM_HORIZON
         reader = self._stream.reader(description, shard_id, position)
         self._positions[shard_id] = None if position in {LATEST, TRIM_HORIZON} else position
-        self._read_until[shard_id] = self._begin or datetime.now(UTC) - MARGIN
+        self._read_until[shard_id] = self._begin
         last = False
         while not last:
             if self._full():
@@ -102,23 +124,23 @@ class TableTail:
             last = page.last
             if page.lost:
                 self._lost(self._read_until[shard_id])
-            self._take(shard_id, page.records)
+            self._take(shard_id, page.records, since=self._begin if old else None)
+            self._shards.was_read(shard_id)
             if not page.records and not last:
                 await asyncio.sleep(self._interval)
         # The shard is read to its end; its children hold what follows.
         self._read_until.pop(shard_id, None)
 
-    def _take(self, shard_id: str, records: "Iterable[RecordTypeDef]") -> None:
+    def _take(self, shard_id: str, records: "Iterable[RecordTypeDef]", *, since: datetime | None) -> None:
         now, keys = datetime.now(UTC), []
-        self._read_until[shard_id] = now - MARGIN
+        read_until = now - MARGIN
         for record in records:
             change = record["dynamodb"]
             self._positions[shard_id] = change["SequenceNumber"]
-            created = change.get("ApproximateCreationDateTime", now)
-            self._read_until[shard_id] = created
-            if record["eventName"] == "INSERT" and (self._begin is None or created >= self._begin):
+            read_until = change.get("ApproximateCreationDateTime", now)
+            if record["eventName"] == "INSERT" and (since is None or read_until >= since):
                 keys.append((change["Keys"]["aggregateId"]["S"], int(change["Keys"]["sequenceNumber"]["N"])))
-        self.read_at = asyncio.get_running_loop().time()
+        self._read_until[shard_id] = max(read_until, self._begin)
         self._sink(keys)
 
 
@@ -142,7 +164,12 @@ class StreamTail:
         self._sink = sink
         self._since = since - MARGIN - _LEAD
         self._interval = interval
-        self.read_at: float | None = None
+        self._shards = _FollowedShards()
+
+    @property
+    def following(self) -> bool:
+        """Whether every shard is being read."""
+        return self._shards.all_read
 
     async def run(self) -> None:
         """Tail the stream for ever. Raises ResourceError when there is no such stream."""
@@ -154,7 +181,7 @@ class StreamTail:
                 )
             return topology.shards
 
-        await _follow_shards(listed, self._follow)
+        await self._shards.follow(listed, self._follow)
 
     async def _follow(self, shard_id: str) -> None:
         lease = Lease(shard_id, AT_TIMESTAMP, start_at=self._since)
@@ -167,10 +194,12 @@ class StreamTail:
                 except ClientError as error:
                     if not is_not_found(error):
                         raise
-                    return  # the shard is gone; if the stream is too, listing its shards fails
+                    # The shard is gone; if the stream is too, listing its shards fails.
+                    self._shards.was_read(shard_id)
+                    return
             last = page.last
-            self.read_at = asyncio.get_running_loop().time()
             self._sink([key for key in map(self._key, page.records) if key is not None])
+            self._shards.was_read(shard_id)
             if not page.millis_behind_latest and not last:
                 await asyncio.sleep(self._interval)
 
@@ -185,18 +214,36 @@ class StreamTail:
         return event.aggregate_id, event.sequence_number
 
 
-async def _follow_shards(
-    listed: Callable[[], Awaitable[Iterable[str]]], follow: Callable[[str], Coroutine[Any, Any, None]]
-) -> None:
-    """Tail every shard that is ever listed, in a task of its own. The first error ends them all and is raised."""
-    followed: set[str] = set()
-    try:
-        async with asyncio.TaskGroup() as group:
-            while True:
-                for shard_id in await listed():
-                    if shard_id not in followed:
+class _FollowedShards:
+    """Every shard that is ever listed, each followed by a task of its own."""
+
+    def __init__(self) -> None:
+        self._unread: set[str] | None = None
+
+    @property
+    def all_read(self) -> bool:
+        """Whether a page has been read of each shard of the first listing that was not empty."""
+        return self._unread is not None and not self._unread
+
+    def was_read(self, shard_id: str) -> None:
+        """Record that a page was read."""
+        if self._unread is not None:
+            self._unread.discard(shard_id)
+
+    async def follow(
+        self, listed: Callable[[], Awaitable[Iterable[str]]], follow: Callable[[str], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Follow them for ever. The first error ends them all and is raised."""
+        followed: set[str] = set()
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    found = [shard_id for shard_id in await listed() if shard_id not in followed]
+                    if self._unread is None and found:
+                        self._unread = set(found)
+                    for shard_id in found:
                         followed.add(shard_id)
                         group.create_task(follow(shard_id), name=f"follow-{shard_id}")
-                await asyncio.sleep(_SYNC)
-    except ExceptionGroup as errors:
-        raise errors.exceptions[0] from errors
+                    await asyncio.sleep(_SYNC)
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from errors

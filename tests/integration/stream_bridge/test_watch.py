@@ -32,7 +32,7 @@ from stream_bridge.watch.daemon import Watch, WatchOptions
 from stream_bridge.watch.destination_health import BridgeObservation, Inspector
 from stream_bridge.watch.followers import StreamTail, TableTail
 from stream_bridge.watch.republish import Republisher
-from stream_bridge.watch.watermark import WatermarkStore
+from stream_bridge.watch.watermark import Watermark, WatermarkStore
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
@@ -73,11 +73,16 @@ class ScriptedInspector(Inspector):
 def watching(
     monkeypatch: pytest.MonkeyPatch, clients: Clients, ledger_tables: Names, stream: str, publisher: Publisher
 ) -> Callable[..., Any]:
-    """Run a watch while the block runs; ``inspector`` is what it sees of the destination."""
+    """Run a watch while the block runs; ``inspector`` is what it sees of the destination.
+
+    ``killed``: at the end of the block it saves nothing more.
+    """
     monkeypatch.setattr(watch_module, "SAVE_INTERVAL", 0.5)
 
     @asynccontextmanager
-    async def run(inspector: Inspector, options: WatchOptions = OPTIONS) -> AsyncIterator[Watch]:
+    async def run(
+        inspector: Inspector, options: WatchOptions = OPTIONS, *, killed: bool = False
+    ) -> AsyncIterator[Watch]:
         calls, stop = CallPool(8, "watch"), asyncio.Event()
         jobs = BackfillStore(clients.dynamodb, ledger_tables.bridge)
         watch = Watch(
@@ -89,14 +94,20 @@ def watching(
             partial(StreamTail, clients.kinesis, calls, stream, ledger_tables.events),
             calls,
         )
-        running = asyncio.create_task(watch.run(stop))
+        running = asyncio.create_task(watch.run(stop), name="watch")
         try:
             # It begins with what is taken from now on.
             await eventually(lambda: watch.following)
             yield watch
         finally:
-            stop.set()
-            await running
+            if killed:
+                tasks = [task for task in asyncio.all_tasks() if task.get_name().startswith("watch")]
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
+            else:
+                stop.set()
+                await running
             calls.close()
 
     return run
@@ -141,6 +152,41 @@ async def test_what_was_taken_while_no_watch_ran_is_compared_by_the_next(
     async with watching(ScriptedInspector()):
         await eventually(lambda: keys(lost).keys() <= keys(on_stream()).keys())
     assert keys(on_stream()) == keys(shown) + keys(lost)
+
+
+async def test_what_was_taken_since_a_first_watch_follows_is_compared_by_the_next_however_soon_it_is_killed(
+    watching: Callable[..., Any], append: Append, on_stream: OnStream
+) -> None:
+    patient = WatchOptions(interval=0.2, grace=600, poll=0.2)
+    async with watching(ScriptedInspector(), patient, killed=True):
+        pass
+    lost = await asyncio.to_thread(append, "alice", 3)
+    # Killed again while the stream has not shown what it took.
+    async with watching(ScriptedInspector(), patient, killed=True) as watch:
+        lost += await asyncio.to_thread(append, "alice", 2)
+        await eventually(lambda: watch.reconciler.waiting == 5)
+    async with watching(ScriptedInspector()):
+        await eventually(lambda: keys(on_stream()) == keys(lost))
+
+
+async def test_a_first_watch_follows_once_its_watermark_is_saved(
+    watching: Callable[..., Any], clients: Clients, ledger_tables: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_module, "_RETRY", (0.1, 0.1))
+    refused = Mock(side_effect=[ResourceError("no table")] * 3)
+    save = WatermarkStore.save
+
+    def save_later(store: WatermarkStore, watermark: Watermark) -> None:
+        if refused.call_count < 3:
+            refused()
+        save(store, watermark)
+
+    monkeypatch.setattr(WatermarkStore, "save", save_later)
+    async with watching(ScriptedInspector(), killed=True):
+        assert refused.call_count == 3
+        first = WatermarkStore(clients.dynamodb, ledger_tables.bridge).find()
+    assert first is not None
+    assert set((first.positions or {}).values()) == {None}, "nothing was read before"
 
 
 async def test_a_watermark_never_passes_an_event_that_the_stream_has_not_shown(
