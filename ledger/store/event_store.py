@@ -84,7 +84,7 @@ class EventStore:
 
         Returns the stored events and the version they prove. Raises VersionConflictError, CommandRecordedError,
         AppendTooLargeError (nothing was written), ThrottledError or EndpointError. After these two the write may have
-        succeeded.
+        succeeded, or succeed yet.
         """
         number = expected.number if isinstance(expected, ProvenVersion) else expected
         if isinstance(expected, ProvenVersion) and expected.aggregate_id != aggregate_id:

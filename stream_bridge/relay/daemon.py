@@ -6,6 +6,7 @@ whatever is killed, refused or repeated on the way. docs/design.md, "Relay", say
 
 import asyncio
 import platform
+import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two listings of the shards, of a stream that is still being made, and of one with no shard to read.
 SYNC_INTERVAL: Final = 10.0
+#: Seconds between two looks for the oldest change that no checkpoint covers.
+LOOK_INTERVAL: Final = 60.0
 _ENABLING_INTERVAL: Final = 0.2
 _IDLE_INTERVAL: Final = 1.0
 #: Seconds between two progress lines in the log.
@@ -203,13 +206,14 @@ class _Work:
 
     async def run(self) -> None:
         """Follow the stream's shards for ever. Raises what a shard raises, or ResourceError when the stream is gone."""
-        began = False
+        look_at = 0.0
         while not self._draining:
             self._term.check()
             stream = await self._describe()
             rows = await self._rows.sync(stream)
-            if not began:
-                self._sender.since, began = await self._oldest_change(stream), True
+            if time.monotonic() >= look_at:
+                self._sender.since = await self._oldest_change(stream)
+                look_at = time.monotonic() + LOOK_INTERVAL
             self._start_shards(stream, rows)
             for key in await self._wait_for_an_end():
                 _, task = self._running.pop(key)

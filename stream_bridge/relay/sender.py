@@ -74,7 +74,7 @@ class OrderedSender:
         lookback: Lookback,
         health: RelayHealth,
     ) -> None:
-        #: What the table's stream took before this moment was put by an earlier term.
+        #: What the table's stream took before this moment has been put.
         self.since = datetime.now(UTC)
         self._table = table
         self._region = region

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -17,9 +18,12 @@ from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
 from stream_bridge.provisioning import bridge
+from stream_bridge.relay import daemon, lookback, sender
+from stream_bridge.relay.backlog import oldest_change
 from stream_bridge.relay.daemon import build_relay
 from stream_bridge.relay.health import RelayHealth, Role
 from stream_bridge.relay.inspection import look
+from stream_bridge.relay.ordering import SentVersions
 from stream_bridge.settings import RelaySettings
 from tests.support.accounts import deposit
 from tests.support.aws.tables import made_bridge
@@ -183,3 +187,28 @@ async def test_status_reports_who_relays_and_how_late_it_is(
         )
         assert report.relay is not None
         assert (report.healthy, report.relay.holder) == (True, "r")
+
+
+async def test_an_account_that_a_long_term_has_forgotten_is_not_put_again_from_the_terms_beginning(
+    clients: Clients, names: Names, store: EventStore, relay_settings: RelaySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[datetime | None] = []
+
+    def looking(*args: Any) -> datetime | None:
+        looked.append(oldest_change(*args))
+        return looked[-1]
+
+    for name, value in {"SYNC_INTERVAL": 0.1, "LOOK_INTERVAL": 0.0, "oldest_change": looking}.items():
+        monkeypatch.setattr(daemon, name, value)
+    monkeypatch.setattr(lookback, "CLOCKS", timedelta(0))
+    monkeypatch.setattr(sender, "SentVersions", partial(SentVersions, 1))
+    async with running(relay_settings) as health:
+        await eventually(lambda: len(looked) > 0)
+        deposit(store, "alice", 3)
+        deposit(store, "bob")
+        await eventually(lambda: health.relayed == 4)
+        looked.clear()
+        await eventually(lambda: looked[-4:] == [None] * 4)  # all of them are checkpointed
+        deposit(store, "alice")
+        await eventually(lambda: health.relayed == 5)
+    assert len(read_raw(clients.kinesis, names.stream)) == 5
