@@ -14,15 +14,17 @@ from botocore.exceptions import EndpointConnectionError
 
 from ledger.runtime.aws import Clients
 from ledger.store.stored_event import StoredEvent
-from ledger.store.tables import Names
+from ledger.store.tables import Names, ensure_table
 from projector.components import Components, build_components
-from projector.dead_letters.letters import MAX_RAW, StoredLetter
+from projector.dead_letters.letters import MAX_RAW, DeadLetter, Origin, StoredLetter
 from projector.dead_letters.redrive import DeadLetterError
 from projector.dead_letters.storm_guard import StormError
+from projector.engine.read_model import ReadModel, table_spec
 from projector.ingest.batch_handler import BatchHandler
 from projector.projection import Row
 from projector.projections import PROJECTIONS
 from projector.projections.balance_summary import BALANCE_SUMMARY
+from projector.rebuild.build_lease import BuildStore
 from projector.settings import ProjectorSettings
 from tests.integration.projector.conftest import deliver
 from tests.support.accounts import READABLE, batch, change_record, deposit, poison, stored_event
@@ -352,3 +354,25 @@ def test_one_poisoned_account_among_many_costs_the_others_nothing(
         if account_id != bad.aggregate_id:
             assert balance(components, account_id)[0] == (2 if account_id in second else 1)
     assert head(components, bad.aggregate_id).version == 1
+
+
+def test_an_account_is_halted_in_the_oldest_generation_first(
+    components: Components, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker's event may come in between: it must not get further in the old one than in the new one."""
+    (event,) = deposit(components.store)
+    tables: list[str] = []
+    halt = ReadModel.halt
+
+    def halting(model: ReadModel[Any], *args: Any) -> bool:
+        tables.append(model.table)
+        return halt(model, *args)
+
+    monkeypatch.setattr(ReadModel, "halt", halting)
+    builds = BuildStore(components.clients.dynamodb, components.names.projections)
+    ensure_table(components.clients.dynamodb, table_spec(BALANCE_SUMMARY, components.names.profile, 2))
+    builds.start(BALANCE_SUMMARY.name, 2, "me", active=1, segments=1)
+    letter = DeadLetter("a MODIFY of event 1", Origin("stream"), b"", None, event.aggregate_id, 1)
+    components.account_halts.store_and_halt(letter, components.new_projectors(), overtaken=False)
+    generations = [BALANCE_SUMMARY.table(components.names.profile, number) for number in (1, 2)]
+    assert [table for table in tables if table in generations] == generations
