@@ -105,8 +105,17 @@ _SIGNED = re.compile(r"AWS4-[A-Z0-9-]+\s.*|(?<=x-amz-security-token:)\S+", re.DO
 
 
 def classify(error: BaseException) -> Failure:
-    """What the failure is. `OTHER` for errors that no call of AWS raises, and botocore's complaints about arguments."""
+    """What the failure is. `OTHER` for errors that no call of AWS raises, and botocore's complaints about arguments.
+
+    A cancelled transaction is what its items' reasons are: a lost condition before all others.
+    """
     if isinstance(error, ClientError):
+        reasons: list[dict[str, str]] = error.response.get("CancellationReasons", [])  # type: ignore[assignment]
+        failures = {classify_code(each["Code"]) for each in reasons if each.get("Code", "None") != "None"}
+        if Failure.CONDITION_FAILED in failures:
+            return Failure.CONDITION_FAILED
+        if failures and all(each.passes for each in failures):
+            return Failure.CONTENDED
         return classify_code(code_of(error), int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)))
     if isinstance(error, _NO_CREDENTIALS):
         return Failure.CREDENTIALS_MISSING

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from aws_client.failures import classify_code, code_of, is_condition_failed
-from ledger.errors import ThrottledError
+from aws_client.failures import code_of, is_condition_failed
 from ledger.runtime.aws import aws_errors, translate
 from ledger.store.errors import AppendTooLargeError, CommandRecordedError, ConditionFailedError, RejectedEventError
 from ledger.store.stored_event import StoredEvent, item_size
@@ -129,7 +128,6 @@ def _cancellation(error: ClientError, numbers: list[int], doing: str) -> Excepti
     What follows the events' own items is the command's.
     """
     reasons: list[dict[str, Any]] = error.response.get("CancellationReasons", [])  # type: ignore[assignment]
-    codes = {str(reason.get("Code")) for reason in reasons} - {"None"}
     for reason, number in zip(reasons, numbers, strict=False):
         if reason.get("Code") == "ConditionalCheckFailed":
             return ConditionFailedError(number, resent=_resent(error))
@@ -137,8 +135,6 @@ def _cancellation(error: ClientError, numbers: list[int], doing: str) -> Excepti
             return RejectedEventError(f"{doing}: event {number} is malformed: {reason.get('Message')}")
     if any(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons[len(numbers) :]):
         return CommandRecordedError(f"{doing}: the command was recorded meanwhile; nothing was written")
-    if codes and all(classify_code(code).passes for code in codes):
-        return ThrottledError(f"{doing}: cancelled ({', '.join(sorted(codes))})")
     return translate(error, doing)
 
 

@@ -46,6 +46,13 @@ def refusal(code: str, status: int = 400, message: str = "said so") -> sdk.Clien
     return sdk.ClientError(answer, "PutItem")
 
 
+def cancelled(*codes: str) -> sdk.ClientError:
+    """A transaction that was cancelled, with a reason for each of its items."""
+    reasons = [{"Code": code} for code in codes]
+    answer: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
+    return sdk.ClientError(answer, "TransactWriteItems")
+
+
 def handshake(cause: Exception) -> sdk.SSLError:
     return sdk.SSLError(endpoint_url="https://x", error=Urllib3SSLError(cause))
 
@@ -98,6 +105,11 @@ TABLE: list[tuple[Exception, Failure]] = [
     (refusal("ThrottlingException", 503), Failure.THROTTLED),
     (refusal("AccessDeniedException", 500), Failure.FAULT),
     (refusal("Whatever", 403), Failure.REFUSED),
+    (cancelled("None", "ConditionalCheckFailed"), Failure.CONDITION_FAILED),
+    (cancelled("TransactionConflict", "ConditionalCheckFailed"), Failure.CONDITION_FAILED),
+    (cancelled("None", "TransactionConflict", "ThrottlingError"), Failure.CONTENDED),
+    (cancelled("TransactionConflict", "ValidationError"), Failure.REFUSED),
+    (cancelled("None"), Failure.REFUSED),
     (sdk.EndpointConnectionError(endpoint_url="http://x", error="e"), Failure.UNREACHABLE),
     (sdk.ConnectTimeoutError(endpoint_url="http://x", error="e"), Failure.UNREACHABLE),
     (sdk.ReadTimeoutError(endpoint_url="http://x", error="e"), Failure.UNREACHABLE),
