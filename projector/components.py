@@ -43,7 +43,8 @@ class Components:
     metrics: Metrics
 
     def new_projectors(self) -> list[Projector[Any]]:
-        """New projectors of the read models that are fed, for one operation: the worker's own are not thread-safe."""
+        """New projectors of what is fed at this moment, for one operation: the worker's own are not thread-safe."""
+        self.models.refresh()
         return Projectors(self.models, self.store, self.skips, self.metrics, cache_size=1).fed()
 
     def feeder(self, model: ReadModel[Any], *, cache_size: int) -> Feeder:

@@ -77,10 +77,11 @@ def redrive(
         raise typer.BadParameter("name one letter's ID, or --account, or --all")
     with operator() as components:
         ids = [letter_id] if letter_id else [letter.id for letter in _chosen(components.letters, account, "open")]
-        projectors = components.new_projectors()
         outcomes = []
         for number, each in enumerate(ids, start=1):
-            outcome = components.redrive.redrive(each, projectors, by=by or operator_name(), dry_run=dry_run)
+            outcome = components.redrive.redrive(
+                each, components.new_projectors, by=by or operator_name(), dry_run=dry_run
+            )
             outcomes.append(outcome)
             _report(outcome, f"{number}/{len(ids)} ", as_json=as_json)
     if any(outcome.result in {"still halted", "still unusable"} for outcome in outcomes):
@@ -112,7 +113,7 @@ def skip(
             letter = components.redrive.letter(letter_id)
             typer.echo(f"would skip: {_line(letter)}")
             return
-        outcome = components.redrive.skip(letter_id, components.new_projectors(), by=by or operator_name(), why=reason)
+        outcome = components.redrive.skip(letter_id, components.new_projectors, by=by or operator_name(), why=reason)
         _report(outcome, "", as_json=as_json)
     if outcome.result == "still halted":
         raise typer.Exit(1)

@@ -91,13 +91,14 @@ class AccountHalts:
         )
         if letter.account_id is None or letter.sequence_number is None:
             return True
-        if stored.state == "skipped":
-            self._skips.add(letter)
-            return letter.projection is None
         # The oldest generation first, so that another worker's event never gets further in it than in a newer one.
-        for projector in reversed(projectors):
+        if stored.state != "skipped" and all(
             self._halt(letter.account_id, letter.sequence_number, stored, projector, overtaken=overtaken)
-        return True
+            for projector in reversed(projectors)
+        ):
+            return True
+        self._skips.add(letter)
+        return letter.projection is None
 
     def _letter(self, poison: Poison, projector: Projector[Any], source: Source) -> DeadLetter:
         """The letter of what cannot be applied. Where no record is at hand, one that is stored keeps its origin."""
@@ -121,15 +122,19 @@ class AccountHalts:
 
     def _halt(
         self, account_id: str, sequence_number: int, stored: StoredLetter, projector: Projector[Any], *, overtaken: bool
-    ) -> None:
+    ) -> bool:
+        """Halt the account, unless it is halted or overtaken. False: an operator has skipped the letter meanwhile."""
+        is_open = self._letters.is_open(stored.id)
         halt = Halt(sequence_number, stored.letter.reason, timestamp(datetime.now(UTC)), stored.id)
         while True:
             head = projector.model.get(account_id)
             projector.forget(account_id)
             if head is not None and (head.halted or (overtaken and head.version >= sequence_number)):
-                return
-            if projector.model.halt(account_id, head.version if head else None, halt):
+                return True
+            if projector.model.halt(account_id, head.version if head else None, halt, is_open):
                 break
+            if not self._letters.reopen(stored.id):
+                return False
         self._metrics.halted.inc()
         log.error(
             "account_halted",
@@ -140,6 +145,7 @@ class AccountHalts:
         )
         if not self._halted_elsewhere(account_id, projector.model):
             self._storm.halted(account_id, stored.letter.reason)
+        return True
 
     def _halted_elsewhere(self, account_id: str, model: ReadModel[Any]) -> bool:
         """Whether another generation has the account halted too: a rebuild that meets the same event is no storm."""

@@ -4,12 +4,16 @@ Natural keys: the projection, account and sequence number of an event, or the pl
 redelivery increments ``attempts`` and never makes a second letter.
 """
 
+import re
+import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeGuard
 
-from aws_client.tables import write_if
+from botocore.exceptions import ClientError
+
+from aws_client.failures import is_condition_failed
 from ledger.runtime.aws import aws_errors
 from ledger.store.stored_event import timestamp
 
@@ -22,6 +26,8 @@ MAX_RAW: Final = 350 * 1024
 MAX_REASON: Final = 2000
 
 State = Literal["open", "redriven", "skipped"]
+
+_NOT_SKIPPED: Final = "attribute_not_exists(#state) OR #state <> :skipped"
 
 
 def is_usable_reason(text: object) -> TypeGuard[str]:
@@ -80,6 +86,8 @@ class StoredLetter:
     resolved_by: str | None = None
     resolved_at: str | None = None
     resolved_why: str | None = None
+    #: The redrives that are at work on it.
+    redrive: str | None = None
 
     def to_json(self, *, raw: bool = False) -> dict[str, Any]:
         """The letter for an operator; its raw data only on request, as text."""
@@ -114,7 +122,7 @@ class DeadLetters:
     def store(self, letter: DeadLetter) -> StoredLetter:
         """Store the letter; a repeated one increments ``attempts``. Returns it as it is now stored.
 
-        A redriven letter that comes again is reopened; a skipped one stays skipped.
+        A letter that comes again is reopened: it may halt its account. A skipped one stays skipped.
         """
         now = timestamp(datetime.now(UTC))
         values: dict[str, Any] = {
@@ -131,20 +139,47 @@ class DeadLetters:
         if letter.account_id is not None:
             values |= {"accountId": {"S": letter.account_id}, "sequenceNumber": {"N": str(letter.sequence_number)}}
         sets = ", ".join(f"#{name} = :{name}" for name in values)
-        with aws_errors(f"storing dead letter {letter.id}"):
-            answer = self._dynamodb.update_item(
-                TableName=self._table,
-                Key={"id": {"S": letter.id}},
-                UpdateExpression=f"SET {sets}, firstAt = if_not_exists(firstAt, :lastAt) ADD attempts :one",
-                ExpressionAttributeNames={f"#{name}": name for name in values},
-                ExpressionAttributeValues={f":{name}": value for name, value in values.items()} | {":one": {"N": "1"}},
-                ReturnValues="ALL_NEW",
-            )
-        stored = _letter(answer["Attributes"])
-        if stored.state == "redriven":
-            self._resolve(letter.id, "open", None, None, only_from="redriven")
-            return replace(stored, state="open")
+        values |= {"one": {"N": "1"}, "open": {"S": "open"}, "skipped": {"S": "skipped"}}
+        update = f"SET {sets}, firstAt = if_not_exists(firstAt, :lastAt)"
+        counted = "REMOVE redrive ADD attempts :one"
+        opened = self._update(letter.id, f"{update}, #state = :open {counted}", _NOT_SKIPPED, values)
+        stored = opened or self._update(letter.id, f"{update} {counted}", "attribute_exists(id)", values)
+        assert stored is not None
         return stored
+
+    def reopen(self, letter_id: str) -> bool:
+        """Let a letter halt its account whatever redrive has begun or ended meanwhile. False for a skipped one."""
+        update = "SET #state = :open REMOVE redrive"
+        return (
+            self._update(letter_id, update, _NOT_SKIPPED, {"open": {"S": "open"}, "skipped": {"S": "skipped"}})
+            is not None
+        )
+
+    def is_open(self, letter_id: str) -> dict[str, Any]:
+        """The condition that a letter may halt its account, as an action of TransactWriteItems.
+
+        It may until a redrive begins or the event is skipped. So whoever lifts the letter's halts afterwards leaves
+        none behind: a halt that is still to be set has to reopen the letter first.
+        """
+        condition = "#state = :open AND attribute_not_exists(redrive)"
+        return {"ConditionCheck": self._request(letter_id, {"open": {"S": "open"}}, ConditionExpression=condition)}
+
+    def begin_redrive(self, letter_id: str) -> str | None:
+        """Keep the letter from halting its account. Returns what `end_redrive` needs; redrives at a time share it.
+
+        None for a letter that was skipped: it never halts again.
+        """
+        values = {"redrive": {"S": uuid.uuid4().hex}, "skipped": {"S": "skipped"}}
+        marked = self._update(letter_id, "SET redrive = if_not_exists(redrive, :redrive)", _NOT_SKIPPED, values)
+        return marked.redrive if marked is not None else None
+
+    def end_redrive(self, letter_id: str, redrive: str, *, by: str, why: str) -> bool:
+        """Record that an operator redrove the letter. False when it was reopened or skipped since the redrive began."""
+        return self._resolve(letter_id, "redriven", "redrive = :redrive", {"redrive": {"S": redrive}}, by=by, why=why)
+
+    def skip(self, letter_id: str, *, by: str, why: str) -> None:
+        """Record that an operator skipped the letter. The first one's reason is kept."""
+        self._resolve(letter_id, "skipped", _NOT_SKIPPED, {"skipped": {"S": "skipped"}}, by=by, why=why)
 
     def get(self, letter_id: str) -> StoredLetter | None:
         """Read one letter, strongly consistent."""
@@ -162,32 +197,36 @@ class DeadLetters:
                     if account_id in (None, letter.letter.account_id) and state in (None, letter.state):
                         yield letter
 
-    def resolve(self, letter_id: str, state: State, *, by: str, why: str) -> None:
-        """Record that an operator redrove or skipped the letter. A skip is never overwritten."""
-        self._resolve(letter_id, state, by, why, only_from=None)
+    def _resolve(
+        self, letter_id: str, state: State, condition: str, values: Mapping[str, Any], *, by: str, why: str
+    ) -> bool:
+        texts = {"state": state, "by": by, "at": timestamp(datetime.now(UTC)), "why": why or "-"}
+        update = "SET #state = :state, resolvedBy = :by, resolvedAt = :at, resolvedWhy = :why REMOVE redrive"
+        set_to = {name: {"S": text} for name, text in texts.items()}
+        return self._update(letter_id, update, condition, {**values, **set_to}) is not None
 
-    def _resolve(self, letter_id: str, state: State, by: str | None, why: str | None, *, only_from: str | None) -> None:
-        values: dict[str, Any] = {":state": {"S": state}, ":skipped": {"S": "skipped"}}
-        update = "SET #state = :state"
-        if by is not None:
-            update += ", resolvedBy = :by, resolvedAt = :at, resolvedWhy = :why"
-            now = timestamp(datetime.now(UTC))
-            values |= {":by": {"S": by}, ":at": {"S": now}, ":why": {"S": why or "-"}}
-        condition = "attribute_exists(id) AND (attribute_not_exists(#state) OR #state <> :skipped)"
-        if only_from is not None:
-            condition = "#state = :from"
-            del values[":skipped"]
-            values[":from"] = {"S": only_from}
-        with aws_errors(f"resolving dead letter {letter_id}"):
-            write_if(
-                self._dynamodb.update_item,
-                TableName=self._table,
-                Key={"id": {"S": letter_id}},
-                UpdateExpression=update,
-                ConditionExpression=condition,
-                ExpressionAttributeNames={"#state": "state"},
-                ExpressionAttributeValues=values,
-            )
+    def _update(self, letter_id: str, update: str, condition: str, values: Mapping[str, Any]) -> StoredLetter | None:
+        """Write to one letter; returns it as it is then. None: the condition does not hold."""
+        request = self._request(letter_id, values, UpdateExpression=update, ConditionExpression=condition)
+        with aws_errors(f"writing dead letter {letter_id}"):
+            try:
+                answer = self._dynamodb.update_item(**request, ReturnValues="ALL_NEW")
+            except ClientError as error:
+                if not is_condition_failed(error):
+                    raise
+                return None
+        return _letter(answer["Attributes"])
+
+    def _request(self, letter_id: str, values: Mapping[str, Any], **expressions: str) -> dict[str, Any]:
+        """What names one letter, with the names and, of ``values``, those that the expressions use."""
+        text = " ".join(expressions.values())
+        return {
+            "TableName": self._table,
+            "Key": {"id": {"S": letter_id}},
+            **expressions,
+            "ExpressionAttributeNames": {f"#{name}": name for name in re.findall(r"#(\w+)", text)},
+            "ExpressionAttributeValues": {f":{name}": values[name] for name in re.findall(r":(\w+)", text)},
+        }
 
 
 class Skips:
@@ -235,4 +274,5 @@ def _letter(item: Mapping[str, Any]) -> StoredLetter:
         resolved_by=text("resolvedBy"),
         resolved_at=text("resolvedAt"),
         resolved_why=text("resolvedWhy"),
+        redrive=text("redrive"),
     )

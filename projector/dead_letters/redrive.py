@@ -3,10 +3,11 @@
 Idempotent, and safe to run concurrently and while workers run. The halt is lifted first, on the condition that it is
 the one that was read; then the account is folded like any other, and halted again if the cause is still there. A
 worker that skipped newer events because it still saw the halt skipped events that the store held by then: folding to
-the end of the store after the halt is lifted leaves none behind.
+the end of the store after the halt is lifted leaves none behind. From before the first halt is lifted until the letter
+is marked as redriven, the letter can halt nothing, or is redriven once more: so no halt outlives its letter.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -26,7 +27,8 @@ log = structlog.get_logger(__name__)
 #: What became of a letter. "not halted": there was nothing to do; "noted": the letter names no account.
 Result = Literal["redriven", "still halted", "not halted", "would be redriven", "noted", "still unusable"]
 
-Targets = Sequence[Projector[Any]]
+#: Gives projectors of every read model that is fed at that moment.
+Targets = Callable[[], Sequence[Projector[Any]]]
 
 
 class DeadLetterError(PermanentError):
@@ -94,23 +96,28 @@ class Redrive:
         account_id = stored.letter.account_id
         if account_id is None:
             return self._reread(stored, targets, by=by, dry_run=dry_run)
-        concerned = [each for each in targets if stored.letter.projection in (None, each.model.projection.name)]
         versions: dict[str, int] = {}
-        lifted, poison = False, None
-        for target in concerned:
-            head = target.model.get(account_id)
-            lifted = lifted or (head is not None and head.halted is not None)
-            if not dry_run:
-                # Also where it is not halted: an earlier redrive may have died after it lifted the halt.
-                poison = self._fold_on(account_id, target) or poison
+        ended = lifted = False
+        while not ended:
+            redrive, poison = None if dry_run else self._letters.begin_redrive(letter_id), None
+            for target in targets():
+                if stored.letter.projection not in (None, target.model.projection.name):
+                    continue
                 head = target.model.get(account_id)
-            versions[target.model.table] = head.version if head else 0
-        if poison is not None:
-            return Redriven(letter_id, "still halted", account_id, versions, poison.reason)
-        if dry_run:
-            return Redriven(letter_id, "would be redriven" if lifted else "not halted", account_id, versions)
-        self._letters.resolve(letter_id, "redriven", by=by, why="folded on from the event store")
-        return Redriven(letter_id, "redriven" if lifted else "not halted", account_id, versions)
+                lifted = lifted or (head is not None and head.halted is not None)
+                if not dry_run:
+                    # Also where it is not halted: an earlier redrive may have died after it lifted the halt.
+                    poison = self._fold_on(account_id, target) or poison
+                    head = target.model.get(account_id)
+                versions[target.model.table] = head.version if head else 0
+            if poison is not None:
+                return Redriven(letter_id, "still halted", account_id, versions, poison.reason)
+            # Once more when a worker has met the letter's event or record again, and halted the account since.
+            ended = redrive is None or self._letters.end_redrive(
+                letter_id, redrive, by=by, why="folded on from the event store"
+            )
+        done: Result = "would be redriven" if dry_run else "redriven"
+        return Redriven(letter_id, done if lifted else "not halted", account_id, versions)
 
     def skip(self, letter_id: str, targets: Targets, *, by: str, why: str) -> Redriven:
         """Skip the letter's event for good, record who decided so and why, and redrive the account.
@@ -121,7 +128,7 @@ class Redrive:
         stored = self.letter(letter_id)
         if stored.state != "skipped":
             self._check_skippable(stored, targets)
-            self._letters.resolve(letter_id, "skipped", by=by, why=why)
+            self._letters.skip(letter_id, by=by, why=why)
             self._skips.add(stored.letter)
             log.warning("event_skipped", id=letter_id, account=stored.letter.account_id, by=by, why=why)
         if stored.letter.account_id is None:
@@ -154,9 +161,11 @@ class Redrive:
             return Redriven(stored.id, "still unusable", reason=error.reason)
         if dry_run:
             return Redriven(stored.id, "would be redriven", event.aggregate_id)
-        for target in targets:
+        redrive = self._letters.begin_redrive(stored.id)
+        for target in targets():
             self._account_halts.apply(target, [event])
-        self._letters.resolve(stored.id, "redriven", by=by, why="read by today's code")
+        if redrive is not None:
+            self._letters.end_redrive(stored.id, redrive, by=by, why="read by today's code")
         return Redriven(stored.id, "redriven", event.aggregate_id)
 
     def _check_skippable(self, stored: StoredLetter, targets: Targets) -> None:
@@ -168,7 +177,7 @@ class Redrive:
                 f"the event store holds no event {letter.sequence_number} of account {letter.account_id}, so there is "
                 f"nothing to skip: `kinfold projector dead-letters redrive {stored.id}` redrives the account"
             )
-        for target in targets:
+        for target in targets():
             head = target.model.get(letter.account_id)
             if target.model.projection.name == letter.projection and head and head.version >= letter.sequence_number:
                 raise DeadLetterError(

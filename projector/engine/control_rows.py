@@ -77,10 +77,12 @@ class ControlView:
 
     def current(self) -> Mapping[str, Control]:
         """Each projection's control row, at most MAX_AGE old. Raises as ``Generations.read`` does."""
-        started = self._now()
         held = self._held
-        if held is not None and started - held[0] <= MAX_AGE:
-            return held[1]
+        return held[1] if held is not None and self._now() - held[0] <= MAX_AGE else self.refresh()
+
+    def refresh(self) -> Mapping[str, Control]:
+        """Each projection's control row as it is now. Raises as ``Generations.read`` does."""
+        started = self._now()
         controls = {name: self._generations.read(name) for name in self._projections}
         with self._lock:
             # Another thread's read may have overtaken this one: what is held never goes back to an older one.

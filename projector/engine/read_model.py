@@ -106,10 +106,11 @@ class ReadModel(Generic[S]):
         answers = list(self._executor.map(self._write_chunk, chunks(changes, MAX_STATEMENTS)))
         return set().union(*answers)
 
-    def halt(self, account_id: str, version: int | None, halt: Halt) -> bool:
+    def halt(self, account_id: str, version: int | None, halt: Halt, provided: Mapping[str, Any]) -> bool:
         """Halt an account whose head is still at ``version`` (None: there is no head yet) and not halted.
 
-        Returns False, with nothing written, when it is not.
+        ``provided``: what else must hold at that moment, an action of TransactWriteItems. Returns False, with nothing
+        written, when either does not hold.
         """
         unhalted = "version = :v AND attribute_not_exists(halted)"
         condition = unhalted if version is not None else "attribute_not_exists(aggregateId)"
@@ -124,7 +125,9 @@ class ReadModel(Generic[S]):
                 }
             },
         }
-        return self._update_head_if(account_id, "SET version = :v, halted = :h", condition, values)
+        update = self._head_update(account_id, "SET version = :v, halted = :h", condition, values)
+        with aws_errors(f"halting account {account_id} in {self.table}"):
+            return write_if(self._dynamodb.transact_write_items, TransactItems=[provided, {"Update": update}])
 
     def lift(self, head: Row[S]) -> bool:
         """Lift the halt that ``head`` was read with. Returns False when the head is no longer as it was read."""
@@ -135,9 +138,9 @@ class ReadModel(Generic[S]):
             ":letter": {"S": head.halted.dead_letter},
         }
         condition = "version = :v AND halted.#at = :at AND halted.deadLetter = :letter"
-        return self._update_head_if(
-            head.account_id, "REMOVE halted", condition, values, ExpressionAttributeNames={"#at": "at"}
-        )
+        update = self._head_update(head.account_id, "REMOVE halted", condition, values)
+        with aws_errors(f"lifting the halt of account {head.account_id} in {self.table}"):
+            return write_if(self._dynamodb.update_item, **update, ExpressionAttributeNames={"#at": "at"})
 
     def row(self, item: Mapping[str, Mapping[str, Any]]) -> Row[S]:
         """Parse an item of the table. Raises ResourceError for one that no projector could have written."""
@@ -176,17 +179,14 @@ class ReadModel(Generic[S]):
         """The primary key of a row."""
         return {name: {"S": value} for name, value in zip(self._keys, (account_id, part), strict=False)}
 
-    def _update_head_if(self, account_id: str, update: str, condition: str, values: Any, **request: Any) -> bool:
-        with aws_errors(f"writing the head of account {account_id} in {self.table}"):
-            return write_if(
-                self._dynamodb.update_item,
-                TableName=self.table,
-                Key=self.key(account_id),
-                UpdateExpression=update,
-                ConditionExpression=condition,
-                ExpressionAttributeValues=values,
-                **request,
-            )
+    def _head_update(self, account_id: str, update: str, condition: str, values: Any) -> dict[str, Any]:
+        return {
+            "TableName": self.table,
+            "Key": self.key(account_id),
+            "UpdateExpression": update,
+            "ConditionExpression": condition,
+            "ExpressionAttributeValues": values,
+        }
 
     def _get_chunk(self, keys: Sequence[RowKey]) -> dict[RowKey, Row[S]]:
         read = BatchRead(self._dynamodb, self.table, [self.key(*key) for key in keys], ConsistentRead=True)

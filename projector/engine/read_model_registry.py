@@ -46,6 +46,10 @@ class ReadModels:
         """Each projection's control row, at most two seconds old. Raises as ``ControlView.current`` does."""
         return self._view.current()
 
+    def refresh(self) -> None:
+        """Read the control rows now. Raises as ``ControlView.refresh`` does."""
+        self._view.refresh()
+
     def fed(self) -> list[ReadModel[Any]]:
         """What workers write to, of every projection. Raises as ``ControlView.current`` does.
 

@@ -46,7 +46,7 @@ def mount_operations(app: faust.App, components: Components) -> None:
             by = request[PRINCIPAL].name
             dry_run = request.query.get("dry_run") == "true"
             return await _redriven(
-                lambda: components.redrive.redrive(letter_id, components.new_projectors(), by=by, dry_run=dry_run)
+                lambda: components.redrive.redrive(letter_id, components.new_projectors, by=by, dry_run=dry_run)
             )
 
     @app.page("/dead-letters/{letter_id}/skip")
@@ -59,7 +59,7 @@ def mount_operations(app: faust.App, components: Components) -> None:
             if why is None:
                 raise BAD_BODY.of(f'a body like {{"reason": "ticket 4711"}}, at most {MAX_REASON} characters')
             return await _redriven(
-                lambda: components.redrive.skip(letter_id, components.new_projectors(), by=by, why=why)
+                lambda: components.redrive.skip(letter_id, components.new_projectors, by=by, why=why)
             )
 
 

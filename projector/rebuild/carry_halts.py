@@ -16,8 +16,8 @@ from projector.projection import Row
 def carry_halts(letters: DeadLetters, active: ReadModel[Any], new: ReadModel[Any], feeder: Feeder) -> None:
     """Halt in ``new`` each account that ``active`` has halted because of a record, at that version or later.
 
-    ``feeder`` feeds ``new``. Idempotent. A concurrent redrive wins: once the halt is set, the active generation is read
-    again. Raises ThrottledError, EndpointError, ResourceError or StormError.
+    ``feeder`` feeds ``new``. Idempotent. A concurrent redrive wins: ``new`` is fed, so it lifts the halt there too.
+    Raises ThrottledError, EndpointError, ResourceError or StormError.
     """
     accounts = {
         letter.id: letter.letter.account_id
@@ -29,18 +29,18 @@ def carry_halts(letters: DeadLetters, active: ReadModel[Any], new: ReadModel[Any
             assert shown.halted is not None
             head = new.get(account_id)
             behind = (head.version if head else 0) < shown.version
-            if head is None or head.halted is None:
-                if behind:
-                    feeder.catch_up(account_id, shown.version)
-                elif new.halt(account_id, head.version if head else None, shown.halted):
+            if head is not None and head.halted is not None:
+                if not behind or head.halted.dead_letter not in accounts:
                     break
-            elif behind and head.halted.dead_letter in accounts:
                 new.lift(head)
+            elif behind:
+                feeder.catch_up(account_id, shown.version)
             else:
-                break
-        carried = _halted_by(new, account_id, letter_id)
-        if carried is not None and _halted_by(active, account_id, letter_id) is None:
-            new.lift(carried)
+                version = head.version if head else None
+                if new.halt(account_id, version, shown.halted, letters.is_open(letter_id)):
+                    break
+                if not letters.reopen(letter_id):
+                    break
 
 
 def _halted_by(model: ReadModel[Any], account_id: str, letter_id: str) -> Row[Any] | None:

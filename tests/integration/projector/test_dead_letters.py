@@ -109,8 +109,8 @@ def test_a_redrive_that_died_after_it_lifted_the_halt_is_finished_by_the_next_on
     bad = poison(clients.dynamodb, components.names.events, account[-1])
     deliver(handler, components, *account, bad, *deposit(components.store, bad.aggregate_id, 2))
     correct(clients, components.names, bad)
-    projectors = components.projectors.fed()
-    for projector in projectors:
+    projectors = components.projectors.fed
+    for projector in projectors():
         halted = projector.model.get(bad.aggregate_id)
         assert halted is not None
         assert projector.model.lift(halted)
@@ -142,7 +142,7 @@ def test_a_redrive_brings_the_account_to_its_fold_and_can_be_repeated(
     account = deposit(components.store, count=2)
     bad = poison(clients.dynamodb, components.names.events, account[-1])
     deliver(handler, components, *account, bad, *deposit(components.store, bad.aggregate_id, 2))
-    projectors = components.projectors.fed()
+    projectors = components.projectors.fed
     ids = sorted(letters(components))
 
     assert {components.redrive.redrive(each, projectors, by="me").result for each in ids} == {"still halted"}
@@ -175,7 +175,7 @@ def test_redrives_race_each_other_and_a_worker_and_no_event_is_left_behind(
         other = build_components(projector_settings, clients, executor)
         start.wait()
         for each in ids:
-            other.redrive.redrive(each, other.projectors.fed(), by="me")
+            other.redrive.redrive(each, other.projectors.fed, by="me")
 
     def work() -> None:
         start.wait()
@@ -195,7 +195,7 @@ def test_a_skip_passes_the_event_by_and_records_who_and_why(
     bad = poison(clients.dynamodb, components.names.events, account[-1])
     deliver(handler, components, *account, bad, *deposit(components.store, bad.aggregate_id, 1))
     letter_id = f"balance-summary~{bad.aggregate_id}~3"
-    projectors = components.projectors.fed()
+    projectors = components.projectors.fed
     for why in ("ticket 1", "another reason"):
         assert components.redrive.skip(letter_id, projectors, by="ann", why=why).result != "still halted"
     assert balance(components, bad.aggregate_id) == (4, Decimal(3))
@@ -220,9 +220,9 @@ def test_an_event_that_was_applied_meanwhile_cannot_be_skipped(
     deliver(handler, components, *account, bad)
     correct(clients, components.names, bad)
     letter_id = f"balance-summary~{bad.aggregate_id}~2"
-    components.redrive.redrive(letter_id, components.projectors.fed(), by="me")
+    components.redrive.redrive(letter_id, components.projectors.fed, by="me")
     with pytest.raises(DeadLetterError, match="event 2 was applied meanwhile"):
-        components.redrive.skip(letter_id, components.projectors.fed(), by="me", why="no")
+        components.redrive.skip(letter_id, components.projectors.fed, by="me", why="no")
 
 
 def test_an_event_that_the_store_lacks_halts_its_account_until_a_redrive(
@@ -234,8 +234,8 @@ def test_an_event_that_the_store_lacks_halts_its_account_until_a_redrive(
     letter_id = f"balance-summary~{phantom.aggregate_id}~9"
     assert "the event store holds none from 3 on" in letters(components)[letter_id].letter.reason
     with pytest.raises(DeadLetterError, match="there is nothing to skip"):
-        components.redrive.skip(letter_id, components.projectors.fed(), by="me", why="no")
-    assert components.redrive.redrive(letter_id, components.projectors.fed(), by="me").result == "redriven"
+        components.redrive.skip(letter_id, components.projectors.fed, by="me", why="no")
+    assert components.redrive.redrive(letter_id, components.projectors.fed, by="me").result == "redriven"
     assert balance(components, phantom.aggregate_id) == (2, Decimal(2))
 
 
@@ -252,7 +252,7 @@ def test_tampering_halts_the_account_in_every_projection(
         assert row.halted is not None
         assert f"a {name} of an event" in row.halted.reason
     (letter_id,) = letters(components)
-    assert components.redrive.redrive(letter_id, components.projectors.fed(), by="me").result == "redriven"
+    assert components.redrive.redrive(letter_id, components.projectors.fed, by="me").result == "redriven"
     assert balance(components, account[0].aggregate_id) == (3, Decimal(3))
 
 
@@ -264,8 +264,8 @@ def test_a_record_without_an_account_is_stored_and_halts_nobody(components: Comp
     assert letter.id == f"stream~shardId-000000000000~{number}"
     assert letter.letter.raw == b"\x00garbage"
     assert balance(components, account[0].aggregate_id) == (1, Decimal(1))
-    assert components.redrive.redrive(letter.id, components.projectors.fed(), by="me").result == "still unusable"
-    assert components.redrive.skip(letter.id, components.projectors.fed(), by="me", why="noise").result == "noted"
+    assert components.redrive.redrive(letter.id, components.projectors.fed, by="me").result == "still unusable"
+    assert components.redrive.skip(letter.id, components.projectors.fed, by="me", why="noise").result == "noted"
 
 
 def test_a_record_too_large_for_an_item_is_stored_cut_with_its_length_and_place(

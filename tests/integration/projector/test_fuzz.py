@@ -138,6 +138,6 @@ def test_every_record_is_applied_a_duplicate_or_a_dead_letter(
     # What was mutated never stuck: a redrive from the event store brings every account to its fold.
     for letter in letters:
         if letter.letter.account_id is not None:
-            components.redrive.redrive(letter.id, components.projectors.fed(), by="fuzz")
+            components.redrive.redrive(letter.id, components.projectors.fed, by="fuzz")
     rows = components.models.active(BALANCE_SUMMARY).get_many((events[0].aggregate_id, HEAD) for events in accounts)
     assert all(row.halted is None and row.version == EVENTS for row in rows.values())

@@ -312,7 +312,7 @@ def test_halts_and_skips_are_reproduced_and_are_no_storm(
     for account_id in ("halted", "skipped"):
         events = deposit(store, account_id, 2)
         feeder.feed([*events, poison(clients.dynamodb, ledger_tables.events, events[-1])])
-    components.redrive.skip("balance-summary~skipped~3", components.projectors.fed(), by="test", why="test")
+    components.redrive.skip("balance-summary~skipped~3", components.projectors.fed, by="test", why="test")
     before = components.letters.get("balance-summary~halted~3")
     strict = projector_settings.model_copy(update={"storm_limit": 0})
     (rebuilt,) = Rebuild(build_components(strict, clients, executor), Reported()).run([BALANCE_SUMMARY], segments=2)

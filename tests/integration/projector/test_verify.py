@@ -169,7 +169,7 @@ def test_a_halted_account_is_compared_at_its_version_and_stays_halted(
     findings, _ = verify(components, repair=True)
     finding = findings["mallory"]
     assert (finding.found.kind, finding.done, finding.now.kind) == ("wrong", "rewritten", "halted")
-    components.redrive.skip("balance-summary~mallory~3", components.projectors.fed(), by="test", why="test")
+    components.redrive.skip("balance-summary~mallory~3", components.projectors.fed, by="test", why="test")
     assert verify(components)[0] == {}, "a skipped event is passed by in the refold too"
 
 

@@ -29,12 +29,12 @@ def test_a_redrive_ends_when_a_worker_halts_the_account_meanwhile() -> None:
     store: Any = SimpleNamespace(
         version=lambda _: SimpleNamespace(number=2), load=lambda *_, **__: SimpleNamespace(events=[])
     )
-    letters: Any = SimpleNamespace(get=lambda _: stored)
+    letters: Any = SimpleNamespace(get=lambda _: stored, begin_redrive=lambda _: "redrive")
     halts: Any = SimpleNamespace(apply=lambda *_: [])
     target: Any = SimpleNamespace(model=Model(), forget=lambda _: None)
     nothing: Any = None
 
-    redriven = Redrive(store, letters, nothing, halts, "events").redrive("record~a~1", [target], by="me")
+    redriven = Redrive(store, letters, nothing, halts, "events").redrive("record~a~1", lambda: [target], by="me")
 
     assert redriven.result == "still halted"
     assert redriven.reason == HALT.reason
