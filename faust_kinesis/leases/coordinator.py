@@ -94,7 +94,7 @@ class LeaseCoordinator:
 
     async def look(self) -> None:
         """Scan the leases and change none."""
-        self._leases = await self._writes.retry_until_answered("look at the leases", self._table.scan)
+        self._leases = await self._scan()
 
     async def stream_status(self) -> str | None:
         """The stream's status, such as ACTIVE; None when there is no such stream."""
@@ -118,7 +118,7 @@ class LeaseCoordinator:
         due = time.monotonic() - self._listed_at >= self._options.shard_sync_interval
         listing = list_anew or due
         topology = await self._list_shards() if listing or self._topology is None else self._topology
-        leases = await self._writes.retry_until_answered("look at the leases", self._table.scan)
+        leases = await self._scan()
         created_elsewhere = False
         for lease in missing_leases(topology, leases, self._options.start):
             if await self._writes.retry_until_answered(f"create the lease of {lease.key}", self._table.add, lease):
@@ -128,7 +128,7 @@ class LeaseCoordinator:
                 created_elsewhere = True
         if created_elsewhere:
             # Whatever is not among the leases counts as history: without its parent's, a child would be read too early.
-            leases = await self._writes.retry_until_answered("look at the leases again", self._table.scan)
+            leases = await self._scan()
         # Ended before the shards were listed: one that began and ended since is not listed either.
         ended_before = {key: lease for key, lease in self._leases.items() if listing and key in leases}
         for lease in leases_to_forget(ended_before, topology.shards.keys()):
@@ -164,6 +164,19 @@ class LeaseCoordinator:
             if self._left_behind:
                 self._left_behind.discard(lease.key)
         return taken
+
+    async def _scan(self) -> dict[str, Lease]:
+        """All leases; of one that was not there before, its parents' too.
+
+        A scan's pages are of different moments: one may show a child whose parent's lease was made, before the child's,
+        where an earlier page had looked already.
+        """
+        known = set(self._leases)
+        while True:
+            leases = await self._writes.retry_until_answered("look at the leases", self._table.scan)
+            if all(lease.key in known or lease.parents <= leases.keys() for lease in leases.values()):
+                return leases
+            known |= leases.keys()
 
     async def _wait_for_stream(self) -> None:
         attempt = 0

@@ -55,6 +55,51 @@ async def test_a_child_waits_for_a_parent_whose_lease_another_worker_has_made(mo
     calls.close()
 
 
+class PagedTable(RacedTable):
+    """Another worker makes two leases while this one scans: one where it has looked already, and one where not yet."""
+
+    def __init__(self, scans: int) -> None:
+        super().__init__()
+        self.torn, self.scans = scans, 0
+
+    def scan(self) -> dict[str, Lease]:
+        self.scans += 1
+        if self.scans <= self.torn:
+            parent, child = f"parent-{self.scans}", f"child-{self.scans}"
+            page = dict(self.rows)
+            self.rows |= {parent: Lease(parent, "TRIM_HORIZON", owner="other")}
+            self.rows |= {child: Lease(child, "TRIM_HORIZON", parents=frozenset({parent}))}
+            return {**page, child: self.rows[child]}
+        return dict(self.rows)
+
+
+@pytest.mark.parametrize("torn", [1, 3])
+async def test_a_child_waits_for_a_parent_whose_lease_is_on_a_page_that_was_read_before(
+    torn: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "list_shards", lambda *_: Topology({}, datetime.now(UTC)))
+    calls = CallPool(1, "test")
+    table = PagedTable(torn)
+    leases = coordinator_of(table, calls)
+    await leases.sync()
+    assert await leases.take(()) == []
+    assert leases.leases.keys() == table.rows.keys()
+    calls.close()
+
+
+async def test_a_child_whose_parent_is_history_costs_one_more_scan_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "list_shards", lambda *_: Topology({}, datetime.now(UTC)))
+    calls = CallPool(1, "test")
+    table = PagedTable(0)
+    table.rows = {"child": Lease("child", "TRIM_HORIZON", parents=frozenset({"gone"}))}
+    leases = coordinator_of(table, calls)
+    for _ in range(3):
+        await leases.sync()
+    assert table.scans == 4
+    assert [each.lease.key for each in await leases.take(())] == ["child"]
+    calls.close()
+
+
 class Table:
     name = "leases"
 
