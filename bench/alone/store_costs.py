@@ -26,7 +26,7 @@ from ledger.store.event_store import EventStore, ProvenVersion
 from ledger.store.snapshots import SnapshotStore
 from ledger.store.snapshots import encode as encode_snapshot
 from ledger.store.stored_event import StoredEvent, timestamp
-from ledger.store.tables import ensure_table
+from ledger.store.tables import Names, ensure_table
 from projector.engine.provisioning import prepare
 from projector.projections import PROJECTIONS
 from writer.commands.account_repository import AccountRepository
@@ -113,14 +113,15 @@ def loads(sizes: Sequence[int], report: Callable[[str], None]) -> dict[str, Any]
     Calls and read units are exact, by AWS's rules; the time is what the SDK and Kinfold take, without the network.
     """
     found: dict[str, Any] = {}
+    names = Names("test-bench")
     for size in sizes:
         account_id = f"account-{size}"
-        clients = service_clients(_NOWHERE, "test-bench")
-        memory = MemoryEvents([deposit(account_id, number).to_item() for number in range(1, size + 1)])
+        clients = service_clients(_NOWHERE, names.profile)
+        memory = MemoryEvents(names, (deposit(account_id, number).to_item() for number in range(1, size + 1)))
         memory.answer_for(clients.dynamodb)
-        store, snapshots = EventStore(clients.dynamodb, "events"), SnapshotStore(clients.dynamodb, "snapshots")
+        store, snapshots = EventStore(clients.dynamodb, names.events), SnapshotStore(clients.dynamodb, names.snapshots)
         old = max(size - 50, 1)
-        memory.snapshot = encode_snapshot(Account(account_id, old, "EUR", _DEPOSIT.amount * old))
+        memory.put_snapshot(encode_snapshot(Account(account_id, old, "EUR", _DEPOSIT.amount * old)))
         each = {}
         for name, interval in (("without", 0), ("with", 100)):
             accounts = AccountRepository(store, SnapshotWriter(snapshots, Metrics(), interval=interval))

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from bench.alone.fake_aws import MemoryAws, Pages, Tables
+from bench.alone.fake_aws import MemoryAws, Pages
 from bench.alone.profiling import Profiles
 from bench.metering.meter import Meter, cpu_seconds, resident_mb
 from ledger.runtime.aws import Clients
@@ -117,13 +117,12 @@ def run(given: argparse.Namespace) -> None:
     names = Names(settings.profile)
     models = projections.PROJECTIONS
     tables = [table_spec(each, settings.profile, 1) for each in models]
-    keys = {table.name: tuple(name for name, _ in table.keys) for table in tables}
-    meter = Meter(*keys)
+    meter = Meter(*(table.name for table in tables))
     meter.watch(clients.dynamodb)
     meter.watch(clients.kinesis)
     memory = None
     if given.from_memory:
-        memory = MemoryAws(Pages(given.from_memory), Tables(keys))
+        memory = MemoryAws(Pages(given.from_memory), tables)
         memory.answer_for(clients.kinesis, clients.dynamodb)
     prepare(clients.dynamodb, names, models)
     projector = build_app(settings, clients, host=LOOPBACK, port=free_port())

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from bench.metering.item_size import query_units
+from simulation.aws.tables.values import query_units
 
 #: DynamoDB's operations whose capacity units are read units; those of all others are write units.
 _READS: Final = frozenset({"GetItem", "BatchGetItem", "Query", "Scan", "TransactGetItems"})

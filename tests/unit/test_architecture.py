@@ -21,6 +21,8 @@ import pytest
 ROOT: Final = Path(__file__).parents[2]
 PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PACKAGES: Final[list[str]] = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+#: Packages that are not shipped.
+BESIDE: Final = ("bench", "simulation")
 MAX_LINES: Final = 400
 MAX_FILES: Final = 12
 EMPTY_NAMES: Final = ("utils", "util", "helpers", "helper", "common", "manager", "misc")
@@ -86,8 +88,8 @@ def test_the_product_keeps_the_rule(rule: Rule) -> None:
 
 
 @pytest.mark.parametrize("rule", [long_modules, full_folders, empty_names])
-def test_tests_and_benchmarks_keep_the_rule(rule: Rule) -> None:
-    faults = rule(modules_below("tests", "bench"))
+def test_what_is_not_shipped_keeps_the_rule(rule: Rule) -> None:
+    faults = rule(modules_below("tests", *BESIDE))
     assert faults == [], "\n" + "\n".join(faults)
 
 
@@ -112,9 +114,9 @@ def test_a_broken_rule_is_found(rule: Rule, modules: list[Module], faults: list[
 
 
 def test_every_package_is_shipped_and_held_by_the_contracts() -> None:
-    found = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "bench"}
+    found = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", *BESIDE}
     assert found == set(PACKAGES)
-    assert {*PACKAGES, "bench"} == set(PROJECT["tool"]["importlinter"]["root_packages"])
+    assert {*PACKAGES, *BESIDE} == set(PROJECT["tool"]["importlinter"]["root_packages"])
 
 
 def lint_imports(root: Path) -> "subprocess.CompletedProcess[str]":
@@ -135,7 +137,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The product's sources and contracts, to be broken."""
     root = tmp_path_factory.mktemp("copy")
     shutil.copy(ROOT / "pyproject.toml", root)
-    for package in (*PACKAGES, "bench"):
+    for package in (*PACKAGES, *BESIDE):
         shutil.copytree(ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__", "results"))
     return root
 

@@ -15,9 +15,9 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
-from bench.alone.fake_aws import Raw
-from bench.metering.item_size import item_size, query_units
+from bench.alone.fake_aws import Body
 from bench.metering.meter import Meter, TreeWatch
+from simulation.aws.tables.values import item_size, query_units
 
 Answer = tuple[int, dict[str, Any]]
 
@@ -32,7 +32,7 @@ def client() -> Callable[..., Any]:
         for operation, (status, body) in answers.items():
 
             def respond(request: Any, status: int = status, body: dict[str, Any] = body, **_: Any) -> AWSResponse:
-                return AWSResponse(request.url, status, HTTPHeaders(), Raw(orjson.dumps(body)))
+                return AWSResponse(request.url, status, HTTPHeaders(), Body(orjson.dumps(body)))
 
             made.meta.events.register(f"before-send.{service}.{operation}", respond)
         return made
