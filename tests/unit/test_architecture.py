@@ -157,6 +157,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("Folders of stream_bridge", "stream_bridge/provisioning/stream.py", "stream_bridge.watch.daemon"),
         ("Folders of projector", "projector/engine/fold.py", "projector.rebuild.rebuild"),
         ("Folders of kinfold", "kinfold/local/stack.py", "kinfold.demo.command"),
+        ("Folders of simulation", "simulation/aws/tables/table.py", "simulation.world"),
         ("No circle", "projector/verification/comparison.py", "projector.verification.repair"),
     ],
 )

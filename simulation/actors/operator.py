@@ -1,0 +1,140 @@
+"""What an operator runs, once each: verify, repair, rebuild, redrive, skip, backfill."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any, Final
+
+from ledger.errors import KinfoldError, PermanentError, TransientError
+from ledger.store.errors import JobLostError, JobRunningError
+from ledger.store.parallel_scan import Cursor, RetryUntilStopped
+from projector.components import Components
+from projector.dead_letters.redrive import DeadLetterError
+from projector.projections import PROJECTIONS
+from projector.rebuild.rebuild import Rebuild, UnverifiedError
+from projector.verification.repair import Repair
+from projector.verification.verification import Finding, verification_of
+from simulation.actors.projector import components_of
+from simulation.world import AWS, World
+from stream_bridge.backfill.backfill import Backfill
+from stream_bridge.backfill.progress import BackfillStore
+from stream_bridge.backfill.publisher import Publisher
+from stream_bridge.backfill.selection import Selection
+
+_SEGMENTS: Final = 2
+#: Events a second that a backfill puts.
+_RATES: Final = (3.0, 6.0)
+#: What an operator's command may end with: another one is at work, or the endpoint does not answer.
+_EXPECTED: Final = (JobRunningError, JobLostError, TransientError, DeadLetterError)
+
+
+class Quiet:
+    """Progress that nobody watches."""
+
+    def begin(self, work: str, phase: str, total: int, done: int) -> None:
+        """See `ProgressReport`."""
+
+    def advance(self, work: str, done: int) -> None:
+        """See `ProgressReport`."""
+
+    def report(self, text: str) -> None:
+        """See `ProgressReport`."""
+
+
+class Operator:
+    """Runs commands, each in a process of its own."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._count = 0
+
+    def start(self, command: str) -> Any:
+        """Start a command; returns its process. Nobody starts one before a projector has made the read models."""
+        self._count += 1
+        process = self._world.process(f"{command}-{self._count}")
+        work: Callable[[], None] = getattr(self, f"_{command}")
+
+        def main() -> None:
+            try:
+                work()
+            except _EXPECTED as error:
+                self._world.say(f"{command} ends: {error}")
+            except UnverifiedError as error:
+                if not self._world.rows.tampered:
+                    self._world.violated("an operator's command works", f"{command}: {error}")
+            except (PermanentError, KinfoldError) as error:
+                self._world.violated("an operator's command works", f"{command} ended: {error!r}")
+            except Exception:
+                self._world.violated("an operator's command works", f"{command} ended: {traceback.format_exc()}")
+                raise
+            process.alive = False
+
+        self._world.scheduler.spawn(process, main, "main")
+        return process
+
+    def _verify(self) -> None:
+        self._check(components_of(self._world), repair=False)
+
+    def _repair(self) -> None:
+        self._check(components_of(self._world), repair=True)
+
+    def _check(self, components: Components, *, repair: bool) -> None:
+        """As `kinfold projector verify` does. What is right is never called wrong."""
+        world = self._world
+        retry = RetryUntilStopped(threading.Event(), lambda _: None)
+        retry(components.skips.load)
+        for projection in PROJECTIONS:
+            generation = retry(lambda name=projection.name: components.generations.read(name)).active  # type: ignore[misc]
+            model = components.models.model(projection, generation)
+
+            def found(finding: Finding, projection: Any = projection, generation: int = generation) -> None:
+                now, account = finding.found, finding.found.account_id
+                broken = None in world.histories.states[account] or account in world.rows.ever_tampered
+                if now.kind in {"wrong", "extra", "unreadable"} and not broken:
+                    place = f"{projection.name}, generation {generation}"
+                    world.violated("verify tells the truth", f"{account}, {place}: {now.kind}: {now.reason}")
+
+            repairer = Repair(components.clients.dynamodb, model, components.feeder(model, cache_size=10))
+            verification = verification_of(
+                components, model, retry, found, repairer=repairer if repair else None, wait=2.0
+            )
+            verification.everything((Cursor(),) * _SEGMENTS, lambda _segment, _cursor: None)
+            verification.extra_rows(_SEGMENTS, lambda _segment, _cursor: None)
+
+    def _rebuild(self) -> None:
+        Rebuild(components_of(self._world), Quiet()).run(PROJECTIONS, segments=_SEGMENTS)
+
+    def _redrive(self) -> None:
+        components, skipping = components_of(self._world), self._world.checkpoints.skipping
+        components.skips.load()
+        for letter in [each for each in components.letters.list() if each.state == "open" or each.id in skipping]:
+            outcome = components.redrive.redrive(letter.id, components.new_projectors, by="operator")
+            if outcome.result != "still halted":
+                skipping.discard(letter.id)
+
+    def _skip(self) -> None:
+        """Skip every open letter, and repeat what an earlier skip has not ended."""
+        components, skipping = components_of(self._world), self._world.checkpoints.skipping
+        components.skips.load()
+        for letter in [each for each in components.letters.list() if each.state == "open" or each.id in skipping]:
+            skipping.add(letter.id)
+            try:
+                outcome = components.redrive.skip(letter.id, components.new_projectors, by="operator", why="simulated")
+            except DeadLetterError:
+                skipping.discard(letter.id)
+                continue
+            if outcome.result != "still halted":
+                skipping.discard(letter.id)
+
+    def _backfill(self) -> None:
+        world, names = self._world, self._world.names
+        world.order.watching = False
+        clients, stop = world.pool.take(), threading.Event()
+        publisher = Publisher(clients.kinesis, names.stream, names.events, AWS["region"], stop)
+        jobs = BackfillStore(clients.dynamodb, names.bridge)
+        work = Backfill(
+            clients.dynamodb, names.events, publisher, jobs, Quiet(), stop, rate=world.random.choice(_RATES)
+        )
+        work.run(Selection(), segments=_SEGMENTS)

@@ -1,0 +1,175 @@
+"""Writers, and the clients that ask them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from random import Random
+from typing import Any, Final
+
+from typing_extensions import override
+
+from ledger.domain.account import Account
+from ledger.domain.errors import RefusedError
+from ledger.domain.money import format_amount
+from ledger.errors import PermanentError, TransientError
+from ledger.store.errors import VersionConflictError
+from ledger.store.event_store import EventStore
+from ledger.store.idempotency_keys import CommandKey, IdempotencyKeys
+from ledger.store.snapshots import SnapshotStore
+from ledger.store.stored_event import StoredEvent
+from simulation.actors.service import Service
+from simulation.invariants.answers import Asked
+from simulation.invariants.fold import Wish, money
+from simulation.kernel.primitives import Thread
+from simulation.kernel.scheduler import Killed
+from simulation.world import World
+from writer.commands.account_repository import AccountRepository
+from writer.commands.commands import Command, Deposit, PlaceBet, SettleBet, Withdraw
+from writer.commands.handler import CommandHandler, CommandRequest
+from writer.commands.idempotency import KeyReusedError, command_key
+from writer.commands.preconditions import Precondition
+from writer.commands.snapshot_writer import SnapshotWriter
+from writer.metrics import Metrics
+
+#: Odds that a client sends a command that has a key twice at once.
+_HEDGED: Final = 0.2
+#: Odds that a client uses the key of an earlier command for a new one.
+_REUSE: Final = 0.1
+
+
+class Client:
+    """A client with a list of wishes. It outlives the writer that it asks, and tries again what was not answered."""
+
+    def __init__(self, world: World, name: str, random: Random) -> None:
+        self._world = world
+        self.name = name
+        self._random = random
+        self._left = world.plan.commands
+        self._asked: Asked | None = None
+        self._confirmed: list[Asked] = []
+        self._bets = 0
+
+    @property
+    def done(self) -> bool:
+        """Whether every wish was answered, and the run is not too short to be worth anything."""
+        world = self._world
+        return self._left <= 0 and self._asked is None and world.network.calls >= world.plan.calls
+
+    def ask(self, handler: CommandHandler) -> None:
+        """Ask one writer until every wish is answered."""
+        scheduler = self._world.scheduler
+        while not self.done:
+            if self._asked is None:
+                self._left -= 1
+                self._asked = self._wished()
+            if self._attempts(handler, self._asked):
+                self._asked = None
+            scheduler.sleep(self._random.random() * 2 * self._world.plan.pace)
+
+    def _wished(self) -> Asked:
+        random, account = self._random, f"account-{self._random.randrange(self._world.plan.accounts)}"
+        kind = random.choice(("deposit", "deposit", "withdraw", "place", "settle"))
+        if kind == "place":
+            self._bets += 1
+        bet = f"{self.name}-{random.randint(1, self._bets)}" if kind in {"place", "settle"} and self._bets else ""
+        wish = Wish(kind if bet or kind not in {"place", "settle"} else "deposit", random.randint(1, 3000), "EUR", bet)
+        version = self._world.histories.version(account)
+        claimed = random.choice((None, None, None, max(0, version - random.randint(0, 1)))) if version else None
+        key = f"{self.name}-{self._left}" if random.random() < 0.6 else None
+        if key is not None and self._confirmed and random.random() < _REUSE:
+            # By mistake: the key of another command.
+            key = random.choice(self._confirmed).key
+        return Asked(account, wish, key, claimed, since=version)
+
+    def _attempts(self, handler: CommandHandler, asked: Asked) -> bool:
+        """Ask, sometimes twice at once under one key, as behind a proxy that loses its patience."""
+        if asked.key is None or self._random.random() >= _HEDGED:
+            return self._try(handler, asked)
+        hedge = Thread(target=self._try, args=(handler, asked), name=f"{self.name}-again")
+        hedge.start()
+        through = self._try(handler, asked)
+        hedge.join()
+        return through
+
+    def _try(self, handler: CommandHandler, asked: Asked) -> bool:
+        """Ask once. Returns whether the client is through with it."""
+        answers, command = self._world.answers, _command(asked.wish)
+        correlation_id = f"{self.name}.{self._left}.{len(asked.attempts)}"
+        answers.attempted(asked, correlation_id)
+        key: CommandKey | None = None
+        if asked.key is not None:
+            key = command_key("client", asked.key, asked.account, command)
+        try:
+            result = handler.handle(
+                CommandRequest(asked.account, command, Precondition(asked.claimed), correlation_id, key)
+            )
+        except RefusedError:
+            answers.declined(asked, correlation_id)
+        except VersionConflictError as conflict:
+            answers.conflicted(asked, correlation_id, conflict.actual)
+        except TransientError:
+            # The answer of 503: it may be stored or not. Whoever has a key asks again.
+            answers.once(asked)
+            return asked.key is None
+        except KeyReusedError:
+            answers.key_refused(asked, correlation_id)
+        except PermanentError as error:
+            if None not in self._world.histories.states[asked.account]:
+                self._world.violated("a writer answers", f"{asked.wish} of {asked.account}: {error!r}")
+        except Killed:
+            if asked.key is None:
+                self._asked = None
+            raise
+        else:
+            answers.accepted(asked, result.body, replayed=result.replayed)
+            if asked.key is not None:
+                self._confirmed.append(asked)
+        return True
+
+
+class Writer(Service):
+    """A writer, with its clients' requests in threads of its own."""
+
+    def __init__(self, world: World, name: str, clients: Sequence[Client]) -> None:
+        super().__init__(world, name)
+        self.clients = clients
+
+    @override
+    def run(self) -> None:
+        world, names = self.world, self.world.names
+        dynamodb = world.pool.take(attempts=2, read_timeout=5.0).dynamodb
+        metrics = Metrics()
+        store = EventStore(dynamodb, names.events, retry_seconds=world.plan.patience)
+        snapshots = SnapshotWriter(SnapshotStore(dynamodb, names.snapshots), metrics, interval=world.plan.snapshots)
+        handler = CommandHandler(
+            AccountRepository(store, snapshots),
+            IdempotencyKeys(dynamodb, names.commands, retention=86_400.0),
+            metrics,
+            _render,
+            conflict_retries=8,
+            retry_seconds=world.plan.patience,
+        )
+        threads = [Thread(target=client.ask, args=(handler,), name=client.name) for client in self.clients]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+
+def _render(account: Account, stored: Sequence[StoredEvent]) -> str:
+    numbers = [event.sequence_number for event in stored]
+    return json.dumps({"version": account.version, "balance": format_amount(account.balance), "events": numbers})
+
+
+def _command(wish: Wish) -> Command:
+    amount, currency = Decimal(money(wish.amount)), wish.currency
+    known: dict[str, Any] = {
+        "deposit": lambda: Deposit(amount, currency),  # type: ignore[arg-type]
+        "withdraw": lambda: Withdraw(amount, currency),  # type: ignore[arg-type]
+        "place": lambda: PlaceBet(wish.bet, amount, currency),  # type: ignore[arg-type]
+        "settle": lambda: SettleBet(wish.bet, amount, currency),  # type: ignore[arg-type]
+    }
+    command: Command = known[wish.kind]()
+    return command

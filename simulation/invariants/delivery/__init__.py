@@ -1,0 +1,1 @@
+"""What is stored reaches the stream: whole, and by the relay in order."""

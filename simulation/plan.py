@@ -1,0 +1,145 @@
+"""The plan of a run: who works, on what, in which weather, and what befalls them. Drawn from a seed, and shrinkable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from random import Random
+from typing import Any, Final
+
+from simulation.faults.weather import Climate
+
+#: Seconds of virtual time in which disturbances happen.
+STORMY: Final = 25.0
+
+#: What may befall a run, and how likely each is relative to the others. Half of the runs know a few kinds only, each as
+#: likely as any other: so what has to meet often does.
+DISTURBANCES: Final[dict[str, int]] = {
+    "kill": 10,
+    "outage": 4,
+    "pause": 4,
+    "starve": 4,
+    "split": 2,
+    "merge": 2,
+    "rotate": 2,
+    "trim": 1,
+    "destination_off": 2,
+    "poison": 2,
+    "foreign_record": 1,
+    "tampered_record": 3,
+    "tamper": 3,
+    "verify": 3,
+    "repair": 2,
+    "rebuild": 3,
+    "redrive": 2,
+    "skip": 3,
+    "backfill": 3,
+    "stray_snapshot": 1,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """Something that befalls the run at ``at``; ``pick`` chooses its victim, ``seconds`` how long it lasts."""
+
+    at: float
+    kind: str
+    pick: float
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {self.at:.2f} s (pick {self.pick:.3f}, {self.seconds:.1f} s)"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One run. Everything a run does follows from its plan and its seed."""
+
+    writers: int = 1
+    clients: int = 2
+    commands: int = 10
+    #: Seconds that a client waits between two commands, on average.
+    pace: float = 1.0
+    #: AWS calls before which no client stops, however few commands it has.
+    calls: int = 300
+    accounts: int = 2
+    imports: int = 0
+    projectors: int = 1
+    readers: int = 1
+    bridge: str = "native"
+    watch: bool = False
+    #: Seconds for which a writer tries again what meets a fault.
+    patience: float = 2.0
+    #: Odds that the native destination drops, repeats or scatters a record, and the seconds that it may take.
+    dropped: float = 0.0
+    repeated: float = 0.0
+    scattered: float = 0.0
+    delay: float = 0.5
+    shards: int = 2
+    table_shards: int = 1
+    batch: int = 100
+    page_bytes: int = 2048
+    cache: int = 1000
+    snapshots: int = 5
+    staleness: float = 1.0
+    skew: float = 0.0
+    climate: Climate = field(default_factory=Climate)
+    disturbances: tuple[Disturbance, ...] = ()
+
+    @classmethod
+    def drawn(cls, seed: int) -> Plan:
+        """The plan of a seed."""
+        random = Random(f"plan {seed}")
+        bridge = random.choice(("native", "native", "relay"))
+        native = bridge == "native"
+        count = random.choice((0, 8, 12, 20))
+        odds = dict(DISTURBANCES)
+        if random.random() < 0.5:
+            odds = dict.fromkeys(random.sample(list(DISTURBANCES), random.randint(2, 6)), 1)
+        return cls(
+            writers=random.randint(1, 3),
+            clients=random.randint(1, 4),
+            commands=random.randint(4, 20),
+            pace=random.choice((0.5, 1.0, 2.0)),
+            accounts=random.randint(1, 4),
+            imports=random.choice((0, 0, 10)),
+            projectors=random.randint(1, 3),
+            readers=random.randint(0, 1),
+            bridge=bridge,
+            watch=native and random.random() < 0.5,
+            dropped=random.choice((0.0, 0.1, 0.4)) if native else 0.0,
+            repeated=random.choice((0.0, 0.1, 0.5)) if native else 0.0,
+            scattered=random.choice((0.0, 1.0)) if native else 0.0,
+            delay=random.choice((0.0, 0.5, 5.0)),
+            patience=random.choice((2.0, 12.0)),
+            shards=random.randint(1, 3),
+            table_shards=random.randint(1, 3),
+            batch=random.choice((2, 10, 100)),
+            page_bytes=random.choice((600, 4096, 1024 * 1024)),
+            cache=random.choice((1, 2, 1000)),
+            snapshots=random.choice((0, 2, 5)),
+            staleness=random.choice((0.0, 1.0)),
+            skew=random.choice((0.0, 2.0, 60.0)),
+            climate=Climate.drawn(random),
+            disturbances=tuple(
+                sorted(
+                    (
+                        Disturbance(
+                            at=random.random() * STORMY,
+                            kind=random.choices(list(odds), list(odds.values()))[0],
+                            pick=random.random(),
+                            seconds=random.choice((0.5, 3.0, 15.0)),
+                        )
+                        for _ in range(count)
+                    ),
+                    key=lambda each: each.at,
+                )
+            ),
+        )
+
+    def described(self) -> list[str]:
+        """The plan in lines, as a report shows it."""
+        plain = [f.name for f in fields(self) if f.name not in {"climate", "disturbances"}]
+        lines = [", ".join(f"{name} {getattr(self, name)}" for name in plain)]
+        climate: Any = self.climate
+        lines.append("climate: " + ", ".join(f"{f.name} {getattr(climate, f.name):g}" for f in fields(climate)))
+        return lines + [str(each) for each in self.disturbances]

@@ -1,0 +1,24 @@
+"""Seeds that have found a fault in the product, each since mended: every invariant holds."""
+
+import subprocess
+import sys
+
+import pytest
+
+FOUND = {
+    10463: "a rebuild showed a halted account further behind",
+    10633: "the same, by another way",
+    20279: "a redrive beside a worker that was halting the account left it halted by a redriven letter",
+    20416: "the same, with a rebuild",
+    20430: "a skip did not know the generation that a rebuild had just begun",
+    20587: "a redrive beside a worker, as 20279",
+    40012: "a scan in pages showed a child's lease without its parent's",
+    40167: "the same",
+}
+
+
+@pytest.mark.parametrize("seed", FOUND, ids=map(str, FOUND))
+def test_a_seed_that_once_found_a_fault_finds_none(seed: int) -> None:
+    command = [sys.executable, "-m", "simulation", "--seed", str(seed), "--no-shrink"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout
