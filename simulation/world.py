@@ -7,16 +7,12 @@ from random import Random
 from typing import Any, Final
 
 import boto3
-from botocore import xform_name
 
 from ledger.runtime.aws import Clients
 from ledger.runtime.settings import Settings
 from ledger.store.tables import Names, store_specs
 from projector.engine.provisioning import control_specs
-from simulation.aws.control_plane import ControlPlane
-from simulation.aws.streams.kinesis import Kinesis
-from simulation.aws.streams.table_stream import TableStreams
-from simulation.aws.tables.dynamodb import DynamoDB
+from simulation.aws.account import Account
 from simulation.aws.tables.table import Table
 from simulation.aws.wire.connection import Connection
 from simulation.aws.wire.network import Network, Request
@@ -99,24 +95,18 @@ class World:
         self.weather = SeededWeather(Random(f"weather {seed}"), plan.climate)
         self.outages = Outages(self.weather, lambda: self.scheduler.now)
         self.interruptions = Interruptions(self.scheduler, Random(f"interruptions {seed}"))
-        self.db = DynamoDB(
+        self.account = Account(
             clock=self.clock,
             random=Random(f"staleness {seed}"),
             staleness=plan.staleness,
             page_bytes=plan.page_bytes,
-        )
-        self.kinesis = Kinesis(clock=self.clock)
-        self.table_streams = TableStreams()
-        self.control = ControlPlane(
-            self.db,
-            self.table_streams,
-            self.kinesis,
-            clock=self.clock,
-            deliver=self.deliver,
             stream_shards=plan.table_shards,
+            deliver=self.deliver,
         )
+        self.db, self.kinesis, self.control = self.account.dynamodb, self.account.kinesis, self.account.control
+        self.table_streams = self.account.streams
         self.network = Network(
-            self._operations(),
+            self.account.operations(),
             self.outages,
             sleep=self.scheduler.sleep,
             later=lambda seconds, call: self.scheduler.call_at(self.scheduler.now + seconds, call),
@@ -177,19 +167,6 @@ class World:
         self.pool.take_back()
         self.pool.connection.network = None
         primitives.World.scheduler = None
-
-    def _operations(self) -> dict[str, Callable[[Request], dict[str, Any]]]:
-        services: tuple[tuple[str, Any], ...] = (
-            ("dynamodb", self.db),
-            ("dynamodb", self.control),
-            ("kinesis", self.kinesis),
-            ("dynamodbstreams", self.table_streams),
-        )
-        return {
-            f"{service}.{operation}": getattr(answering, xform_name(operation))
-            for service, answering in services
-            for operation in answering.OPERATIONS
-        }
 
     def _made(self, table: Table) -> None:
         names = self.names

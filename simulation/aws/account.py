@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from botocore import xform_name
 
-from simulation.aws.control_plane import ControlPlane
+from simulation.aws.control_plane import ControlPlane, Deliver
 from simulation.aws.streams.kinesis import Kinesis
 from simulation.aws.streams.table_stream import TableStreams
 from simulation.aws.tables.dynamodb import PAGE_BYTES, DynamoDB
@@ -30,7 +30,7 @@ class FairWeather:
 
 
 class Account:
-    """The services of one account. A change reaches the destination of its table at once."""
+    """The services of one account. A change reaches its table's destination at once, or as ``deliver`` says."""
 
     def __init__(
         self,
@@ -39,8 +39,10 @@ class Account:
         random: Random | None = None,
         staleness: float = 0.0,
         page_bytes: int = PAGE_BYTES,
+        stream_shards: int = 1,
+        deliver: Deliver | None = None,
     ) -> None:
-        """See `DynamoDB`."""
+        """See `DynamoDB` and `ControlPlane`."""
         self.dynamodb = DynamoDB(
             clock=clock,
             random=random or Random(0),
@@ -49,7 +51,14 @@ class Account:
         )
         self.kinesis = Kinesis(clock=clock)
         self.streams = TableStreams()
-        self.control = ControlPlane(self.dynamodb, self.streams, self.kinesis, clock=clock, deliver=self._deliver)
+        self.control = ControlPlane(
+            self.dynamodb,
+            self.streams,
+            self.kinesis,
+            clock=clock,
+            deliver=deliver or self._deliver,
+            stream_shards=stream_shards,
+        )
         self._clock = clock
 
     def operations(self) -> dict[str, Handler]:
