@@ -10,12 +10,12 @@ from typing import Any
 from projector.dead_letters.letters import DeadLetters
 from projector.engine.read_model import ReadModel
 from projector.ingest.feeder import Feeder
-from projector.projection import Row
 
 
 def carry_halts(letters: DeadLetters, active: ReadModel[Any], new: ReadModel[Any], feeder: Feeder) -> None:
     """Halt in ``new`` each account that ``active`` has halted because of a record, at that version or later.
 
+    An account that ``active`` has halted for another reason, and ``new`` because of a record, is brought up to it too.
     ``feeder`` feeds ``new``. Idempotent. A concurrent redrive wins: ``new`` is fed, so it lifts the halt there too.
     Raises ThrottledError, EndpointError, ResourceError or StormError.
     """
@@ -25,25 +25,20 @@ def carry_halts(letters: DeadLetters, active: ReadModel[Any], new: ReadModel[Any
         if letter.letter.projection is None and letter.letter.account_id is not None
     }
     for letter_id, account_id in accounts.items():
-        while (shown := _halted_by(active, account_id, letter_id)) is not None:
-            assert shown.halted is not None
+        while (shown := active.get(account_id)) is not None:
             head = new.get(account_id)
-            behind = (head.version if head else 0) < shown.version
+            version = head.version if head else None
+            behind = (version or 0) < shown.version
             if head is not None and head.halted is not None:
                 if not behind or head.halted.dead_letter not in accounts:
                     break
                 new.lift(head)
             elif behind:
                 feeder.catch_up(account_id, shown.version)
-            else:
-                version = head.version if head else None
-                if new.halt(account_id, version, shown.halted, letters.is_open(letter_id)):
-                    break
-                if not letters.reopen(letter_id):
-                    break
-
-
-def _halted_by(model: ReadModel[Any], account_id: str, letter_id: str) -> Row[Any] | None:
-    head = model.get(account_id)
-    by_letter = head is not None and head.halted is not None and head.halted.dead_letter == letter_id
-    return head if by_letter else None
+            elif (
+                shown.halted is None
+                or shown.halted.dead_letter != letter_id
+                or new.halt(account_id, version, shown.halted, letters.is_open(letter_id))
+                or not letters.reopen(letter_id)
+            ):
+                break

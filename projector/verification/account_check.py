@@ -1,6 +1,7 @@
 """Checks one account of a read model against the event store.
 
-Its rows are read before its events, so that what is appended meanwhile can make a row late and never wrong.
+Its rows are read before its events, so that what is appended meanwhile can make a row late and never wrong; and before
+the skips, so that no row is called wrong for what an operator has skipped meanwhile.
 """
 
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
@@ -37,14 +38,15 @@ class Checker(Generic[S]):
 
     def check(self, account_id: str) -> Compared[S]:
         """Compare one account's current rows with its events."""
-        compared = self._compare(account_id)
+        compared = self._compare(account_id, self._rows(account_id))
         if compared.kind not in _DOUBTFUL:
             return compared
-        self._skips.load()
-        return self._compare(account_id)
-
-    def _compare(self, account_id: str) -> Compared[S]:
+        # In this order: whatever was skipped when the rows were written is known when they are judged.
         rows = self._rows(account_id)
+        self._skips.load()
+        return self._compare(account_id, rows)
+
+    def _compare(self, account_id: str, rows: dict[str, StoredRow[S]]) -> Compared[S]:
         events = []
         broken = None
         try:

@@ -14,9 +14,12 @@ from projector.dead_letters.letters import DeadLetter, Origin
 from projector.engine.read_model import table_spec
 from projector.projections import PROJECTIONS
 from projector.projections.balance_summary import BALANCE_SUMMARY
+from projector.rebuild import rebuild
 from projector.rebuild.build_lease import BuildStore
+from projector.rebuild.rebuild import Rebuild
 from projector.settings import ProjectorSettings
-from tests.support.accounts import deposit
+from tests.integration.projector.test_rebuild import Reported
+from tests.support.accounts import deposit, poison
 
 pytestmark = pytest.mark.integration
 
@@ -145,3 +148,28 @@ def test_an_operator_who_has_looked_at_the_generations_just_before_a_rebuild_beg
     tamper(worker, account_id)
     resolve(operator, account_id)
     check(worker, account_id)
+
+
+def test_an_account_halted_by_an_event_is_shown_no_further_behind_where_a_record_halts_it_first(
+    another: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker meets the record before the scan meets the account, so that the new generation has it at version 0."""
+    monkeypatch.setattr(rebuild, "SEEN_BY_ALL", 0.0)
+    worker = another()
+    events = deposit(worker.store, count=2)
+    account_id = events[0].aggregate_id
+    bad = poison(worker.clients.dynamodb, worker.names.events, events[-1])
+    for projector in worker.new_projectors():
+        worker.account_halts.apply(projector, [*events, bad])
+
+    class Tampered(Reported):
+        def begin(self, work: str, phase: str, total: int, done: int) -> None:
+            if phase == "scanning":
+                tamper(another(), account_id)
+
+    Rebuild(another(), Tampered()).run([BALANCE_SUMMARY], segments=1)
+    old, new = (worker.models.model(BALANCE_SUMMARY, generation).get(account_id) for generation in (1, 2))
+    assert old is not None
+    assert new is not None
+    assert new.version == old.version == 2
+    assert new.halted is not None

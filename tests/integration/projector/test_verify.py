@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -15,16 +16,17 @@ from ledger.store.event_store import EventStore
 from ledger.store.parallel_scan import Cursor, RetryUntilStopped
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
-from projector.components import Components
+from projector.components import Components, build_components
 from projector.engine.projector import Projector
 from projector.engine.read_model import ReadModel
 from projector.projection import HEAD, Projection
 from projector.projections import PROJECTIONS
 from projector.projections.balance_summary import BALANCE_SUMMARY
 from projector.projections.daily_activity import DAILY_ACTIVITY
+from projector.settings import ProjectorSettings
 from projector.verification.repair import Repair
 from projector.verification.verification import Finding, verification_of
-from tests.support.accounts import append, deposit, poison
+from tests.support.accounts import READABLE, append, deposit, poison
 from tests.support.histories import histories
 
 pytestmark = pytest.mark.integration
@@ -171,6 +173,39 @@ def test_a_halted_account_is_compared_at_its_version_and_stays_halted(
     assert (finding.found.kind, finding.done, finding.now.kind) == ("wrong", "rewritten", "halted")
     components.redrive.skip("balance-summary~mallory~3", components.projectors.fed, by="test", why="test")
     assert verify(components)[0] == {}, "a skipped event is passed by in the refold too"
+
+
+def test_a_row_is_not_called_wrong_for_what_is_skipped_while_it_is_checked(
+    clients: Clients,
+    ledger_tables: Names,
+    components: Components,
+    store: EventStore,
+    summaries: ReadModel[Any],
+    projector_settings: ProjectorSettings,
+    executor: ThreadPoolExecutor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The skip comes when the check has just read all skips, for the second time, as the row looked wrong."""
+    events = deposit(store, "mallory", 2)
+    bad = poison(clients.dynamodb, ledger_tables.events, events[-1])
+    components.feeder(summaries, cache_size=10).feed([*events, bad])
+    clients.dynamodb.put_item(TableName=ledger_tables.events, Item=replace(bad, payload=READABLE).to_item())
+    corrupt(components, summaries, "mallory", balance={"S": "9.00"})
+    operator = build_components(projector_settings, clients, executor)
+    load = components.skips.load
+
+    def loading() -> None:
+        load()
+        operator.redrive.skip("balance-summary~mallory~3", operator.new_projectors, by="me", why="ticket 4711")
+
+    monkeypatch.setattr(components.skips, "load", loading)
+    findings, _ = verify(components, repair=True)
+    assert findings["mallory"].done == "somebody else wrote to it meanwhile"
+    assert verify(operator, repair=True)[0]["mallory"].done == "rewritten"
+    row = summaries.get("mallory")
+    assert row is not None
+    assert row.state is not None
+    assert (row.version, row.state.balance) == (3, Decimal(2))
 
 
 def test_what_the_event_store_itself_cannot_tell_is_named_and_not_repaired(
