@@ -14,6 +14,9 @@ FOUND = {
     20587: "a redrive beside a worker, as 20279",
     40012: "a scan in pages showed a child's lease without its parent's",
     40167: "the same",
+    65189: "a rebuild showed an account that an event halted further behind, where a record halted it first",
+    69963: "a repair did not know what was skipped while it checked",
+    72864: "the same",
 }
 
 

@@ -1,0 +1,5 @@
+"""``python -m simulation.mutants``."""
+
+from simulation.mutants.command import app
+
+app()

@@ -1,0 +1,93 @@
+"""Faults of what operators run: rebuilds, backfills, verification and repair."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from simulation.mutants.mutant import Mutant
+
+_REBUILD: Final = "projector/rebuild/rebuild.py"
+_REPAIR: Final = "projector/verification/repair.py"
+_JOBS: Final = "ledger/store/resumable_job.py"
+
+OPERATING: Final = (
+    Mutant(
+        "flip-without-scan-and-verify",
+        "a new generation is shown to readers as it was made, empty",
+        _REBUILD,
+        "            self._scan(model, heartbeat)\n            heartbeat.check()\n",
+        "            heartbeat.check()\n            heartbeat.end(name, self._builds.flip)\n"
+        "            self._unseen[name] = frozenset()\n"
+        "            return Rebuilt(name, 0, replaced, 0, 0, 0, 0)\n",
+    ),
+    Mutant(
+        "no-wait-for-the-workers",
+        "a rebuild scans the events before every worker feeds the new generation",
+        _REBUILD,
+        "        self._stop.wait(SEEN_BY_ALL)\n        heartbeat.check()\n",
+        "        heartbeat.check()\n",
+    ),
+    Mutant(
+        "retired-before-readers-moved",
+        "the old generation is no longer fed while readers may still see it",
+        _REBUILD,
+        "        self._stop.wait(SEEN_BY_ALL)\n        for each in rebuilt:\n",
+        "        for each in rebuilt:\n",
+    ),
+    Mutant(
+        "oldest-generation-first",
+        "workers feed the old generation before the one that readers are about to see",
+        "projector/engine/read_model_registry.py",
+        "for generation in sorted(current[name].fed, reverse=True)",
+        "for generation in sorted(current[name].fed)",
+    ),
+    Mutant(
+        "active-generation-unfed",
+        "workers feed the generation that is being built, and the one that readers see no more",
+        "projector/engine/read_model_registry.py",
+        "for generation in sorted(current[name].fed, reverse=True)",
+        "for generation in sorted(current[name].fed, reverse=True)[:1]",
+    ),
+    Mutant(
+        "cursor-before-page",
+        "a segment counts as read up to a page before the page is handled",
+        "ledger/store/parallel_scan.py",
+        "            retry(partial(handle, items))\n            done(segment, cursor)\n",
+        "            done(segment, cursor)\n            retry(partial(handle, items))\n",
+    ),
+    Mutant(
+        "job-saved-by-anybody",
+        "a job that was taken over is still written to by the process that has lost it",
+        _JOBS,
+        'if not self._write(saved, f"{self._owner} = :{self._owner}"):',
+        'if not self._write(saved, f"attribute_exists({self._owner}) OR {self._owner} = :{self._owner}"):',
+    ),
+    Mutant(
+        "segment-ends-early",
+        "a segment ends at its first page",
+        "ledger/store/parallel_scan.py",
+        'Cursor(last, last is None, cursor.items + page["ScannedCount"])',
+        'Cursor(last, True, cursor.items + page["ScannedCount"])',
+    ),
+    Mutant(
+        "repair-unconditional",
+        "a repair overwrites what a worker has written since the row was read",
+        _REPAIR,
+        '    return " AND ".join(conditions), names, values\n',
+        '    return "attribute_exists(#a0) OR " + " AND ".join(conditions), names, values\n',
+    ),
+    Mutant(
+        "repair-without-revision",
+        "a repair leaves a row's revision, so that a worker that holds the wrong row may write on",
+        _REPAIR,
+        "revision=_revision(difference) + 1)",
+        "revision=_revision(difference))",
+    ),
+    Mutant(
+        "verification-reads-events-first",
+        "the events are read before the rows, so that an account that moves meanwhile looks wrong",
+        "projector/verification/account_check.py",
+        "        account = AccountHistory(account_id,",
+        "        rows = self._rows(account_id)\n        account = AccountHistory(account_id,",
+    ),
+)
