@@ -217,7 +217,7 @@ class ShardSourceContract:
         self.skip_where_children_stay_unknown(keeps_parents=keeps_parents)
         stream.create(1)
         (parent,) = stream.shard_ids()
-        source = await make_source(start="latest")
+        source = await make_source(start="latest", buffer_batches=6)  # each record may be a batch
         await patiently(lambda: bool(source.status()) and source.status()[0].last_polled_at is not None)
         stream.put(*"abcdef")
         held = await take(source, 6, complete=not keeps_parents)
@@ -240,7 +240,7 @@ class ShardSourceContract:
         self.skip_where_children_stay_unknown(keeps_parents=keeps_parents)
         stream.create(2)
         left, right = sorted(stream.shard_ids())
-        source = await make_source()
+        source = await make_source(buffer_batches=8)  # each record may be a batch
         stream.put(*"abcdefgh")
         held = await take(source, 8, complete=not keeps_parents)
         await asyncio.to_thread(stream.merge, left, right)
