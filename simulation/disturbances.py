@@ -49,7 +49,7 @@ class Disturbances:
         return any(process.alive for process in self._commands)
 
     def _happen(self, what: Disturbance) -> None:
-        self._world.say(f"-- {what}")
+        self._world.log(f"-- {what}")
         act = getattr(self, f"_{what.kind}", None)
         if act is not None:
             act(what)
@@ -93,11 +93,11 @@ class Disturbances:
         self._world.scheduler.call_at(self._world.scheduler.now + seconds, act)
 
     def _end(self, process: Process) -> None:
-        self._world.say(f"{process.name} is killed")
+        self._world.log(f"{process.name} is killed")
         self._world.scheduler.kill(process)
 
     def _stop_still(self, process: Process, seconds: float) -> None:
-        self._world.say(f"{process.name} stands still for {seconds:.1f} s")
+        self._world.log(f"{process.name} stands still for {seconds:.1f} s")
         process.paused_until = self._world.scheduler.now + seconds
 
     def _victim(self, pick: float) -> Service | Process:
@@ -132,7 +132,7 @@ class Disturbances:
         victim = self._victim(what.pick)
         process = victim.process if isinstance(victim, Service) else victim
         if process is not None:
-            self._world.say(f"{process.name} is starved")
+            self._world.log(f"{process.name} is starved")
             self._world.interruptions.starve(process, what.seconds)
 
     def _outage(self, what: Disturbance) -> None:

@@ -78,7 +78,7 @@ class Run:
             world.clear()
             if plan.bridge == "native" and not self._watch_enables:
                 world.control.set_destination(world.destination, "ACTIVE")
-            world.say("-- the faults stop")
+            world.log("-- the faults stop")
             self._until(lambda: all(client.done for client in self._clients) and not disturbances.busy, "work ends")
             self._until(lambda: all(map(world.checkpoints.made, (BALANCES, ACTIVITY))), "a projector has started")
             self._command("redrive")

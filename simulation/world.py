@@ -89,7 +89,6 @@ class World:
         self.calm = False
         self.trace = trace
         self.pool = pool
-        self.calls: dict[str, int] = {}
         primitives.World.scheduler = self.scheduler
 
         self.weather = SeededWeather(Random(f"weather {seed}"), plan.climate)
@@ -148,10 +147,10 @@ class World:
     def violated(self, invariant: str, how: str) -> None:
         """An invariant does not hold: the run ends."""
         self.violations.append(f"{invariant}: {how}")
-        self.say(f"VIOLATED {self.violations[-1]}")
+        self.log(f"VIOLATED {self.violations[-1]}")
         self.scheduler.stop()
 
-    def say(self, what: str) -> None:
+    def log(self, what: str) -> None:
         """Add a line to the trace."""
         if self.trace is not None:
             fiber = self.scheduler.current
@@ -189,7 +188,7 @@ class World:
         """DynamoDB's own destination: late, in no order, some records twice, and on some endpoints some never."""
         plan, random = self.plan, self.random
         if not self.calm and random.random() < plan.dropped:
-            self.say(f"the destination drops a record of {key}")
+            self.log(f"the destination drops a record of {key}")
             return
         for _ in range(1 + (random.random() < plan.repeated)):
             spread = key if random.random() >= plan.scattered else f"{random.random()}"
@@ -214,7 +213,7 @@ class World:
     def _observe(self, operation: str, request: Request, outcome: str) -> None:
         self.interruptions.called()
         if self.trace is not None:
-            self.say(f"{operation.partition('.')[2]} {_subject(request)} -> {outcome}")
+            self.log(f"{operation.partition('.')[2]} {_subject(request)} -> {outcome}")
 
 
 def _subject(request: Request) -> str:

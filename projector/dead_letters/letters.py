@@ -86,7 +86,7 @@ class StoredLetter:
     resolved_by: str | None = None
     resolved_at: str | None = None
     resolved_why: str | None = None
-    #: The redrives that are at work on it.
+    #: Token of the redrives that have begun and not ended; None: there is none.
     redrive: str | None = None
 
     def to_json(self, *, raw: bool = False) -> dict[str, Any]:
@@ -149,11 +149,8 @@ class DeadLetters:
 
     def reopen(self, letter_id: str) -> bool:
         """Let a letter halt its account whatever redrive has begun or ended meanwhile. False for a skipped one."""
-        update = "SET #state = :open REMOVE redrive"
-        return (
-            self._update(letter_id, update, _NOT_SKIPPED, {"open": {"S": "open"}, "skipped": {"S": "skipped"}})
-            is not None
-        )
+        values = {"open": {"S": "open"}, "skipped": {"S": "skipped"}}
+        return self._update(letter_id, "SET #state = :open REMOVE redrive", _NOT_SKIPPED, values) is not None
 
     def is_open(self, letter_id: str) -> dict[str, Any]:
         """The condition that a letter may halt its account, as an action of TransactWriteItems.
@@ -178,7 +175,7 @@ class DeadLetters:
         return self._resolve(letter_id, "redriven", "redrive = :redrive", {"redrive": {"S": redrive}}, by=by, why=why)
 
     def skip(self, letter_id: str, *, by: str, why: str) -> None:
-        """Record that an operator skipped the letter. The first one's reason is kept."""
+        """Record that an operator skipped the letter. Idempotent: the first one's reason is kept."""
         self._resolve(letter_id, "skipped", _NOT_SKIPPED, {"skipped": {"S": "skipped"}}, by=by, why=why)
 
     def get(self, letter_id: str) -> StoredLetter | None:

@@ -60,7 +60,7 @@ class Operator:
             try:
                 work()
             except _EXPECTED as error:
-                self._world.say(f"{command} ends: {error}")
+                self._world.log(f"{command} ends: {error}")
             except UnverifiedError as error:
                 if not self._world.rows.tampered:
                     self._world.violated("an operator's command works", f"{command}: {error}")

@@ -24,14 +24,14 @@ class Service(ABC):
         if not self._wanted or (self.process is not None and self.process.alive):
             return
         self.process = process = self.world.process(self.name)
-        self.world.say(f"{self.name} starts")
+        self.world.log(f"{self.name} starts")
 
         def main() -> None:
             try:
                 self.run()
             except TransientError as error:
                 # As a container that exits with 75: it is started again.
-                self.world.say(f"{self.name} ends: {error}")
+                self.world.log(f"{self.name} ends: {error}")
                 self.later(1.0)
             except Exception as error:
                 self.world.violated("a service goes on", f"{self.name} ended: {error!r}\n{traceback.format_exc()}")
@@ -49,7 +49,7 @@ class Service(ABC):
 
     def kill(self, seconds: float) -> None:
         """Kill -9, and a new start after so many seconds."""
-        self.world.say(f"{self.name} is killed")
+        self.world.log(f"{self.name} is killed")
         self.later(seconds)
 
     def pause(self, seconds: float) -> None:

@@ -69,12 +69,9 @@ class SeededWeather:
     def __init__(self, random: Random, climate: Climate) -> None:
         self._random = random
         self._begin(climate)
-        #: Whether every call fails.
-        self.out = False
 
     def clear(self) -> None:
         """No more faults."""
-        self.out = False
         self._begin(Climate(latency=self._climate.latency))
 
     def _begin(self, climate: Climate) -> None:
@@ -85,8 +82,6 @@ class SeededWeather:
     def fate(self, operation: str, request: Request) -> Fate:
         """See `Weather.fate`."""
         random, odds = self._random, self._climate
-        if self.out:
-            return Fate(odds.latency, refused=_FAULT)
         out = random.random() * odds.latency
         # Half of the answers come at once: between them and what they tell, nobody else gets a turn.
         back = max(0.0, random.random() - 0.5) * 2 * odds.latency

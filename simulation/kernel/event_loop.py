@@ -19,13 +19,13 @@ T = TypeVar("T")
 _BUSY: Final = 64
 
 
-class Task(asyncio.Task[Any]):
-    """A task whose hash is a number, so that sets of tasks have the same order in every run."""
+class _Numbered:
+    """Hashes to a number, so that sets have the same order in every run."""
 
     _numbers = count(1)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._number = next(Task._numbers)
+        self._number = next(_Numbered._numbers)
         super().__init__(*args, **kwargs)
 
     @override
@@ -33,16 +33,12 @@ class Task(asyncio.Task[Any]):
         return self._number
 
 
-class Future(asyncio.Future[Any]):
-    """A future, likewise."""
+class Task(_Numbered, asyncio.Task[Any]):
+    """A task that hashes to a number."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._number = next(Task._numbers)
-        super().__init__(*args, **kwargs)
 
-    @override
-    def __hash__(self) -> int:
-        return self._number
+class Future(_Numbered, asyncio.Future[Any]):
+    """A future that hashes to a number."""
 
 
 #: Without types: what a loop of one's own overrides is no part of asyncio's public interface.

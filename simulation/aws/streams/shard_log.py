@@ -44,7 +44,6 @@ class ShardLog:
         """``width``: digits of a sequence number as text."""
         self.shards: dict[str, Shard] = {}
         self._clock = clock
-        self._width = width
         self._iterator_seconds = iterator_seconds
         self._number = int(10 ** (width - 1))
 

@@ -21,7 +21,6 @@ Item = dict[str, Any]
 READ_UNIT: Final = 4096
 WRITE_UNIT: Final = 1024
 
-_SETS: Final = frozenset({"SS", "NS", "BS"})
 #: Numbers have 38 digits, and magnitudes from 1E-130 to 9.9...E+125.
 _EXACT: Final = Context(prec=38, traps=[Inexact, InvalidOperation, Overflow])
 _EXPONENTS: Final = range(-130, 126)

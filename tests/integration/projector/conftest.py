@@ -22,6 +22,8 @@ from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummar
 from projector.settings import ProjectorSettings
 from tests.support.accounts import batch
 
+MakeComponents = Callable[[], Components]
+
 
 @pytest.fixture
 def executor() -> Iterator[ThreadPoolExecutor]:
@@ -41,6 +43,17 @@ def components(
     """A projector's parts with all tables made; ``clients`` are the test's, so that it can count and break calls."""
     prepare(clients.dynamodb, ledger_tables, PROJECTIONS)
     return build_components(projector_settings, clients, executor)
+
+
+@pytest.fixture
+def another(
+    components: Components,
+    projector_settings: ProjectorSettings,
+    make_clients: Callable[[], Clients],
+    executor: ThreadPoolExecutor,
+) -> MakeComponents:
+    """Makes the parts of one more process."""
+    return lambda: build_components(projector_settings, make_clients(), executor)
 
 
 @pytest.fixture

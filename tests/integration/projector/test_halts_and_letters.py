@@ -7,9 +7,8 @@ from typing import Final
 
 import pytest
 
-from ledger.runtime.aws import Clients
 from ledger.store.tables import ensure_table
-from projector.components import Components, build_components
+from projector.components import Components
 from projector.dead_letters.letters import DeadLetter, Origin
 from projector.engine.read_model import table_spec
 from projector.projections import PROJECTIONS
@@ -17,7 +16,7 @@ from projector.projections.balance_summary import BALANCE_SUMMARY
 from projector.rebuild import rebuild
 from projector.rebuild.build_lease import BuildStore
 from projector.rebuild.rebuild import Rebuild
-from projector.settings import ProjectorSettings
+from tests.integration.projector.conftest import MakeComponents
 from tests.integration.projector.test_rebuild import Reported
 from tests.support.accounts import deposit, poison
 
@@ -25,19 +24,7 @@ pytestmark = pytest.mark.integration
 
 WRITES: Final = ("UpdateItem", "TransactWriteItems", "BatchExecuteStatement")
 
-Make = Callable[[], Components]
 Act = Callable[[Components, str], None]
-
-
-@pytest.fixture
-def another(
-    components: Components,
-    projector_settings: ProjectorSettings,
-    make_clients: Callable[[], Clients],
-    executor: ThreadPoolExecutor,
-) -> Make:
-    """Makes the parts of one more process."""
-    return lambda: build_components(projector_settings, make_clients(), executor)
 
 
 def letter(account_id: str) -> DeadLetter:
@@ -115,7 +102,7 @@ def check(process: Components, account_id: str) -> None:
 @pytest.mark.parametrize("worker_first", [True, False])
 @pytest.mark.parametrize("halted", [True, False])
 def test_an_operator_beside_a_worker_that_halts_the_account(
-    another: Make, executor: ThreadPoolExecutor, resolve: Act, worker_first: bool, halted: bool
+    another: MakeComponents, executor: ThreadPoolExecutor, resolve: Act, worker_first: bool, halted: bool
 ) -> None:
     """The first does its work up to some write, the second up to some write, and then each goes on to its end."""
     acts = (tamper, resolve) if worker_first else (resolve, tamper)
@@ -138,7 +125,9 @@ def test_an_operator_beside_a_worker_that_halts_the_account(
 
 
 @pytest.mark.parametrize("resolve", [redrive, skip])
-def test_an_operator_who_has_looked_at_the_generations_just_before_a_rebuild_began(another: Make, resolve: Act) -> None:
+def test_an_operator_who_looked_at_the_generations_before_a_rebuild_began(
+    another: MakeComponents, resolve: Act
+) -> None:
     operator, worker = another(), another()
     account_id = tampered(operator)
     clients, names = operator.clients, operator.names
@@ -151,7 +140,7 @@ def test_an_operator_who_has_looked_at_the_generations_just_before_a_rebuild_beg
 
 
 def test_an_account_halted_by_an_event_is_shown_no_further_behind_where_a_record_halts_it_first(
-    another: Make, monkeypatch: pytest.MonkeyPatch
+    another: MakeComponents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker meets the record before the scan meets the account, so that the new generation has it at version 0."""
     monkeypatch.setattr(rebuild, "SEEN_BY_ALL", 0.0)

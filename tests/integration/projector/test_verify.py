@@ -16,16 +16,16 @@ from ledger.store.event_store import EventStore
 from ledger.store.parallel_scan import Cursor, RetryUntilStopped
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
-from projector.components import Components, build_components
+from projector.components import Components
 from projector.engine.projector import Projector
 from projector.engine.read_model import ReadModel
 from projector.projection import HEAD, Projection
 from projector.projections import PROJECTIONS
 from projector.projections.balance_summary import BALANCE_SUMMARY
 from projector.projections.daily_activity import DAILY_ACTIVITY
-from projector.settings import ProjectorSettings
 from projector.verification.repair import Repair
 from projector.verification.verification import Finding, verification_of
+from tests.integration.projector.conftest import MakeComponents
 from tests.support.accounts import READABLE, append, deposit, poison
 from tests.support.histories import histories
 
@@ -181,8 +181,7 @@ def test_a_row_is_not_called_wrong_for_what_is_skipped_while_it_is_checked(
     components: Components,
     store: EventStore,
     summaries: ReadModel[Any],
-    projector_settings: ProjectorSettings,
-    executor: ThreadPoolExecutor,
+    another: MakeComponents,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The skip comes when the check has just read all skips, for the second time, as the row looked wrong."""
@@ -191,7 +190,7 @@ def test_a_row_is_not_called_wrong_for_what_is_skipped_while_it_is_checked(
     components.feeder(summaries, cache_size=10).feed([*events, bad])
     clients.dynamodb.put_item(TableName=ledger_tables.events, Item=replace(bad, payload=READABLE).to_item())
     corrupt(components, summaries, "mallory", balance={"S": "9.00"})
-    operator = build_components(projector_settings, clients, executor)
+    operator = another()
     load = components.skips.load
 
     def loading() -> None:

@@ -33,6 +33,7 @@ def test_seeds_are_shared_by_the_processes_and_add_up() -> None:
     assert "0 violations" in out
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 def test_ctrl_c_ends_every_process_and_says_what_was_done() -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "simulation", "--seeds", "1000000", "--jobs", "2"],
