@@ -48,10 +48,19 @@ class Components:
         return Projectors(self.models, self.store, self.skips, self.metrics, cache_size=1).fed()
 
     def feeder(self, model: ReadModel[Any], *, cache_size: int) -> Feeder:
-        """A feeder with a projector of its own. ``cache_size``: rows kept in memory."""
+        """A feeder of one generation, with a projector of its own. ``cache_size``: rows kept in memory."""
         skipped = self.skips.of(model.projection.name)
         projector = Projector(self.store, model, self.metrics, skipped=skipped, cache_size=cache_size)
-        return Feeder(projector, self.account_halts, self.store)
+        return Feeder(lambda: [projector], self.account_halts, self.store)
+
+    def feeder_of_all(self, projection: Projection[Any], *, cache_size: int) -> Feeder:
+        """A feeder of every generation that is fed: whoever brings the shown one on brings on what will replace it."""
+        projectors = Projectors(self.models, self.store, self.skips, self.metrics, cache_size=cache_size)
+        return Feeder(
+            lambda: [each for each in projectors.fed() if each.model.projection.name == projection.name],
+            self.account_halts,
+            self.store,
+        )
 
 
 def build_components(

@@ -117,7 +117,7 @@ def _verify(
     generation = components.generations.read(projection.name).active
     model = components.models.model(projection, generation)
     retry = RetryUntilStopped(threading.Event(), printer.progress.report)
-    repairer = Repair(dynamodb, model, components.feeder(model, cache_size=1000)) if repair else None
+    repairer = Repair(dynamodb, model, components.feeder_of_all(projection, cache_size=1000)) if repair else None
     verification = verification_of(components, model, retry, printer, repairer=repairer, wait=wait)
     if sample is not None:
         verification.sample(sample)

@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 #: What became of a letter. "not halted": there was nothing to do; "noted": the letter names no account.
 Result = Literal["redriven", "still halted", "not halted", "would be redriven", "noted", "still unusable"]
 
-#: Gives projectors of every read model that is fed at that moment.
+#: Gives projectors of every read model that is fed at that moment, a projection's newest generation first.
 Targets = Callable[[], Sequence[Projector[Any]]]
 
 
@@ -107,7 +107,7 @@ class Redrive:
                 lifted = lifted or (head is not None and head.halted is not None)
                 if not dry_run:
                     # Also where it is not halted: an earlier redrive may have died after it lifted the halt.
-                    poison = self._fold_on(account_id, target) or poison
+                    poison = self._fold_on(account_id, target, targets) or poison
                     head = target.model.get(account_id)
                 versions[target.model.table] = head.version if head else 0
             if poison is not None:
@@ -135,8 +135,11 @@ class Redrive:
             return Redriven(letter_id, "noted")
         return self.redrive(letter_id, targets, by=by)
 
-    def _fold_on(self, account_id: str, target: Projector[Any]) -> Poison | None:
-        """Lift the halt, if any, and fold to the end of the store. Returns the event that halts the account again."""
+    def _fold_on(self, account_id: str, target: Projector[Any], targets: Targets) -> Poison | None:
+        """Lift the halt, if any, and fold to the end of the store. Returns the event that halts the account again.
+
+        Newer generations are folded as far first, also one that has begun meanwhile: no flip shows the account behind.
+        """
         while (head := target.model.get(account_id)) is not None and head.halted is not None:
             target.model.lift(head)
         target.forget(account_id)
@@ -151,8 +154,13 @@ class Redrive:
                 return None
             # The last event alone: the engine reads what is missing before it from the store, in bounded rounds.
             events = self._store.load(account_id, after=last - 1, until=last).events
-            for poison in self._account_halts.apply(target, events):
-                return poison
+            fed = [each for each in targets() if each.model.projection.name == target.model.projection.name]
+            for each in fed:
+                for poison in self._account_halts.apply(each, events):
+                    return poison
+            if target.model.table not in {each.model.table for each in fed}:
+                # A rebuild has ended, or was given up, meanwhile.
+                return None
 
     def _reread(self, stored: StoredLetter, targets: Targets, *, by: str, dry_run: bool) -> Redriven:
         try:

@@ -96,7 +96,7 @@ class Operator:
                     place = f"{projection.name}, generation {generation}"
                     world.violated("verify tells the truth", f"{account}, {place}: {now.kind}: {now.reason}")
 
-            repairer = Repair(components.clients.dynamodb, model, components.feeder(model, cache_size=10))
+            repairer = Repair(components.clients.dynamodb, model, components.feeder_of_all(projection, cache_size=10))
             verification = verification_of(
                 components, model, retry, found, repairer=repairer if repair else None, wait=2.0
             )

@@ -44,7 +44,7 @@ def verify(
     """Verify everything; gives the findings by account, and the tally."""
     findings: dict[str, Finding] = {}
     model = components.models.active(projection)
-    feeder = components.feeder(model, cache_size=100)
+    feeder = components.feeder_of_all(projection, cache_size=100)
     verification = verification_of(
         components,
         model,

@@ -17,6 +17,7 @@ FOUND = {
     65189: "a rebuild showed an account that an event halted further behind, where a record halted it first",
     69963: "a repair did not know what was skipped while it checked",
     72864: "the same",
+    100149: "a repair brought an account on in the generation that a rebuild was about to replace, and in no other",
 }
 
 
