@@ -1,6 +1,6 @@
 """A DynamoDB table's shape, its creation, its status, and conditional writes. DynamoDB's errors come as they are."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +80,20 @@ def write_if(write: Callable[..., object], **request: Any) -> bool:
             raise
         return False
     return True
+
+
+def unchanged(item: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """The arguments of a conditional write that holds while these attributes are as they were read, or still missing."""
+    conditions, bound, values = [], {}, {}
+    for index, name in enumerate(names):
+        bound[f"#a{index}"] = name
+        if name in item:
+            values[f":a{index}"] = item[name]
+            conditions.append(f"#a{index} = :a{index}")
+        else:
+            conditions.append(f"attribute_not_exists(#a{index})")
+    condition = {"ConditionExpression": " AND ".join(conditions), "ExpressionAttributeNames": bound}
+    return {**condition, **({"ExpressionAttributeValues": values} if values else {})}
 
 
 def key_schema(keys: Keys) -> list[dict[str, str]]:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from ledger.domain.account import Account
-from ledger.store.snapshots import encode
+from ledger.store.snapshots import Snapshot, encode
 from simulation.actors.operator import Operator
 from simulation.actors.projector import Reader
 from simulation.actors.service import Service
@@ -217,7 +217,7 @@ class Disturbances:
         """A snapshot of a future that never comes, as a restore of the events table to an earlier moment leaves."""
         world = self._world
         account = Account(f"account-{int(what.pick * world.plan.accounts)}", 1_000_000, "EUR", Decimal(999))
-        table, item = world.db.table(world.names.snapshots), encode(account)
+        table, item = world.db.table(world.names.snapshots), encode(Snapshot(account, None))
         table.put(table.key_of(item), item)
 
     def _tamper(self, what: Disturbance) -> None:

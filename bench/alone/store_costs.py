@@ -23,7 +23,7 @@ from ledger.domain.account import AGGREGATE_TYPE, Account
 from ledger.domain.events import FundsDeposited, encode_payload
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore, ProvenVersion
-from ledger.store.snapshots import SnapshotStore
+from ledger.store.snapshots import Snapshot, SnapshotStore
 from ledger.store.snapshots import encode as encode_snapshot
 from ledger.store.stored_event import StoredEvent, timestamp
 from ledger.store.tables import Names, ensure_table
@@ -121,7 +121,8 @@ def loads(sizes: Sequence[int], report: Callable[[str], None]) -> dict[str, Any]
         memory.answer_for(clients.dynamodb)
         store, snapshots = EventStore(clients.dynamodb, names.events), SnapshotStore(clients.dynamodb, names.snapshots)
         old = max(size - 50, 1)
-        memory.put_snapshot(encode_snapshot(Account(account_id, old, "EUR", _DEPOSIT.amount * old)))
+        account = Account(account_id, old, "EUR", _DEPOSIT.amount * old)
+        memory.put_snapshot(encode_snapshot(Snapshot(account, deposit(account_id, old).event_hash)))
         each = {}
         for name, interval in (("without", 0), ("with", 100)):
             accounts = AccountRepository(store, SnapshotWriter(snapshots, Metrics(), interval=interval))

@@ -29,16 +29,17 @@ class ProvenVersion:
     """A version that this process has read from the table, or written to it.
 
     Events are never deleted, so what was once read stays true; a bare ``int`` is only a client's claim. Made by
-    ``EventStore`` alone.
+    ``EventStore`` alone. ``event_hash``: of the event at that version, None where it was not read.
     """
 
     aggregate_id: str
     number: int
+    event_hash: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Events of one aggregate in order, and the version they reach.
+    """Events of one aggregate in order, the version they reach, and the hash of the event that they follow, if any.
 
     After an append, ``write_units`` is what DynamoDB charged for it, 0 when the answer to the write was lost, and
     ``retries`` how often it was tried again.
@@ -46,6 +47,7 @@ class History:
 
     events: list[StoredEvent]
     version: ProvenVersion
+    follows: str | None = field(default=None, compare=False)
     write_units: float = field(default=0.0, compare=False)
     retries: int = field(default=0, compare=False)
 
@@ -107,7 +109,7 @@ class EventStore:
         proven = isinstance(expected, ProvenVersion) or number == 0
         write = EventWrite(self._table, stored, None if proven else number, command(stored) if command else None)
         write.check_size()
-        version = ProvenVersion(aggregate_id, stored[-1].sequence_number)
+        version = ProvenVersion(aggregate_id, stored[-1].sequence_number, stored[-1].event_hash)
         try:
             units, retries = self._write(write)
         except ConditionFailedError as failed:
@@ -124,7 +126,7 @@ class EventStore:
                 ) from None
             log.info("append_recognised", account=aggregate_id, version=version.number)
             return History(stored, version)
-        return History(stored, version, units, retries)
+        return History(stored, version, write_units=units, retries=retries)
 
     def load(self, aggregate_id: str, *, after: int = 0, until: int | None = None) -> History:
         """Read the events ``after < sequence number <= until`` (default: all), strongly consistent, page by page.
@@ -137,8 +139,8 @@ class EventStore:
         # The event at ``after`` comes along: it proves the claim in the same request when nothing follows it.
         events = list(self.read(aggregate_id, after=max(after - 1, 0), until=until))
         if events:
-            version = ProvenVersion(aggregate_id, events[-1].sequence_number)
-            return History(events[1:] if after else events, version)
+            version = ProvenVersion(aggregate_id, events[-1].sequence_number, events[-1].event_hash)
+            return History(events[1:], version, events[0].event_hash) if after else History(events, version)
         stored = self.version(aggregate_id).number if after else 0
         return History(events, ProvenVersion(aggregate_id, min(stored, after)))
 

@@ -1,10 +1,9 @@
 """Snapshots: an account's fold at a version, so that a load need not read the events before it.
 
 A snapshot is a copy that can always be made anew from the events. It is used only when it is of this schema and
-readable, and the events prove its version; otherwise it costs time, never correctness.
+readable, and the event that it ends at is the one that is stored; otherwise it costs time, never correctness.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from aws_client.tables import write_if
+from aws_client.tables import unchanged, write_if
 from ledger.domain.account import Account
 from ledger.domain.money import Currency
 from ledger.runtime.aws import aws_errors
 from ledger.store.errors import SnapshotError
+from ledger.store.parallel_scan import Item
 from ledger.store.stored_event import timestamp
 from ledger.store.transactions import MAX_ITEM_BYTES
 
@@ -42,31 +42,35 @@ class _State(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An account, and the hash of the event that its fold ends at; None in one that was stored without."""
+
+    account: Account
+    event_hash: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotStore:
     """Snapshots in ``snapshots-{profile}``, one an account. Safe to share between threads."""
 
     dynamodb: "DynamoDBClient"
     table: str
 
-    def find(self, account_id: str) -> Account | None:
-        """Read the account as its snapshot holds it; None when it has none. Whether its events agree is not known.
+    def find(self, account_id: str) -> Item | None:
+        """Read the account's snapshot, for ``decode``; None when it has none.
 
-        Raises SnapshotError for one of another schema and for an unreadable one, and ThrottledError, EndpointError,
-        ResourceError.
+        Raises ThrottledError, EndpointError, ResourceError.
         """
         with aws_errors(f"reading the snapshot of {account_id}"):
-            item = self.dynamodb.get_item(
-                TableName=self.table, Key={"aggregateId": {"S": account_id}}, ConsistentRead=True
-            ).get("Item")
-        return None if item is None else decode(account_id, item)
+            return self.dynamodb.get_item(TableName=self.table, Key=_key(account_id), ConsistentRead=True).get("Item")
 
-    def save(self, account: Account) -> bool:
-        """Store the account's snapshot; False when one of the same or a later version is there, which stays.
+    def save(self, snapshot: Snapshot) -> bool:
+        """Store an account's snapshot; False when one of the same or a later version is there, which stays.
 
         Raises SnapshotError when it is larger than an item can be, and ThrottledError, EndpointError, ResourceError.
         """
-        item = encode(account)
-        with aws_errors(f"storing the snapshot of {account.account_id}"):
+        item = encode(snapshot)
+        with aws_errors(f"storing the snapshot of {snapshot.account.account_id}"):
             return write_if(
                 self.dynamodb.put_item,
                 TableName=self.table,
@@ -75,6 +79,15 @@ class SnapshotStore:
                 ExpressionAttributeNames={"#version": "version"},
                 ExpressionAttributeValues={":version": item["version"]},
             )
+
+    def discard(self, account_id: str, worthless: Item) -> bool:
+        """Delete a snapshot that no event proves; False when another one is there by now, which stays.
+
+        Raises ThrottledError, EndpointError, ResourceError.
+        """
+        condition = unchanged(worthless, ("version", "createdAt", "eventHash"))
+        with aws_errors(f"deleting the snapshot of {account_id}"):
+            return write_if(self.dynamodb.delete_item, TableName=self.table, Key=_key(account_id), **condition)
 
 
 def crosses(before: int, after: int, interval: int) -> bool:
@@ -85,8 +98,9 @@ def crosses(before: int, after: int, interval: int) -> bool:
     return interval > 0 and after // interval > before // interval
 
 
-def encode(account: Account) -> dict[str, dict[str, str]]:
-    """Write the snapshot of an account as a DynamoDB item. Raises SnapshotError when it would be too large."""
+def encode(snapshot: Snapshot) -> dict[str, dict[str, str]]:
+    """Write a snapshot as a DynamoDB item. Raises SnapshotError when it would be too large."""
+    account = snapshot.account
     state = _State.model_construct(
         version=account.version,
         currency=account.currency,
@@ -106,11 +120,15 @@ def encode(account: Account) -> dict[str, dict[str, str]]:
         "schemaVersion": {"N": str(SCHEMA_VERSION)},
         "state": {"S": state},
         "createdAt": {"S": timestamp(datetime.now(UTC))},
+        **({"eventHash": {"S": snapshot.event_hash}} if snapshot.event_hash else {}),
     }
 
 
-def decode(account_id: str, item: Mapping[str, Any]) -> Account:
-    """Read an account from its snapshot. Raises SnapshotError, which never repeats the state."""
+def decode(account_id: str, item: Item) -> Snapshot:
+    """Read a snapshot; whether the events agree is not known.
+
+    Raises SnapshotError, which never repeats the state, for one of another schema and for an unreadable one.
+    """
     try:
         schema, version = int(item["schemaVersion"]["N"]), int(item["version"]["N"])
         if schema != SCHEMA_VERSION:
@@ -119,11 +137,17 @@ def decode(account_id: str, item: Mapping[str, Any]) -> Account:
                 reason="schema",
             )
         state = _State.model_validate_json(item["state"]["S"])
+        event_hash = item["eventHash"]["S"] if "eventHash" in item else None
     except (KeyError, TypeError, ValueError) as error:
         raise _unreadable(account_id, type(error).__name__) from None
     if state.version != version:
         raise _unreadable(account_id, "it gives two versions")
-    return Account(account_id, version, state.currency, state.balance, dict(state.open_bets), set(state.settled_bets))
+    bets = dict(state.open_bets), set(state.settled_bets)
+    return Snapshot(Account(account_id, version, state.currency, state.balance, *bets), event_hash)
+
+
+def _key(account_id: str) -> dict[str, Any]:
+    return {"aggregateId": {"S": account_id}}
 
 
 def _unreadable(account_id: str, reason: str) -> SnapshotError:

@@ -8,17 +8,19 @@ reads again: the wrong state cannot come back, even where the version stays the 
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from aws_client.tables import write_if
+from aws_client.tables import unchanged, write_if
 from ledger.runtime.aws import aws_errors
-from ledger.store.parallel_scan import Item
 from projector.engine.read_model import ReadModel
 from projector.ingest.feeder import Feeder
 from projector.verification.comparison import Compared, RowDifference
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+#: What a row that lacks it may be given by a worker, an operator or another repair.
+_GIVEN: Final = ("aggregateId", "version", "halted", "revision")
 
 
 class CatchUp:
@@ -62,33 +64,14 @@ class Repair:
 
     def _write(self, account_id: str, difference: RowDifference[Any]) -> bool:
         """Put what is expected in the place of what was read. Returns False when it is no longer what was read."""
-        condition, names, values = _as_read(difference.found.item if difference.found else None)
-        request: dict[str, Any] = {
-            "TableName": self._model.table,
-            "ConditionExpression": condition,
-            "ExpressionAttributeNames": names,
-            **({"ExpressionAttributeValues": values} if values else {}),
-        }
+        found = difference.found.item if difference.found else {}
+        request = {"TableName": self._model.table, **unchanged(found, dict.fromkeys((*found, *_GIVEN)))}
         with aws_errors(f"repairing account {account_id} in {self._model.table}"):
             if difference.expected is None:
                 key = self._model.key(account_id, difference.part)
                 return write_if(self._dynamodb.delete_item, Key=key, **request)
             row = replace(difference.expected, revision=_revision(difference) + 1)
             return write_if(self._dynamodb.put_item, Item=self._model.image(row) | _halt(difference), **request)
-
-
-def _as_read(item: Item | None) -> tuple[str, dict[str, str], dict[str, Any]]:
-    """A condition that every attribute of the item is still as it was read, or that the item is still missing."""
-    if item is None:
-        return "attribute_not_exists(#k)", {"#k": "aggregateId"}, {}
-    names = {f"#a{index}": name for index, name in enumerate(item)}
-    values = {f":a{index}": value for index, value in enumerate(item.values())}
-    conditions = [f"#a{index} = :a{index}" for index in range(len(item))]
-    for name in ("halted", "revision", "version"):
-        if name not in item:
-            names[f"#{name}"] = name
-            conditions.append(f"attribute_not_exists(#{name})")
-    return " AND ".join(conditions), names, values
 
 
 def _halt(difference: RowDifference[Any]) -> dict[str, Any]:

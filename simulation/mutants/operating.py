@@ -73,8 +73,8 @@ OPERATING: Final = (
         "repair-unconditional",
         "a repair overwrites what a worker has written since the row was read",
         _REPAIR,
-        '    return " AND ".join(conditions), names, values\n',
-        '    return "attribute_exists(#a0) OR " + " AND ".join(conditions), names, values\n',
+        "**unchanged(found, dict.fromkeys((*found, *_GIVEN)))",
+        '**unchanged(found, ("aggregateId",))',
     ),
     Mutant(
         "repair-without-revision",

@@ -122,8 +122,8 @@ WRITING: Final = (
         "snapshot-of-another-version",
         "a snapshot counts as one version older than what it holds",
         "ledger/store/snapshots.py",
-        "return Account(account_id, version, state.currency,",
-        "return Account(account_id, version - 1, state.currency,",
+        "return Snapshot(Account(account_id, version, state.currency,",
+        "return Snapshot(Account(account_id, version - 1, state.currency,",
     ),
     Mutant(
         "stale-decision",

@@ -8,6 +8,8 @@ from ledger.domain.account import AGGREGATE_TYPE, Account
 from ledger.domain.events import DomainEvent
 from ledger.store.errors import SnapshotError
 from ledger.store.event_store import EventStore, History, ProvenVersion
+from ledger.store.parallel_scan import Item
+from ledger.store.snapshots import decode
 from ledger.store.stored_event import StoredEvent, timestamp
 from ledger.store.transactions import CommandPut
 from writer.commands.snapshot_writer import SnapshotWriter
@@ -49,22 +51,27 @@ class AccountRepository:
 
         Raises CorruptHistoryError, ThrottledError, EndpointError, ResourceError.
         """
-        try:
-            found = self._snapshots.find(account_id)
-        except SnapshotError as error:
-            self._snapshots.ignore(account_id, error.reason, detail=str(error))
-            return self._replay(account_id, until)
-        if found is None:
+        stored = self._snapshots.find(account_id)
+        if stored is None:
             loaded = self._replay(account_id, until)
             self._snapshots.missed(loaded.account)
             return loaded
+        try:
+            snapshot = decode(account_id, stored)
+        except SnapshotError as error:
+            self._snapshots.ignore(account_id, error.reason, detail=str(error))
+            return self._replay(account_id, until, stored if error.reason == "unreadable" else None)
+        found = snapshot.account
         if until is not None and found.version > until:
             return self._replay(account_id, until)
         history = self._store.load(account_id, after=found.version, until=until)
         if history.version.number < found.version:
             self._snapshots.ignore(account_id, "ahead", version=found.version, stored=history.version.number)
-            return self._replay(account_id, until)
-        return _folded(found, history)
+        elif snapshot.event_hash not in (None, history.follows):
+            self._snapshots.ignore(account_id, "another_event", version=found.version)
+        else:
+            return _folded(found, history)
+        return self._replay(account_id, until, stored)
 
     def refresh(self, loaded: LoadedAccount) -> LoadedAccount:
         """Fold what was stored since ``loaded`` was read into it: a history is not read again from its beginning.
@@ -114,7 +121,7 @@ class AccountRepository:
             correlation_id=correlation_id,
             command=None if recording is None else lambda stored: recording(account, stored),
         )
-        self._snapshots.offer(loaded.account.version, account)
+        self._snapshots.offer(loaded.account.version, account, history.version.event_hash)
         return SavedAccount(account, history)
 
     def events(self, account_id: str, *, first: int, limit: int) -> list[StoredEvent]:
@@ -143,8 +150,11 @@ class AccountRepository:
         """Wait for at most ``timeout`` seconds until the snapshots under way are written."""
         self._snapshots.close(timeout)
 
-    def _replay(self, account_id: str, until: int | None) -> LoadedAccount:
-        return _folded(Account(account_id), self._store.load(account_id, until=until))
+    def _replay(self, account_id: str, until: int | None, worthless: Item | None = None) -> LoadedAccount:
+        loaded = _folded(Account(account_id), self._store.load(account_id, until=until))
+        if worthless is not None and until is None:
+            self._snapshots.offer(0, loaded.account, loaded.proof.event_hash, worthless=worthless)
+        return loaded
 
 
 def _folded(account: Account, history: History) -> LoadedAccount:

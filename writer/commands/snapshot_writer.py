@@ -9,7 +9,8 @@ import structlog
 from ledger.domain.account import Account
 from ledger.errors import KinfoldError
 from ledger.store.errors import SnapshotError
-from ledger.store.snapshots import SnapshotStore, crosses
+from ledger.store.parallel_scan import Item
+from ledger.store.snapshots import Snapshot, SnapshotStore, crosses
 from writer.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -33,11 +34,8 @@ class SnapshotWriter:
         self._lock = threading.Lock()
         self._waiting: set[Future[None]] = set()
 
-    def find(self, account_id: str) -> Account | None:
-        """Read an account's snapshot, unchecked against the events; None if there is none.
-
-        Raises SnapshotError for one that this code cannot use, and ThrottledError, EndpointError, ResourceError.
-        """
+    def find(self, account_id: str) -> Item | None:
+        """Read an account's snapshot; None if there is none. Raises ThrottledError, EndpointError, ResourceError."""
         return self._store.find(account_id) if self._interval else None
 
     def missed(self, account: Account) -> None:
@@ -46,19 +44,24 @@ class SnapshotWriter:
             self.ignore(account.account_id, "missing", version=account.version)
 
     def ignore(self, account_id: str, reason: str, **fields: object) -> None:
-        """Report that a snapshot is not used: missing, schema, unreadable or ahead (of the events)."""
+        """Report that a snapshot is not used: missing, schema, unreadable, ahead (of the events) or another_event."""
         self._metrics.snapshots_ignored.labels(reason).inc()
         log.warning("snapshot_ignored", account=account_id, reason=reason, **fields)
 
-    def offer(self, before: int, account: Account) -> None:
-        """Queue a snapshot of ``account``, which must not be mutated any more, if its append crossed a multiple."""
-        if not crosses(before, account.version, self._interval):
+    def offer(self, before: int, account: Account, event_hash: str | None, *, worthless: Item | None = None) -> None:
+        """Queue a snapshot of ``account``, which must not be mutated any more, if its append crossed a multiple.
+
+        ``event_hash``: of the event that it ends at. A ``worthless`` snapshot, as it was read, is deleted first.
+        """
+        crossed = crosses(before, account.version, self._interval)
+        if not crossed and worthless is None:
             return
         with self._lock:
             if len(self._waiting) >= _MAX_WAITING:
                 self._count(account, "dropped")
                 return
-            job = self._pool.submit(self._save, account)
+            snapshot = Snapshot(account, event_hash) if crossed else None
+            job = self._pool.submit(self._save, account, snapshot, worthless)
             self._waiting.add(job)
         job.add_done_callback(self._done)
 
@@ -73,9 +76,12 @@ class SnapshotWriter:
         with self._lock:
             self._waiting.discard(job)
 
-    def _save(self, account: Account) -> None:
+    def _save(self, account: Account, snapshot: Snapshot | None, worthless: Item | None) -> None:
         try:
-            self._count(account, "written" if self._store.save(account) else "superseded")
+            if worthless is not None and self._store.discard(account.account_id, worthless):
+                self._count(account, "discarded")
+            if snapshot is not None:
+                self._count(account, "written" if self._store.save(snapshot) else "superseded")
         except SnapshotError as error:
             self._count(account, error.reason, reason=str(error))
         except KinfoldError as error:
@@ -87,5 +93,5 @@ class SnapshotWriter:
 
     def _count(self, account: Account, outcome: str, **fields: object) -> None:
         self._metrics.snapshots.labels(outcome).inc()
-        emit = log.info if outcome in {"written", "superseded"} else log.warning
+        emit = log.info if outcome in {"written", "superseded", "discarded"} else log.warning
         emit("snapshot", account=account.account_id, version=account.version, outcome=outcome, **fields)

@@ -12,7 +12,7 @@ from ledger.domain.account import AGGREGATE_TYPE, Account
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.idempotency_keys import CommandKey, IdempotencyKeys
-from ledger.store.snapshots import SnapshotStore
+from ledger.store.snapshots import Snapshot, SnapshotStore, decode
 from ledger.store.stored_event import item_size
 from ledger.store.tables import Names
 from tests.support.accounts import append, deposit, deposits, rising_deposits
@@ -92,7 +92,7 @@ def test_an_account_of_several_pages_is_loaded_by_at_most_3_requests(
     accounts = AccountRepository(store, SnapshotWriter(snapshots, metrics, interval=100))
     for snapshot in (EVENTS, EVENTS - 50, EVENTS - 99):
         clients.dynamodb.delete_item(TableName=ledger_tables.snapshots, Key={"aggregateId": {"S": "alice"}})
-        snapshots.save(Account.reconstitute("alice", history[:snapshot]))
+        snapshots.save(Snapshot(Account.reconstitute("alice", history[:snapshot]), None))
         with consumption(clients) as counts:
             loaded = accounts.load("alice")
         assert (loaded.account, loaded.proof.number) == (full, EVENTS)
@@ -112,14 +112,17 @@ async def test_a_snapshot_is_written_behind_the_answer_and_used_by_the_next_load
     store = SnapshotStore(clients.dynamodb, ledger_tables.snapshots)
     found = await asyncio.to_thread(until, partial(store.find, "alice"))
     assert found is not None
-    assert (found.version, found.balance) == (5, Decimal(5))
+    snapshot = decode("alice", found)
+    assert (snapshot.account.version, snapshot.account.balance) == (5, Decimal(5))
     assert (await http.get("/accounts/alice")).json()["balance"] == "7.00"
 
 
 def test_of_many_snapshots_at_once_the_newest_stays(clients: Clients, ledger_tables: Names) -> None:
     store = SnapshotStore(clients.dynamodb, ledger_tables.snapshots)
-    accounts = [Account.reconstitute("alice", deposits(version)) for version in range(1, 31)]
+    made = [Snapshot(Account.reconstitute("alice", deposits(version)), str(version)) for version in range(1, 31)]
     with ThreadPoolExecutor(8) as pool:
-        saved = sum(pool.map(store.save, reversed(accounts + accounts)))
-    assert 1 <= saved < len(accounts) * 2
-    assert store.find("alice") == accounts[-1]
+        saved = sum(pool.map(store.save, reversed(made + made)))
+    assert 1 <= saved < len(made) * 2
+    found = store.find("alice")
+    assert found is not None
+    assert decode("alice", found) == made[-1]

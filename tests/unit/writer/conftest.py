@@ -59,8 +59,10 @@ class MemoryStore:
     def load(self, aggregate_id: str, *, after: int = 0, until: int | None = None) -> History:
         self.before_read()
         self.read_after.append(after)
-        events = self.stored.get(aggregate_id, [])
-        return History(events[after:until], ProvenVersion(aggregate_id, min(len(events), until or len(events))))
+        events = self.stored.get(aggregate_id, [])[:until]
+        follows = events[after - 1].event_hash if 0 < after <= len(events) else None
+        last = events[-1].event_hash if events else None
+        return History(events[after:], ProvenVersion(aggregate_id, len(events), last), follows)
 
     def version(self, aggregate_id: str) -> ProvenVersion:
         self.before_read()

@@ -16,7 +16,7 @@ from ledger.domain.events import BetSettled, DomainEvent, FundsDeposited
 from ledger.errors import ThrottledError
 from ledger.store.errors import SnapshotError
 from ledger.store.event_store import EventStore
-from ledger.store.snapshots import SCHEMA_VERSION, SnapshotStore, crosses, decode, encode
+from ledger.store.snapshots import SCHEMA_VERSION, Snapshot, SnapshotStore, crosses, decode, encode
 from tests.support.histories import histories
 from tests.support.waiting import until
 from tests.unit.writer.conftest import MemoryStore
@@ -156,7 +156,7 @@ def test_0_neither_reads_nor_writes_snapshots() -> None:
 
 def broken(**changes: Any) -> Any:
     account = Account.reconstitute("alice", [deposit(1000)] * 20)
-    return encode(account) | changes
+    return encode(Snapshot(account, None)) | changes
 
 
 IGNORED = {
@@ -167,7 +167,7 @@ IGNORED = {
     "foreign field": broken(state={"S": '{"version":20,"money":"1"}'}),
     "two versions": broken(version={"N": "19"}),
     "no version": broken(version={"S": "x"}),
-    "ahead": encode(Account.reconstitute("alice", [deposit(1000)] * 99)),
+    "ahead": encode(Snapshot(Account.reconstitute("alice", [deposit(1000)] * 99), None)),
 }
 
 
@@ -200,13 +200,13 @@ def test_a_missing_snapshot_is_told_only_of_an_account_that_should_have_one(rig:
 
 
 def test_an_older_snapshot_never_replaces_a_newer_one(rig: Rig) -> None:
-    newer, older = (Account.reconstitute("alice", [deposit()] * version) for version in (20, 10))
+    newer, older = (Snapshot(Account.reconstitute("alice", [deposit()] * version), "h") for version in (20, 10))
     store = SnapshotStore(cast("Any", rig.table), "s")
     assert store.save(newer)
     assert not store.save(older)
     assert not store.save(newer)
-    assert store.find("alice") == newer
-    rig.snapshots.offer(9, older)
+    assert decode("alice", rig.table.items["alice"]) == newer
+    rig.snapshots.offer(9, older.account, older.event_hash)
     until(lambda: rig.counted("snapshots", outcome="superseded") == 1, within=10)
 
 
@@ -215,7 +215,7 @@ def test_writing_holds_nobody_up_is_bounded_and_drained_at_the_end() -> None:
     rig.table.before_put = blocked_until(release)
     started = time.monotonic()
     for n in range(100):
-        rig.snapshots.offer(0, Account.reconstitute(f"a{n}", [deposit()]))
+        rig.snapshots.offer(0, Account.reconstitute(f"a{n}", [deposit()]), None)
     seconds = time.monotonic() - started
     release.set()
     rig.close()
@@ -229,7 +229,7 @@ def test_the_end_waits_only_so_long() -> None:
     rig, release = Rig(interval=1), threading.Event()
     rig.table.before_put = blocked_until(release)
     for n in range(3):
-        rig.snapshots.offer(0, Account.reconstitute(f"a{n}", [deposit()]))
+        rig.snapshots.offer(0, Account.reconstitute(f"a{n}", [deposit()]), None)
     started = time.monotonic()
     rig.snapshots.close(timeout=0.2)
     assert time.monotonic() - started < 5
@@ -254,11 +254,11 @@ def test_a_snapshot_that_fails_fails_alone(rig: Rig, failure: Exception) -> None
 def test_a_state_that_no_item_can_hold_is_told_and_the_account_goes_on(rig: Rig) -> None:
     account = Account.reconstitute("alice", [deposit()])
     account.settled_bets.update(f"{n:064d}" for n in range(6000))
-    assert len(encode(account)["state"]["S"]) < 400 * 1024
+    assert len(encode(Snapshot(account, None))["state"]["S"]) < 400 * 1024
     account.settled_bets.update(f"{n:064d}" for n in range(6200))
     with pytest.raises(SnapshotError, match=r"41\d{4} bytes; DynamoDB stores at most 409600"):
-        encode(account)
-    rig.snapshots.offer(INTERVAL - 1, Account("alice", INTERVAL, "EUR", Decimal(1), {}, account.settled_bets))
+        encode(Snapshot(account, None))
+    rig.snapshots.offer(INTERVAL - 1, Account("alice", INTERVAL, "EUR", Decimal(1), {}, account.settled_bets), None)
     until(lambda: rig.counted("snapshots", outcome="too_large") == 1, within=10)
     rig.append(deposit())
     assert rig.accounts.load("alice").account.version == 1
@@ -266,8 +266,8 @@ def test_a_state_that_no_item_can_hold_is_told_and_the_account_goes_on(rig: Rig)
 
 @given(histories(max_size=30))
 def test_an_account_survives_its_snapshot(history: list[DomainEvent]) -> None:
-    account = Account.reconstitute("alice", history)
-    assert decode("alice", encode(account)) == account
+    snapshot = Snapshot(Account.reconstitute("alice", history), "hash")
+    assert decode("alice", encode(snapshot)) == snapshot
 
 
 def test_an_offered_account_does_not_change_under_the_writer(rig: Rig) -> None:

@@ -1,0 +1,92 @@
+"""A table of events restored to an earlier moment, and written to since: nothing derived from what was lost counts."""
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from ledger.runtime.aws import Clients
+from ledger.store.event_store import EventStore
+from ledger.store.snapshots import SnapshotStore, decode
+from ledger.store.tables import Names
+from tests.support.accounts import append, deposits
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.integration
+
+Lose = Callable[[str, int], None]
+
+
+@pytest.fixture
+def snapshot_table(clients: Clients, ledger_tables: Names) -> SnapshotStore:
+    return SnapshotStore(clients.dynamodb, ledger_tables.snapshots)
+
+
+@pytest.fixture
+def lose(clients: Clients, ledger_tables: Names, store: EventStore) -> Lose:
+    """Takes an account back to a version, as a restore of the table does."""
+
+    def lose(account_id: str, version: int) -> None:
+        for number in range(version + 1, store.version(account_id).number + 1):
+            key = {"aggregateId": {"S": account_id}, "sequenceNumber": {"N": str(number)}}
+            clients.dynamodb.delete_item(TableName=ledger_tables.events, Key=key)
+
+    return lose
+
+
+async def deposit(http: httpx.AsyncClient, amount: str, **headers: str) -> httpx.Response:
+    return await http.post("/accounts/alice/deposits", json={"amount": amount, "currency": "EUR"}, headers=headers)
+
+
+def snapshot_at(table: SnapshotStore, version: int, event_hash: str | None = None) -> bool:
+    item = table.find("alice")
+    if item is None:
+        return False
+    snapshot = decode("alice", item)
+    return snapshot.account.version == version and event_hash in (None, snapshot.event_hash)
+
+
+@pytest.mark.parametrize("since", [2, 5, 7], ids=["before the snapshot's number", "at it", "beyond it"])
+async def test_a_snapshot_of_lost_events_is_ignored_and_replaced(
+    http: httpx.AsyncClient, store: EventStore, snapshot_table: SnapshotStore, lose: Lose, since: int
+) -> None:
+    for _ in range(10):
+        await deposit(http, "100")
+    until(lambda: snapshot_at(snapshot_table, 10), within=20)
+    lose("alice", 5)
+    append(store, "alice", deposits(since))
+    refused = await http.post("/accounts/alice/withdrawals", json={"amount": "800", "currency": "EUR"})
+    assert refused.status_code == 422, "the snapshot still says 1000.00"
+    assert (await http.get("/accounts/alice")).json()["balance"] == f"{500 + since}.00"
+    last = store.load("alice", after=4 + since).events[-1].event_hash
+    until(lambda: snapshot_at(snapshot_table, 5 + since, last), within=20)
+
+
+async def test_a_snapshot_of_an_account_that_is_no_more_is_deleted(
+    http: httpx.AsyncClient, snapshot_table: SnapshotStore, lose: Lose
+) -> None:
+    for _ in range(5):
+        await deposit(http, "1")
+    until(lambda: snapshot_at(snapshot_table, 5), within=20)
+    lose("alice", 0)
+    assert (await http.get("/accounts/alice")).status_code == 404
+    until(lambda: snapshot_table.find("alice") is None, within=20)
+
+
+async def test_a_snapshot_stored_without_a_hash_is_read_and_the_next_one_has_it(
+    http: httpx.AsyncClient, clients: Clients, ledger_tables: Names, store: EventStore, snapshot_table: SnapshotStore
+) -> None:
+    for _ in range(5):
+        await deposit(http, "1")
+    until(lambda: snapshot_at(snapshot_table, 5), within=20)
+    clients.dynamodb.update_item(
+        TableName=ledger_tables.snapshots, Key={"aggregateId": {"S": "alice"}}, UpdateExpression="REMOVE eventHash"
+    )
+    for _ in range(4):
+        await deposit(http, "1")
+    item = snapshot_table.find("alice")
+    assert item is not None
+    assert decode("alice", item).account.version == 5, "neither replaced nor deleted"
+    await deposit(http, "1")
+    [at_ten] = store.load("alice", after=9, until=10).events
+    until(lambda: snapshot_at(snapshot_table, 10, at_ten.event_hash), within=20)
