@@ -83,7 +83,7 @@ def write_if(write: Callable[..., object], **request: Any) -> bool:
 
 
 def unchanged(item: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """The arguments of a conditional write that holds while these attributes are as they were read, or still missing."""
+    """Arguments of a conditional write that holds while these attributes are as they were read, or still missing."""
     conditions, bound, values = [], {}, {}
     for index, name in enumerate(names):
         bound[f"#a{index}"] = name

@@ -15,7 +15,7 @@ from ledger.domain.events import DomainEvent, encode_payload
 from ledger.errors import EndpointError
 from ledger.runtime.aws import aws_errors, retrying
 from ledger.store.errors import ConditionFailedError, CorruptHistoryError, VersionConflictError
-from ledger.store.stored_event import StoredEvent, timestamp
+from ledger.store.stored_event import EventReference, StoredEvent, timestamp
 from ledger.store.transactions import CommandPut, EventWrite
 
 if TYPE_CHECKING:
@@ -177,6 +177,14 @@ class EventStore:
                 _expect(event, events[-1].sequence_number - 1)
             events.append(event)
         return events
+
+    def holds(self, event: EventReference) -> bool:
+        """Whether the event is stored, strongly consistent: not merely one at its number.
+
+        Raises CorruptHistoryError, ThrottledError, EndpointError.
+        """
+        number = event.sequence_number
+        return any(each.reference == event for each in self.read(event.aggregate_id, after=number - 1, until=number))
 
     def version(self, aggregate_id: str) -> ProvenVersion:
         """Read the aggregate's version, strongly consistent; 0 when it has no events."""

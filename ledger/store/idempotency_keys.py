@@ -1,7 +1,8 @@
 """The commands table: the idempotency keys in use, the command that each stands for, and its response.
 
 A record is stored in the transaction that stores the command's events (``EventStore.append``): both or
-neither. Only commands that stored events are recorded: a refusal changed nothing and may be asked again.
+neither. Only commands that stored events are recorded: a refusal changed nothing and may be asked again. A restore
+of the events table may lose the events and not the record: it names the last of them, and without it is no answer.
 """
 
 import time
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ledger.runtime.aws import aws_errors
+from ledger.store.parallel_scan import Item
+from ledger.store.stored_event import EventReference
 from ledger.store.transactions import CommandPut
 
 if TYPE_CHECKING:
@@ -26,11 +29,15 @@ class CommandKey:
 
 @dataclass(frozen=True, slots=True)
 class RecordedCommand:
-    """A command that was carried out: what it was, and its answer."""
+    """A command that was carried out: what it was, its answer, and the last event that it stored.
+
+    ``event`` is None in a record that was stored without.
+    """
 
     fingerprint: str
     status: int
     body: str
+    event: EventReference | None
 
 
 class IdempotencyKeys:
@@ -56,10 +63,15 @@ class IdempotencyKeys:
             ).get("Item")
         if item is None or int(item["expiresAt"]["N"]) <= self._clock():
             return None
-        return RecordedCommand(item["requestHash"]["S"], int(item["status"]["N"]), item["body"]["S"])
+        return RecordedCommand(item["requestHash"]["S"], int(item["status"]["N"]), item["body"]["S"], _event(item))
 
-    def record(self, key: CommandKey, status: int, body: str) -> CommandPut:
-        """The put that records a command and its answer, on the condition that its key is free or has expired."""
+    def record(
+        self, key: CommandKey, status: int, body: str, event: EventReference, worthless: RecordedCommand | None = None
+    ) -> CommandPut:
+        """The put that records a command, its answer and its last event.
+
+        On the condition that its key is free, has expired, or still has the ``worthless`` record, whose event is lost.
+        """
         now = int(self._clock())
         item = {
             "commandId": {"S": key.command_id},
@@ -67,6 +79,19 @@ class IdempotencyKeys:
             "status": {"N": str(status)},
             "body": {"S": body},
             "expiresAt": {"N": str(now + int(self._retention))},
+            "aggregateId": {"S": event.aggregate_id},
+            "sequenceNumber": {"N": str(event.sequence_number)},
+            "eventHash": {"S": event.event_hash},
         }
         condition = "attribute_not_exists(commandId) OR expiresAt <= :now"
-        return CommandPut(self._table, item, condition, {":now": {"N": str(now)}})
+        values = {":now": {"N": str(now)}}
+        if worthless is not None and worthless.event is not None:
+            condition += " OR eventHash = :lost"
+            values[":lost"] = {"S": worthless.event.event_hash}
+        return CommandPut(self._table, item, condition, values)
+
+
+def _event(item: Item) -> EventReference | None:
+    if "eventHash" not in item:
+        return None
+    return EventReference(item["aggregateId"]["S"], int(item["sequenceNumber"]["N"]), item["eventHash"]["S"])

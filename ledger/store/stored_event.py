@@ -30,6 +30,15 @@ _HASH_SIZE: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
+class EventReference:
+    """One event, and no other that may take its number once a restore has lost it."""
+
+    aggregate_id: str
+    sequence_number: int
+    event_hash: str
+
+
+@dataclass(frozen=True, slots=True)
 class StoredEvent:
     """One stored event. ``payload`` is JSON as written, ``occurred_at`` ISO 8601 in UTC with microseconds."""
 
@@ -94,6 +103,11 @@ class StoredEvent:
             self.correlation_id,
         )
         return hashlib.blake2b(orjson.dumps(attributes), digest_size=_HASH_SIZE).hexdigest()
+
+    @property
+    def reference(self) -> EventReference:
+        """What to keep of the event to know it again."""
+        return EventReference(self.aggregate_id, self.sequence_number, self.event_hash)
 
     def decode(self) -> DomainEvent:
         """Read the domain event. Raises UndecodableEventError, which names the event and never shows its payload."""

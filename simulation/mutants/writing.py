@@ -101,7 +101,7 @@ WRITING: Final = (
         "replay-ignored",
         "a command that was recorded meanwhile is refused, rather than answered as recorded",
         _HANDLER,
-        "            replay = self._replay(request)\n            if replay is None:\n                raise\n",
+        "            replay = self._replay(request, entry)\n            if replay is None:\n                raise\n",
         "            replay = None\n            if replay is None:\n                raise\n",
     ),
     Mutant(

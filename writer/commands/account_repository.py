@@ -10,7 +10,7 @@ from ledger.store.errors import SnapshotError
 from ledger.store.event_store import EventStore, History, ProvenVersion
 from ledger.store.parallel_scan import Item
 from ledger.store.snapshots import decode
-from ledger.store.stored_event import StoredEvent, timestamp
+from ledger.store.stored_event import EventReference, StoredEvent, timestamp
 from ledger.store.transactions import CommandPut
 from writer.commands.snapshot_writer import SnapshotWriter
 
@@ -137,6 +137,10 @@ class AccountRepository:
         Raises CorruptHistoryError, ThrottledError, EndpointError.
         """
         return self._store.newest(account_id, until=last, limit=limit)
+
+    def holds(self, event: EventReference) -> bool:
+        """Whether the event is stored. Raises CorruptHistoryError, ThrottledError, EndpointError."""
+        return self._store.holds(event)
 
     def version(self, account_id: str) -> int:
         """Read the version without the events; 0 when there are none. Raises ThrottledError, EndpointError."""

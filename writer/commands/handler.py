@@ -113,14 +113,14 @@ class CommandHandler:
             self._log(request, entry, time.monotonic() - started)
 
     def _once_per_key(self, request: CommandRequest, entry: "_CommandLog") -> CommandResult:
-        replay = self._replay(request)
+        replay = self._replay(request, entry)
         if replay is not None:
             return replay
         try:
             saved = self._retrying(request, entry)
         except (RefusedError, VersionConflictError, CommandRecordedError):
             # A request with the same key may have been faster: then this is its answer, and no refusal.
-            replay = self._replay(request)
+            replay = self._replay(request, entry)
             if replay is None:
                 raise
             return replay
@@ -130,11 +130,21 @@ class CommandHandler:
         self._metrics.write_retries.inc(saved.history.retries)
         return CommandResult(_CREATED, self._render(saved.account, saved.history.events))
 
-    def _replay(self, request: CommandRequest) -> CommandResult | None:
+    def _replay(self, request: CommandRequest, entry: "_CommandLog") -> CommandResult | None:
         if request.key is None:
             return None
-        found: RecordedCommand | None = self._keys.find(request.key)
+        found = self._keys.find(request.key)
         if found is None:
+            return None
+        if found.event is not None and not self._accounts.holds(found.event):
+            entry.worthless = found
+            log.warning(
+                "command_record_ignored",
+                account=found.event.aggregate_id,
+                sequence_number=found.event.sequence_number,
+                correlation_id=request.correlation_id,
+                action="none: its event is lost, so the command is carried out anew; see `kinfold restore`",
+            )
             return None
         if found.fingerprint != request.key.fingerprint:
             raise KeyReusedError
@@ -146,7 +156,7 @@ class CommandHandler:
         def decide_and_append() -> SavedAccount:
             nonlocal loaded
             loaded = self._accounts.load(request.account_id) if loaded is None else self._accounts.refresh(loaded)
-            return self._append(request, loaded)
+            return self._append(request, loaded, entry.worthless)
 
         def may_be_retried(error: BaseException) -> bool:
             return isinstance(error, VersionConflictError) and request.precondition.holds(error.actual)
@@ -164,12 +174,14 @@ class CommandHandler:
         )
         return retrying(decide_and_append)
 
-    def _append(self, request: CommandRequest, loaded: LoadedAccount) -> SavedAccount:
+    def _append(
+        self, request: CommandRequest, loaded: LoadedAccount, worthless: RecordedCommand | None
+    ) -> SavedAccount:
         key = request.key
 
         def record(account: Account, stored: Sequence[StoredEvent]) -> CommandPut:
             assert key is not None
-            return self._keys.record(key, _CREATED, self._render(account, stored))
+            return self._keys.record(key, _CREATED, self._render(account, stored), stored[-1].reference, worthless)
 
         try:
             request.precondition.require(request.account_id, loaded.account.version)
@@ -201,9 +213,11 @@ class CommandHandler:
 
 @dataclass(slots=True)
 class _CommandLog:
-    """The fields of the log line that each command ends with."""
+    """What is known of a command under way, most of it for the log line that it ends with."""
 
     outcome: str = "failed"
     version: int | None = None
     retries: int = 0
     write_units: float = 0.0
+    #: The record of the command's key whose events are lost.
+    worthless: RecordedCommand | None = None

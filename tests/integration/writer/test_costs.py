@@ -44,7 +44,7 @@ def append_1_kb(store: EventStore, keys: IdempotencyKeys | None, events: int) ->
         store.load("alice").version,
         aggregate_type=AGGREGATE_TYPE,
         correlation_id=long,
-        command=None if keys is None else lambda stored: keys.record(key, 201, stored[0].payload),
+        command=None if keys is None else lambda stored: keys.record(key, 201, stored[0].payload, stored[-1].reference),
     ).write_units
 
 

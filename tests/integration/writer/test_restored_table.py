@@ -90,3 +90,37 @@ async def test_a_snapshot_stored_without_a_hash_is_read_and_the_next_one_has_it(
     await deposit(http, "1")
     [at_ten] = store.load("alice", after=9, until=10).events
     until(lambda: snapshot_at(snapshot_table, 10, at_ten.event_hash), within=20)
+
+
+@pytest.mark.parametrize("since", [0, 2, 3], ids=["nothing since", "before its number", "another event at its number"])
+async def test_a_repeat_of_a_command_whose_events_are_lost_is_carried_out(
+    http: httpx.AsyncClient, store: EventStore, lose: Lose, since: int
+) -> None:
+    for _ in range(2):
+        await deposit(http, "1")
+    assert (await deposit(http, "10", **{"Idempotency-Key": "k"})).json()["balance"] == "12.00"
+    lose("alice", 1)
+    if since:
+        append(store, "alice", deposits(since))
+    first, second = [await deposit(http, "10", **{"Idempotency-Key": "k"}) for _ in range(2)]
+    assert (first.status_code, first.json()["balance"]) == (201, f"{11 + since}.00")
+    assert "idempotency-replayed" not in first.headers
+    assert (second.content, second.headers["idempotency-replayed"]) == (first.content, "true")
+    assert store.version("alice").number == 2 + since
+
+
+async def test_a_key_whose_events_are_lost_is_free_for_another_command(http: httpx.AsyncClient, lose: Lose) -> None:
+    await deposit(http, "10", **{"Idempotency-Key": "k"})
+    lose("alice", 0)
+    assert (await deposit(http, "20", **{"Idempotency-Key": "k"})).json()["balance"] == "20.00"
+
+
+async def test_a_record_stored_without_its_event_is_an_answer(
+    http: httpx.AsyncClient, clients: Clients, ledger_tables: Names
+) -> None:
+    first = await deposit(http, "10", **{"Idempotency-Key": "k"})
+    [record] = clients.dynamodb.scan(TableName=ledger_tables.commands)["Items"]
+    old = {name: value for name, value in record.items() if name not in {"aggregateId", "sequenceNumber", "eventHash"}}
+    clients.dynamodb.put_item(TableName=ledger_tables.commands, Item=old)
+    again = await deposit(http, "10", **{"Idempotency-Key": "k"})
+    assert (again.content, again.headers["idempotency-replayed"]) == (first.content, "true")

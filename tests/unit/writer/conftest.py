@@ -15,7 +15,7 @@ from ledger.store.errors import CommandRecordedError, VersionConflictError
 from ledger.store.event_store import EventStore, History, ProvenVersion
 from ledger.store.idempotency_keys import IdempotencyKeys
 from ledger.store.snapshots import SnapshotStore
-from ledger.store.stored_event import StoredEvent, timestamp
+from ledger.store.stored_event import EventReference, StoredEvent, timestamp
 from ledger.store.transactions import CommandPut
 from writer.commands.account_repository import AccountRepository
 from writer.commands.snapshot_writer import SnapshotWriter
@@ -41,7 +41,8 @@ class MemoryCommands:
 
     def put(self, put: CommandPut) -> None:
         found = self.items.get(put.item["commandId"]["S"])
-        if found and int(found["expiresAt"]["N"]) > int(put.values[":now"]["N"]):
+        worthless = found and ":lost" in put.values and found["eventHash"] == put.values[":lost"]
+        if found and int(found["expiresAt"]["N"]) > int(put.values[":now"]["N"]) and not worthless:
             raise CommandRecordedError("recorded")
         self.items[put.item["commandId"]["S"]] = put.item
 
@@ -88,6 +89,9 @@ class MemoryStore:
         if command is not None:
             self.commands.put(command(stored))
         return self._store(aggregate_id, stored)
+
+    def holds(self, event: EventReference) -> bool:
+        return any(each.reference == event for each in self.stored.get(event.aggregate_id, []))
 
     def read(self, aggregate_id: str) -> Iterator[StoredEvent]:
         self.before_read()

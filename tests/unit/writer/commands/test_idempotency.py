@@ -10,6 +10,7 @@ import pytest
 from ledger.domain.events import FundsWithdrawn
 from ledger.errors import EndpointError
 from ledger.store.idempotency_keys import CommandKey, IdempotencyKeys
+from tests.support.accounts import stored_event
 from tests.unit.writer.conftest import MemoryStore
 from writer.commands.commands import Deposit, PlaceBet, Withdraw
 from writer.commands.idempotency import MalformedKeyError, command_key, parse_key
@@ -93,7 +94,7 @@ async def test_a_twin_that_was_faster_gives_its_answer_to_both(http: httpx.Async
         keys = IdempotencyKeys(cast("Any", store.commands), "commands", retention=60)
         store.add("alice", FundsWithdrawn(amount=Decimal(5), currency="EUR"))
         body = '{"version":2,"events":[{"sequenceNumber":2}]}'
-        store.commands.put(keys.record(key, 201, body))
+        store.commands.put(keys.record(key, 201, body, store.stored["alice"][-1].reference))
 
     # Once after our look at the key and before the load (so the account refuses), once right before the append.
     for moment in ("load", "append"):
@@ -126,13 +127,13 @@ def test_a_record_expires_and_its_key_is_free_again(store: MemoryStore) -> None:
     now = 1000.0
     keys = IdempotencyKeys(cast("Any", store.commands), "commands", retention=60, clock=lambda: now)
     key = CommandKey("shop#k", "f")
-    store.commands.put(keys.record(key, 201, "{}"))
+    store.commands.put(keys.record(key, 201, "{}", stored_event().reference))
     assert store.commands.items["shop#k"]["expiresAt"] == {"N": "1060"}
     now = 1059.9
     assert keys.find(key) is not None
     now = 1060
     assert keys.find(key) is None, "DynamoDB deletes an expired item days later"
-    store.commands.put(keys.record(key, 201, "{}"))
+    store.commands.put(keys.record(key, 201, "{}", stored_event().reference))
 
 
 def test_each_client_has_keys_of_its_own() -> None:
