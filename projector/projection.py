@@ -93,7 +93,8 @@ class Row(Generic[S]):
     """One row: the fold of the events 1..version that belong to it.
 
     ``state`` is None in the head of a projection with parts, and before the first event. ``revision`` counts how often
-    a repair has rewritten the row: two rows of one version and different revisions may differ.
+    a repair has rewritten the row: two rows of one version and different revisions may differ. ``event_hash`` is that
+    of the event at ``version``; None before the first event, and in a row that was stored without.
     """
 
     account_id: str
@@ -102,7 +103,9 @@ class Row(Generic[S]):
     state: S | None
     halted: Halt | None = None
     revision: int = 0
+    event_hash: str | None = None
 
-    def advanced(self, version: int, state: S | None) -> "Row[S]":
-        """The row after the event at ``version``."""
-        return Row(self.account_id, self.part, version, state, self.halted, self.revision)
+    def advanced(self, event: StoredEvent, state: S | None) -> "Row[S]":
+        """The row after ``event``, in its new state."""
+        version, event_hash = event.sequence_number, event.event_hash
+        return Row(self.account_id, self.part, version, state, self.halted, self.revision, event_hash)

@@ -45,26 +45,31 @@ def fold_on(
     are not folded twice. Stops before the first event that cannot be applied; ``events`` may raise
     UnprojectableEventError itself, to the same effect.
     """
-    changed: dict[str, Row[S]] = {}
-    version, state = head.version, head.state
+    # States as they grow, each with the event that it ends at: rows are made once, of the last ones.
+    changed: dict[str, tuple[StoredEvent, S]] = {}
+    state, last = head.state, None
     poison = None
     event = None
     try:
         for event in events:
-            number = event.sequence_number
-            if not skipped(event.aggregate_id, number):
+            if not skipped(event.aggregate_id, event.sequence_number):
                 if projection.part is None:
                     state = projection.fold(state, event)
                 else:
                     part = projection.part_of(event)
-                    row = changed.get(part) or parts.get(part) or Row(head.account_id, part, 0, None)
-                    if number > row.version:
-                        changed[part] = row.advanced(number, projection.fold(row.state, event))
-            version = number
+                    if part in changed:
+                        changed[part] = event, projection.fold(changed[part][1], event)
+                    elif (row := parts.get(part)) is None or event.sequence_number > row.version:
+                        changed[part] = event, projection.fold(row.state if row else None, event)
+            last = event
     except UnprojectableEventError as error:
         held = event if event is not None and event.sequence_number == error.sequence_number else None
         poison = Poison(head.account_id, error.sequence_number, error.reason, held)
-    return Folded(head.advanced(version, state), changed, poison)
+    rows = {
+        part: (parts.get(part) or Row(head.account_id, part, 0, None)).advanced(*ended)
+        for part, ended in changed.items()
+    }
+    return Folded(head.advanced(last, state) if last else head, rows, poison)
 
 
 def first_head(account_id: str) -> Row[S]:

@@ -65,13 +65,14 @@ class ReadModel(Generic[S]):
         self._executor = executor
         self._retry_seconds = retry_seconds
         self._keys = ("aggregateId", projection.part_name) if projection.part_name else ("aggregateId",)
-        columns = ("version", *projection.columns.names)
+        row = ("version", "eventHash")
+        columns = (*row, *projection.columns.names)
         where = " AND ".join(f'"{key}"=?' for key in self._keys)
         condition = f'{where} AND "version"=? AND "halted" IS MISSING AND "revision"'
         self._insert = _insert(table, (*self._keys, *columns))
-        self._insert_head = _insert(table, (*self._keys, "version"))
+        self._insert_head = _insert(table, (*self._keys, *row))
         self._update = f'UPDATE "{table}" {_assignments(columns)} WHERE {condition}'
-        self._update_head = f'UPDATE "{table}" {_assignments(("version",))} WHERE {condition}'
+        self._update_head = f'UPDATE "{table}" {_assignments(row)} WHERE {condition}'
 
     def get(self, account_id: str) -> Row[S] | None:
         """Read an account's head, strongly consistent."""
@@ -153,6 +154,7 @@ class ReadModel(Generic[S]):
                 state=columns.state(item) if columns.names[0] in item else None,
                 halted=_halt(item["halted"]["M"]) if "halted" in item else None,
                 revision=int(item["revision"]["N"]) if "revision" in item else 0,
+                event_hash=item["eventHash"]["S"] if "eventHash" in item else None,
             )
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise ResourceError(
@@ -173,6 +175,7 @@ class ReadModel(Generic[S]):
         state = columns.values(row.state) if row.state is not None else []
         image = {**self.key(row.account_id, row.part), "version": {"N": str(row.version)}}
         image |= dict(zip(columns.names, state, strict=False))
+        image |= {"eventHash": {"S": row.event_hash}} if row.event_hash else {}
         return image | ({"revision": {"N": str(row.revision)}} if row.revision else {})
 
     def key(self, account_id: str, part: str = HEAD) -> dict[str, Any]:
@@ -217,7 +220,8 @@ class ReadModel(Generic[S]):
         row = change.row
         keys = list(self.key(row.account_id, row.part).values())
         state = self.projection.columns.values(row.state) if row.state is not None else []
-        values = [{"N": str(row.version)}, *state]
+        assert row.event_hash is not None, "only a fold writes rows, and it ends at an event"
+        values = [{"N": str(row.version)}, {"S": row.event_hash}, *state]
         if change.replaces is None:
             return {"Statement": self._insert if state else self._insert_head, "Parameters": [*keys, *values]}
         statement = self._update if state else self._update_head

@@ -72,8 +72,8 @@ PROJECTING: Final = (
         "duplicate-folded-twice",
         "a part that is ahead of its head is folded on from the head's version",
         "projector/engine/fold.py",
-        "if number > row.version:",
-        "if number > 0:",
+        "event.sequence_number > row.version:",
+        "event.sequence_number > 0:",
     ),
     Mutant(
         "old-events-folded",

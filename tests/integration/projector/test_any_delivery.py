@@ -136,9 +136,9 @@ def _states(projection: Projection[Any], events: list[StoredEvent]) -> list[Row[
     for event in events:
         account_id, part, number = event.aggregate_id, projection.part_of(event), event.sequence_number
         states[part] = projection.fold(states.get(part), event)
-        rows.append(Row(account_id, part, number, states[part]))
+        rows.append(Row(account_id, part, number, states[part], event_hash=event.event_hash))
         if projection.part is not None:
-            rows.append(Row(account_id, HEAD, number, None))
+            rows.append(Row(account_id, HEAD, number, None, event_hash=event.event_hash))
     return rows
 
 

@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -26,7 +27,7 @@ from projector.projections.daily_activity import DAILY_ACTIVITY
 from projector.verification.repair import Repair
 from projector.verification.verification import Finding, verification_of
 from tests.integration.projector.conftest import MakeComponents
-from tests.support.accounts import READABLE, append, deposit, poison
+from tests.support.accounts import READABLE, append, deposit, deposits, poison
 from tests.support.histories import histories
 
 pytestmark = pytest.mark.integration
@@ -137,7 +138,7 @@ def test_a_worker_that_cached_the_wrong_row_cannot_bring_it_back(
 def test_parts_are_compared_each_at_its_own_version(
     components: Components, store: EventStore, activity: ReadModel[Any]
 ) -> None:
-    days = {}
+    days, events = {}, list[StoredEvent]()
     for account_id in ("right", "wrong", "missing", "extra", "crashed"):
         events = deposit(store, account_id, 2)
         days[account_id] = events[0].occurred_at[:10]
@@ -147,7 +148,7 @@ def test_parts_are_compared_each_at_its_own_version(
     bogus = {**activity.key("extra", "1999-12-31"), "version": {"N": "1"}}
     components.clients.dynamodb.put_item(TableName=activity.table, Item=bogus)
     # A worker that was killed between a part and its head leaves the part ahead: late, and right.
-    corrupt(components, activity, "crashed", version={"N": "1"})
+    corrupt(components, activity, "crashed", version={"N": "1"}, eventHash={"S": events[0].event_hash})
 
     findings, _ = verify(components, DAILY_ACTIVITY)
     assert kinds(findings) == {"wrong": "wrong", "missing": "wrong", "extra": "wrong", "crashed": "behind"}
@@ -284,3 +285,36 @@ def test_nothing_is_called_wrong_while_a_worker_folds_concurrent_appends(
         findings, tally = verify(components, projection, wait=5)
         assert findings == {}
         assert tally.keys() <= {"agrees"}
+
+
+@pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda projection: projection.name)
+def test_a_row_of_events_that_a_restore_has_lost_is_wrong_though_its_numbers_agree(
+    clients: Clients, components: Components, store: EventStore, ledger_tables: Names, projection: Projection[Any]
+) -> None:
+    """Alice has two deposits of 1.00 and is folded; both are lost, and two others of 1.00 stored since."""
+    now = datetime.now(UTC)
+    lost = deposit(store, "alice", 2, now=now)
+    project(components, lost)
+    for event in lost:
+        key = {name: value for name, value in event.to_item().items() if name in {"aggregateId", "sequenceNumber"}}
+        clients.dynamodb.delete_item(TableName=ledger_tables.events, Key=key)
+    append(store, "alice", deposits(2), correlation_id="another", now=now)
+    assert kinds(verify(components, projection, repair=True)[0]) == {"alice": "wrong"}
+    assert verify(components, projection)[0] == {}
+
+
+@pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda projection: projection.name)
+def test_a_row_that_was_stored_without_a_hash_is_right_and_gains_one(
+    components: Components, store: EventStore, projection: Projection[Any]
+) -> None:
+    project(components, deposit(store, "alice", 2))
+    model = components.models.active(projection)
+    rows = components.clients.dynamodb.scan(TableName=model.table)["Items"]
+    for row in rows:
+        old = {name: value for name, value in row.items() if name != "eventHash"}
+        components.clients.dynamodb.put_item(TableName=model.table, Item=old)
+    assert verify(components, projection)[0] == {}
+    [event] = deposit(store, "alice", 1)
+    project(components, [event])
+    after = components.clients.dynamodb.scan(TableName=model.table)["Items"]
+    assert [model.row(row).event_hash for row in after] == [event.event_hash] * len(rows)

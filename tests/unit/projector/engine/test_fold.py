@@ -121,4 +121,4 @@ def test_a_row_keeps_its_halt_and_its_revision() -> None:
     halt = Halt(9, "why", "2026-01-02T03:04:05Z", "letter")
     head = Row("alice", HEAD, 1, Seen("1,"), halt, revision=3)
     folded = fold_on(WHOLE, head, {}, history(2)[1:], none_skipped)
-    assert folded.head == Row("alice", HEAD, 2, Seen("1,2,"), halt, revision=3)
+    assert folded.head == Row("alice", HEAD, 2, Seen("1,2,"), halt, revision=3, event_hash=history(2)[1].event_hash)
