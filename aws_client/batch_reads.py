@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -11,8 +11,14 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
+#: AWS, "Amazon DynamoDB quotas": keys in one BatchGetItem.
+MAX_KEYS: Final = 100
+
+T = TypeVar("T")
+
+
 class BatchRead:
-    """Reads the rows of at most 100 keys of one table. The caller's retry loop decides on pauses and when to give up.
+    """Reads the rows of at most MAX_KEYS keys of one table. The caller's retry loop decides on pauses and the end.
 
     Each call continues where the last one stopped, so that no row is read twice. Not for several threads at once.
     """
@@ -42,3 +48,8 @@ class BatchRead:
                 {"Error": {"Code": "ProvisionedThroughputExceededException", "Message": message}}, "BatchGetItem"
             )
         return self._found
+
+
+def chunks(things: Sequence[T], size: int) -> list[Sequence[T]]:
+    """Cut into pieces of at most ``size``."""
+    return [things[start : start + size] for start in range(0, len(things), size)]

@@ -18,7 +18,6 @@ from projector.http.authentication import MAX_BODY, guard
 from projector.http.dead_letters import mount_operations
 from projector.http.health import mount_views
 from projector.http.queries import mount_queries
-from projector.ingest.batch_handler import BatchHandler
 from projector.settings import ProjectorSettings
 from projector.status.gauges import Gauges
 
@@ -45,7 +44,7 @@ def build_app(settings: ProjectorSettings, clients: Clients, *, host: str, port:
     components = build_components(settings, clients, executor)
     names = components.names
     access = settings.guard(host)
-    handler = BatchHandler(components.projectors, components.account_halts, names.events, components.metrics)
+    handler = components.batch_handler()
     app = faust.App(
         names.leases,
         broker="kinesis://",
@@ -58,8 +57,8 @@ def build_app(settings: ProjectorSettings, clients: Clients, *, host: str, port:
     )
     transport = configure(app, _options(settings, names), kinesis=clients.kinesis, dynamodb=clients.dynamodb)
     guard(app, access)
-    mount_views(app, handler, components.metrics, Gauges(components), transport.status)
-    mount_queries(app, components.models, handler.wakeups)
+    mount_views(app, handler, components.guard, components.metrics, Gauges(components), transport.status)
+    mount_queries(app, components.models, handler.wakeups, components.guard)
     mount_operations(app, components)
 
     @app.agent(batch_topic(app, names.stream))

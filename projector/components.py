@@ -6,6 +6,7 @@ from typing import Any
 
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
+from ledger.store.table_identity import TableGuard, TableIdentities
 from ledger.store.tables import Names
 from projector.dead_letters.account_halts import AccountHalts
 from projector.dead_letters.letters import DeadLetters, Skips
@@ -15,6 +16,7 @@ from projector.engine.control_rows import ControlView, Generations
 from projector.engine.projector import Projector
 from projector.engine.read_model import ReadModel
 from projector.engine.read_model_registry import ReadModels
+from projector.ingest.batch_handler import BatchHandler
 from projector.ingest.feeder import Feeder
 from projector.ingest.projector_set import Projectors
 from projector.metrics import Metrics
@@ -40,12 +42,18 @@ class Components:
     projectors: Projectors
     account_halts: AccountHalts
     redrive: Redrive
+    guard: TableGuard
     metrics: Metrics
 
     def new_projectors(self) -> list[Projector[Any]]:
         """New projectors of what is fed at this moment, for one operation: the worker's own are not thread-safe."""
         self.models.refresh()
         return Projectors(self.models, self.store, self.skips, self.metrics, cache_size=1).fed()
+
+    def batch_handler(self) -> BatchHandler:
+        """The handler of a worker's batches, on its own projectors."""
+        table = self.names.events
+        return BatchHandler(self.projectors, self.account_halts, self.store, self.guard, table, self.metrics)
 
     def feeder(self, model: ReadModel[Any], *, cache_size: int) -> Feeder:
         """A feeder of one generation, with a projector of its own. ``cache_size``: rows kept in memory."""
@@ -91,5 +99,6 @@ def build_components(
         projectors=Projectors(models, store, skips, metrics, cache_size=settings.cache_size),
         account_halts=account_halts,
         redrive=Redrive(store, letters, skips, account_halts, names.events),
+        guard=TableGuard(TableIdentities(clients.dynamodb, names), skips.reload),
         metrics=metrics,
     )

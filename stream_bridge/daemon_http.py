@@ -37,6 +37,7 @@ from ledger.runtime.problems import (
     of_status,
 )
 from ledger.runtime.sockets import address
+from ledger.store.table_identity import TableGuard
 
 log = structlog.get_logger(__name__)
 
@@ -69,13 +70,15 @@ class Daemon(Protocol):
 
 
 @contextmanager
-def serving(daemon: Daemon, access: Access, bound: socket.socket) -> Iterator[str]:
+def serving(daemon: Daemon, access: Access, bound: socket.socket, guard: TableGuard) -> Iterator[str]:
     """Serve on ``bound`` while the block runs; yields the URL and closes the socket at the end.
+
+    Not ready while ``guard`` finds another events table there.
 
     Raises EndpointError when the server does not start.
     """
     config = uvicorn.Config(
-        build(daemon, access),
+        build(daemon, access, guard),
         http="h11",
         lifespan="off",
         log_config=None,
@@ -111,14 +114,15 @@ class _Server(uvicorn.Server):
         self.started_event.set()
 
 
-def build(daemon: Daemon, access: Access) -> Starlette:
+def build(daemon: Daemon, access: Access, guard: TableGuard) -> Starlette:
     """The app. Every route but ``/health`` needs a token with the scope ``operate``."""
 
     async def health(_: Request) -> Response:
         return _answer(daemon.health(), "ok", HELD_UP)
 
     async def ready(_: Request) -> Response:
-        return _answer(daemon.ready(), "ready", NOT_READY)
+        report = daemon.ready()
+        return _answer(HealthReport(guard.reason or report.reason, report.details), "ready", NOT_READY)
 
     async def metrics(_: Request) -> Response:
         await run_in_threadpool(daemon.show)

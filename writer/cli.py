@@ -12,6 +12,7 @@ from ledger.runtime.sockets import address, bind
 from ledger.store.event_store import EventStore
 from ledger.store.idempotency_keys import IdempotencyKeys
 from ledger.store.snapshots import SnapshotStore
+from ledger.store.table_identity import TableGuard, TableIdentities
 from ledger.store.tables import Names
 from writer import server
 from writer.commands.account_repository import AccountRepository
@@ -57,7 +58,8 @@ def serve(
             read_timeout=settings.writer_read_timeout,
         )
         names, metrics = Names(settings.profile), Metrics()
-        store = EventStore(clients.dynamodb, names.events, retry_seconds=settings.writer_patience)
+        guard = TableGuard(TableIdentities(clients.dynamodb, names))
+        store = EventStore(clients.dynamodb, names.events, retry_seconds=settings.writer_patience, guard=guard.check)
         snapshots = SnapshotWriter(
             SnapshotStore(clients.dynamodb, names.snapshots), metrics, interval=settings.snapshot_interval
         )
@@ -80,5 +82,6 @@ def serve(
             tables = [names.events, names.snapshots, names.commands]
             wait_for_endpoint(clients, settings.endpoint_timeout, log_waiting, tables)
             api = build_api(AccountRepository(store, snapshots), keys, settings, access, metrics)
-            server.serve(api, bound, drain_timeout=settings.writer_drain_timeout, on_start=log_serving)
+            with guard.watching():
+                server.serve(api, bound, drain_timeout=settings.writer_drain_timeout, on_start=log_serving)
         log.info("stopped")

@@ -39,6 +39,7 @@ PROBLEMS: Final = (
     problems.HEAD_TOO_LARGE,
     problems.INTERNAL_ERROR,
     problems.UNAVAILABLE,
+    problems.TABLE_REPLACED,
     problems.OVERLOADED,
     problems.NOT_READY,
 )

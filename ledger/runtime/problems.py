@@ -137,6 +137,13 @@ NOT_READY: Final = ProblemType(
     "The service is not ready",
     "The events table cannot be reached. The writer's log has the cause.",
 )
+TABLE_REPLACED: Final = ProblemType(
+    "events-table-replaced",
+    503,
+    "The events table was made anew",
+    "table domain-events-prod was made anew: restore its events if they are lost, then `kinfold restore`",
+    retry_after=60,
+)
 HELD_UP: Final = ProblemType(
     "held-up",
     503,

@@ -1,6 +1,6 @@
 """What the event store and its tables refuse, and what is wrong with stored data."""
 
-from ledger.errors import PermanentError
+from ledger.errors import PermanentError, TransientError
 
 
 class VersionConflictError(PermanentError):
@@ -78,6 +78,10 @@ class ConditionFailedError(PermanentError):
         super().__init__(conflicting)
         self.conflicting = conflicting
         self.resent = resent
+
+
+class TableReplacedError(TransientError):
+    """The events table was made anew since everything derived was made. Passes once `kinfold restore` has been run."""
 
 
 class JobRunningError(PermanentError):

@@ -7,10 +7,11 @@ stored whole or not at all.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from aws_client.batch_reads import MAX_KEYS, BatchRead, chunks
 from ledger.domain.events import DomainEvent, encode_payload
 from ledger.errors import EndpointError
 from ledger.runtime.aws import aws_errors, retrying
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 log = structlog.get_logger(__name__)
+
+#: No aggregate can have this id (ledger.domain.identifiers), so a read of it finds nothing: a cheap probe.
+_NOBODY: Final = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +59,24 @@ class History:
 class EventStore:
     """Append-only histories in ``domain-events-{profile}``. Safe to share between threads."""
 
-    def __init__(self, dynamodb: "DynamoDBClient", table: str, *, retry_seconds: float = 10.0) -> None:
-        """``retry_seconds``: for how long a write is retried while it meets throttling or contention."""
+    def __init__(
+        self,
+        dynamodb: "DynamoDBClient",
+        table: str,
+        *,
+        retry_seconds: float = 10.0,
+        guard: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``retry_seconds``: for how long a write is retried while it meets throttling or contention.
+
+        ``guard`` is called before each append, and may refuse it.
+        """
         self._dynamodb = dynamodb
         # Made once: botocore makes a class for each.
         self._queries = dynamodb.get_paginator("query")
         self._table = table
         self._retry_seconds = retry_seconds
+        self._guard = guard
 
     def append(
         self,
@@ -85,9 +100,10 @@ class EventStore:
         succeeds: a conflict is reported only for events that somebody else wrote.
 
         Returns the stored events and the version they prove. Raises VersionConflictError, CommandRecordedError,
-        AppendTooLargeError (nothing was written), ThrottledError or EndpointError. After these two the write may have
-        succeeded, or succeed yet.
+        AppendTooLargeError, or what ``guard`` raises (nothing was written), ThrottledError or EndpointError. After
+        these two the write may have succeeded, or succeed yet.
         """
+        self._guard()
         number = expected.number if isinstance(expected, ProvenVersion) else expected
         if isinstance(expected, ProvenVersion) and expected.aggregate_id != aggregate_id:
             raise ValueError(f"a proof of {expected.aggregate_id} proves nothing about {aggregate_id}")
@@ -185,6 +201,22 @@ class EventStore:
         """
         number = event.sequence_number
         return any(each.reference == event for each in self.read(event.aggregate_id, after=number - 1, until=number))
+
+    def lost(self, events: Sequence[StoredEvent]) -> list[StoredEvent]:
+        """Those of the events that are not stored, strongly consistent. Raises ThrottledError, EndpointError."""
+        held: set[str] = set()
+        distinct = list({(each.aggregate_id, each.sequence_number): each for each in events}.values())
+        for chunk in chunks(distinct, MAX_KEYS):
+            read = BatchRead(self._dynamodb, self._table, [each.key for each in chunk], ConsistentRead=True)
+            for attempt in retrying(self._retry_seconds):
+                with attempt, aws_errors(f"looking for {len(chunk)} events in {self._table}"):
+                    held |= {StoredEvent.from_item(item).event_hash for item in read()}
+        return [event for event in events if event.event_hash not in held]
+
+    def probe(self) -> None:
+        """Ask whether an append could be made. Raises what ``guard`` raises, ResourceError, or a transient error."""
+        self._guard()
+        self.version(_NOBODY)
 
     def version(self, aggregate_id: str) -> ProvenVersion:
         """Read the aggregate's version, strongly consistent; 0 when it has no events."""

@@ -105,6 +105,11 @@ class StoredEvent:
         return hashlib.blake2b(orjson.dumps(attributes), digest_size=_HASH_SIZE).hexdigest()
 
     @property
+    def key(self) -> dict[str, dict[str, str]]:
+        """The event's primary key."""
+        return {"aggregateId": {"S": self.aggregate_id}, "sequenceNumber": {"N": str(self.sequence_number)}}
+
+    @property
     def reference(self) -> EventReference:
         """What to keep of the event to know it again."""
         return EventReference(self.aggregate_id, self.sequence_number, self.event_hash)

@@ -54,4 +54,5 @@ def run(
     prepare(clients.dynamodb, names, PROJECTIONS)
     projector = build_app(settings, clients, host=host or settings.projector_host, port=port or settings.projector_port)
     projector.components.skips.load()
-    run_worker(projector)
+    with projector.components.guard.watching():
+        run_worker(projector)

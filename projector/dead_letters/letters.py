@@ -238,6 +238,11 @@ class Skips:
         for skipped in self._letters.list(state="skipped"):
             self.add(skipped.letter)
 
+    def reload(self) -> None:
+        """Forget all of them and read them again, while nothing is folded."""
+        self._known.clear()
+        self.load()
+
     def add(self, letter: DeadLetter) -> None:
         """Skip this letter's event from now on."""
         self._known.add((letter.projection, letter.account_id, letter.sequence_number))

@@ -7,6 +7,7 @@ import structlog
 
 from aws_client.tables import TableSpec
 from ledger.runtime.aws import aws_errors
+from ledger.store.table_identity import TableIdentities
 from ledger.store.tables import Names, ensure_table
 from projector.engine.control_rows import Generations
 from projector.engine.read_model import table_spec
@@ -26,9 +27,12 @@ def control_specs(names: Names) -> tuple[TableSpec, ...]:
 def prepare(dynamodb: "DynamoDBClient", names: Names, projections: Iterable[Projection[Any]]) -> None:
     """Create the control row of each projection that has none, and the table of each generation that is fed.
 
+    Records which events table it all is derived from, where that is not yet recorded.
+
     Idempotent and safe to race. A projection that is new to a ledger with events starts empty and fills as accounts
     move; a log line says to rebuild it. Raises ResourceError, ThrottledError or EndpointError.
     """
+    TableIdentities(dynamodb, names).begin()
     generations = Generations(dynamodb, names.projections)
     for projection in projections:
         is_new = generations.begin(projection.name)

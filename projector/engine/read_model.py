@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from aws_client.batch_reads import BatchRead
+from aws_client.batch_reads import MAX_KEYS, BatchRead, chunks
 from aws_client.failures import Failure, classify_code
 from aws_client.tables import TableSpec, write_if
 from ledger.errors import EndpointError, ResourceError, ThrottledError
@@ -20,8 +20,7 @@ from projector.projection import HEAD, Halt, Projection, Row
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-#: AWS, "Amazon DynamoDB quotas": keys in one BatchGetItem, statements in one BatchExecuteStatement.
-MAX_KEYS: Final = 100
+#: AWS, "Amazon DynamoDB quotas": statements in one BatchExecuteStatement.
 MAX_STATEMENTS: Final = 25
 
 S = TypeVar("S")
@@ -229,11 +228,6 @@ class ReadModel(Generic[S]):
         if row.revision == 0:
             return {"Statement": f"{statement} IS MISSING", "Parameters": parameters}
         return {"Statement": f"{statement}=?", "Parameters": [*parameters, {"N": str(row.revision)}]}
-
-
-def chunks(things: Sequence[T], size: int) -> list[Sequence[T]]:
-    """Cut into pieces of at most ``size``."""
-    return [things[start : start + size] for start in range(0, len(things), size)]
 
 
 def _insert(table: str, columns: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from faust_kinesis.source import ShardStatus
 from ledger.runtime.problems import HELD_UP, NOT_READY
+from ledger.store.table_identity import TableGuard
 from projector.http.responses import answer
 from projector.ingest.batch_handler import BatchHandler
 from projector.metrics import Metrics
@@ -25,7 +26,9 @@ STALE_AFTER: Final = timedelta(seconds=10)
 Status = Callable[[], Sequence[ShardStatus]]
 
 
-def mount_views(app: faust.App, handler: BatchHandler, metrics: Metrics, gauges: Gauges, status: Status) -> None:
+def mount_views(
+    app: faust.App, handler: BatchHandler, guard: TableGuard, metrics: Metrics, gauges: Gauges, status: Status
+) -> None:
     """Add the routes to the app's web server. ``status`` returns every shard's status without a call."""
 
     @app.page("/health")
@@ -44,7 +47,7 @@ def mount_views(app: faust.App, handler: BatchHandler, metrics: Metrics, gauges:
 
         async def get(self, _request: Request) -> Response:
             shards = status()
-            reason = _why_not_ready(shards, handler)
+            reason = guard.reason or _why_not_ready(shards, handler)
             if reason:
                 raise NOT_READY.of(reason)
             return answer({"status": "ready", "shards": [_shard(shard) for shard in shards]})

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ledger.domain.identifiers import AccountId
 from ledger.runtime.problems import BAD_ACCOUNT_ID, BAD_QUERY, HALTED, NOT_THERE_YET, UNKNOWN_ACCOUNT
+from ledger.store.table_identity import TableGuard
 from projector.engine.read_model_registry import ReadModels
 from projector.http.responses import answer
 from projector.ingest.wakeups import Wakeups
@@ -30,18 +31,21 @@ MAX_PARTS: Final = 366
 _ACCOUNT_ID: Final[TypeAdapter[str]] = TypeAdapter(AccountId)
 
 
-def mount_queries(app: faust.App, models: ReadModels, wakeups: Wakeups) -> None:
+def mount_queries(app: faust.App, models: ReadModels, wakeups: Wakeups, guard: TableGuard) -> None:
     """Add ``GET /{path}/{account_id}`` for every projection."""
     for projection in models.projections.values():
-        _mount(app, projection, models, wakeups)
+        _mount(app, projection, models, wakeups, guard)
 
 
-def _mount(app: faust.App, projection: Projection[Any], models: ReadModels, wakeups: Wakeups) -> None:
+def _mount(
+    app: faust.App, projection: Projection[Any], models: ReadModels, wakeups: Wakeups, guard: TableGuard
+) -> None:
     @app.page(f"/{projection.path}/{{account_id}}", name=f"{projection.name}-query")
     class Query(View):
         """One account in the projection; with ``min_version`` it waits until the account is at least there."""
 
         async def get(self, request: Request, account_id: str) -> Response:
+            guard.check()
             try:
                 _ACCOUNT_ID.validate_python(account_id)
                 minimum = _whole(request.query, "min_version", 0)

@@ -23,10 +23,12 @@ from ledger.runtime.problems import (
     INTERNAL_ERROR,
     MEDIA_TYPE,
     SECURITY_HEADERS,
+    TABLE_REPLACED,
     ProblemError,
     correlation_id,
     of_status,
 )
+from ledger.store.errors import TableReplacedError
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +50,8 @@ async def request_context(request: Request, handler: Handler) -> StreamResponse:
             return await handler(request)
         except ProblemError as error:
             problem = error
+        except TableReplacedError as error:
+            problem = TABLE_REPLACED.of(str(error))
         except TransientError as error:
             problem = ENDPOINT_UNAVAILABLE.of(str(error))
         except HTTPRequestEntityTooLarge:

@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
 
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
@@ -13,7 +15,9 @@ from faust_kinesis.records import Record, RecordBatch
 from ledger.errors import ResourceError, TransientError
 from ledger.store.change_record import decode
 from ledger.store.errors import UnusableRecordError
+from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
+from ledger.store.table_identity import TableGuard
 from projector.dead_letters.account_halts import AccountHalts
 from projector.dead_letters.letters import DeadLetter, Origin
 from projector.ingest.projector_set import Projectors
@@ -21,6 +25,9 @@ from projector.ingest.wakeups import Wakeups
 from projector.metrics import Metrics
 
 log = structlog.get_logger(__name__)
+
+#: How far the clocks of Kinesis and of whoever ran a restore may be apart.
+CLOCKS: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,8 @@ class _Decoded:
 
     events: list[StoredEvent] = field(default_factory=list)
     sources: list[tuple[RecordBatch, Record]] = field(default_factory=list)
+    #: Events of records that arrived before the events table was restored.
+    old: list[StoredEvent] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
 
     def source(self, account_id: str, sequence_number: int) -> tuple[Origin, bytes] | None:
@@ -59,10 +68,24 @@ class BatchHandler:
     event store for its halted account, or stored as a dead letter.
     """
 
-    def __init__(self, projectors: Projectors, account_halts: AccountHalts, table: str, metrics: Metrics) -> None:
-        """``table``: the events table, whose change records are the only ones applied."""
+    def __init__(
+        self,
+        projectors: Projectors,
+        account_halts: AccountHalts,
+        store: EventStore,
+        guard: TableGuard,
+        table: str,
+        metrics: Metrics,
+    ) -> None:
+        """``table``: the events table, whose change records are the only ones applied.
+
+        Nothing is applied while ``guard`` finds another table there. After a restore the stream still has records of
+        events that are lost: what arrived before it is applied only if ``store`` holds it.
+        """
         self._projectors = projectors
         self._account_halts = account_halts
+        self._store = store
+        self._guard = guard
         self._table = table
         self._metrics = metrics
         self.fault: TransientFault | None = None
@@ -108,15 +131,19 @@ class BatchHandler:
                 else:
                     decoded.events.append(event)
                     decoded.sources.append((batch, record))
+                    if self._guard.restored_at is not None and record.arrived_at < self._guard.restored_at + CLOCKS:
+                        decoded.old.append(event)
         return decoded
 
     def _apply(self, decoded: _Decoded) -> None:
         """Apply to every read model that is fed, including one that a rebuild adds meanwhile."""
+        self._guard.check()
+        events = self._stored(decoded)
         done: set[str] = set()
         while projectors := [each for each in self._projectors.fed() if each.model.table not in done]:
             try:
                 for projector in projectors:
-                    self._account_halts.apply(projector, decoded.events, decoded.source)
+                    self._account_halts.apply(projector, events, decoded.source)
                     done.add(projector.model.table)
                 for letter in decoded.letters:
                     self._account_halts.store_and_halt(letter, projectors, overtaken=False)
@@ -126,6 +153,18 @@ class BatchHandler:
                 # A generation was given up meanwhile: apply the batch again without it.
                 done -= {each.model.table for each in projectors}
                 log.info("generation_is_gone", reason=str(error))
+
+    def _stored(self, decoded: _Decoded) -> list[StoredEvent]:
+        """The events, without those that a restore of the table has lost."""
+        lost = self._store.lost(decoded.old)
+        for event in lost:
+            log.warning(
+                "event_is_lost",
+                account=event.aggregate_id,
+                sequence_number=event.sequence_number,
+                action="none: the events table was restored to a moment before it",
+            )
+        return [event for event in decoded.events if event not in lost] if lost else decoded.events
 
     def _hold(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None

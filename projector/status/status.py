@@ -12,6 +12,7 @@ from faust_kinesis.leases.table import Lease, LeaseTable
 from faust_kinesis.leases.topology import list_shards, missing_leases
 from ledger.errors import ResourceError
 from ledger.runtime.aws import Clients, aws_errors
+from ledger.store.errors import TableReplacedError
 from ledger.store.tables import Names
 from projector.components import Components
 from projector.engine.control_rows import Generations
@@ -132,6 +133,10 @@ def read_status(components: Components, projections: Iterable[Projection[Any]], 
         except ResourceError as error:
             status.warnings.append(str(error))
     _assess(status)
+    try:
+        components.guard.identities.check()
+    except TableReplacedError as error:
+        status.errors.insert(0, str(error))
     return status
 
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from aws_client.batch_reads import BatchRead
+from aws_client.batch_reads import MAX_KEYS, BatchRead, chunks
 from ledger.runtime.aws import aws_errors
 from ledger.store.parallel_scan import Cursor, Item, RetryUntilStopped, SegmentedScan, approximate_size, read_segments
 from projector.components import Components
-from projector.engine.read_model import MAX_KEYS, ReadModel, chunks
+from projector.engine.read_model import ReadModel
 from projector.projection import HEAD
 from projector.verification.account_check import Checker
 from projector.verification.comparison import Compared, Kind

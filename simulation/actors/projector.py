@@ -14,7 +14,6 @@ from faust_kinesis.records import RecordBatch
 from ledger.errors import TransientError
 from projector.components import Components, build_components
 from projector.engine.provisioning import prepare
-from projector.ingest.batch_handler import BatchHandler
 from projector.projections import PROJECTIONS
 from projector.settings import ProjectorSettings
 from simulation.actors.service import Service
@@ -50,7 +49,7 @@ class Projector(Service):
         world, names = self.world, self.world.names
         components = components_of(world)
         clients = components.clients
-        handler = BatchHandler(components.projectors, components.account_halts, names.events, components.metrics)
+        handler = components.batch_handler()
         await asyncio.to_thread(prepare, clients.dynamodb, names, PROJECTIONS)
         await asyncio.to_thread(components.skips.load)
         options = KinesisOptions(

@@ -52,6 +52,8 @@ class ControlPlane:
         self._clock = clock
         self._deliver = deliver
         self._stream_shards = stream_shards
+        #: Tables made so far: each has an id of its own.
+        self._tables = 0
         self._expiries: dict[str, str] = {}
         self._destinations: dict[tuple[str, str], str] = {}
 
@@ -60,7 +62,8 @@ class ControlPlane:
         if specified.get("StreamEnabled") and specified.get("StreamViewType") != "NEW_IMAGE":
             raise NotModelledError(f"a stream of {specified.get('StreamViewType')}")
         table = self._dynamodb.create(request["TableName"], request["KeySchema"], request["AttributeDefinitions"])
-        table.description = {
+        self._tables += 1
+        table.description = {"TableId": f"table-{self._tables}"} | {
             name: request[name]
             for name in ("AttributeDefinitions", "KeySchema", "StreamSpecification")
             if name in request

@@ -1,9 +1,12 @@
-"""What the records on the stream tell."""
+"""What the records on the stream tell of their events, and by what an event is known again."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
+
+from simulation.aws.tables.values import Item
 
 
 def event_of(data: bytes) -> tuple[str, int] | None:
@@ -16,3 +19,11 @@ def event_of(data: bytes) -> tuple[str, int] | None:
         return image["aggregateId"]["S"], int(image["sequenceNumber"]["N"])
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def event_hash(item: Item) -> str:
+    """The hash under which what ends at an event keeps it."""
+    names = ("aggregateType", "eventType", "payload", "occurredAt", "correlationId")
+    attributes = [item["aggregateId"]["S"], int(item["sequenceNumber"]["N"]), *(item[name]["S"] for name in names)]
+    text = json.dumps(attributes, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()

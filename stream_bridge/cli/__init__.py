@@ -146,6 +146,8 @@ def _print(report: "BridgeReport") -> None:
     console.print(table)
     for warning in report.warnings:
         console.print(f"warning: {warning}", style="yellow", markup=False)
+    if report.replaced is not None:
+        console.print(f"error: {report.replaced}", style="red", markup=False)
     console.print("healthy" if report.healthy else "not healthy", style="green" if report.healthy else "red")
 
 

@@ -39,11 +39,9 @@ def listen(settings: BridgeDaemonSettings, host: str | None, port: int | None) -
     return access, bind(host, settings.bridge_port if port is None else port)
 
 
-def connect(settings: BridgeDaemonSettings, *tables: str, connections: int = 32) -> Clients:
-    """Clients, once the endpoint answers and has these tables. Raises EndpointError, ResourceError."""
-    clients = Clients(settings, connections=connections)
+def wait_for_tables(settings: BridgeDaemonSettings, clients: Clients, *tables: str) -> None:
+    """Wait until the endpoint answers and has these tables. Raises EndpointError, ResourceError."""
     wait_for_endpoint(clients, settings.endpoint_timeout, report, tables)
-    return clients
 
 
 def report(line: str) -> None:

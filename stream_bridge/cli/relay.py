@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from stream_bridge.relay.health import RelayHealth
     from stream_bridge.settings import RelaySettings
 
+#: Connections for its calls: a read of every shard, and of histories, may be under way at once.
+_CONNECTIONS: Final = 32
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 EPILOG: Final = (
     "Exit codes: 0 stopped by SIGTERM or Ctrl-C, 1 failed for good (the message says why), 2 bad settings, 75 the "
@@ -34,8 +36,10 @@ def relay(host: Host = None, port: Port = None) -> None:
     [dim]$[/dim] KINFOLD_BRIDGE=relay kinfold bridge ensure --shards 4
     [dim]$[/dim] KINFOLD_WORKER_ID=relay-a kinfold bridge relay --port 6067
     """
+    from ledger.runtime.aws import Clients
+    from ledger.store.table_identity import TableGuard, TableIdentities
     from ledger.store.tables import Names
-    from stream_bridge.cli.context import connect, listen, load
+    from stream_bridge.cli.context import listen, load, wait_for_tables
     from stream_bridge.daemon_http import serving
     from stream_bridge.relay.health import RelayHealth
     from stream_bridge.settings import RelaySettings
@@ -44,9 +48,12 @@ def relay(host: Host = None, port: Port = None) -> None:
     for number in STOP_SIGNALS:
         signal.signal(number, lambda *_: sys.exit(0))
     settings, health = load(RelaySettings), RelayHealth()
-    with serving(health, *listen(settings, host, port)):
-        names = Names(settings.profile)
-        asyncio.run(_run(settings, health, connect(settings, names.events, names.relay)))
+    names, clients = Names(settings.profile), Clients(settings, connections=_CONNECTIONS)
+    guard = TableGuard(TableIdentities(clients.dynamodb, names))
+    with serving(health, *listen(settings, host, port), guard):
+        wait_for_tables(settings, clients, names.events, names.relay)
+        with guard.watching():
+            asyncio.run(_run(settings, health, clients))
 
 
 async def _run(settings: "RelaySettings", health: "RelayHealth", clients: "Clients") -> None:

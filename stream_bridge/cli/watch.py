@@ -42,8 +42,10 @@ def watch(
 
     [dim]$[/dim] kinfold bridge watch --port 6068
     """
+    from ledger.runtime.aws import Clients
+    from ledger.store.table_identity import TableGuard, TableIdentities
     from ledger.store.tables import Names
-    from stream_bridge.cli.context import connect, listen, load
+    from stream_bridge.cli.context import listen, load, wait_for_tables
     from stream_bridge.daemon_http import serving
     from stream_bridge.settings import WatchSettings
 
@@ -51,10 +53,12 @@ def watch(
     access, bound = listen(settings, host, port)
     with bound:
         names = Names(settings.profile)
-        clients = connect(settings, names.bridge, connections=_THREADS + 4)
+        clients = Clients(settings, connections=_THREADS + 4)
+        wait_for_tables(settings, clients, names.bridge)
+        guard = TableGuard(TableIdentities(clients.dynamodb, names))
         stopping = threading.Event()
         built, calls = _build(settings, clients, names, stopping, repair=repair)
-        with serving(built, access, bound):
+        with guard.watching(), serving(built, access, bound, guard):
             asyncio.run(_run(built, calls, stopping))
 
 

@@ -8,6 +8,8 @@ from aws_client.tables import TableSpec
 from faust_kinesis.leases.table import lease_spec
 from ledger.runtime.aws import Clients, aws_errors
 from ledger.runtime.settings import Bridge
+from ledger.store.errors import TableReplacedError
+from ledger.store.table_identity import TableIdentities
 from ledger.store.tables import Names, ensure_table, table_status
 from stream_bridge.dynamodb_stream import wait_until_enabled
 from stream_bridge.provisioning.destination import DestinationState, NativeDestination, find_destination
@@ -60,12 +62,15 @@ class BridgeReport:
     use: list[ShardUse] = field(default_factory=list)
     mode: Bridge = "native"
     relay: RelayStatus | None = None
+    #: Why the events table is not the one that everything was derived from; None when it is.
+    replaced: str | None = None
 
     @property
     def healthy(self) -> bool:
         """Whether an event that is appended now reaches the stream."""
         return (
-            all(status in {"ACTIVE", "UPDATING"} for status in self.tables.values())
+            self.replaced is None
+            and all(status in {"ACTIVE", "UPDATING"} for status in self.tables.values())
             and self.stream is not None
             and self.stream.healthy
             and self._carried
@@ -111,6 +116,7 @@ def ensure(
         waiter.report(f"table {spec.name} ...")
         if ensure_table(clients.dynamodb, spec):
             created.append(f"table {spec.name}")
+    replaced = _replaced(clients, names, begin=any(spec.name == names.projections for spec in tables))
     waiter.report(f"stream {names.stream} ...")
     stream, is_new = ensure_stream(clients.kinesis, names.stream, plan, waiter)
     if is_new:
@@ -140,6 +146,7 @@ def ensure(
         created=created,
         warnings=warnings,
         mode=mode,
+        replaced=replaced,
     )
 
 
@@ -177,7 +184,20 @@ def status(
         use=use,
         mode="relay" if relay else "native",
         relay=standing,
+        replaced=_replaced(clients, names) if statuses[names.events] != MISSING else None,
     )
+
+
+def _replaced(clients: Clients, names: Names, *, begin: bool = False) -> str | None:
+    """Why the events table is not the one that everything was derived from. ``begin``: record it, if none is."""
+    identities = TableIdentities(clients.dynamodb, names)
+    if begin:
+        identities.begin()
+    try:
+        identities.check()
+    except TableReplacedError as error:
+        return str(error)
+    return None
 
 
 def _destination(dynamodb: "DynamoDBClient", names: Names) -> tuple[DestinationState | None, list[str]]:

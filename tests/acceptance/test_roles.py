@@ -39,6 +39,8 @@ ROLES: Final = ("Writer", "Projector", "Ensure", "Watch", "Relay", "Operator")
 #: What a role may do although nothing here needs it.
 EXPLAINED: Final = {
     ("Writer", "dynamodb:ConditionCheckItem"): "proves a version that is claimed; the writer reads before it appends",
+    ("Writer", "dynamodb:DeleteItem"): "a snapshot of events that a restore of the table has lost",
+    ("Projector", "dynamodb:BatchGetItem"): "records that arrived before the table was restored",
     ("Ensure", "dynamodb:UpdateKinesisStreamingDestination"): "a destination made by hand, with milliseconds",
     ("Watch", "dynamodb:UpdateKinesisStreamingDestination"): "the same",
     ("Relay", "dynamodb:DeleteItem"): "rows of shards that have left the table's stream",

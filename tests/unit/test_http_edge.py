@@ -18,6 +18,8 @@ from ledger.runtime.aws import Clients
 from ledger.runtime.problems import SECURITY_HEADERS, ProblemType
 from ledger.store.idempotency_keys import IdempotencyKeys
 from ledger.store.snapshots import SnapshotStore
+from ledger.store.table_identity import TableGuard, TableIdentities
+from ledger.store.tables import Names
 from projector.app import build_app
 from projector.settings import ProjectorSettings
 from stream_bridge.daemon_http import HealthReport, build
@@ -105,7 +107,8 @@ class Daemon:
 
 @asynccontextmanager
 async def bridge() -> AsyncIterator[Service]:
-    transport = httpx.ASGITransport(build(Daemon(), Access(CREDENTIALS)))
+    guard = TableGuard(TableIdentities(cast("DynamoDBClient", None), Names("test")))
+    transport = httpx.ASGITransport(build(Daemon(), Access(CREDENTIALS), guard))
     async with httpx.AsyncClient(transport=transport, base_url="http://bridge") as http:
         yield Service(http, "/ready", None)
 

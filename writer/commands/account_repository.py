@@ -14,9 +14,6 @@ from ledger.store.stored_event import EventReference, StoredEvent, timestamp
 from ledger.store.transactions import CommandPut
 from writer.commands.snapshot_writer import SnapshotWriter
 
-#: No account can have this id (ledger.domain.identifiers), so a read of it finds nothing: a cheap probe.
-_NOBODY = "-"
-
 #: Makes the record of a command from the account after it and the events that it stores.
 Recording = Callable[[Account, Sequence[StoredEvent]], CommandPut]
 
@@ -147,8 +144,11 @@ class AccountRepository:
         return self._store.version(account_id).number
 
     def probe(self) -> None:
-        """Read from the events table as a command does. Raises ResourceError, ThrottledError, EndpointError."""
-        self._store.version(_NOBODY)
+        """Ask whether a command could be carried out.
+
+        Raises ResourceError, ThrottledError, EndpointError, and TableReplacedError.
+        """
+        self._store.probe()
 
     def close(self, timeout: float) -> None:
         """Wait for at most ``timeout`` seconds until the snapshots under way are written."""

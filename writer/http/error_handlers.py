@@ -22,13 +22,14 @@ from ledger.runtime.problems import (
     IDEMPOTENCY_KEY_REUSED,
     MALFORMED_REQUEST,
     PRECONDITION_FAILED,
+    TABLE_REPLACED,
     UNAVAILABLE,
     UNKNOWN_PATH,
     VERSION_CONFLICT,
     ProblemError,
     of_status,
 )
-from ledger.store.errors import CommandRecordedError, VersionConflictError
+from ledger.store.errors import CommandRecordedError, TableReplacedError, VersionConflictError
 from writer.commands.idempotency import HEADER, KeyReusedError
 from writer.commands.preconditions import Precondition
 from writer.problems import broken_rule, problem_response
@@ -136,6 +137,7 @@ _PROBLEMS: Final[Mapping[type[Exception], Callable[[Request, Any], ProblemError]
         "Another request with this Idempotency-Key was under way; nothing was written. Send it again."
     ),
     VersionConflictError: _of_conflict,
+    TableReplacedError: lambda _, error: TABLE_REPLACED.of(str(error)),
     TransientError: _of_transient,
 }
 

@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from ledger.errors import KinfoldError
 from ledger.runtime.problems import NOT_READY
+from ledger.store.errors import TableReplacedError
 from writer.commands.account_repository import AccountRepository
 from writer.http.openapi import problems
 from writer.http.schemas import Health
@@ -46,6 +47,8 @@ def operation_routes(accounts: AccountRepository, metrics: Metrics) -> APIRouter
         try:
             with anyio.fail_after(_PROBE_TIMEOUT):
                 await run_sync(accounts.probe, limiter=limiter, abandon_on_cancel=True)
+        except TableReplacedError as error:
+            raise NOT_READY.of(str(error)) from error
         except (KinfoldError, TimeoutError) as error:
             log.warning("not_ready", reason=str(error) or f"no answer in {_PROBE_TIMEOUT:.0f} s")
             raise NOT_READY.of() from error

@@ -10,6 +10,7 @@ from simulation.aws.tables.table import Key, Table
 from simulation.aws.tables.values import Item
 from simulation.invariants.fold import State, UnfoldableError, fold, money
 from simulation.invariants.history import Histories, Violated
+from simulation.invariants.records import event_hash
 
 BALANCES: Final = "balance-summary"
 ACTIVITY: Final = "daily-activity"
@@ -87,6 +88,8 @@ class Rows:
             if not self.is_skipped(projection, account, number)
         ]
         expected: dict[str, Any] = {"version": {"N": str(version)}}
+        if version:
+            expected["eventHash"] = {"S": event_hash(self._histories.items[account][version - 1])}
         if projection == BALANCES:
             return expected | _balances(_folded(items, strict=True))
         if part == _HEAD:

@@ -63,7 +63,7 @@ def store(components: Components) -> EventStore:
 
 @pytest.fixture
 def handler(components: Components) -> BatchHandler:
-    return BatchHandler(components.projectors, components.account_halts, components.names.events, components.metrics)
+    return components.batch_handler()
 
 
 def deliver(handler: BatchHandler, components: Components, *records: StoredEvent | bytes) -> RecordBatch:

@@ -310,7 +310,7 @@ def test_a_storm_stops_the_worker_before_it_halts_everybody(
     clients: Clients, components: Components, projector_settings: ProjectorSettings, executor: ThreadPoolExecutor
 ) -> None:
     strict = build_components(projector_settings.model_copy(update={"storm_limit": 3}), clients, executor)
-    handler = BatchHandler(strict.projectors, strict.account_halts, strict.names.events, strict.metrics)
+    handler = strict.batch_handler()
     poisons = [poison(clients.dynamodb, components.names.events, deposit(components.store)[0]) for _ in range(8)]
     delivered = batch(components.names.events, *poisons)
     with pytest.raises(StormError, match="looks like a bad deploy"):

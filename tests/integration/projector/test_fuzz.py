@@ -17,7 +17,6 @@ from ledger.store.errors import UnusableRecordError
 from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from projector.components import Components, build_components
-from projector.ingest.batch_handler import BatchHandler
 from projector.projection import HEAD
 from projector.projections.balance_summary import BALANCE_SUMMARY
 from projector.settings import ProjectorSettings
@@ -107,7 +106,7 @@ def test_every_record_is_applied_a_duplicate_or_a_dead_letter(
     components = build_components(
         projector_settings.model_copy(update={"storm_limit": 10**6}), components.clients, executor
     )
-    handler = BatchHandler(components.projectors, components.account_halts, components.names.events, components.metrics)
+    handler = components.batch_handler()
     accounts = histories(components.store)
     every = [change_record(event, components.names.events) for events in accounts for event in events]
     mutated = [mutate(choose, choose.choice(every[: len(every) // 2])) for _ in range(MUTATED)]

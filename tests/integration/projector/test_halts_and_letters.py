@@ -17,7 +17,7 @@ from projector.rebuild import rebuild
 from projector.rebuild.build_lease import BuildStore
 from projector.rebuild.rebuild import Rebuild
 from tests.integration.projector.conftest import MakeComponents
-from tests.integration.projector.test_rebuild import Reported
+from tests.integration.projector.rebuild.test_rebuild import Reported
 from tests.support.accounts import deposit, poison
 
 pytestmark = pytest.mark.integration

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -10,6 +10,8 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from ledger.runtime.auth import Access, Credential
 from ledger.runtime.sockets import bind
+from ledger.store.table_identity import TableGuard, TableIdentities
+from ledger.store.tables import Names
 from stream_bridge.daemon_http import HealthReport, serving
 
 
@@ -42,7 +44,9 @@ def daemon() -> Daemon:
 @pytest.fixture
 def http(daemon: Daemon) -> Iterator[httpx.Client]:
     access = Access([credential("ops", "operate"), credential("shop", "read+write")])
-    with serving(daemon, access, bind("127.0.0.1", 0)) as url, httpx.Client(base_url=url, trust_env=False) as client:
+    guard = TableGuard(TableIdentities(cast("Any", None), Names("test")))
+    bound = bind("127.0.0.1", 0)
+    with serving(daemon, access, bound, guard) as url, httpx.Client(base_url=url, trust_env=False) as client:
         yield client
 
 

@@ -65,6 +65,9 @@ class MemoryStore:
         last = events[-1].event_hash if events else None
         return History(events[after:], ProvenVersion(aggregate_id, len(events), last), follows)
 
+    def probe(self) -> None:
+        self.before_read()
+
     def version(self, aggregate_id: str) -> ProvenVersion:
         self.before_read()
         return ProvenVersion(aggregate_id, len(self.stored.get(aggregate_id, [])))

@@ -1,0 +1,156 @@
+"""Which events table everything derived was made from: one that was made anew since is noticed, and not taken for it.
+
+Snapshots and read models outlive an events table that is deleted and restored, and the restored one may hold less.
+DynamoDB gives each table an id of its own. The one that all was derived from is kept in a row beside the projections'
+control rows; ``kinfold restore`` writes the new one once everything agrees with it.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import structlog
+from botocore.exceptions import ClientError
+
+from aws_client.failures import is_not_found
+from aws_client.tables import write_if
+from ledger.errors import KinfoldError
+from ledger.runtime.aws import aws_errors
+from ledger.store.errors import TableReplacedError
+from ledger.store.stored_event import timestamp
+from ledger.store.tables import Names
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+log = structlog.get_logger(__name__)
+
+#: Seconds between two looks of a service.
+LOOK_INTERVAL: Final = 20.0
+#: No projection can have this name.
+_ROW: Final = {"projection": {"S": "#events-table"}}
+
+
+@dataclass(frozen=True, slots=True)
+class TableIdentity:
+    """The table that all was derived from. ``restored_at``: when it was made so by a restore, None if it never was."""
+
+    table_id: str
+    restored_at: datetime | None = None
+
+
+class TableIdentities:
+    """The identity of one profile's events table. Raises ThrottledError, EndpointError or ResourceError."""
+
+    def __init__(self, dynamodb: "DynamoDBClient", names: Names) -> None:
+        self._dynamodb = dynamodb
+        self._names = names
+
+    def actual(self) -> str:
+        """The id of the table that there is now; its time of creation on an endpoint that gives tables no id."""
+        with aws_errors(f"describing table {self._names.events}"):
+            table = self._dynamodb.describe_table(TableName=self._names.events)["Table"]
+        return table.get("TableId") or str(table["CreationDateTime"])
+
+    def find(self) -> TableIdentity | None:
+        """What was recorded; None before anything was derived."""
+        with aws_errors(f"reading which table {self._names.events} was"):
+            try:
+                answer = self._dynamodb.get_item(TableName=self._names.projections, Key=_ROW, ConsistentRead=True)
+            except ClientError as error:
+                if not is_not_found(error):
+                    raise
+                return None
+        if "Item" not in answer:
+            return None
+        item = answer["Item"]
+        restored = datetime.fromisoformat(item["restoredAt"]["S"]) if "restoredAt" in item else None
+        return TableIdentity(item["tableId"]["S"], restored)
+
+    def begin(self) -> None:
+        """Record the table that there is now, unless one is recorded. Idempotent and safe to race."""
+        with aws_errors(f"recording which table {self._names.events} is"):
+            write_if(
+                self._dynamodb.put_item,
+                TableName=self._names.projections,
+                Item={**_ROW, "tableId": {"S": self.actual()}},
+                ConditionExpression="attribute_not_exists(tableId)",
+            )
+
+    def restored(self, table_id: str, now: datetime) -> None:
+        """Record that everything derived agrees with the table of this id, whatever was recorded before."""
+        item: Any = {**_ROW, "tableId": {"S": table_id}, "restoredAt": {"S": timestamp(now)}}
+        with aws_errors(f"recording which table {self._names.events} is"):
+            self._dynamodb.put_item(TableName=self._names.projections, Item=item)
+
+    def check(self) -> TableIdentity | None:
+        """What was recorded. Raises TableReplacedError when the table is another one by now."""
+        recorded = self.find()
+        if recorded is not None and recorded.table_id != (actual := self.actual()):
+            raise TableReplacedError(
+                f"table {self._names.events} was made anew (it is {actual}, and everything derived is of "
+                f"{recorded.table_id}): restore its events if they are lost, then `kinfold restore`"
+            )
+        return recorded
+
+
+class TableGuard:
+    """Keeps a service from going on beside a table that was made anew. Safe to share between threads.
+
+    Before the first look nothing is known, and nothing is held back.
+    """
+
+    def __init__(self, identities: TableIdentities, on_restored: Callable[[], None] = lambda: None) -> None:
+        """``on_restored`` is called before a service goes on: to forget what it remembers of lost events."""
+        self.identities = identities
+        self._on_restored = on_restored
+        self._replaced: TableReplacedError | None = None
+        self._stop = threading.Event()
+        #: When the table was last restored.
+        self.restored_at: datetime | None = None
+
+    @property
+    def reason(self) -> str | None:
+        """Why the service must not go on; None while it may."""
+        return str(self._replaced) if self._replaced is not None else None
+
+    def check(self) -> None:
+        """Raises TableReplacedError while the table is another one than at the last restore, or at the beginning."""
+        if (reason := self.reason) is not None:
+            raise TableReplacedError(reason)
+
+    def look(self) -> None:
+        """Compare once. What was found before stays when the endpoint does not answer."""
+        try:
+            identity = self.identities.check()
+            if self._replaced is not None:
+                self._on_restored()
+                log.info("events_table_restored", action="none: the service goes on")
+        except TableReplacedError as replaced:
+            self._replaced = replaced
+            action = "`kinfold restore --dry-run` says what is lost"
+            log.error("events_table_replaced", reason=str(replaced), action=action)  # noqa: TRY400 - no fault of ours
+        except KinfoldError as error:
+            log.warning("events_table_not_checked", reason=str(error), action="none: it is looked at again")
+        else:
+            self.restored_at = identity.restored_at if identity is not None else None
+            self._replaced = None
+
+    @contextmanager
+    def watching(self) -> Iterator[Self]:
+        """Look now, and in a thread from time to time while the block runs."""
+        self.look()
+        thread = threading.Thread(target=self._run, name="events-table", daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._stop.set()
+            thread.join(1.0)
+
+    def _run(self) -> None:
+        while not self._stop.wait(LOOK_INTERVAL):
+            self.look()

@@ -1,0 +1,155 @@
+"""An events table that was made anew is noticed, nothing is folded from it before a restore, and lost events never."""
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ledger.runtime.aws import Clients
+from ledger.store.errors import TableReplacedError
+from ledger.store.event_store import EventStore
+from ledger.store.table_identity import TableGuard, TableIdentities
+from ledger.store.tables import Names, ensure_table, store_specs
+from projector.components import Components
+from projector.dead_letters.letters import DeadLetter, Origin
+from projector.engine.read_model import ReadModel
+from projector.ingest.batch_handler import CLOCKS, BatchHandler
+from projector.projections.balance_summary import BalanceSummary
+from tests.integration.projector.conftest import deliver
+from tests.support.accounts import append, batch, deposit, deposits
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def identities(components: Components) -> TableIdentities:
+    return TableIdentities(components.clients.dynamodb, components.names)
+
+
+def make_anew(clients: Clients, names: Names) -> None:
+    """Delete the events table, and make an empty one of its name."""
+    clients.dynamodb.delete_table(TableName=names.events)
+    clients.dynamodb.get_waiter("table_not_exists").wait(TableName=names.events, WaiterConfig={"Delay": 1})
+    ensure_table(clients.dynamodb, store_specs(names)[0])
+
+
+def test_the_table_that_all_is_derived_from_is_recorded_once(
+    clients: Clients, ledger_tables: Names, identities: TableIdentities
+) -> None:
+    recorded = identities.check()
+    assert recorded is not None
+    assert recorded.table_id == identities.actual()
+    make_anew(clients, ledger_tables)
+    identities.begin()
+    assert identities.find() == recorded, "a service that starts now must not take the new table for the old one"
+    with pytest.raises(TableReplacedError, match="`kinfold restore`"):
+        identities.check()
+    identities.restored(identities.actual(), datetime.now(UTC))
+    assert identities.check() is not None
+
+
+def test_before_anything_was_derived_no_table_is_the_wrong_one(clients: Clients, ledger_tables: Names) -> None:
+    """A writer or a relay may start before the table of control rows is there."""
+    assert TableIdentities(clients.dynamodb, ledger_tables).check() is None
+
+
+def test_nothing_is_folded_from_a_table_made_anew_until_it_is_restored(
+    clients: Clients,
+    components: Components,
+    handler: BatchHandler,
+    store: EventStore,
+    summaries: ReadModel[BalanceSummary],
+    identities: TableIdentities,
+) -> None:
+    deliver(handler, components, *deposit(store, "alice", 2))
+    make_anew(clients, components.names)
+    components.guard.look()
+    delivered = batch(components.names.events, *deposit(store, "bob"))
+
+    async def held_until_restored() -> None:
+        handling = asyncio.create_task(handler.handle([delivered]))
+        await asyncio.to_thread(until, lambda: handler.fault is not None, within=20)
+        assert handler.fault is not None
+        assert "kinfold restore" in handler.fault.reason
+        assert not delivered.completed
+        identities.restored(identities.actual(), datetime.now(UTC))
+        await asyncio.to_thread(components.guard.look)
+        await handling
+
+    asyncio.run(held_until_restored())
+    assert delivered.completed
+    assert summaries.get("bob") is not None
+
+
+def test_a_record_of_a_lost_event_is_not_folded_after_a_restore(
+    components: Components,
+    handler: BatchHandler,
+    store: EventStore,
+    summaries: ReadModel[BalanceSummary],
+    identities: TableIdentities,
+) -> None:
+    """The stream keeps for a day what the table no longer holds."""
+    [kept] = deposit(store, "alice")
+    deliver(handler, components, kept)
+    lost = replace(kept, sequence_number=2, correlation_id="lost")
+    identities.restored(identities.actual(), datetime.now(UTC))
+    components.guard.look()
+    deliver(handler, components, lost)
+    head = summaries.get("alice")
+    assert head is not None
+    assert head.version == 1
+    [second] = append(store, "alice", deposits(1)).events
+    deliver(handler, components, lost, second)
+    head = summaries.get("alice")
+    assert head is not None
+    assert (head.version, head.event_hash) == (2, second.event_hash)
+
+
+def test_what_arrives_after_a_restore_is_not_looked_for_in_the_table(
+    components: Components,
+    handler: BatchHandler,
+    store: EventStore,
+    identities: TableIdentities,
+    calls: Counter[str],
+) -> None:
+    identities.restored(identities.actual(), datetime.now(UTC) - CLOCKS - timedelta(seconds=1))
+    components.guard.look()
+    events = deposit(store, "alice")
+    calls.clear()
+    deliver(handler, components, *events)
+    assert calls["BatchGetItem"] == 0
+
+
+def test_what_was_skipped_of_a_lost_history_is_forgotten_once_it_is_restored(
+    components: Components, identities: TableIdentities
+) -> None:
+    letter = DeadLetter("no amount", Origin("s", "shard", "1"), b"", "balance-summary", "alice", 2)
+    components.letters.store(letter)
+    components.letters.skip(letter.id, by="me", why="ticket 4711")
+    components.skips.load()
+    skipped = components.skips.of("balance-summary")
+    assert skipped("alice", 2)
+    make_anew(components.clients, components.names)
+    components.guard.look()
+    components.clients.dynamodb.delete_item(TableName=components.names.dead_letters, Key={"id": {"S": letter.id}})
+    identities.restored(identities.actual(), datetime.now(UTC))
+    components.guard.look()
+    assert not skipped("alice", 2)
+
+
+def test_a_service_looks_again_and_again(
+    clients: Clients, components: Components, identities: TableIdentities, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.store.table_identity.LOOK_INTERVAL", 0.05)
+    with TableGuard(identities).watching() as guard:
+        assert guard.reason is None
+        make_anew(clients, components.names)
+        until(lambda: guard.reason is not None, within=20)
+        with pytest.raises(TableReplacedError):
+            guard.check()
+        identities.restored(identities.actual(), datetime.now(UTC))
+        until(lambda: guard.reason is None, within=20)
+    assert guard.restored_at is not None
