@@ -14,6 +14,8 @@ import typer.main
 
 from kinfold.load.command import load
 from kinfold.local.up import up
+from kinfold.restore.command import EPILOG as RESTORE_EPILOG
+from kinfold.restore.command import restore
 from ledger.errors import ConfigurationError, KinfoldError, TransientError
 from ledger.runtime.auth import Credential, Scope, digest, new_token
 from ledger.runtime.sockets import is_loopback_url
@@ -73,6 +75,7 @@ app = typer.Typer(
 app.command("demo", help="Append, stream, project, and prove that every balance agrees.")(lambda: None)
 app.command(epilog="Exit codes: 0 after Ctrl-C, 1 a service ended by itself, 2 a port or a setting cannot be used.")(up)
 app.command(epilog="Exit codes: 0 all events are appended, 1 unexpected answers, 75 the writer does not answer.")(load)
+app.command(epilog=RESTORE_EPILOG)(restore)
 for _name, (_, _help) in SERVICES.items():
     app.add_typer(typer.Typer(help=_help), name=_name)
 

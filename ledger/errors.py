@@ -6,6 +6,7 @@
     │   ├── EndpointError           network, 5xx, an endpoint that is not up yet
     │   │   (ledger.store.errors)
     │   └── TableReplacedError      the events table is another one than all was derived from: `kinfold restore`
+    │   (ledger.errors)
     └── PermanentError              the same call will fail again
         ├── ConfigurationError      a setting is missing or wrong
         ├── ResourceError           a table, stream or destination is missing or not as it must be

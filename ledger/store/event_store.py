@@ -4,7 +4,7 @@ Two invariants are kept here and nowhere else: the stored sequence numbers of an
 stored whole or not at all.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -202,16 +202,17 @@ class EventStore:
         number = event.sequence_number
         return any(each.reference == event for each in self.read(event.aggregate_id, after=number - 1, until=number))
 
-    def lost(self, events: Sequence[StoredEvent]) -> list[StoredEvent]:
+    def lost(self, events: Iterable[EventReference]) -> set[EventReference]:
         """Those of the events that are not stored, strongly consistent. Raises ThrottledError, EndpointError."""
-        held: set[str] = set()
-        distinct = list({(each.aggregate_id, each.sequence_number): each for each in events}.values())
-        for chunk in chunks(distinct, MAX_KEYS):
-            read = BatchRead(self._dynamodb, self._table, [each.key for each in chunk], ConsistentRead=True)
+        asked = set(events)
+        held: set[EventReference] = set()
+        keys = list({(each.aggregate_id, each.sequence_number): each.key for each in asked}.values())
+        for chunk in chunks(keys, MAX_KEYS):
+            read = BatchRead(self._dynamodb, self._table, chunk, ConsistentRead=True)
             for attempt in retrying(self._retry_seconds):
                 with attempt, aws_errors(f"looking for {len(chunk)} events in {self._table}"):
-                    held |= {StoredEvent.from_item(item).event_hash for item in read()}
-        return [event for event in events if event.event_hash not in held]
+                    held |= {StoredEvent.from_item(item).reference for item in read()}
+        return asked - held
 
     def probe(self) -> None:
         """Ask whether an append could be made. Raises what ``guard`` raises, ResourceError, or a transient error."""

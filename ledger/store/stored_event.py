@@ -37,6 +37,11 @@ class EventReference:
     sequence_number: int
     event_hash: str
 
+    @property
+    def key(self) -> dict[str, dict[str, str]]:
+        """The event's primary key."""
+        return {"aggregateId": {"S": self.aggregate_id}, "sequenceNumber": {"N": str(self.sequence_number)}}
+
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
@@ -103,11 +108,6 @@ class StoredEvent:
             self.correlation_id,
         )
         return hashlib.blake2b(orjson.dumps(attributes), digest_size=_HASH_SIZE).hexdigest()
-
-    @property
-    def key(self) -> dict[str, dict[str, str]]:
-        """The event's primary key."""
-        return {"aggregateId": {"S": self.aggregate_id}, "sequenceNumber": {"N": str(self.sequence_number)}}
 
     @property
     def reference(self) -> EventReference:

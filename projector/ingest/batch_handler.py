@@ -156,7 +156,7 @@ class BatchHandler:
 
     def _stored(self, decoded: _Decoded) -> list[StoredEvent]:
         """The events, without those that a restore of the table has lost."""
-        lost = self._store.lost(decoded.old)
+        lost = self._store.lost(event.reference for event in decoded.old)
         for event in lost:
             log.warning(
                 "event_is_lost",
@@ -164,7 +164,7 @@ class BatchHandler:
                 sequence_number=event.sequence_number,
                 action="none: the events table was restored to a moment before it",
             )
-        return [event for event in decoded.events if event not in lost] if lost else decoded.events
+        return [event for event in decoded.events if event.reference not in lost] if lost else decoded.events
 
     def _hold(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None

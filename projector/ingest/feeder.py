@@ -23,6 +23,10 @@ class Feeder:
         self._account_halts = account_halts
         self._store = store
 
+    def stored(self, account_id: str) -> int:
+        """The account's version in the event store."""
+        return self._store.version(account_id).number
+
     def feed(self, events: Sequence[StoredEvent]) -> None:
         """Make the effect of every event durable: applied, known already, or waiting for its halted account."""
         for target in self._targets():

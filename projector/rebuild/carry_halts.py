@@ -15,6 +15,7 @@ from projector.ingest.feeder import Feeder
 def carry_halts(letters: DeadLetters, active: ReadModel[Any], new: ReadModel[Any], feeder: Feeder) -> None:
     """Halt in ``new`` each account that ``active`` has halted because of a record, at that version or later.
 
+    No account is taken further than the event store goes, whatever ``active`` shows of events that a restore has lost.
     An account that ``active`` has halted for another reason, and ``new`` because of a record, is brought up to it too.
     ``feeder`` feeds ``new``. Idempotent. A concurrent redrive wins: ``new`` is fed, so it lifts the halt there too.
     Raises ThrottledError, EndpointError, ResourceError or StormError.
@@ -28,13 +29,14 @@ def carry_halts(letters: DeadLetters, active: ReadModel[Any], new: ReadModel[Any
         while (shown := active.get(account_id)) is not None:
             head = new.get(account_id)
             version = head.version if head else None
-            behind = (version or 0) < shown.version
+            reachable = min(shown.version, feeder.stored(account_id))
+            behind = (version or 0) < reachable
             if head is not None and head.halted is not None:
                 if not behind or head.halted.dead_letter not in accounts:
                     break
                 new.lift(head)
             elif behind:
-                feeder.catch_up(account_id, shown.version)
+                feeder.catch_up(account_id, reachable)
             elif (
                 shown.halted is None
                 or shown.halted.dead_letter != letter_id

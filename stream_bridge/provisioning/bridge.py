@@ -73,11 +73,12 @@ class BridgeReport:
             and all(status in {"ACTIVE", "UPDATING"} for status in self.tables.values())
             and self.stream is not None
             and self.stream.healthy
-            and self._carried
+            and self.carried
         )
 
     @property
-    def _carried(self) -> bool:
+    def carried(self) -> bool:
+        """Whether what the table takes is carried to the stream."""
         if self.mode == "relay":
             return self.relay is None or self.relay.healthy
         return self.destination is not None and self.destination.healthy

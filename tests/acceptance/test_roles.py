@@ -23,6 +23,7 @@ from ledger.store.errors import UnusableRecordError
 from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
+from projector.dead_letters.letters import DeadLetter, DeadLetters, Origin
 from stream_bridge.watch.holds import Holds
 from stream_bridge.watch.watermark import WatermarkStore
 from tests.support.accounts import READABLE, deposit, poison
@@ -244,6 +245,14 @@ def an_operator_works(actors: Actors, ledger: Ledger) -> None:
     )
     ghost = ledger.clients.dynamodb.get_item(TableName=rows, Key=alice)["Item"] | {"aggregateId": {"S": "ghost"}}
     ledger.clients.dynamodb.put_item(TableName=rows, Item=ghost)
+    lost = {"S": "of an event that is lost"}
+    for table, key in ((ledger.names.snapshots, "aggregateId"), (ledger.names.commands, "commandId")):
+        [item, *_] = ledger.clients.dynamodb.scan(TableName=table)["Items"]
+        stale = item | {key: {"S": "ghost"}, "eventHash": lost}
+        ledger.clients.dynamodb.put_item(TableName=table, Item=stale)
+    DeadLetters(ledger.clients.dynamodb, ledger.names.dead_letters).store(
+        DeadLetter("it is lost", Origin("stream"), b"", "balance-summary", "ghost", 7)
+    )
     actors.run_each(
         "Operator",
         ("projector dead-letters redrive --all", done),
@@ -259,6 +268,8 @@ def an_operator_works(actors: Actors, ledger: Ledger) -> None:
         ("bridge scale --shards 3 --retention 72 --key none", done),
         ("bridge scale --retention 24 --key alias/aws/kinesis --yes", done),
         ("bridge scale --on-demand", (0, 1)),  # not every emulator knows it
+        ("restore --dry-run", done),
+        ("restore", done),
     )
 
 

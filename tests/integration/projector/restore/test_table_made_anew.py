@@ -11,13 +11,14 @@ from ledger.runtime.aws import Clients
 from ledger.store.errors import TableReplacedError
 from ledger.store.event_store import EventStore
 from ledger.store.table_identity import TableGuard, TableIdentities
-from ledger.store.tables import Names, ensure_table, store_specs
+from ledger.store.tables import Names
 from projector.components import Components
 from projector.dead_letters.letters import DeadLetter, Origin
 from projector.engine.read_model import ReadModel
 from projector.ingest.batch_handler import CLOCKS, BatchHandler
 from projector.projections.balance_summary import BalanceSummary
 from tests.integration.projector.conftest import deliver
+from tests.integration.projector.restore.conftest import MakeAnew
 from tests.support.accounts import append, batch, deposit, deposits
 from tests.support.waiting import until
 
@@ -29,20 +30,11 @@ def identities(components: Components) -> TableIdentities:
     return TableIdentities(components.clients.dynamodb, components.names)
 
 
-def make_anew(clients: Clients, names: Names) -> None:
-    """Delete the events table, and make an empty one of its name."""
-    clients.dynamodb.delete_table(TableName=names.events)
-    clients.dynamodb.get_waiter("table_not_exists").wait(TableName=names.events, WaiterConfig={"Delay": 1})
-    ensure_table(clients.dynamodb, store_specs(names)[0])
-
-
-def test_the_table_that_all_is_derived_from_is_recorded_once(
-    clients: Clients, ledger_tables: Names, identities: TableIdentities
-) -> None:
+def test_the_table_that_all_is_derived_from_is_recorded_once(identities: TableIdentities, make_anew: MakeAnew) -> None:
     recorded = identities.check()
     assert recorded is not None
     assert recorded.table_id == identities.actual()
-    make_anew(clients, ledger_tables)
+    make_anew(0)
     identities.begin()
     assert identities.find() == recorded, "a service that starts now must not take the new table for the old one"
     with pytest.raises(TableReplacedError, match="`kinfold restore`"):
@@ -57,15 +49,15 @@ def test_before_anything_was_derived_no_table_is_the_wrong_one(clients: Clients,
 
 
 def test_nothing_is_folded_from_a_table_made_anew_until_it_is_restored(
-    clients: Clients,
     components: Components,
     handler: BatchHandler,
     store: EventStore,
     summaries: ReadModel[BalanceSummary],
     identities: TableIdentities,
+    make_anew: MakeAnew,
 ) -> None:
     deliver(handler, components, *deposit(store, "alice", 2))
-    make_anew(clients, components.names)
+    make_anew(0)
     components.guard.look()
     delivered = batch(components.names.events, *deposit(store, "bob"))
 
@@ -124,7 +116,7 @@ def test_what_arrives_after_a_restore_is_not_looked_for_in_the_table(
 
 
 def test_what_was_skipped_of_a_lost_history_is_forgotten_once_it_is_restored(
-    components: Components, identities: TableIdentities
+    components: Components, identities: TableIdentities, make_anew: MakeAnew
 ) -> None:
     letter = DeadLetter("no amount", Origin("s", "shard", "1"), b"", "balance-summary", "alice", 2)
     components.letters.store(letter)
@@ -132,7 +124,7 @@ def test_what_was_skipped_of_a_lost_history_is_forgotten_once_it_is_restored(
     components.skips.load()
     skipped = components.skips.of("balance-summary")
     assert skipped("alice", 2)
-    make_anew(components.clients, components.names)
+    make_anew(0)
     components.guard.look()
     components.clients.dynamodb.delete_item(TableName=components.names.dead_letters, Key={"id": {"S": letter.id}})
     identities.restored(identities.actual(), datetime.now(UTC))
@@ -141,12 +133,12 @@ def test_what_was_skipped_of_a_lost_history_is_forgotten_once_it_is_restored(
 
 
 def test_a_service_looks_again_and_again(
-    clients: Clients, components: Components, identities: TableIdentities, monkeypatch: pytest.MonkeyPatch
+    identities: TableIdentities, make_anew: MakeAnew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ledger.store.table_identity.LOOK_INTERVAL", 0.05)
     with TableGuard(identities).watching() as guard:
         assert guard.reason is None
-        make_anew(clients, components.names)
+        make_anew(0)
         until(lambda: guard.reason is not None, within=20)
         with pytest.raises(TableReplacedError):
             guard.check()

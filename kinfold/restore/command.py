@@ -1,0 +1,121 @@
+"""``kinfold restore``."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from kinfold.restore.restore import Restored
+    from projector.components import Components
+
+EPILOG: Final = (
+    "Exit codes: 0 everything agrees with the events table, or --dry-run found no hole; 4 a history has a hole, or a "
+    "read model does not agree; 1 a table is missing; 2 bad settings; 6 a rebuild is being run by another process; 75 "
+    "the endpoint does not answer."
+)
+#: Accounts and dead letters that are named in text; --json names them all.
+_NAMED: Final = 20
+
+
+def restore(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")] = False,
+    segments: Annotated[int, typer.Option(min=1, max=256, help="Parallel readers of the events table.")] = 4,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
+) -> None:
+    """Bring everything in line with an events table that was restored, or that lost events in any other way.
+
+    Checks every history for holes, joins the table to the stream again, drops snapshots, answers to commands and dead
+    letters of events that are no more, rebuilds and verifies every read model, and lets the services go on. Services
+    may run meanwhile: they wait. Stopped half-way, run it again.
+
+    [dim]$[/dim] kinfold restore --dry-run
+    [dim]$[/dim] kinfold restore --segments 16
+    """
+    from kinfold.restore.restore import Restore
+    from ledger.runtime.progress_bar import ProgressBars
+    from projector.cli.context import operator
+    from projector.cli.options import WRONG, refuse
+    from projector.rebuild.rebuild import UnverifiedError
+
+    try:
+        with operator() as components, ProgressBars() as progress:
+            work = Restore(components, lambda: _join(components, progress.report), progress)
+            done = work.look(segments=segments) if dry_run else work.run(segments=segments)
+    except UnverifiedError as error:
+        refuse(error, WRONG)
+    if as_json:
+        typer.echo(json.dumps(_to_json(done, dry_run=dry_run)))
+    else:
+        _print(done, dry_run=dry_run)
+    if done.histories.holes:
+        raise typer.Exit(WRONG)
+
+
+def _join(components: "Components", report: Any) -> None:
+    """Enable what carries the table to the stream, unless it works."""
+    from kinfold.tables import all_specs
+    from ledger.runtime.settings import load_settings
+    from stream_bridge.provisioning import bridge
+    from stream_bridge.provisioning.stream import StreamPlan
+    from stream_bridge.settings import BridgeSettings
+    from stream_bridge.waiter import StateWaiter
+
+    settings, clients, names = load_settings(BridgeSettings), components.clients, components.names
+    if settings.bridge == "relay" or bridge.status(clients, names, all_specs(names)).carried:
+        return
+    report("the table is not joined to the stream; as `kinfold bridge ensure` does:")
+    plan = StreamPlan(
+        shards=settings.shards, on_demand=False, retention_hours=settings.retention_hours, key=settings.stream_key
+    )
+    waiter = StateWaiter(settings.active_timeout, report)
+    bridge.ensure(
+        clients, names, all_specs(names), plan, waiter, stream_arn=settings.stream_arn, region=settings.region
+    )
+
+
+def _to_json(done: "Restored", *, dry_run: bool) -> dict[str, Any]:
+    histories = done.histories
+    return {
+        "dryRun": dry_run,
+        "replaced": done.replaced,
+        "events": histories.events,
+        "accounts": histories.accounts,
+        "holes": {account_id: list(map(list, holes)) for account_id, holes in histories.holes.items()},
+        "dropped": done.leftovers.to_json(),
+        "rebuilt": [
+            {"projection": each.projection, "generation": each.generation, "accounts": each.accounts}
+            for each in done.rebuilt
+        ],
+    }
+
+
+def _print(done: "Restored", *, dry_run: bool) -> None:
+    from kinfold.restore.histories import described
+
+    histories, left = done.histories, done.leftovers
+    which = "another one than all was derived from" if done.replaced else "the one that all was derived from"
+    typer.echo(f"the events table is {which}: {histories.events} events of {histories.accounts} accounts")
+    for account_id, holes in list(histories.holes.items())[:_NAMED]:
+        typer.echo(f"hole: account {account_id} lacks {described(holes)}")
+    if len(histories.holes) > _NAMED:
+        typer.echo(f"... and {len(histories.holes) - _NAMED} more accounts with holes: --json names them all")
+    typer.echo(
+        f"{'would be dropped' if dry_run else 'dropped'}, since their events are no more: {left.snapshots} snapshots, "
+        f"{left.answers} answers to commands, {len(left.dead_letters)} dead letters, {left.backfills} backfills"
+    )
+    for letter in left.dead_letters[:_NAMED]:
+        typer.echo(f"dead letter: {letter}")
+    if left.unproven_answers:
+        typer.echo(
+            f"kept: {left.unproven_answers} answers to commands that an earlier version stored without their event; "
+            "a repeat of one of these keys gets that answer, whether its events are there or not"
+        )
+    for each in done.rebuilt:
+        typer.echo(f"{each.projection}: generation {each.generation}, {each.accounts} accounts verified")
+    if histories.holes:
+        typer.echo("holes: restore the table to another moment; nothing can be folded over them")
+    elif dry_run:
+        typer.echo("and every read model would be rebuilt and verified: `kinfold restore`")
+    else:
+        typer.echo("everything agrees with the events table; services go on within 20 seconds")

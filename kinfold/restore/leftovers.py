@@ -1,0 +1,158 @@
+"""What was derived from events that a restored table no longer holds, and would be believed, or is in the way."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+import structlog
+
+from aws_client.tables import unchanged, write_if
+from ledger.runtime.aws import aws_errors
+from ledger.store.change_record import decode
+from ledger.store.errors import CorruptHistoryError, UnusableRecordError
+from ledger.store.event_store import EventStore
+from ledger.store.parallel_scan import Cursor, Item, RetryUntilStopped, SegmentedScan
+from ledger.store.stored_event import EventReference, StoredEvent
+from ledger.store.tables import Names
+from projector.dead_letters.letters import DeadLetter, DeadLetters
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+log = structlog.get_logger(__name__)
+
+_BACKFILL: Final = "backfill~"
+
+
+@dataclass(slots=True)
+class Leftovers:
+    """What is dropped: snapshots, answers to commands, backfills under way, and dead letters by their ids.
+
+    ``unproven_answers`` stay: they were stored without the event that would tell.
+    """
+
+    snapshots: int = 0
+    answers: int = 0
+    unproven_answers: int = 0
+    backfills: int = 0
+    dead_letters: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """The leftovers as ``--json`` prints them."""
+        found = asdict(self)
+        return {
+            "snapshots": found["snapshots"],
+            "answers": found["answers"],
+            "unprovenAnswers": found["unproven_answers"],
+            "backfills": found["backfills"],
+            "deadLetters": found["dead_letters"],
+        }
+
+
+class LeftoverSweep:
+    """Finds the leftovers of one profile, and drops them. Safe to repeat, and while services wait for the restore."""
+
+    def __init__(
+        self,
+        dynamodb: "DynamoDBClient",
+        names: Names,
+        store: EventStore,
+        letters: DeadLetters,
+        retry: RetryUntilStopped,
+        *,
+        dry_run: bool,
+    ) -> None:
+        """``dry_run``: count, and drop nothing."""
+        self._dynamodb = dynamodb
+        self._names = names
+        self._store = store
+        self._letters = letters
+        self._retry = retry
+        self._dry_run = dry_run
+
+    def run(self) -> Leftovers:
+        """Look through snapshots, answers, dead letters and backfills. Raises ResourceError."""
+        found = Leftovers()
+        for items in self._pages(self._names.snapshots, ("aggregateId", "version", "eventHash", "createdAt")):
+            for item in self._worthless(items, _snapshot_of):
+                self._drop(self._names.snapshots, {"aggregateId": item["aggregateId"]}, item)
+                found.snapshots += 1
+        answer = ("commandId", "aggregateId", "sequenceNumber", "eventHash", "expiresAt")
+        for items in self._pages(self._names.commands, answer):
+            proven = [item for item in items if "eventHash" in item]
+            found.unproven_answers += len(items) - len(proven)
+            for item in self._worthless(proven, _answer_of):
+                self._drop(self._names.commands, {"commandId": item["commandId"]}, item)
+                found.answers += 1
+        for items in self._pages(self._names.bridge, ("id",)):
+            for item in items:
+                if item["id"]["S"].startswith(_BACKFILL):
+                    self._drop(self._names.bridge, {"id": item["id"]}, item)
+                    found.backfills += 1
+        for stored in self._retry(lambda: list(self._letters.list())):
+            if self._is_lost(stored.letter):
+                self._drop(self._names.dead_letters, {"id": {"S": stored.id}}, {})
+                log.warning("dead_letter_dropped", id=stored.id, state=stored.state, action="none: its event is lost")
+                found.dead_letters.append(stored.id)
+        return found
+
+    def _pages(self, table: str, names: Sequence[str]) -> Iterator[list[Item]]:
+        bound = {f"#a{index}": name for index, name in enumerate(names)}
+        scan = SegmentedScan(
+            self._dynamodb, table, ProjectionExpression=", ".join(bound), ExpressionAttributeNames=bound
+        )
+        cursor = Cursor()
+        while not cursor.ended:
+            items, cursor = self._retry(partial(scan.page, 0, 1, cursor))
+            yield items
+
+    def _worthless(self, items: Sequence[Item], reference_of: Callable[[Item], EventReference | None]) -> list[Item]:
+        """The items whose event is not stored, or is not known."""
+        references = [reference_of(item) for item in items]
+        lost = self._retry(partial(self._store.lost, [each for each in references if each is not None]))
+        return [item for item, each in zip(items, references, strict=True) if each is None or each in lost]
+
+    def _is_lost(self, letter: DeadLetter) -> bool:
+        """Whether a letter is about an event that is not stored. One about a record, or no account, stays."""
+        if letter.account_id is None or letter.sequence_number is None or letter.projection is None:
+            return False
+        event = _event_of(letter.raw, self._names.events)
+        if event is None:
+            return True
+        return bool(self._retry(partial(self._store.lost, [event.reference])))
+
+    def _drop(self, table: str, key: dict[str, Any], item: Item) -> None:
+        if self._dry_run:
+            return
+        # What a writer has made anew meanwhile stays.
+        condition = unchanged(item, (*key, *(name for name in item if name not in key))) if item else {}
+
+        def delete() -> None:
+            with aws_errors(f"deleting what is left of lost events from {table}"):
+                write_if(self._dynamodb.delete_item, TableName=table, Key=key, **condition)
+
+        self._retry(delete)
+
+
+def _snapshot_of(item: Item) -> EventReference | None:
+    if "eventHash" not in item:
+        return None
+    return EventReference(item["aggregateId"]["S"], int(item["version"]["N"]), item["eventHash"]["S"])
+
+
+def _answer_of(item: Item) -> EventReference:
+    return EventReference(item["aggregateId"]["S"], int(item["sequenceNumber"]["N"]), item["eventHash"]["S"])
+
+
+def _event_of(raw: bytes, table: str) -> StoredEvent | None:
+    """The event of a letter's raw data: a change record, or an item of the events table."""
+    try:
+        return decode(raw, table)
+    except UnusableRecordError:
+        pass
+    try:
+        return StoredEvent.from_item(orjson.loads(raw))
+    except (orjson.JSONDecodeError, CorruptHistoryError, AttributeError, TypeError):
+        return None

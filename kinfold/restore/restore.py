@@ -1,0 +1,89 @@
+"""Brings everything derived in line with an events table that was restored, step by step.
+
+1. Check every history for holes: nothing is changed when there is one.
+2. Join the table to the stream again: a restored table comes without a streaming destination.
+3. Give up builds that began on the old table, and drop what was derived from events that are no more.
+4. Rebuild every read model, verified before readers see it.
+5. Record which table it all is derived from now: until then no service stores or folds anything (``table_identity``).
+
+Each step may be repeated, so a killed restore is simply run again.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+
+from kinfold.restore.histories import Histories, HolesError, check_histories
+from kinfold.restore.leftovers import Leftovers, LeftoverSweep
+from ledger.errors import ResourceError
+from ledger.runtime.progress_bar import ProgressReport
+from ledger.store.parallel_scan import RetryUntilStopped
+from ledger.store.table_identity import TableIdentities
+from projector.components import Components
+from projector.projections import PROJECTIONS
+from projector.rebuild.generations import GenerationTables
+from projector.rebuild.rebuild import Rebuild, Rebuilt
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was found and done; ``rebuilt`` is empty in a dry run. ``replaced``: whether the table is another one."""
+
+    replaced: bool
+    histories: Histories
+    leftovers: Leftovers
+    rebuilt: tuple[Rebuilt, ...] = ()
+
+
+class Restore:
+    """Restores one profile. For one run; not thread-safe. Raises ResourceError, and what a rebuild raises."""
+
+    def __init__(self, components: Components, join: Callable[[], None], progress: ProgressReport) -> None:
+        """``join`` joins the events table to the stream, where it is not."""
+        self._components = components
+        self._join = join
+        self._progress = progress
+        self._identities = TableIdentities(components.clients.dynamodb, components.names)
+        self._retry = RetryUntilStopped(threading.Event(), progress.report)
+
+    def look(self, *, segments: int) -> Restored:
+        """Say what ``run`` would do; changes nothing. A history with a hole is part of the answer."""
+        return Restored(self._is_replaced(), self._check(segments), self._sweep(dry_run=True))
+
+    def run(self, *, segments: int) -> Restored:
+        """Bring everything in line. Raises HolesError, with nothing changed; JobRunningError while a rebuild runs."""
+        components, names = self._components, self._components.names
+        table_id, replaced = self._retry(self._identities.actual), self._is_replaced()
+        histories = self._check(segments)
+        if histories.holes:
+            raise HolesError(names.events, histories.holes)
+        self._join()
+        GenerationTables(components.clients.dynamodb, names).abort(PROJECTIONS, self._progress.report)
+        leftovers = self._sweep(dry_run=False)
+        self._retry(components.skips.reload)
+        rebuilt = Rebuild(components, self._progress).run(PROJECTIONS, segments=segments)
+        if self._retry(self._identities.actual) != table_id:
+            raise ResourceError(f"table {names.events} was made anew while it was worked on: `kinfold restore` again")
+        self._retry(lambda: self._identities.restored(table_id, datetime.now(UTC)))
+        log.info("restored", table=names.events, table_id=table_id)
+        return Restored(replaced, histories, leftovers, tuple(rebuilt))
+
+    def _is_replaced(self) -> bool:
+        recorded = self._retry(self._identities.find)
+        return recorded is not None and recorded.table_id != self._retry(self._identities.actual)
+
+    def _check(self, segments: int) -> Histories:
+        dynamodb, table = self._components.clients.dynamodb, self._components.names.events
+        return check_histories(dynamodb, table, segments, self._retry, self._progress)
+
+    def _sweep(self, *, dry_run: bool) -> Leftovers:
+        parts = self._components
+        sweep = LeftoverSweep(
+            parts.clients.dynamodb, parts.names, parts.store, parts.letters, self._retry, dry_run=dry_run
+        )
+        return sweep.run()

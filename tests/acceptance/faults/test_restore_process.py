@@ -1,0 +1,87 @@
+"""The events table is deleted beside running services, and comes back with less: all of them notice, and all go on."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from kinfold.local.service import Service
+from ledger.runtime.aws import Clients
+from ledger.store.tables import Names, ensure_table, store_specs
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def answer(service: Service, path: str) -> tuple[int, Any]:
+    found = httpx.get(f"{service.url}{path}", trust_env=False, timeout=30)
+    return found.status_code, found.json()
+
+
+@pytest.mark.timeout(300)
+def test_a_lost_table_from_its_deletion_to_all_agree(
+    bridge: None,
+    clients: Clients,
+    names: Names,
+    start_service: Callable[..., Service],
+    kinfold: Run,
+) -> None:
+    """The runbook of docs/restore.md, on a ledger whose last events are not in the backup."""
+    writer = start_service("writer", "serve", KINFOLD_SNAPSHOT_INTERVAL="5")
+    services = [
+        writer,
+        projector := start_service("projector", "run"),
+        start_service("bridge", "watch"),
+    ]
+
+    def deposit(amount: str) -> httpx.Response:
+        body = {"amount": amount, "currency": "EUR"}
+        return httpx.post(f"{writer.url}/accounts/alice/deposits", json=body, trust_env=False, timeout=30)
+
+    for _ in range(12):
+        assert deposit("100.00").status_code == 201
+    assert answer(projector, "/balances/alice?min_version=12")[1]["balance"] == "1200.00"
+    backup = clients.dynamodb.query(
+        TableName=names.events,
+        KeyConditionExpression="aggregateId = :a AND sequenceNumber <= :n",
+        ExpressionAttributeValues={":a": {"S": "alice"}, ":n": {"N": "5"}},
+    )["Items"]
+
+    clients.dynamodb.delete_table(TableName=names.events)
+    clients.dynamodb.get_waiter("table_not_exists").wait(TableName=names.events, WaiterConfig={"Delay": 1})
+    ensure_table(clients.dynamodb, store_specs(names)[0])
+    for item in backup:
+        clients.dynamodb.put_item(TableName=names.events, Item=item)
+
+    # A relay whose stream is gone ends, and is started again.
+    services.append(start_service("bridge", "relay", ready=False, KINFOLD_BRIDGE="relay"))
+    for service in services:
+        until(lambda service=service: "kinfold restore" in answer(service, "/ready")[1].get("detail", ""), within=60)  # type: ignore[misc]
+        assert "events_table_replaced" in service.log.read_text()
+    code, out, err = kinfold("restore", "--dry-run", "--json")
+    planned = json.loads(out)
+    assert (code, planned["replaced"], planned["events"], planned["holes"]) == (0, True, 5, {}), err
+    assert planned["dropped"]["snapshots"] == 1
+    refused = deposit("1.00")
+    assert (refused.status_code, refused.json()["type"]) == (503, "urn:kinfold:problem:events-table-replaced")
+    assert answer(projector, "/balances/alice")[0] == 503
+    for words in (("projector", "status"), ("bridge", "status", "--sample", "0")):
+        code, out, _ = kinfold(*words)
+        assert code != 0
+        assert "kinfold restore" in " ".join(out.split())
+
+    code, out, err = kinfold("restore")
+    assert code == 0, err
+    assert "everything agrees with the events table" in out
+
+    until(lambda: deposit("7.00").status_code == 201, within=60)
+    shown = until(lambda: answer(projector, "/balances/alice?min_version=6"), lambda found: found[0] == 200, within=60)
+    assert shown[1]["balance"] == "507.00"
+    assert httpx.get(f"{writer.url}/accounts/alice", trust_env=False).json()["balance"] == "507.00"
+    assert kinfold("projector", "verify", "--wait", "20")[0] == 0
+    for service in services[:3]:
+        until(lambda service=service: answer(service, "/ready")[0] == 200, within=60)  # type: ignore[misc]
