@@ -29,6 +29,8 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
+from aws_client.sdk_settings import CONFIGURED_WRONGLY, SettingRefusedError
+
 
 class Failure(Enum):
     """What a failed call means to its caller."""
@@ -74,8 +76,8 @@ _CODES = {
         ResourceInUseException TransactionConflict TransactionConflictException TransactionInProgressException
     """,
     Failure.FAULT: """
-        InternalFailure InternalFailureException InternalServerError RequestTimeout RequestTimeoutException
-        ServiceUnavailable
+        IDPCommunicationError InternalFailure InternalFailureException InternalServerError RequestTimeout
+        RequestTimeoutException ServiceUnavailable
     """,
     Failure.CONDITION_FAILED: """
         ConditionalCheckFailed ConditionalCheckFailedException DuplicateItem DuplicateItemException
@@ -121,7 +123,9 @@ def classify(error: BaseException) -> Failure:
         return Failure.CREDENTIALS_MISSING
     if isinstance(error, CredentialRetrievalError | MetadataRetrievalError):
         return Failure.CREDENTIALS_UNAVAILABLE
-    if isinstance(error, InvalidProxiesConfigError) or _never_connects(error) or _is_unsendable(error):
+    if isinstance(error, (SettingRefusedError, InvalidProxiesConfigError, *CONFIGURED_WRONGLY)):
+        return Failure.MISCONFIGURED
+    if _never_connects(error) or _is_unsendable(error):
         return Failure.MISCONFIGURED
     if isinstance(error, ConnectionError | HTTPClientError | IncompleteReadError):
         return Failure.UNREACHABLE
@@ -156,9 +160,12 @@ def code_of(error: BaseException) -> str:
 
 def describe(error: BaseException) -> str:
     """The failure in words, for a message or the log, without any credential that botocore or the service quotes."""
+    if isinstance(error, SettingRefusedError) or classify(error) is not Failure.MISCONFIGURED:
+        return _SIGNED.sub("(left out)", _text(error))
+    reason = str(error)
     if _is_unsendable(error):
-        return "the request cannot be sent: the credentials or the endpoint hold a character that HTTP does not allow"
-    return _SIGNED.sub("(left out)", _text(error))
+        reason = "the request cannot be sent: credentials, endpoint or proxy hold a character that HTTP does not allow"
+    return f"{_SIGNED.sub('(left out)', reason)}; correct AWS_ENDPOINT_URL, AWS_CA_BUNDLE, HTTPS_PROXY or credentials"
 
 
 def safe_cause(error: BaseException) -> BaseException | None:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 import boto3
 import faust
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError
 from faust.transport import base
 from faust.types.transports import ConsumerT, ProducerT
 
+from aws_client.credentials import install_patient_credentials
 from aws_client.fast_get_records import install_fast_get_records
+from aws_client.sdk_settings import SettingRefusedError, refused_settings_named
 from faust_kinesis.agents import StopWorkerSupervisor
 from faust_kinesis.consumer import Consumer
 from faust_kinesis.errors import ConfigurationError, FaustKinesisError
@@ -106,12 +107,12 @@ class Transport(base.Transport):
 
     def _make_client(self, service: Literal["kinesis", "dynamodb"]) -> Any:
         try:
-            return boto3.client(service, config=client_config(self.options))
-        except (BotoCoreError, ValueError) as error:
-            raise ConfigurationError(
-                f"boto3's environment gives no client: {error} (AWS_DEFAULT_REGION, AWS_ENDPOINT_URL and credentials"
-                " count)"
-            ) from error
+            with refused_settings_named():
+                session = boto3.session.Session()
+                install_patient_credentials(session)
+                return session.client(service, config=client_config(self.options))
+        except SettingRefusedError as error:
+            raise ConfigurationError(f"boto3's environment gives no client: {error}") from error
 
 
 def configure(

@@ -21,6 +21,7 @@ from kinfold.load.tally import LoadResult
 from kinfold.local.embedded_aws import local_aws
 from kinfold.local.environment import service_clients
 from kinfold.local.stack import Stack
+from ledger.runtime.sockets import LOOPBACK
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
 from projector.projections.balance_summary import BALANCE_SUMMARY
@@ -83,12 +84,14 @@ def demo(
     [dim]$[/dim] kinfold demo --endpoint-url http://127.0.0.1:4566 --shards 4 --events 5000
     """
     plan = LoadPlan(accounts=accounts, events=events, writers=writers, seed=seed, prefix="demo")
+    profile = disposable_profile("demo-")
+    # Before anything is started, in place of in the log of one of the services.
+    service_clients(endpoint_url or f"http://{LOOPBACK}", profile)
     with contextlib.ExitStack() as cleanup:
         if endpoint_url is None:
             _report("the embedded AWS starts")
             endpoint_url = cleanup.enter_context(local_aws())
         endpoint = endpoint_url.rstrip("/")
-        profile = disposable_profile("demo-")
         clients = service_clients(endpoint, profile)
         cleanup.callback(delete_profile, clients, profile)
         stack = cleanup.enter_context(

@@ -2,14 +2,21 @@
 
 import os
 from collections.abc import Mapping
+from typing import Final
 from urllib.parse import urlsplit
 
 import boto3
+from pydantic import ValidationError
 
+from aws_client.sdk_settings import refused_settings_named
 from kinfold.local.embedded_aws import DUMMY_CREDENTIALS, REGION
-from ledger.runtime.aws import Clients
+from ledger.errors import ConfigurationError
+from ledger.runtime.aws import Clients, aws_errors
 from ledger.runtime.settings import Settings
 from ledger.runtime.sockets import LOOPBACK_HOSTS, is_loopback_url
+
+#: What each setting that the services get is called where it comes from.
+_VARIABLES: Final = {"profile": "KINFOLD_PROFILE", "endpoint_url": "AWS_ENDPOINT_URL", "region": "AWS_REGION"}
 
 
 def service_environment(endpoint: str, profile: str, extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -38,14 +45,27 @@ def service_environment(endpoint: str, profile: str, extra: Mapping[str, str] | 
 
 
 def service_clients(endpoint: str, profile: str) -> Clients:
-    """Clients with the endpoint and credentials that the services get, for this process."""
+    """Clients with the endpoint and credentials that the services get, for this process.
+
+    Raises ConfigurationError for a setting that the AWS SDK refuses, also one that the services are not given.
+    """
     env = service_environment(endpoint, profile)
     region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or REGION
-    settings = Settings.model_validate({"profile": profile, "endpoint_url": endpoint, "region": region})
-    session = boto3.session.Session(
-        aws_access_key_id=env.get("AWS_ACCESS_KEY_ID"),
-        aws_secret_access_key=env.get("AWS_SECRET_ACCESS_KEY"),
-        aws_session_token=env.get("AWS_SESSION_TOKEN"),
-        region_name=region,
-    )
+    given = {"profile": profile, "endpoint_url": endpoint, "region": region}
+    try:
+        settings = Settings.model_validate(given)
+    except ValidationError as error:
+        faults = [
+            f"  {_VARIABLES.get(name, name)}={given.get(name, endpoint)!r}: {fault['msg']}"
+            for fault in error.errors()
+            for name in [str(fault["loc"][0])]
+        ]
+        raise ConfigurationError("settings that cannot be used:\n" + "\n".join(faults)) from None
+    with aws_errors("making clients of AWS"), refused_settings_named():
+        session = boto3.session.Session(
+            aws_access_key_id=env.get("AWS_ACCESS_KEY_ID"),
+            aws_secret_access_key=env.get("AWS_SECRET_ACCESS_KEY"),
+            aws_session_token=env.get("AWS_SESSION_TOKEN"),
+            region_name=region,
+        )
     return Clients(settings, session=session)

@@ -60,9 +60,12 @@ def up(
     [dim]$[/dim] kinfold up --endpoint-url http://127.0.0.1:4566 --writer-port 0
     """
     from kinfold.local.embedded_aws import LocalAws
+    from kinfold.local.environment import service_clients
     from kinfold.local.stack import Stack
-    from ledger.runtime.sockets import claim_port
+    from ledger.runtime.sockets import LOOPBACK, claim_port
 
+    # Before anything is started, in place of in the log of one of the services.
+    service_clients(endpoint_url or f"http://{LOOPBACK}", profile)
     with contextlib.ExitStack() as cleanup, _Signals() as signals:
         writer_port = claim_port(writer_port, "the writer", "--writer-port")
         projector_port = claim_port(projector_port, "the projector", "--projector-port")

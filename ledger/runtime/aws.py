@@ -12,12 +12,15 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay
 
+from aws_client.credentials import install_patient_credentials
 from aws_client.failures import Failure, classify, describe, safe_cause
 from aws_client.fast_get_records import install_fast_get_records
 from aws_client.fast_statements import install_fast_statements
 from aws_client.retry import RetryPolicy
+from aws_client.sdk_settings import refused_settings_named
 from ledger.errors import ConfigurationError, EndpointError, KinfoldError, ResourceError, ThrottledError, TransientError
 from ledger.runtime.settings import Settings
+from ledger.runtime.sockets import is_loopback_url
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -52,23 +55,29 @@ class Clients:
         ``attempts``: how often the SDK sends a request, with jitter between; ``connect_timeout`` and ``read_timeout``:
         seconds it waits for a connection and for each answer. A service whose callers are waiting takes less of these
         than one whose work waits for it.
-        ``session`` brings credentials of its own; by default boto3 finds them as it always does.
+        ``session`` brings credentials of its own; by default boto3 finds them as it always does, at the first request.
+
+        Raises ConfigurationError for a setting that the SDK refuses.
         """
-        session = session or boto3.session.Session(region_name=settings.region)
         endpoint = str(settings.endpoint_url).rstrip("/") if settings.endpoint_url else None
         config = Config(
             connect_timeout=connect_timeout,
             read_timeout=read_timeout,
             max_pool_connections=connections,
             retries={"mode": "standard", "total_max_attempts": attempts},
+            # A proxy of the environment has no way to our loopback interface.
+            proxies={} if endpoint and is_loopback_url(endpoint) else None,
             user_agent_extra="kinfold",
         )
-        self.dynamodb: DynamoDBClient = session.client("dynamodb", endpoint_url=endpoint, config=config)
-        self.dynamodbstreams: DynamoDBStreamsClient = session.client(
-            "dynamodbstreams", endpoint_url=endpoint, config=config
-        )
-        self.kinesis: KinesisClient = session.client("kinesis", endpoint_url=endpoint, config=config)
-        self.sts: STSClient = session.client("sts", endpoint_url=endpoint, config=config)
+        with aws_errors("making clients of AWS"), refused_settings_named():
+            if session is None:
+                session = boto3.session.Session(region_name=settings.region)
+                install_patient_credentials(session)
+            make = partial(session.client, endpoint_url=endpoint, config=config)
+            self.dynamodb: DynamoDBClient = make("dynamodb")
+            self.dynamodbstreams: DynamoDBStreamsClient = make("dynamodbstreams")
+            self.kinesis: KinesisClient = make("kinesis")
+            self.sts: STSClient = make("sts")
         install_fast_get_records(self.kinesis)
         install_fast_statements(self.dynamodb)
         self.endpoint = endpoint or f"AWS in {settings.region}"
@@ -85,7 +94,7 @@ _ERRORS: Final[Mapping[Failure, tuple[type[KinfoldError], str]]] = {
         ConfigurationError,
         "{}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role",
     ),
-    Failure.MISCONFIGURED: (ConfigurationError, "{}; correct AWS_ENDPOINT_URL, credentials, CA bundle or proxy"),
+    Failure.MISCONFIGURED: (ConfigurationError, "{}"),
     Failure.NOT_FOUND: (ResourceError, "{}; `kinfold bridge ensure` creates what is missing"),
 }
 

@@ -56,3 +56,5 @@ def configure_logs(level: str, style: str, *, quiet: Iterable[str] = ()) -> None
     if level.upper() != "DEBUG":
         for library in ("botocore", "boto3", "urllib3", "asyncio", *quiet):
             logging.getLogger(library).setLevel(logging.WARNING)
+        # aws_client.credentials says the same, without a traceback for every request.
+        logging.getLogger("botocore.credentials").setLevel(logging.ERROR)

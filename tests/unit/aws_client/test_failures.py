@@ -17,6 +17,7 @@ from urllib3.exceptions import SSLError as Urllib3SSLError
 from aws_client.call_pool import CallPool
 from aws_client.failures import Failure, classify, classify_code, describe, is_condition_failed, is_not_found
 from aws_client.failures import is_transient as passes
+from aws_client.sdk_settings import SettingRefusedError
 from faust_kinesis import errors as transport
 from faust_kinesis.errors import FaustKinesisError, typed
 from ledger.errors import ConfigurationError, EndpointError, KinfoldError, ResourceError, ThrottledError
@@ -78,8 +79,8 @@ CODES: dict[Failure, str] = {
         "ResourceInUseException TransactionConflict TransactionConflictException TransactionInProgressException"
     ),
     Failure.FAULT: (
-        "InternalFailure InternalFailureException InternalServerError RequestTimeout RequestTimeoutException"
-        " ServiceUnavailable"
+        "IDPCommunicationError InternalFailure InternalFailureException InternalServerError RequestTimeout"
+        " RequestTimeoutException ServiceUnavailable"
     ),
     Failure.CONDITION_FAILED: (
         "ConditionalCheckFailed ConditionalCheckFailedException DuplicateItem DuplicateItemException"
@@ -135,6 +136,8 @@ TABLE: list[tuple[Exception, Failure]] = [
     (handshake(wrong_version()), Failure.MISCONFIGURED),
     (no_tunnel("Tunnel connection failed: 407 Proxy Authentication Required"), Failure.MISCONFIGURED),
     (sdk.InvalidProxiesConfigError(error="e"), Failure.MISCONFIGURED),
+    (sdk.ProfileNotFound(profile="p"), Failure.MISCONFIGURED),
+    (SettingRefusedError(setting="s", reason="r"), Failure.MISCONFIGURED),
     (sdk.ParamValidationError(report="r"), Failure.OTHER),
     (sdk.NoRegionError(), Failure.OTHER),
     (KeyError("bug"), Failure.OTHER),
