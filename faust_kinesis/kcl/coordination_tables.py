@@ -6,6 +6,7 @@ a worker, which its KCL writes every few seconds. Made beforehand, they save KCL
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aws_client.tables import TableSpec, write_if
@@ -29,6 +30,14 @@ def kcl_specs(application: str) -> tuple[TableSpec, TableSpec, TableSpec]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class LeaderLock:
+    """The lock as one leader last renewed it."""
+
+    owner: str
+    version: str
+
+
 class CoordinationTables:
     """The two tables beside the leases. Its methods block; DynamoDB's errors come as they are."""
 
@@ -48,6 +57,26 @@ class CoordinationTables:
             Key={"key": {"S": _LEADER}},
             ConditionExpression="ownerName = :me",
             ExpressionAttributeValues={":me": {"S": worker_id}},
+        )
+
+    def leader_lock(self) -> LeaderLock | None:
+        """The lock as it is; None where nobody leads."""
+        key = {"key": {"S": _LEADER}}
+        row = self._dynamodb.get_item(TableName=self.coordinator, Key=key, ConsistentRead=True).get("Item", {})
+        owner, version = (row.get(name, {}).get("S") for name in ("ownerName", "recordVersionNumber"))
+        return LeaderLock(owner, version) if owner is not None and version is not None else None
+
+    def clear_lock(self, lock: LeaderLock) -> bool:
+        """Delete the lock if it was not renewed since; whether it was deleted.
+
+        A leader that is alive after all asks for its lock before it assigns anything, and finds that it has none.
+        """
+        return write_if(
+            self._dynamodb.delete_item,
+            TableName=self.coordinator,
+            Key={"key": {"S": _LEADER}},
+            ConditionExpression="ownerName = :owner AND recordVersionNumber = :version",
+            ExpressionAttributeValues={":owner": {"S": lock.owner}, ":version": {"S": lock.version}},
         )
 
     def retire(self, worker_id: str) -> None:

@@ -1,4 +1,4 @@
-"""How a stopping worker hands off its leases: to workers that are alive.
+"""How the leases of a worker that goes, or of a leader that died, are handed off: to workers that are alive.
 
 Released leases wait for KCL's leader. When the leader itself stops, they wait for the next one, and the others check
 the lock only every 30 seconds: a worker that was not the leader at its last check assumes so until the next
@@ -17,7 +17,7 @@ from functools import partial
 
 from aws_client.call_pool import CallPool
 from faust_kinesis.errors import LeaseLostError
-from faust_kinesis.kcl.coordination_tables import CoordinationTables
+from faust_kinesis.kcl.coordination_tables import CoordinationTables, LeaderLock
 from faust_kinesis.kcl.properties import report_interval
 from faust_kinesis.leases.table import Lease, LeaseTable
 from faust_kinesis.options import KinesisOptions
@@ -67,22 +67,53 @@ async def hand_off(
     me = options.worker_id
     await calls.retry_until_answered("retire this worker", coordination.retire, me)
     await calls.retry_until_answered("release the leader's lock", coordination.release_leadership, me)
+    await _hand_off_all(me, set(), table, coordination, options, calls)
+
+
+async def replace_leader(
+    lock: LeaderLock, table: LeaseTable, coordination: CoordinationTables, options: KinesisOptions, calls: CallPool
+) -> None:
+    """Clear the lock of a leader that died, unless it was renewed meanwhile, and hand off its leases.
+
+    The other workers ask for the lock every 30 seconds, and only then is there a new leader to assign anything. Of
+    several workers that call this, one acts. Transient failures are retried for as long as they last.
+    """
+    if not await calls.retry_until_answered("clear the leader's lock", coordination.clear_lock, lock):
+        return
+    log.warning(
+        "Cleared the leader's lock: worker %s gave no sign of life; its leases go to workers that live",
+        lock.owner,
+        extra={"action": "leader_lock_cleared", "worker_id": lock.owner},
+    )
+    await _hand_off_all(lock.owner, {options.worker_id}, table, coordination, options, calls)
+
+
+async def _hand_off_all(
+    leaver: str,
+    living: Set[str],
+    table: LeaseTable,
+    coordination: CoordinationTables,
+    options: KinesisOptions,
+    calls: CallPool,
+) -> None:
     given: dict[str, Lease] = {}
     rounds = 0
-    # A second round, because a leader may have read our last report and write only now.
-    while await _hand_off_once(table, coordination, options, calls, given) or rounds == 0:
+    # A second round, because a leader may have read the last report and write only now.
+    while await _hand_off_once(leaver, living, table, coordination, options, calls, given) or rounds == 0:
         rounds += 1
         await asyncio.sleep(_ROUND_INTERVAL)
 
 
 async def _hand_off_once(
+    leaver: str,
+    living: Set[str],
     table: LeaseTable,
     coordination: CoordinationTables,
     options: KinesisOptions,
     calls: CallPool,
     given: dict[str, Lease],
 ) -> bool:
-    """Move what must be moved and record it in `given`; whether there was anything.
+    """Move what must be moved and record it in `given`; whether there was anything. `living` need no report.
 
     The leases are read before the reports. So a recipient either still reported after our write, and sees the lease
     when it stops itself, or is found gone in the next round.
@@ -90,7 +121,7 @@ async def _hand_off_once(
     leases = await calls.retry_until_answered("look at the leases", table.scan)
     since = time.time() - _MISSED_REPORTS * report_interval(options)
     alive = await calls.retry_until_answered("look for other workers", coordination.reporting, since)
-    planned = moves(leases, given, alive, options.worker_id)
+    planned = moves(leases, given, alive | living, leaver)
     for lease, recipient in planned:
         write = table.release if recipient is None else partial(table.take, owner=recipient)
         try:

@@ -27,10 +27,10 @@ from faust_kinesis.kcl.bootstrap import prepare
 from faust_kinesis.kcl.coordination_tables import CoordinationTables
 from faust_kinesis.kcl.daemon import Daemon
 from faust_kinesis.kcl.daemon_log import DaemonLog
-from faust_kinesis.kcl.lease_handoff import hand_off
-from faust_kinesis.kcl.properties import Endpoints, daemon_properties, jvm_options
+from faust_kinesis.kcl.lease_handoff import hand_off, replace_leader
+from faust_kinesis.kcl.properties import Endpoints, daemon_properties, jvm_options, report_interval
 from faust_kinesis.kcl.session import Session
-from faust_kinesis.kcl.watchdog import Watchdog
+from faust_kinesis.kcl.watchdog import LeaderWatch, Watchdog
 from faust_kinesis.leased_source import LeasedSource, end_tasks
 from faust_kinesis.options import KinesisOptions
 from faust_kinesis.source import ShardStatus
@@ -70,6 +70,7 @@ class KclSource(LeasedSource):
         self._daemon_log = DaemonLog(stream, options.worker_id)
         self._sessions: dict[Session, asyncio.Task[None]] = {}
         self._watchdog = Watchdog(options)
+        self._leader_watch = LeaderWatch(report_interval(options), options.failover_time)
         self._answered_at = float("-inf")
         self._daemon: Daemon | None = None
 
@@ -178,7 +179,10 @@ class KclSource(LeasedSource):
             self._daemon.kill()
 
     async def _observe(self) -> None:
-        """Refresh what `status` shows, and watch Java. Raises StreamGoneError, or DynamoDB's permanent failures."""
+        """Refresh what `status` shows, and watch Java and the leader.
+
+        Raises StreamGoneError, or DynamoDB's permanent failures.
+        """
         next_listing = 0.0
         while True:
             began = time.monotonic()
@@ -195,7 +199,17 @@ class KclSource(LeasedSource):
                 self._watchdog.endpoint_was_silent(now)
             self._watchdog.daemon_signed(sign, now)
             self._answered_at = now
+            await self._look_at_leader(sign)
             await asyncio.sleep(self._options.renew_interval)
+
+    async def _look_at_leader(self, own_report: str | None) -> None:
+        """Replace a leader that died. Raises DynamoDB's permanent failures."""
+        retried = self._writes.retry_until_answered
+        lock = await retried("look at the leader's lock", self._coordination.leader_lock)
+        report = await retried("look for the leader", self._coordination.last_sign_of, lock.owner) if lock else None
+        silent = self._leader_watch.is_silent(lock, report, own_report, time.monotonic())
+        if lock is not None and silent and lock.owner != self._options.worker_id:
+            await replace_leader(lock, self._table, self._coordination, self._options, self._writes)
 
     async def _check_signs(self) -> None:
         """Raises DaemonError, AgentHungError. Ends the process when the event loop itself is blocked for as long."""

@@ -10,6 +10,7 @@ from typing import Self
 
 import httpx
 
+from faust_kinesis.kcl.coordination_tables import CoordinationTables
 from faust_kinesis.leases.table import LeaseTable
 from kinfold.local.environment import service_environment
 from kinfold.local.service import Service
@@ -36,6 +37,7 @@ class Fleet:
         self._logs = logs
         self._shards = shards
         self._leases = LeaseTable(clients.dynamodb, self.names.leases)
+        self._coordination = CoordinationTables(clients.dynamodb, self.names.leases)
         self._started: list[Service] = []
 
     def __enter__(self) -> Self:
@@ -103,11 +105,8 @@ class Fleet:
         return sum(map(bool, counts()))
 
     def leader(self) -> str:
-        """The worker whose KCL assigns the leases."""
-        row = self._clients.dynamodb.get_item(
-            TableName=f"{self.names.leases}-CoordinatorState", Key={"key": {"S": "Leader"}}, ConsistentRead=True
-        )
-        return row["Item"]["ownerName"]["S"]
+        """The worker whose KCL assigns the leases, once there is one."""
+        return until(self._coordination.leader_lock, within=60).owner
 
     def wait_for(self, owners: Mapping[str, int], within: float) -> float:
         """Wait until the leases are spread so; how many seconds it took."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aws_client.call_pool import CallPool
-from faust_kinesis.kcl.coordination_tables import CoordinationTables, kcl_specs
-from faust_kinesis.kcl.lease_handoff import hand_off
+from faust_kinesis.kcl.coordination_tables import CoordinationTables, LeaderLock, kcl_specs
+from faust_kinesis.kcl.lease_handoff import hand_off, replace_leader
 from faust_kinesis.leases.table import TRIM_HORIZON, Lease, LeaseTable
 from faust_kinesis.options import KinesisOptions
 from ledger.store.tables import ensure_table
@@ -35,8 +35,8 @@ class Workers:
         row = {"wid": {"S": worker}, "lut": {"N": str(int(time.time() - seconds_ago))}}
         self._dynamodb.put_item(TableName=self.coordination.workers, Item=row)
 
-    def lead(self, worker: str) -> None:
-        row = {"key": {"S": "Leader"}, "ownerName": {"S": worker}}
+    def lead(self, worker: str, version: str = "1") -> None:
+        row = {"key": {"S": "Leader"}, "ownerName": {"S": worker}, "recordVersionNumber": {"S": version}}
         self._dynamodb.put_item(TableName=self.coordination.coordinator, Item=row)
 
     def lease(self, key: str, owner: str, *, checkpoint_owner: str | None = None) -> None:
@@ -53,6 +53,10 @@ class Workers:
     def owners(self) -> dict[str, str | None]:
         assert all(lease.checkpoint_owner is None for lease in self.table.scan().values())
         return {key: lease.owner for key, lease in sorted(self.table.scan().items())}
+
+    async def replace(self, lock: LeaderLock, by: str) -> None:
+        options = KinesisOptions(application=self._application, worker_id=by)
+        await replace_leader(lock, self.table, self.coordination, options, self.calls)
 
     async def leave(self, worker: str) -> None:
         options = KinesisOptions(application=self._application, worker_id=worker)
@@ -98,3 +102,32 @@ async def test_when_all_leave_at_once_every_lease_is_free(workers: Workers) -> N
         workers.lease(str(number), f"w{number}")
     await asyncio.gather(*(workers.leave(f"w{number}") for number in range(4)))
     assert set(workers.owners().values()) == {None}
+
+
+async def test_a_dead_leaders_leases_go_to_those_that_live_and_its_lock_is_cleared(workers: Workers) -> None:
+    for number in range(4):
+        workers.lease(str(number), "dead")
+    workers.lease("4", "w1", checkpoint_owner="dead")
+    for worker, ago in {"dead": 15, "w1": 60, "w2": 0, "w3": 13}.items():
+        workers.report(worker, seconds_ago=ago)
+    workers.lead("dead")
+    lock = workers.coordination.leader_lock()
+    assert lock == LeaderLock("dead", "1")
+    # w1 lives, whatever the clocks say: it is the one that acts.
+    await asyncio.gather(*(workers.replace(lock, by="w1") for _ in range(3)))
+    assert workers.owners() == {"0": "w2", "1": "w1", "2": "w2", "3": "w1", "4": "w1"}
+    assert workers.coordination.leader_lock() is None
+
+
+@pytest.mark.parametrize(("owner", "version"), [("dead", "2"), ("w2", "1"), (None, "1")])
+async def test_a_lock_that_was_renewed_or_taken_meanwhile_stays(
+    workers: Workers, owner: str | None, version: str
+) -> None:
+    workers.lease("0", "dead")
+    workers.report("w1")
+    if owner:
+        workers.lead(owner, version)
+    before = workers.coordination.leader_lock()
+    await workers.replace(LeaderLock("dead", "1"), by="w1")
+    assert workers.coordination.leader_lock() == before
+    assert workers.owners() == {"0": "dead"}
