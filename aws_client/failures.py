@@ -102,6 +102,8 @@ _NO_CREDENTIALS = (
     TokenRetrievalError,
 )
 _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: 4\d\d")
+_ACTION = re.compile(r"not authorized to perform:? ([\w-]+:\w+)")
+_RESOURCE = re.compile(r"on (?:the )?resource:? (?:arn:[^:\s]*:[^:\s]*:[^:\s]*:[^:\s]*:)?(\S+)")
 _SIGNED = re.compile(r"AWS4-[A-Z0-9-]+\s.*|(?<=x-amz-security-token:)\S+", re.DOTALL | re.IGNORECASE)
 """The Authorization header and the session token, which a refused signature's message quotes."""
 
@@ -116,6 +118,8 @@ def classify(error: BaseException) -> Failure:
         failures = {classify_code(each["Code"]) for each in reasons if each.get("Code", "None") != "None"}
         if Failure.CONDITION_FAILED in failures:
             return Failure.CONDITION_FAILED
+        if Failure.ACCESS_REFUSED in failures:
+            return Failure.ACCESS_REFUSED
         if failures and all(each.passes for each in failures):
             return Failure.CONTENDED
         return classify_code(code_of(error), int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)))
@@ -166,6 +170,18 @@ def describe(error: BaseException) -> str:
     if _is_unsendable(error):
         reason = "the request cannot be sent: credentials, endpoint or proxy hold a character that HTTP does not allow"
     return f"{_SIGNED.sub('(left out)', reason)}; correct AWS_ENDPOINT_URL, AWS_CA_BUNDLE, HTTPS_PROXY or credentials"
+
+
+def refused_action(error: BaseException) -> str:
+    """What AWS does not allow, such as ``dynamodb:PutItem on table/orders``, as far as it says so.
+
+    Without the ARN's head: who calls one of our services need not learn the number of an account.
+    """
+    text = _text(error)
+    action = _ACTION.search(text)
+    resource = _RESOURCE.search(text)
+    name = action[1] if action else error.operation_name if isinstance(error, ClientError) else "the call"
+    return f"{name} on {resource[1]}" if resource else name
 
 
 def safe_cause(error: BaseException) -> BaseException | None:

@@ -18,7 +18,7 @@ FaustKinesisError
 
 from __future__ import annotations
 
-from aws_client.failures import Failure, classify, describe, safe_cause
+from aws_client.failures import Failure, classify, describe, refused_action, safe_cause
 
 
 class FaustKinesisError(Exception):
@@ -85,7 +85,6 @@ class LeaseLostError(FaustKinesisError):
 
 
 _ERRORS: dict[Failure, tuple[type[FaustKinesisError], str]] = {
-    Failure.ACCESS_REFUSED: (AccessRefusedError, "access refused: "),
     Failure.CREDENTIALS_MISSING: (AccessRefusedError, "access refused: "),
     Failure.MISCONFIGURED: (ConfigurationError, ""),
     Failure.NOT_FOUND: (RequestRefusedError, ""),
@@ -104,6 +103,8 @@ def typed(error: Exception, action: str) -> FaustKinesisError:
     failure = classify(error)
     if failure is Failure.OTHER:
         named: FaustKinesisError = PermanentError(f"{action}: {error!r}")
+    elif failure is Failure.ACCESS_REFUSED:
+        named = AccessRefusedError(f"{action}: AWS refuses {refused_action(error)}: {describe(error)}")
     else:
         kind, says = _ERRORS.get(failure, (TransientError, ""))
         named = kind(f"{action}: {says}{describe(error)}")

@@ -10,6 +10,7 @@
     └── PermanentError              the same call will fail again
         ├── ConfigurationError      a setting is missing or wrong
         ├── ResourceError           a table, stream or destination is missing or not as it must be
+        │   └── AccessRefusedError      AWS refuses the call: a permission, or the credentials
         │   (ledger.runtime.problems)
         ├── ProblemError            ends an HTTP request with a problem (RFC 9457)
         │   │   (ledger.runtime.auth)
@@ -73,3 +74,14 @@ class ConfigurationError(PermanentError):
 
 class ResourceError(PermanentError):
     """A table, stream or streaming destination is missing, or not in the state the caller needs."""
+
+
+class AccessRefusedError(ResourceError):
+    """AWS refuses the call: a permission is missing, or the credentials are not accepted. Nothing was done.
+
+    ``refused`` says what, such as ``dynamodb:PutItem on table/domain-events-prod``, without the account's number.
+    """
+
+    def __init__(self, message: str, refused: str) -> None:
+        self.refused = refused
+        super().__init__(message)

@@ -42,6 +42,8 @@ PROBLEMS: Final = (
     problems.TABLE_REPLACED,
     problems.OVERLOADED,
     problems.NOT_READY,
+    problems.AWS_REFUSES,
+    problems.UNUSABLE_RESOURCE,
 )
 
 

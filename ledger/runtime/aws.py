@@ -10,15 +10,23 @@ import boto3
 import structlog
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay
+from tenacity import RetryCallState, Retrying, retry_if_exception, retry_if_exception_type, stop_after_delay
 
 from aws_client.credentials import install_patient_credentials
-from aws_client.failures import Failure, classify, describe, safe_cause
+from aws_client.failures import Failure, classify, describe, refused_action, safe_cause
 from aws_client.fast_get_records import install_fast_get_records
 from aws_client.fast_statements import install_fast_statements
 from aws_client.retry import RetryPolicy
 from aws_client.sdk_settings import refused_settings_named
-from ledger.errors import ConfigurationError, EndpointError, KinfoldError, ResourceError, ThrottledError, TransientError
+from ledger.errors import (
+    AccessRefusedError,
+    ConfigurationError,
+    EndpointError,
+    KinfoldError,
+    ResourceError,
+    ThrottledError,
+    TransientError,
+)
 from ledger.runtime.settings import Settings
 from ledger.runtime.sockets import is_loopback_url
 
@@ -101,7 +109,12 @@ _ERRORS: Final[Mapping[Failure, tuple[type[KinfoldError], str]]] = {
 
 def translate(error: ClientError | BotoCoreError, doing: str) -> KinfoldError:
     """Put an SDK failure into our tree; ``doing`` says what was tried, for the message."""
-    kind, what = _ERRORS.get(classify(error), (ResourceError, "{}"))
+    failure = classify(error)
+    if failure is Failure.ACCESS_REFUSED:
+        refused = refused_action(error)
+        what = f"{doing}: AWS refuses {refused}: {describe(error)}"
+        return AccessRefusedError(f"{what}; grant it to the role in use, or correct the credentials", refused)
+    kind, what = _ERRORS.get(failure, (ResourceError, "{}"))
     return kind(f"{doing}: {what.format(describe(error))}")
 
 
@@ -138,7 +151,8 @@ def wait_for_endpoint(
 ) -> None:
     """Wait until DynamoDB and Kinesis answer and each table is ACTIVE; ``report`` gets a line now and then meanwhile.
 
-    After ``timeout`` seconds in all, raises EndpointError, or ResourceError, which says how to create the table.
+    After ``timeout`` seconds in all, raises EndpointError, or ResourceError, which says how to create the table; at
+    once, AccessRefusedError, which no waiting helps, and ConfigurationError.
     """
     deadline = time.monotonic() + timeout
 
@@ -163,8 +177,13 @@ def wait_for_endpoint(
 def _wait(
     look: Callable[[], None], passing: tuple[type[KinfoldError], ...], timeout: float, report: Callable[[], None]
 ) -> None:
+    def passes(error: BaseException) -> bool:
+        return isinstance(error, passing) and not isinstance(error, AccessRefusedError)
+
     def waiting(state: RetryCallState) -> None:
         if state.attempt_number % 5 == 1:
             report()
 
-    retrying(timeout, *passing, policy=RetryPolicy(0.2, 2.0, jitter=1.0), before_sleep=waiting)(look)
+    attempts = retrying(timeout, *passing, policy=RetryPolicy(0.2, 2.0, jitter=1.0), before_sleep=waiting)
+    attempts.retry = retry_if_exception(passes)
+    attempts(look)

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any, Final
 from uuid import uuid4
 
-from ledger.errors import PermanentError
+from ledger.errors import AccessRefusedError, ConfigurationError, PermanentError, ResourceError
 
 MEDIA_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:kinfold:problem:"
@@ -144,6 +144,21 @@ TABLE_REPLACED: Final = ProblemType(
     "table domain-events-prod was made anew: restore its events if they are lost, then `kinfold restore`",
     retry_after=60,
 )
+AWS_REFUSES: Final = ProblemType(
+    "aws-refuses",
+    503,
+    "AWS refuses the service a call that it needs",
+    "AWS refuses dynamodb:PutItem on table/domain-events-prod to this service; nothing was done. Whoever runs it has "
+    "to grant it.",
+    retry_after=30,
+)
+UNUSABLE_RESOURCE: Final = ProblemType(
+    "unusable-resource",
+    503,
+    "The service cannot use what it needs",
+    "A table or a setting that the service needs cannot be used. Its log has the cause under this correlation id.",
+    retry_after=30,
+)
 HELD_UP: Final = ProblemType(
     "held-up",
     503,
@@ -270,3 +285,12 @@ def require_json(content_type: str | None) -> None:
     """Refuse a request whose Content-Type is not application/json: raises ProblemError of status 415."""
     if (content_type or "").partition(";")[0].strip().lower() != "application/json":
         raise UNSUPPORTED_MEDIA_TYPE.of()
+
+
+def of_resource(error: ResourceError | ConfigurationError) -> ProblemError:
+    """The problem of a request that failed for want of something that whoever runs the service has to mend."""
+    if not isinstance(error, AccessRefusedError):
+        return UNUSABLE_RESOURCE.of()
+    return AWS_REFUSES.of(
+        f"AWS refuses {error.refused} to this service; nothing was done. Whoever runs it has to grant it."
+    )

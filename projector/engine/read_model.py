@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from aws_client.batch_reads import MAX_KEYS, BatchRead, chunks
 from aws_client.failures import Failure, classify_code
 from aws_client.tables import TableSpec, write_if
-from ledger.errors import EndpointError, ResourceError, ThrottledError
+from ledger.errors import AccessRefusedError, EndpointError, ResourceError, ThrottledError
 from ledger.runtime.aws import aws_errors, retrying
 from projector.projection import HEAD, Halt, Projection, Row
 
@@ -259,4 +259,7 @@ def _refusal(table: str, account_id: str, codes: set[str]) -> Exception:
         return ThrottledError(f"writing to {table}: {named}")
     if all(failure.passes for failure in failures):
         return EndpointError(f"writing to {table}: {named}")
+    if Failure.ACCESS_REFUSED in failures:
+        refused = f"dynamodb:PartiQLInsert and PartiQLUpdate on table/{table}"
+        return AccessRefusedError(f"writing the row of account {account_id}: AWS refuses {refused}: {named}", refused)
     return ResourceError(f"writing the row of account {account_id} to {table}: {named}")

@@ -15,7 +15,7 @@ from aiohttp.web import (
     middleware,
 )
 
-from ledger.errors import TransientError
+from ledger.errors import ConfigurationError, ResourceError, TransientError
 from ledger.runtime.problems import (
     BODY_TOO_LARGE,
     CORRELATION_HEADER,
@@ -26,6 +26,7 @@ from ledger.runtime.problems import (
     TABLE_REPLACED,
     ProblemError,
     correlation_id,
+    of_resource,
     of_status,
 )
 from ledger.store.errors import TableReplacedError
@@ -54,6 +55,14 @@ async def request_context(request: Request, handler: Handler) -> StreamResponse:
             problem = TABLE_REPLACED.of(str(error))
         except TransientError as error:
             problem = ENDPOINT_UNAVAILABLE.of(str(error))
+        except (ResourceError, ConfigurationError) as error:
+            log.error(  # noqa: TRY400 - the error says it all
+                "resource_unusable",
+                reason=str(error),
+                path=request.path[:200],
+                action="mend what the reason names",
+            )
+            problem = of_resource(error)
         except HTTPRequestEntityTooLarge:
             problem = BODY_TOO_LARGE.of(f"A request body has at most {request.client_max_size} bytes.")
         except HTTPException as error:

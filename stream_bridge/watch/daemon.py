@@ -23,8 +23,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from aws_client.call_pool import CallPool
 from aws_client.retry import should_log
-from faust_kinesis.errors import FaustKinesisError
-from ledger.errors import KinfoldError
+from faust_kinesis import errors as transport
+from ledger.errors import KinfoldError, TransientError
 from stream_bridge.daemon_http import HealthReport
 from stream_bridge.watch.destination_health import BridgeVerdict, Inspector, assess
 from stream_bridge.watch.followers import StreamTail, TableTail
@@ -192,11 +192,13 @@ class Watch:
         while True:
             try:
                 await step()
-            except (KinfoldError, FaustKinesisError) as error:
+            except (KinfoldError, transport.FaustKinesisError) as error:
                 failures += 1
                 self._faults[part] = str(error)
                 if should_log(failures):
-                    log.warning("watch_held_up", part=part, reason=str(error), action="none while it passes")
+                    passes = isinstance(error, TransientError | transport.TransientError)
+                    action = "none while it passes" if passes else "mend what the reason names"
+                    log.warning("watch_held_up", part=part, reason=str(error), action=action)
                 await asyncio.sleep(min(_RETRY[0] * 2 ** (failures - 1), _RETRY[1]))
                 continue
             failures = 0

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ledger.domain.errors import RefusedError
-from ledger.errors import TransientError
+from ledger.errors import ConfigurationError, ResourceError, TransientError
 from ledger.runtime.problems import (
     IDEMPOTENCY_KEY_REUSED,
     MALFORMED_REQUEST,
@@ -27,6 +27,7 @@ from ledger.runtime.problems import (
     UNKNOWN_PATH,
     VERSION_CONFLICT,
     ProblemError,
+    of_resource,
     of_status,
 )
 from ledger.store.errors import CommandRecordedError, TableReplacedError, VersionConflictError
@@ -116,6 +117,11 @@ def _of_transient(request: Request, error: TransientError) -> ProblemError:
     )
 
 
+def _of_resource(request: Request, error: ResourceError | ConfigurationError) -> ProblemError:
+    log.error("resource_unusable", reason=str(error), path=request.url.path, action="mend what the reason names")
+    return of_resource(error)
+
+
 def _of_http(request: Request, error: HTTPException) -> ProblemError:
     """The errors that Starlette and FastAPI raise themselves."""
     match error.status_code:
@@ -139,6 +145,8 @@ _PROBLEMS: Final[Mapping[type[Exception], Callable[[Request, Any], ProblemError]
     VersionConflictError: _of_conflict,
     TableReplacedError: lambda _, error: TABLE_REPLACED.of(str(error)),
     TransientError: _of_transient,
+    ResourceError: _of_resource,
+    ConfigurationError: _of_resource,
 }
 
 

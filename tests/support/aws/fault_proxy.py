@@ -1,7 +1,11 @@
-"""A proxy between a service and its endpoint that breaks one AWS service: errors, throttling, resets, silence."""
+"""A proxy between a service and its endpoint that breaks one AWS service (errors, throttling, resets, silence).
+
+Or it refuses one operation, as IAM does where a permission is missing.
+"""
 
 import http.client
 import http.server
+import json
 import random
 import socket
 import threading
@@ -12,6 +16,10 @@ from urllib.parse import urlsplit
 
 #: How each service names itself in X-Amz-Target.
 TARGETS: Final = {"DynamoDB": "DynamoDB", "Kinesis": "Kinesis"}
+DENIED: Final = (
+    "User: arn:aws:sts::123456789012:assumed-role/kinfold/i-1 is not authorized to perform: {action} on resource: "
+    "arn:aws:{service}:us-east-1:123456789012:{resource} because no identity-based policy allows the {action} action"
+)
 THROTTLED: Final = b'{"__type":"ProvisionedThroughputExceededException","message":"slow down"}'
 
 
@@ -20,6 +28,7 @@ class FaultProxy:
 
     def __init__(self, endpoint: str) -> None:
         self._broken: str | None = None
+        self._denied: str | None = None
         proxy, target = self, urlsplit(endpoint)
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -27,8 +36,11 @@ class FaultProxy:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                if proxy.is_broken(self.headers.get("X-Amz-Target", "")):
+                target = self.headers.get("X-Amz-Target", "")
+                if proxy.is_broken(target):
                     self._fail()
+                elif proxy.is_denied(target):
+                    self._deny(target, body)
                 else:
                     self._pass(body)
 
@@ -44,6 +56,18 @@ class FaultProxy:
                     case _:
                         time.sleep(2)
                         self.close_connection = True
+
+            def _deny(self, target: str, body: bytes) -> None:
+                service = "dynamodb" if target.startswith(TARGETS["DynamoDB"]) else "kinesis"
+                asked = json.loads(body)
+                name = asked.get("TableName") or asked.get("StreamName", "")
+                resource = f"{'table' if service == 'dynamodb' else 'stream'}/{name}"
+                action = f"{service}:{target.rpartition('.')[2]}"
+                said = {
+                    "__type": "com.amazon.coral.service#AccessDeniedException",
+                    "Message": DENIED.format(action=action, service=service, resource=resource),
+                }
+                self._answer(400, json.dumps(said).encode(), "application/x-amz-json-1.0")
 
             def _pass(self, body: bytes) -> None:
                 connection = http.client.HTTPConnection(target.hostname or "", target.port, timeout=60)
@@ -88,10 +112,18 @@ class FaultProxy:
         """Whether a request to this target fails now."""
         return self._broken is not None and target.startswith(TARGETS[self._broken])
 
+    def is_denied(self, target: str) -> bool:
+        """Whether a request to this target is refused for want of a permission."""
+        return self._denied is not None and target.endswith(f".{self._denied}")
+
+    def deny(self, operation: str) -> None:
+        """Refuse every ``operation``, such as PutItem, as IAM does, until ``mend``."""
+        self._denied = operation
+
     def break_service(self, service: str) -> None:
         """Fail every request to ``service``, DynamoDB or Kinesis, until ``mend``."""
         self._broken = service
 
     def mend(self) -> None:
         """Pass everything on again."""
-        self._broken = None
+        self._broken = self._denied = None

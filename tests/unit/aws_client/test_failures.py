@@ -20,7 +20,14 @@ from aws_client.failures import is_transient as passes
 from aws_client.sdk_settings import SettingRefusedError
 from faust_kinesis import errors as transport
 from faust_kinesis.errors import FaustKinesisError, typed
-from ledger.errors import ConfigurationError, EndpointError, KinfoldError, ResourceError, ThrottledError
+from ledger.errors import (
+    AccessRefusedError,
+    ConfigurationError,
+    EndpointError,
+    KinfoldError,
+    ResourceError,
+    ThrottledError,
+)
 from ledger.errors import TransientError as LedgerTransientError
 from ledger.runtime.aws import aws_errors, translate
 
@@ -34,7 +41,7 @@ KINDS: dict[Failure, Kinds] = {
     Failure.CREDENTIALS_UNAVAILABLE: (EndpointError, transport.TransientError),
     Failure.CONDITION_FAILED: (ResourceError, transport.RequestRefusedError),
     Failure.NOT_FOUND: (ResourceError, transport.RequestRefusedError),
-    Failure.ACCESS_REFUSED: (ResourceError, transport.AccessRefusedError),
+    Failure.ACCESS_REFUSED: (AccessRefusedError, transport.AccessRefusedError),
     Failure.CREDENTIALS_MISSING: (ConfigurationError, transport.AccessRefusedError),
     Failure.MISCONFIGURED: (ConfigurationError, transport.ConfigurationError),
     Failure.REFUSED: (ResourceError, transport.RequestRefusedError),
@@ -111,6 +118,7 @@ TABLE: list[tuple[Exception, Failure]] = [
     (cancelled("None", "TransactionConflict", "ThrottlingError"), Failure.CONTENDED),
     (cancelled("TransactionConflict", "ValidationError"), Failure.REFUSED),
     (cancelled("None"), Failure.REFUSED),
+    (cancelled("None", "AccessDenied"), Failure.ACCESS_REFUSED),
     (sdk.EndpointConnectionError(endpoint_url="http://x", error="e"), Failure.UNREACHABLE),
     (sdk.ConnectTimeoutError(endpoint_url="http://x", error="e"), Failure.UNREACHABLE),
     (sdk.ReadTimeoutError(endpoint_url="http://x", error="e"), Failure.UNREACHABLE),
@@ -243,3 +251,30 @@ async def test_a_header_that_cannot_be_sent_is_not_tried_again(caplog: pytest.Lo
     calls.close()
     assert attempts == 1
     assert "AKIDEXAMPLE" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("message", "refused"),
+    [
+        (
+            "User: arn:aws:sts::123456789012:assumed-role/w/i is not authorized to perform: dynamodb:PutItem on"
+            " resource: arn:aws:dynamodb:eu-west-1:123456789012:table/domain-events-prod because no policy allows",
+            "dynamodb:PutItem on table/domain-events-prod",
+        ),
+        (
+            "User: arn:aws:iam::123456789012:user/w is not authorized to perform: sts:AssumeRole on resource:"
+            " arn:aws:iam::123456789012:role/kinfold",
+            "sts:AssumeRole on role/kinfold",
+        ),
+        ("Access denied", "PutItem"),
+    ],
+)
+def test_a_refusal_says_what_is_not_allowed_and_not_by_whose_number(message: str, refused: str) -> None:
+    found = translate(refusal("AccessDeniedException", message=message), "appending event 2 of alice")
+    assert isinstance(found, AccessRefusedError)
+    assert found.refused == refused
+    assert refused in str(found)
+    assert "appending event 2 of alice" in str(found)
+    named = typed(refusal("AccessDeniedException", message=message), "reading")
+    assert isinstance(named, transport.AccessRefusedError)
+    assert refused in str(named)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from aws_client.tables import TableSpec
-from ledger.errors import EndpointError, ResourceError, ThrottledError
+from ledger.errors import AccessRefusedError, EndpointError, ResourceError, ThrottledError
 from ledger.store import tables
 from ledger.store.tables import ensure_table
 from tests.support.aws.answers import Answers
@@ -25,7 +25,7 @@ def described(status: str) -> bytes:
         (400, "ProvisionedThroughputExceededException", ThrottledError),
         (400, "ThrottlingException", ThrottledError),
         (500, "InternalServerError", EndpointError),
-        (400, "AccessDeniedException", ResourceError),
+        (400, "AccessDeniedException", AccessRefusedError),
     ],
 )
 def test_a_failure_while_a_table_is_waited_for_is_what_it_is(status: int, code: str, error: type[Exception]) -> None:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from ledger.errors import EndpointError, ResourceError, ThrottledError
+from ledger.errors import AccessRefusedError, ConfigurationError, EndpointError, ResourceError, ThrottledError
 from ledger.runtime.auth import Access
 from ledger.store.errors import CorruptHistoryError
 from ledger.store.idempotency_keys import IdempotencyKeys
@@ -74,8 +74,30 @@ async def test_a_transient_failure_is_503_with_retry_after(
 
 
 @pytest.mark.parametrize(
-    "failure", [RuntimeError("secret"), ResourceError("secret"), CorruptHistoryError("secret"), KeyError("secret")]
+    ("failure", "problem"),
+    [
+        (ResourceError("secret"), "unusable-resource"),
+        (ConfigurationError("secret"), "unusable-resource"),
+        (AccessRefusedError("secret", "dynamodb:Query on table/events"), "aws-refuses"),
+    ],
 )
+async def test_what_the_operator_has_to_mend_is_503_and_named_in_the_log(
+    http: httpx.AsyncClient,
+    store: MemoryStore,
+    failure: Exception,
+    problem: str,
+    log_lines: list[MutableMapping[str, Any]],
+) -> None:
+    store.before_read = failing(failure)
+    for response in (await http.get("/accounts/alice"), await http.post("/accounts/alice/deposits", json=DEPOSIT)):
+        body = is_problem(response, 503, problem)
+        assert int(response.headers["retry-after"]) > 0
+        assert ("dynamodb:Query on table/events" in body["detail"]) == isinstance(failure, AccessRefusedError)
+        assert "secret" not in response.text
+    assert [line["reason"] for line in log_lines if line["event"] == "resource_unusable"] == ["secret"] * 2
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("secret"), CorruptHistoryError("secret"), KeyError("secret")])
 async def test_the_unexpected_is_500_without_our_insides(
     http: httpx.AsyncClient, store: MemoryStore, failure: Exception, log_lines: list[MutableMapping[str, Any]]
 ) -> None:
