@@ -2,7 +2,9 @@
 
 import importlib
 import inspect
+import io
 import json
+import os
 import sys
 import urllib.error
 import urllib.request
@@ -158,8 +160,12 @@ def token(
 
 def main() -> NoReturn:
     """Run the command line and exit: an error that we expect is one message on standard error, not a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal or a pipe without UTF-8 gets \xfc for what it cannot show.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app(prog_name="kinfold")
+        app(_arguments(), prog_name="kinfold")
     except Exception as error:
         code = exit_code(error)
         if code is None:
@@ -167,6 +173,11 @@ def main() -> NoReturn:
         typer.secho(f"kinfold: {error}", err=True, fg=typer.colors.RED if sys.stderr.isatty() else None)
         sys.exit(code)
     sys.exit(0)
+
+
+def _arguments() -> list[str]:
+    """The command line in UTF-8, whatever the locale: Python keeps each byte that the locale has no letter for."""
+    return [os.fsencode(each).decode("utf-8", "backslashreplace") for each in sys.argv[1:]]
 
 
 def exit_code(error: Exception) -> int | None:
