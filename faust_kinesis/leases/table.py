@@ -4,12 +4,17 @@ The table has KCL's keys and attributes (DynamoDBLeaseSerializer, single-stream 
 that KCL can continue where this source stopped, and vice versa. Updates are per attribute: whatever else KCL keeps in
 a row stays. `startTimestamp` and `holderProcess` are attributes of our own, which KCL ignores.
 
+As KCL does, we pass by what is no lease of the stream: rows that it marks by an `entityType`, such as a leader's lock;
+leases of several streams in one table (key `account:stream:epoch:shardId`); and what cannot be read as a lease.
+
 Every write but the creation is conditional on the owner and the counter last seen, and raises the counter by one. So a
 worker that has lost a lease without knowing it can neither checkpoint nor renew nor release it.
 """
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -27,9 +32,15 @@ if TYPE_CHECKING:
 
     _Values = dict[str, AttributeValueTypeDef]
 
+log = logging.getLogger(__name__)
+
 TRIM_HORIZON = "TRIM_HORIZON"
 LATEST = "LATEST"
 AT_TIMESTAMP = "AT_TIMESTAMP"
+
+_OF_ANOTHER_STREAM = re.compile(r"\d{12}:[a-zA-Z0-9_.-]+:\d+:.+")
+_UNREADABLE = (AttributeError, KeyError, OSError, OverflowError, TypeError, ValueError)
+"""What reading a row raises that is garbage."""
 
 _HELD = "leaseOwner = :me AND leaseCounter = :seen"
 
@@ -81,13 +92,35 @@ class LeaseTable:
         # Made once: botocore makes a class for each.
         self._scans = dynamodb.get_paginator("scan")
         self._holder = uuid4().hex
+        self._passed_by: set[str] = set()
         self.name = name
 
     def scan(self) -> dict[str, Lease]:
-        """All leases by key, read consistently."""
+        """All leases by key, read consistently. A row that cannot be read as one is passed by, and logged once."""
         pages = self._scans.paginate(TableName=self.name, ConsistentRead=True)
-        rows = (row for page in pages for row in page["Items"])
-        return {lease.key: lease for lease in map(_lease_of, rows) if lease is not None}
+        found = {}
+        for row in (row for page in pages for row in page["Items"]):
+            try:
+                lease = _lease_of(row)
+            except _UNREADABLE as error:
+                self._pass_by(row, error)
+                continue
+            if lease is not None:
+                found[lease.key] = lease
+        return found
+
+    def _pass_by(self, row: Mapping[str, Any], error: Exception) -> None:
+        key = str(row.get("leaseKey", {}).get("S"))[:200]
+        if key not in self._passed_by:
+            self._passed_by.add(key)
+            log.warning(
+                "Row %s of lease table %s is no lease (%s: %s) and is passed by, as KCL does; look who wrote it",
+                key,
+                self.name,
+                type(error).__name__,
+                error,
+                extra={"action": "row_passed_by", "lease_table": self.name, "shard": key},
+            )
 
     def add(self, lease: Lease) -> bool:
         """Create the row of a new lease; False when the row exists already, whatever it holds."""
@@ -221,7 +254,10 @@ class LeaseTable:
         Then this write did it: a first attempt succeeded, its response was lost, and the retry was refused.
         """
         row = self._dynamodb.get_item(TableName=self.name, Key={"leaseKey": {"S": after.key}}, ConsistentRead=True)
-        now = _lease_of(row.get("Item", {}))
+        try:
+            now = _lease_of(row.get("Item", {}))
+        except _UNREADABLE:
+            return False
         return now is not None and (now.holder, now.counter, now.checkpoint) == (
             self._holder,
             after.counter,
@@ -230,19 +266,26 @@ class LeaseTable:
 
 
 def _lease_of(row: Mapping[str, Any]) -> Lease | None:
-    """None for a row that is not a lease: KCL 3.5 and later may keep others, which it marks by an `entityType`."""
-    if not row or row.get("entityType", {}).get("S", "LEASE") != "LEASE":
+    """None for a row that is no lease, or one of another stream. Raises an error of `_UNREADABLE` for garbage."""
+    if not row or row.get("entityType", {"S": "LEASE"}).get("S") != "LEASE":
         return None
-    start_ms = row.get("startTimestamp", {}).get("N")
+    if "streamName" in row or _OF_ANOTHER_STREAM.fullmatch(row["leaseKey"]["S"]):
+        return None
+    start_ms = _value(row, "startTimestamp", "N")
     return Lease(
         key=row["leaseKey"]["S"],
         checkpoint=row["checkpoint"]["S"],
-        owner=row.get("leaseOwner", {}).get("S"),
-        counter=int(row.get("leaseCounter", {}).get("N", "0")),
-        parents=frozenset(row.get("parentShardId", {}).get("SS", ())),
-        starting_hash_key=row.get("startingHashKey", {}).get("S"),
-        ending_hash_key=row.get("endingHashKey", {}).get("S"),
+        owner=_value(row, "leaseOwner", "S"),
+        counter=int(_value(row, "leaseCounter", "N") or 0),
+        parents=frozenset(_value(row, "parentShardId", "SS") or ()),
+        starting_hash_key=_value(row, "startingHashKey", "S"),
+        ending_hash_key=_value(row, "endingHashKey", "S"),
         start_at=datetime.fromtimestamp(int(start_ms) / 1000, UTC) if start_ms else None,
-        checkpoint_owner=row.get("checkpointOwner", {}).get("S"),
-        holder=row.get("holderProcess", {}).get("S"),
+        checkpoint_owner=_value(row, "checkpointOwner", "S"),
+        holder=_value(row, "holderProcess", "S"),
     )
+
+
+def _value(row: Mapping[str, Any], name: str, kind: str) -> Any:
+    """An attribute, None where there is none. Raises KeyError for one of another type."""
+    return row[name][kind] if name in row else None
