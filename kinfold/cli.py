@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
+import structlog
 import typer
 import typer.core
 import typer.main
@@ -105,6 +106,21 @@ def _front_door(
 ) -> None:
     # A service knows no other's tables: `bridge ensure` and `bridge status` take them from here.
     context.obj = _every_table
+    if any(name.upper().startswith("KINFOLD_") for name in os.environ):
+        _warn_of_unknown_variables()
+
+
+def _warn_of_unknown_variables() -> None:
+    """In the log's format: the first line of a service that logs JSON must be JSON, too."""
+    from kinfold.variables import unknown_variables
+    from ledger.runtime.logs import configure_logs
+
+    unknown = list(unknown_variables(os.environ))
+    if unknown:
+        configure_logs("WARNING", "json" if os.environ.get("KINFOLD_LOG_FORMAT") == "json" else "text")
+    for name, nearest in unknown:
+        action = f"did you mean {nearest}?" if nearest else "remove it, or look for its name in the README"
+        structlog.get_logger(__name__).warning("unknown_setting", setting=name, action=action)
 
 
 @app.command(epilog="Exit codes: 0 it answered with success, 1 it did not.")
