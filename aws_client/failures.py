@@ -28,8 +28,15 @@ from botocore.exceptions import (
     SSOError,
     TokenRetrievalError,
 )
+from botocore.parsers import ResponseParserError
 
 from aws_client.sdk_settings import CONFIGURED_WRONGLY, SettingRefusedError
+
+
+class NotAwsError(BotoCoreError):
+    """The answer is another service's: JSON without one member of the operation's."""
+
+    fmt = "{endpoint} answers {operation} as no AWS does"
 
 
 class Failure(Enum):
@@ -92,6 +99,9 @@ _CODES = {
     """,
 }
 _FAILURE_OF_CODE = {code: failure for failure, codes in _CODES.items() for code in codes.split()}
+_NO_CODES = frozenset(str(status) for status in (301, 302, 307, 308, 400, 401, 403, 404, 405, 406, 410, 415, 421, 501))
+"""What botocore makes of an answer that has no code: its status. AWS gives a code with each of these."""
+_NOT_AWS = (NotAwsError, ResponseParserError)
 _NO_CREDENTIALS = (
     LoginError,
     NoAuthTokenError,
@@ -127,7 +137,7 @@ def classify(error: BaseException) -> Failure:
         return Failure.CREDENTIALS_MISSING
     if isinstance(error, CredentialRetrievalError | MetadataRetrievalError):
         return Failure.CREDENTIALS_UNAVAILABLE
-    if isinstance(error, (SettingRefusedError, InvalidProxiesConfigError, *CONFIGURED_WRONGLY)):
+    if isinstance(error, (*_NOT_AWS, SettingRefusedError, InvalidProxiesConfigError, *CONFIGURED_WRONGLY)):
         return Failure.MISCONFIGURED
     if _never_connects(error) or _is_unsendable(error):
         return Failure.MISCONFIGURED
@@ -138,6 +148,8 @@ def classify(error: BaseException) -> Failure:
 
 def classify_code(code: str, status: int = 0) -> Failure:
     """What a service's error code means, of a whole answer with its HTTP status or of one part of an answer."""
+    if code in _NO_CODES:
+        return Failure.MISCONFIGURED
     known = _FAILURE_OF_CODE.get(code, Failure.THROTTLED if status == 429 else Failure.REFUSED)
     return Failure.FAULT if status >= 500 and not known.passes else known
 
@@ -167,6 +179,8 @@ def describe(error: BaseException) -> str:
     if isinstance(error, SettingRefusedError) or classify(error) is not Failure.MISCONFIGURED:
         return _SIGNED.sub("(left out)", _text(error))
     reason = str(error)
+    if isinstance(error, (ClientError, *_NOT_AWS)):
+        return f"what answers is no AWS ({_text(error)[:200]}); correct AWS_ENDPOINT_URL"
     if _is_unsendable(error):
         reason = "the request cannot be sent: credentials, endpoint or proxy hold a character that HTTP does not allow"
     return f"{_SIGNED.sub('(left out)', reason)}; correct AWS_ENDPOINT_URL, AWS_CA_BUNDLE, HTTPS_PROXY or credentials"

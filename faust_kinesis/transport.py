@@ -18,6 +18,7 @@ from botocore.config import Config
 from faust.transport import base
 from faust.types.transports import ConsumerT, ProducerT
 
+from aws_client.answer_check import install_answer_check
 from aws_client.credentials import install_patient_credentials
 from aws_client.fast_get_records import install_fast_get_records
 from aws_client.sdk_settings import SettingRefusedError, refused_settings_named
@@ -110,9 +111,11 @@ class Transport(base.Transport):
             with refused_settings_named():
                 session = boto3.session.Session()
                 install_patient_credentials(session)
-                return session.client(service, config=client_config(self.options))
+                client: Any = session.client(service, config=client_config(self.options))
         except SettingRefusedError as error:
             raise ConfigurationError(f"boto3's environment gives no client: {error}") from error
+        install_answer_check(client)
+        return client
 
 
 def configure(

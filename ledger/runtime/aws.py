@@ -1,5 +1,6 @@
 """AWS clients, and AWS's failures in the words of our error tree."""
 
+import difflib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,8 +11,10 @@ import boto3
 import structlog
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 from tenacity import RetryCallState, Retrying, retry_if_exception, retry_if_exception_type, stop_after_delay
 
+from aws_client.answer_check import install_answer_check
 from aws_client.credentials import install_patient_credentials
 from aws_client.failures import Failure, classify, describe, refused_action, safe_cause
 from aws_client.fast_get_records import install_fast_get_records
@@ -86,9 +89,21 @@ class Clients:
             self.dynamodbstreams: DynamoDBStreamsClient = make("dynamodbstreams")
             self.kinesis: KinesisClient = make("kinesis")
             self.sts: STSClient = make("sts")
+        for client in (self.dynamodb, self.dynamodbstreams, self.kinesis, self.sts):
+            install_answer_check(client)
         install_fast_get_records(self.kinesis)
         install_fast_statements(self.dynamodb)
-        self.endpoint = endpoint or f"AWS in {settings.region}"
+        self.endpoint = endpoint or f"AWS in {_region(session, settings.region)}"
+
+
+def _region(session: boto3.session.Session, name: str) -> str:
+    """A region's name, with the nearest one beside it where the SDK does not know it."""
+    partitions = session.get_available_partitions()
+    known = [each for partition in partitions for each in session.get_available_regions("dynamodb", partition)]
+    if name in known:
+        return name
+    nearest = " or ".join(difflib.get_close_matches(name, known, n=2)) or "another"
+    return f"{name} (no region that the SDK knows: did you mean {nearest}?)"
 
 
 #: The error of our tree for each failure, and what its message says of it. All others are a ResourceError.
@@ -107,7 +122,7 @@ _ERRORS: Final[Mapping[Failure, tuple[type[KinfoldError], str]]] = {
 }
 
 
-def translate(error: ClientError | BotoCoreError, doing: str) -> KinfoldError:
+def translate(error: ClientError | BotoCoreError | ResponseParserError, doing: str) -> KinfoldError:
     """Put an SDK failure into our tree; ``doing`` says what was tried, for the message."""
     failure = classify(error)
     if failure is Failure.ACCESS_REFUSED:
@@ -123,7 +138,7 @@ def aws_errors(doing: str) -> Iterator[None]:
     """Raise SDK failures of the block as errors of our tree, which say whether retrying can help."""
     try:
         yield
-    except (ClientError, BotoCoreError) as error:
+    except (ClientError, BotoCoreError, ResponseParserError) as error:
         raise translate(error, doing) from safe_cause(error)
 
 
