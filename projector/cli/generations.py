@@ -30,7 +30,7 @@ def list_generations(projection: ProjectionNames = None, as_json: Json = False) 
             typer.echo(f"{each.projection}  {each.generation}  {each.standing}  {each.table}  about {each.rows} rows")
 
 
-@app.command(epilog="Exit codes: 0 it is deleted, 1 it is active or being built.")
+@app.command(epilog="Exit codes: 0 it is deleted, 1 it is active, being built, or never was.")
 def drop(
     projection: Annotated[str, typer.Argument(metavar="PROJECTION")],
     generation: Annotated[int, typer.Argument(min=1)],

@@ -32,6 +32,10 @@ class GenerationInUseError(PermanentError):
     """A generation that readers see, or that a rebuild fills, cannot be dropped."""
 
 
+class NoSuchGenerationError(PermanentError):
+    """The projection never had a generation of this number."""
+
+
 @dataclass(frozen=True, slots=True)
 class GenerationTable:
     """One generation's table. ``rows``: as DynamoDB counts them, updated every six hours."""
@@ -86,10 +90,17 @@ class GenerationTables:
         return [(projection.name, generation) for projection, generation in given_up]
 
     def drop(self, projection: Projection[Any], generation: int, report: Callable[[str], None]) -> None:
-        """Delete a generation's table for good, once nobody feeds it any more. No error when there is none.
+        """Delete a generation's table for good, once nobody feeds it any more. No error when it is gone already.
 
-        Raises GenerationInUseError, too.
+        Raises GenerationInUseError and NoSuchGenerationError, too.
         """
+        self._generations.read(projection.name)
+        last = self._builds.last(projection.name)
+        if generation > last:
+            raise NoSuchGenerationError(
+                f"there is no generation {generation} of {projection.name}; it has had 1 to {last}: "
+                f"`kinfold projector generations list` shows those that are left"
+            )
         if not self._builds.retire(projection.name, generation):
             raise GenerationInUseError(
                 f"generation {generation} of {projection.name} is active or being built: it stays"
