@@ -58,8 +58,9 @@ class SegmentedScan:
     may be seen or not.
     """
 
-    def __init__(self, dynamodb: "DynamoDBClient", table: str, **request: Any) -> None:
-        """``request``: more of Scan's arguments, such as a filter."""
+    def __init__(self, dynamodb: "DynamoDBClient", table: str, *, page: int | None = None, **request: Any) -> None:
+        """``page``: items read at once, PAGE unless given; ``request``: more of Scan's arguments, such as a filter."""
+        self._page = page
         self._dynamodb = dynamodb
         self._table = table
         self._request = request
@@ -76,7 +77,7 @@ class SegmentedScan:
                 ConsistentRead=True,
                 Segment=segment,
                 TotalSegments=segments,
-                Limit=PAGE,
+                Limit=self._page or PAGE,
                 **start,
                 **self._request,
             )

@@ -6,7 +6,8 @@ can be replayed past Kinesis' retention, and what a streaming destination lost r
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: Events of one account put together.
+#: Events of one account read together, and of any put together: as many as one PutRecords takes.
 _CHUNK: Final = 500
 _WORK: Final = "backfill"
 
@@ -50,20 +51,31 @@ class Outcome:
     ended: bool = True
 
 
+class _StoppedError(Exception):
+    """The backfill was stopped amid a page, which its next run reads again."""
+
+
 class RateLimiter:
     """A post-paid token bucket, shared by threads. ``per_second`` None: no limit.
 
-    A piece passes at once and is paid for afterwards, so a large one delays the next.
+    A piece passes at once and is paid for afterwards, so a large one delays the next. Pieces of at most ``piece`` keep
+    every second within a tenth of the rate.
     """
 
     def __init__(
         self, per_second: float | None, stop: threading.Event, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        self.piece = _CHUNK if per_second is None else min(_CHUNK, max(1, int(per_second / 10)))
         self._per_second = per_second
         self._stop = stop
         self._clock = clock
         self._lock = threading.Lock()
         self._free_at = clock()
+
+    @property
+    def limits(self) -> bool:
+        """Whether there is a limit."""
+        return self._per_second is not None
 
     def take(self, count: int) -> None:
         """Wait until earlier pieces are paid for, then owe this one. Returns at once when ``stop`` is set."""
@@ -92,7 +104,7 @@ class Backfill:
     ) -> None:
         """``table``: the events table. ``rate``: events put a second at most, ``read_rate``: events read.
 
-        ``stop`` ends it after the page in hand.
+        ``stop`` ends it after the records in hand.
         """
         self._dynamodb = dynamodb
         self._table = table
@@ -171,15 +183,25 @@ class Backfill:
 
     def _accounts(self, selection: Selection, handle: Callable[[list[StoredEvent]], None]) -> None:
         store = EventStore(self._dynamodb, self._table)
-        for account_id in selection.accounts:
-            events = store.read(account_id)
-            while chunk := list(islice(events, _CHUNK)):
-                if self._stop.is_set():
-                    self._outcome = replace(self._outcome, ended=False)
-                    return
-                self._read_limiter.take(len(chunk))
-                self._add(read=len(chunk))
-                self._retry(partial(handle, [event for event in chunk if event in selection]))
+        with suppress(_StoppedError):
+            for account_id in selection.accounts:
+                for chunk in self._chunks(store, account_id):
+                    self._add(read=len(chunk))
+                    self._retry(partial(handle, [event for event in chunk if event in selection]))
+        self._outcome = replace(self._outcome, ended=not self._stop.is_set())
+
+    def _chunks(self, store: EventStore, account_id: str) -> Iterator[list[StoredEvent]]:
+        after, size = 0, self._read_limiter.piece
+        while True:
+            self._read_limiter.take(size)
+            # Whatever follows a piece that is not there is no event after a hole: the second read would say so.
+            chunk = list(store.read(account_id, after=after, until=after + size)) or list(
+                islice(store.read(account_id, after=after), 1)
+            )
+            if not chunk or self._stop.is_set():
+                return
+            after = chunk[-1].sequence_number
+            yield chunk
 
     def _scan(
         self,
@@ -201,8 +223,10 @@ class Backfill:
             self._progress.advance(_WORK, self._outcome.read)
             self._read_limiter.take(fresh)
 
-        scan = SegmentedScan(self._dynamodb, self._table, **selection.scan_filter())
-        read_segments(scan, job.cursors, lambda items: handle(self._events(items)), moved, self._retry)
+        page = self._read_limiter.piece if self._read_limiter.limits else None
+        scan = SegmentedScan(self._dynamodb, self._table, page=page, **selection.scan_filter())
+        with suppress(_StoppedError):
+            read_segments(scan, job.cursors, lambda items: handle(self._events(items)), moved, self._retry)
         self._outcome = replace(self._outcome, ended=not self._stop.is_set())
 
     def _events(self, items: list[Item]) -> list[StoredEvent]:
@@ -216,9 +240,13 @@ class Backfill:
         return events
 
     def _publish(self, events: list[StoredEvent]) -> None:
-        self._put_limiter.take(len(events))
-        too_large = len(self._publisher.put(events))
-        self._add(published=len(events) - too_large, too_large=too_large)
+        for start in range(0, len(events), self._put_limiter.piece):
+            piece = events[start : start + self._put_limiter.piece]
+            self._put_limiter.take(len(piece))
+            if self._stop.is_set():
+                raise _StoppedError
+            too_large = len(self._retry(partial(self._publisher.put, piece)))
+            self._add(published=len(piece) - too_large, too_large=too_large)
 
     def _count(self, events: list[StoredEvent]) -> None:
         self._add(published=len(events))
