@@ -94,7 +94,7 @@ class LeasedSource(ABC):
     def status(self) -> list[ShardStatus]:
         """See `ShardSource.status`. Other workers' shards are as of the last scan of the lease table."""
         mine = self._own_status()
-        others = [lease.status() for lease in list(self._coordinator.leases.values()) if lease.key not in mine]
+        others = [shard for shard in self._coordinator.status() if shard.shard_id not in mine]
         return sorted([*mine.values(), *others], key=lambda shard: shard.shard_id)
 
     @property

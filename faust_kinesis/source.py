@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class ShardStatus:
     """A shard as this worker last saw it. `last_polled_at` is UTC; None where this worker does not read the shard.
 
-    `lease_counter` rises with every renewal and checkpoint; while it stays unchanged, the owner may be dead.
+    `owner` is None where nobody reads the shard: its lease has none, or one that has not renewed it for the failover
+    time. `lease_counter` rises with every renewal and checkpoint.
     """
 
     shard_id: str

@@ -32,6 +32,7 @@ STORM_WINDOW = 60.0
 class Components:
     """What works on one profile's read models. Made by ``build_components``; owns no thread."""
 
+    settings: ProjectorSettings
     names: Names
     clients: Clients
     store: EventStore
@@ -89,6 +90,7 @@ def build_components(
     storm = StormGuard(settings.storm_limit, STORM_WINDOW)
     account_halts = AccountHalts(letters, skips, models, storm, metrics, names.events)
     return Components(
+        settings=settings,
         names=names,
         clients=clients,
         store=store,

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -20,6 +20,7 @@ from faust_kinesis.leases.planner import LeaseSights, leases_to_forget, leases_t
 from faust_kinesis.leases.table import Lease, LeaseTable
 from faust_kinesis.leases.topology import Topology, list_shards, missing_leases
 from faust_kinesis.options import KinesisOptions
+from faust_kinesis.source import ShardStatus
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -95,6 +96,17 @@ class LeaseCoordinator:
     async def look(self) -> None:
         """Scan the leases and change none."""
         self._leases = await self._scan()
+        self._sights = self._sights.after(self._leases, time.monotonic())
+
+    def status(self) -> list[ShardStatus]:
+        """Every shard as its lease was last seen; an owner that has not renewed it for the failover time is none."""
+        now, leases = time.monotonic(), list(self._leases.values())
+        return [
+            lease.status()
+            if self._sights.stood_still(lease.key, now) <= self._options.failover_time
+            else replace(lease, owner=None).status()
+            for lease in leases
+        ]
 
     async def stream_status(self) -> str | None:
         """The stream's status, such as ACTIVE; None when there is no such stream."""

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from kinfold.choices import BRIDGE_HELP, BridgeChoice, ConsumerOption
 from kinfold.demo.audit import AccountAudit, audit, disagreements
@@ -22,6 +21,7 @@ from kinfold.local.embedded_aws import local_aws
 from kinfold.local.environment import service_clients
 from kinfold.local.stack import Stack
 from ledger.runtime.sockets import LOOPBACK
+from ledger.runtime.terminal import output, print_line, print_table
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
 from projector.projections.balance_summary import BALANCE_SUMMARY
@@ -71,7 +71,9 @@ def demo(
     consumer: ConsumerOption = "polling",
     bridge: Annotated[BridgeChoice, typer.Option(help=BRIDGE_HELP)] = "native",
     seed: Annotated[int, typer.Option(help="The same seed makes the same commands.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as one line of JSON, last.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the figures as one JSON object on standard output.")
+    ] = False,
 ) -> None:
     """Append, stream, project, and prove that every balance agrees.
 
@@ -112,9 +114,11 @@ def demo(
             seen = streamed_accounts(clients.kinesis, names.stream, names.events)
             reordered = order_violations(seen, {each.account_id: each.folded[0] for each in audits})
             outcome = replace(outcome, reordered=len(reordered))
-    _print(outcome, audits, reordered)
+    _report_faults(audits, reordered)
     if as_json:
         typer.echo(json.dumps(outcome.figures()))
+    else:
+        _print(outcome)
     if outcome.mismatched or reordered:
         raise typer.Exit(1)
 
@@ -152,23 +156,24 @@ def _run(stack: Stack, plan: LoadPlan, store: EventStore, table: str) -> tuple[O
     ), audits
 
 
-def _print(outcome: Outcome, audits: list[AccountAudit], reordered: list[str]) -> None:
-    console = Console()
-    table = Table("figure", "value", title="Kinfold: the main job, end to end", min_width=44)
-    for name, value in outcome.figures().items():
-        table.add_row(name.replace("_", " "), str(value))
-    console.print(table)
+def _print(outcome: Outcome) -> None:
+    console = output()
+    rows = [(name.replace("_", " "), str(value)) for name, value in outcome.figures().items()]
+    print_table(console, "Kinfold: the main job, end to end", ("figure", "value"), rows)
+    if outcome.reordered == 0:
+        print_line(console, "reordered 0: the raw stream shows each account complete, in order and on one shard")
+    if not outcome.mismatched:
+        print_line(console, f"mismatched 0: all {outcome.accounts} balances equal the fold of their events")
+
+
+def _report_faults(audits: list[AccountAudit], reordered: list[str]) -> None:
     for each in disagreements(audits):
-        console.print(
+        _report(
             f"account {each.account_id}: the writer confirmed version {each.confirmed}, its events fold to "
             f"{each.folded}, its summary shows {each.summary}"
         )
     for fault in reordered:
-        console.print(f"on the raw stream, {fault}")
-    if outcome.reordered == 0:
-        console.print("reordered 0: the raw stream shows each account complete, in order and on one shard")
-    if not outcome.mismatched:
-        console.print(f"mismatched 0: all {outcome.accounts} balances equal the fold of their events")
+        _report(f"on the raw stream, {fault}")
 
 
 def _report(line: str) -> None:

@@ -1,7 +1,9 @@
 """The progress of long work over the events table, on standard error."""
 
+import sys
 from typing import Protocol, Self
 
+import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -15,6 +17,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+
+from ledger.runtime.terminal import print_line
 
 
 class _RateColumn(ProgressColumn):
@@ -74,5 +78,12 @@ class ProgressBars:
         self._progress.update(task, completed=done, total=max(total, done))
 
     def report(self, text: str) -> None:
-        """A line above the bars."""
-        self._progress.console.print(text, markup=False, highlight=False)
+        """A line above the bars, on standard error."""
+        print_line(self._progress.console, text)
+
+    def result(self, text: str) -> None:
+        """A line on standard output; above the bars, where both are shown on a terminal: they would overwrite it."""
+        if self._progress.console.is_terminal and sys.stdout.isatty():
+            self.report(text)
+        else:
+            typer.echo(text)

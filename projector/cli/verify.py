@@ -11,7 +11,7 @@ import typer
 from projector.cli.options import WAITING, WRONG, Json, ProjectionNames, Segments, chosen
 
 if TYPE_CHECKING:
-    from ledger.runtime.progress_bar import ProgressReport
+    from ledger.runtime.progress_bar import ProgressBars
     from projector.components import Components
     from projector.projection import Projection
     from projector.verification.verification import Finding
@@ -66,7 +66,7 @@ def verify(
 class _Printer:
     """Prints findings as they come: all of them in JSON, the first hundred in text."""
 
-    def __init__(self, projection: str, progress: "ProgressReport", *, as_json: bool) -> None:
+    def __init__(self, projection: str, progress: "ProgressBars", *, as_json: bool) -> None:
         self.projection = projection
         self.progress = progress
         self.as_json = as_json
@@ -75,9 +75,9 @@ class _Printer:
     def __call__(self, finding: "Finding") -> None:
         self._named += 1
         if self.as_json:
-            typer.echo(json.dumps({"projection": self.projection, **finding.to_json()}))
+            self.progress.result(json.dumps({"projection": self.projection, **finding.to_json()}))
         elif self._named <= _NAMED:
-            typer.echo(self._line(finding))
+            self.progress.result(self._line(finding))
 
     def _line(self, finding: "Finding") -> str:
         found = finding.found
@@ -90,12 +90,14 @@ class _Printer:
     def end(self, generation: int, tally: Counter[Any]) -> None:
         """Print the summary."""
         if self.as_json:
-            typer.echo(json.dumps({"projection": self.projection, "generation": generation, "tally": dict(tally)}))
+            self.progress.result(
+                json.dumps({"projection": self.projection, "generation": generation, "tally": dict(tally)})
+            )
             return
         if self._named > _NAMED:
-            typer.echo(f"... and {self._named - _NAMED} more: --json names them all")
+            self.progress.result(f"... and {self._named - _NAMED} more: --json names them all")
         counted = ", ".join(f"{count} {kind}" for kind, count in sorted(tally.items())) or "no account"
-        typer.echo(f"{self.projection}, generation {generation}: {counted}")
+        self.progress.result(f"{self.projection}, generation {generation}: {counted}")
 
 
 def _verify(

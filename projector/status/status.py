@@ -1,7 +1,7 @@
-"""The projector's status as an operator sees it from outside: read once, nothing changed."""
+"""The projector's status as an operator sees it from outside; nothing is changed."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +11,9 @@ from aws_client.failures import is_not_found
 from faust_kinesis.leases.table import Lease, LeaseTable
 from faust_kinesis.leases.topology import list_shards, missing_leases
 from ledger.errors import ResourceError
+from ledger.holds import Hold, Holds
 from ledger.runtime.aws import Clients, aws_errors
+from ledger.runtime.settings import Bridge
 from ledger.store.errors import TableReplacedError
 from ledger.store.tables import Names
 from projector.components import Components
@@ -19,6 +21,7 @@ from projector.engine.control_rows import Generations
 from projector.projection import Projection
 from projector.rebuild.build_lease import BuildStore
 from projector.status.lag import ShardLag, oldest_unread
+from projector.status.silent_leases import WatchedLeases, watch_leases
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -32,13 +35,18 @@ _FLOWING: Final = frozenset({"ACTIVE", "UPDATING"})
 
 @dataclass(frozen=True, slots=True)
 class StreamShardStatus:
-    """One shard: its reader, checkpoint and lag. ``used``: age of its oldest unread record over the retention."""
+    """One shard: its reader, checkpoint and lag. ``alive``: its owner was seen to renew the lease.
+
+    ``unread``: age of its oldest unread record; ``used``: the same as a share of the stream's retention.
+    """
 
     shard_id: str
     owner: str | None
+    alive: bool
     checkpoint: str
     ended: bool
     lag: ShardLag
+    unread: timedelta
     used: float
 
     def to_json(self) -> dict[str, Any]:
@@ -47,6 +55,7 @@ class StreamShardStatus:
         return {
             "shardId": self.shard_id,
             "owner": self.owner,
+            "alive": self.alive,
             "checkpoint": self.checkpoint,
             "ended": self.ended,
             "millisBehindLatest": self.lag.millis_behind_latest,
@@ -68,12 +77,20 @@ class ProjectionStatus:
 
 @dataclass(slots=True)
 class Status:
-    """The whole status. ``errors`` need action before something is lost; ``warnings`` may become errors."""
+    """The whole status. ``errors`` need action before something is lost; ``warnings`` may become errors.
+
+    ``destination``: the status of the native one, None where there is none; ``mode`` says whether one is to carry the
+    records. ``hold``: an operator's, under which nothing repairs the destination. ``watched``: seconds for which the
+    leases were looked at.
+    """
 
     profile: str
     stream: str
     retention_hours: int
+    mode: Bridge
     destination: str | None
+    hold: Hold | None
+    watched: float
     open_dead_letters: int
     halted_accounts: int
     shards: list[StreamShardStatus]
@@ -81,13 +98,22 @@ class Status:
     warnings: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
+    @property
+    def verdict(self) -> str:
+        """Whether all is well, in a line."""
+        found = [_counted(self.errors, "error"), _counted(self.warnings, "warning")]
+        return f"not healthy: {', '.join(filter(None, found))}" if any(found) else "healthy"
+
     def to_json(self) -> dict[str, Any]:
         """The status as ``--json`` prints it."""
         return {
+            "healthy": not (self.errors or self.warnings),
             "profile": self.profile,
             "stream": self.stream,
             "retentionHours": self.retention_hours,
+            "carrier": self.mode,
             "destination": self.destination,
+            "hold": asdict(self.hold) if self.hold else None,
             "openDeadLetters": self.open_dead_letters,
             "haltedAccounts": self.halted_accounts,
             "shards": [shard.to_json() for shard in self.shards],
@@ -106,12 +132,22 @@ class Status:
         }
 
 
-def read_status(components: Components, projections: Iterable[Projection[Any]], now: datetime | None = None) -> Status:
-    """Read everything once: a few GetRecords per shard, the leases, the control rows, the open dead letters.
+def read_status(
+    components: Components,
+    projections: Iterable[Projection[Any]],
+    *,
+    mode: Bridge,
+    watch: float,
+    report: Callable[[str], None] = lambda _: None,
+    now: datetime | None = None,
+) -> Status:
+    """Read a few records per shard, the control rows and the open dead letters, and watch the leases.
+
+    ``mode``: what is to carry the records to the stream. ``watch``: seconds within which a living reader writes to its
+    lease; ``report`` gets a line now and then meanwhile.
 
     Raises ThrottledError, EndpointError, or ResourceError when there is no stream or table.
     """
-    now = now or datetime.now(UTC)
     names, kinesis = components.names, components.clients.kinesis
     hours = retention_hours(kinesis, names.stream)
     letters = list(components.letters.list(state="open"))
@@ -120,12 +156,19 @@ def read_status(components: Components, projections: Iterable[Projection[Any]], 
         profile=names.profile,
         stream=names.stream,
         retention_hours=hours,
+        mode=mode,
         destination=_destination(components.clients.dynamodb, names),
+        hold=None,
+        watched=watch,
         open_dead_letters=len(letters),
         halted_accounts=len(halted),
-        shards=_shards(components.clients, names, timedelta(hours=hours), now),
+        shards=_shards(components.clients, names, timedelta(hours=hours), watch, report, now),
         projections=[],
     )
+    try:
+        status.hold = Holds(components.clients.dynamodb, names.bridge).find()
+    except ResourceError as error:
+        status.warnings.append(str(error))
     builds = BuildStore(components.clients.dynamodb, names.projections)
     for projection in projections:
         try:
@@ -147,26 +190,43 @@ def retention_hours(kinesis: "KinesisClient", stream: str) -> int:
     return int(summary["RetentionPeriodHours"])
 
 
-def _shards(clients: Clients, names: Names, retention: timedelta, now: datetime) -> list[StreamShardStatus]:
+def _shards(
+    clients: Clients,
+    names: Names,
+    retention: timedelta,
+    watch: float,
+    report: Callable[[str], None],
+    now: datetime | None,
+) -> list[StreamShardStatus]:
     with aws_errors(f"reading the leases of {names.leases}"):
         topology = list_shards(clients.kinesis, names.stream)
+        table = LeaseTable(clients.dynamodb, names.leases)
         try:
-            leases = LeaseTable(clients.dynamodb, names.leases).scan()
+            watched = watch_leases(table, table.scan(), watch, report)
         except ClientError as error:
             if not is_not_found(error):
                 raise
-            leases = {}  # no worker has ever started
+            watched = WatchedLeases({}, frozenset())  # no worker has ever started
     # A shard without a lease is unread from where a worker would start.
-    to_come = {lease.key: lease for lease in missing_leases(topology, leases, "trim-horizon")}
+    to_come = {lease.key: lease for lease in missing_leases(topology, watched.leases, "trim-horizon")}
     found = []
-    for lease in sorted((leases | to_come).values(), key=lambda lease: lease.key):
+    for lease in sorted((watched.leases | to_come).values(), key=lambda lease: lease.key):
         gone = lease.key not in topology.shards
         if gone and lease.ended:
             continue
         lag = ShardLag(lost=True) if gone else _lag(clients.kinesis, names.stream, lease)
-        age = (now - lag.arrived_at) / retention if lag.arrived_at else 0.0
+        unread = (now or datetime.now(UTC)) - lag.arrived_at if lag.arrived_at else timedelta()
         found.append(
-            StreamShardStatus(lease.key, lease.owner, lease.checkpoint, lease.ended, lag, 1.0 if lag.lost else age)
+            StreamShardStatus(
+                shard_id=lease.key,
+                owner=lease.owner,
+                alive=lease.owner is not None and not lease.ended and lease.key not in watched.silent,
+                checkpoint=lease.checkpoint,
+                ended=lease.ended,
+                lag=lag,
+                unread=unread,
+                used=1.0 if lag.lost else unread / retention,
+            )
         )
     return found
 
@@ -192,6 +252,10 @@ def _destination(dynamodb: "DynamoDBClient", names: Names) -> str | None:
     return None
 
 
+def _counted(found: Sequence[str], noun: str) -> str:
+    return f"{len(found)} {noun}{'s' if len(found) > 1 else ''}" if found else ""
+
+
 def _assess(status: Status) -> None:
     """Derive the warnings and errors."""
     for shard in status.shards:
@@ -211,12 +275,18 @@ def _assess(status: Status) -> None:
                 f"shard {shard.shard_id}: its oldest unread record has used {shard.used:.0%} of the stream's "
                 f"{status.retention_hours} h"
             )
-        if shard.owner is None and not shard.ended:
-            status.warnings.append(f"shard {shard.shard_id} is read by nobody: start a projector")
-    if status.destination not in _FLOWING:
+        if not shard.alive and not shard.ended:
+            silent = f"{shard.owner} has not renewed its lease for {status.watched:.0f} s, so it was killed or hangs"
+            why = f"; {silent}" if shard.owner else ""
+            status.warnings.append(f"shard {shard.shard_id} is read by nobody{why}: start a projector")
+    if status.hold is not None:
+        status.warnings.append(f"the watch is {status.hold}; it repairs nothing until `kinfold bridge hold --lift`")
+    if status.mode == "native" and status.destination not in _FLOWING:
+        # What a hold is there to prevent is not advised while there is one.
+        cure = "" if status.hold else "`kinfold bridge ensure` repairs it; "
         status.errors.append(
-            f"the events table's streaming destination is {status.destination or 'missing'}: `kinfold bridge ensure` "
-            f"repairs it; `kinfold projector verify --repair` applies what did not reach the stream meanwhile"
+            f"the events table's streaming destination is {status.destination or 'missing'}: {cure}"
+            f"`kinfold projector verify --repair` applies what did not reach the stream meanwhile"
         )
     if status.open_dead_letters:
         status.warnings.append(

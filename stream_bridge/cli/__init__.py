@@ -1,6 +1,7 @@
 """``kinfold bridge``."""
 
 import json
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,8 +11,6 @@ from stream_bridge.cli import backfill, hold, relay, scale, watch
 from stream_bridge.cli.options import Json
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from stream_bridge.provisioning.bridge import BridgeReport
 
 app = typer.Typer(no_args_is_help=True, help="Join the events table to the Kinesis stream.")
@@ -116,45 +115,52 @@ def _show(report: "BridgeReport", *, as_json: bool) -> None:
 
 
 def _print(report: "BridgeReport") -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from ledger.runtime.terminal import output, print_line, print_table
 
-    table = Table("what", "name", "status", "details", title=f"bridge of profile {report.profile} on {report.endpoint}")
+    console = output()
+    title = f"bridge of profile {report.profile} on {report.endpoint}"
+    print_table(console, title, ("what", "name", "status", "details"), list(_rows(report)))
+    for warning in report.warnings:
+        print_line(console, f"warning: {warning}", "yellow")
+    if report.replaced is not None:
+        print_line(console, f"error: {report.replaced}", "red")
+    print_line(console, "healthy" if report.healthy else "not healthy", "green" if report.healthy else "red")
+
+
+def _rows(report: "BridgeReport") -> Iterator[tuple[str, str, str, str]]:
     for name, state in report.tables.items():
-        table.add_row("table", name, state, "created now" if f"table {name}" in report.created else "")
-    stream, destination = report.stream, report.destination
+        yield "table", name, state, "created now" if f"table {name}" in report.created else ""
+    stream = report.stream
     if stream is None:
-        table.add_row("stream", "", "MISSING", "`kinfold bridge ensure` creates it")
+        yield "stream", "", "MISSING", _unless_held(report, "`kinfold bridge ensure` creates it")
     else:
         details = (
             f"{stream.shards} shards, {stream.mode}, keeps {stream.retention_hours} h, encryption {stream.encryption}"
         )
-        table.add_row("stream", stream.name, stream.status, details)
+        yield "stream", stream.name, stream.status, details
     for use in report.use:
         taken = f"{use.records_per_second:,.0f} records, {use.bytes_per_second / 1024:,.0f} KB a second"
-        table.add_row("shard", use.shard_id, f"{use.share:.0%}", taken)
-    if report.mode == "relay":
-        _add_relay(table, report)
-    elif destination is None:
-        table.add_row("destination", "", "MISSING", "`kinfold bridge ensure` enables it")
-    else:
-        precision = destination.precision or "precision not reported"
-        table.add_row(
-            "destination", "native", destination.status, " ".join(filter(None, [precision, destination.description]))
-        )
-    console = Console()
-    console.print(table)
-    for warning in report.warnings:
-        console.print(f"warning: {warning}", style="yellow", markup=False)
-    if report.replaced is not None:
-        console.print(f"error: {report.replaced}", style="red", markup=False)
-    console.print("healthy" if report.healthy else "not healthy", style="green" if report.healthy else "red")
+        yield "shard", use.shard_id, f"{use.share:.0%}", taken
+    yield _relay(report) if report.mode == "relay" else _destination(report)
 
 
-def _add_relay(table: "Table", report: "BridgeReport") -> None:
-    if report.relay is None:
-        table.add_row("relay", "", "", "`kinfold bridge relay` carries the records")
-        return
-    lag = f"oldest event not relayed: {report.relay.lag_seconds:.0f} s old" if report.relay.lag_seconds else "caught up"
-    alive = "ACTIVE" if report.relay.alive else "SILENT" if report.relay.holder else "MISSING"
-    table.add_row("relay", report.relay.holder or "", alive, lag)
+def _destination(report: "BridgeReport") -> tuple[str, str, str, str]:
+    found = report.destination
+    if found is None:
+        return "destination", "", "MISSING", _unless_held(report, "`kinfold bridge ensure` enables it")
+    precision = found.precision or "precision not reported"
+    return "destination", "native", found.status, " ".join(filter(None, [precision, found.description]))
+
+
+def _relay(report: "BridgeReport") -> tuple[str, str, str, str]:
+    relay = report.relay
+    if relay is None:
+        return "relay", "", "", "`kinfold bridge relay` carries the records"
+    lag = f"oldest event not relayed: {relay.lag_seconds:.0f} s old" if relay.lag_seconds else "caught up"
+    alive = "ACTIVE" if relay.alive else "SILENT" if relay.holder else "MISSING"
+    return "relay", relay.holder or "", alive, lag
+
+
+def _unless_held(report: "BridgeReport", advice: str) -> str:
+    """What a hold is there to prevent is not advised while there is one."""
+    return "" if report.hold else advice

@@ -29,9 +29,9 @@ def hold(
     [dim]$[/dim] kinfold bridge hold --reason "moving to another KMS key, ticket 4711"
     [dim]$[/dim] kinfold bridge hold --lift
     """
+    from ledger.holds import Holds
     from ledger.runtime.cli_input import operator_name
     from stream_bridge.cli.context import compose
-    from stream_bridge.watch.holds import Holds
 
     if lift and reason is not None:
         raise typer.BadParameter("give --reason or --lift, not both")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aws_client.tables import TableSpec
 from faust_kinesis.leases.table import lease_spec
+from ledger.holds import Hold, Holds
 from ledger.runtime.aws import Clients, aws_errors
 from ledger.runtime.settings import Bridge
 from ledger.store.errors import TableReplacedError
@@ -49,7 +50,7 @@ class BridgeReport:
 
     ``tables`` maps a name to its status, MISSING when it is not there; ``created`` holds what this run made, such as
     "stream domain-events-local". ``use`` is the load of the shards, where that was measured. ``mode`` says what is to
-    carry the records; ``relay`` is None where it was not looked at.
+    carry the records; ``relay`` is None where it was not looked at. ``hold``: an operator's hold on the watch.
     """
 
     profile: str
@@ -64,6 +65,7 @@ class BridgeReport:
     relay: RelayStatus | None = None
     #: Why the events table is not the one that everything was derived from; None when it is.
     replaced: str | None = None
+    hold: Hold | None = None
 
     @property
     def healthy(self) -> bool:
@@ -174,6 +176,9 @@ def status(
         if relay is not None and statuses[names.relay] != MISSING:
             standing = relay()
             warnings += _both(destination, names)
+    hold = Holds(clients.dynamodb, names.bridge).find() if statuses[names.bridge] != MISSING else None
+    if hold is not None:
+        warnings.append(f"the watch is {hold}; it repairs nothing until `kinfold bridge hold --lift`")
     use = measure_use(clients.kinesis, names.stream, sample) if stream is not None and sample else []
     return BridgeReport(
         profile=names.profile,
@@ -186,6 +191,7 @@ def status(
         mode="relay" if relay else "native",
         relay=standing,
         replaced=_replaced(clients, names) if statuses[names.events] != MISSING else None,
+        hold=hold,
     )
 
 

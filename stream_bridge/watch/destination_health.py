@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from ledger.holds import Holds
 from ledger.runtime.aws import Clients
 from ledger.store.tables import Names, table_status
 from stream_bridge.provisioning.destination import ENABLEABLE, DestinationState, NativeDestination, find_destination
 from stream_bridge.provisioning.stream import describe_stream, need_stream
 from stream_bridge.waiter import StateWaiter
-from stream_bridge.watch.holds import Holds
 
 #: Seconds after a repair within which a destination that is DISABLED again was disabled on purpose.
 UNDONE_WITHIN: Final = 600.0
@@ -46,9 +46,11 @@ def assess(seen: BridgeObservation, *, native: bool, repair: bool, repaired_ago:
     ``native``: whether the destination carries the events. ``repair``: whether the watch may enable it.
     ``repaired_ago``: seconds since the watch last did, None: never.
     """
+    held = f", and the watch is {seen.held}; `kinfold bridge hold --lift` ends that"
     for what, found in (("events table", seen.table), ("stream", seen.stream)):
         if found not in {"ACTIVE", "UPDATING"}:
-            return BridgeVerdict(f"the {what} is {found or 'missing'}: `kinfold bridge ensure`")
+            says = f"the {what} is {found or 'missing'}"
+            return BridgeVerdict(f"{says}: `kinfold bridge ensure`" if seen.held is None else says + held)
     destination = seen.destination
     if not native or (destination is not None and destination.healthy):
         return BridgeVerdict()
@@ -59,7 +61,7 @@ def assess(seen: BridgeObservation, *, native: bool, repair: bool, repaired_ago:
     if status not in ENABLEABLE:
         return BridgeVerdict(f"{says}: waiting")
     if seen.held is not None:
-        return BridgeVerdict(f"{says}, and the watch is {seen.held}; `kinfold bridge hold --lift` ends that")
+        return BridgeVerdict(says + held)
     if not repair:
         return BridgeVerdict(f"{says}, and the watch was started with --no-repair: `kinfold bridge ensure`")
     if status == "DISABLED" and repaired_ago is not None and repaired_ago < UNDONE_WITHIN:

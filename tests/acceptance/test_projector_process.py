@@ -55,6 +55,18 @@ def test_killed_at_random_under_load_it_ends_with_no_difference(
     assert load.differences(within=60) == {}
 
 
+def test_status_knows_a_killed_projector_from_a_living_one(
+    start_projector: Callable[..., Service], kinfold: Callable[..., tuple[int, str, str]]
+) -> None:
+    projector = start_projector()
+    code, out, _ = kinfold("projector", "status")
+    assert (code, out.splitlines()[-1]) == (0, "healthy"), out
+    projector.kill()
+    code, out, _ = kinfold("projector", "status")
+    assert (code, out.splitlines()[-1]) == (5, "not healthy: 4 warnings"), out
+    assert out.count("is read by nobody; worker-1 has not renewed its lease") == 4
+
+
 @pytest.mark.timeout(180)
 def test_of_two_workers_one_stands_by_and_takes_every_shard_of_a_killed_one(
     start_projector: Callable[..., Service], clients: Clients, names: Names

@@ -16,6 +16,7 @@ import pytest
 
 from kinfold.demo.raw_stream import read_raw
 from kinfold.local.child import spawn, stop, tail
+from ledger.holds import Holds
 from ledger.runtime.aws import Clients
 from ledger.runtime.sockets import free_port
 from ledger.store.change_record import decode
@@ -24,7 +25,6 @@ from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
 from projector.dead_letters.letters import DeadLetter, DeadLetters, Origin
-from stream_bridge.watch.holds import Holds
 from stream_bridge.watch.watermark import WatermarkStore
 from tests.support.accounts import READABLE, deposit, poison
 from tests.support.aws.permissions import Need, kcl_needs, table_arn

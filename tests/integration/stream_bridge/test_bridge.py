@@ -9,11 +9,12 @@ import pytest
 from kinfold.demo.raw_stream import read_raw
 from kinfold.tables import all_specs
 from ledger.errors import ConfigurationError
+from ledger.holds import Holds
 from ledger.runtime.aws import Clients
 from ledger.store.tables import Names, ensure_table, store_specs
 from stream_bridge.provisioning import bridge
 from stream_bridge.provisioning.bridge import BridgeReport
-from stream_bridge.provisioning.stream import StreamPlan
+from stream_bridge.provisioning.stream import StreamPlan, describe_stream
 from stream_bridge.waiter import StateWaiter
 from tests.support.waiting import until
 
@@ -114,6 +115,22 @@ def test_status_names_what_is_missing_and_creates_nothing(clients: Clients, name
     assert report.tables[names.events] == "ACTIVE"
     assert not report.healthy
     assert json.loads(json.dumps(report.to_json()))["healthy"] is False
+
+
+def test_a_hold_is_shown_and_no_advice_is_against_it(child_env: dict[str, str], clients: Clients, names: Names) -> None:
+    ensure(clients, names)
+    clients.kinesis.delete_stream(StreamName=names.stream)
+    until(lambda: describe_stream(clients.kinesis, names.stream) is None)
+    command = [sys.executable, "-m", "kinfold", "bridge", "status", "--sample", "0"]
+
+    def shown() -> str:
+        return subprocess.run(command, env=child_env, capture_output=True, text=True, check=False).stdout
+
+    assert "`kinfold bridge ensure` creates it" in shown()
+    held = Holds(clients.dynamodb, names.bridge).set("eve@host", "moving to another key")
+    assert f"warning: the watch is {held}; it repairs nothing until `kinfold bridge hold --lift`" in shown()
+    assert "bridge ensure" not in shown()
+    assert bridge.status(clients, names, all_specs(names)).hold == held
 
 
 def test_the_front_door_has_the_tables_of_every_service_made(child_env: dict[str, str], names: Names) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,11 +11,12 @@ from faust_kinesis.leases.coordinator import LeaseCoordinator
 from faust_kinesis.leases.table import Lease
 from faust_kinesis.leases.topology import Shard, Topology
 from faust_kinesis.options import KinesisOptions
+from tests.support.waiting import eventually
 
 
-def coordinator_of(table: Any, calls: CallPool) -> LeaseCoordinator:
+def coordinator_of(table: Any, calls: CallPool, **options_too: Any) -> LeaseCoordinator:
     nothing: Any = None
-    options = KinesisOptions(application="leases", worker_id="me")
+    options = KinesisOptions(application="leases", worker_id="me", **options_too)
     return LeaseCoordinator(
         "stream", options, kinesis=nothing, dynamodb=nothing, table=table, reads=calls, writes=calls
     )
@@ -135,4 +137,24 @@ async def test_a_lease_is_forgotten_only_by_a_listing_that_is_younger_than_its_e
     # It has left the stream: listed anew, it is gone.
     await leases.sync(list_anew=True)
     assert table.rows.keys() == {"old"}
+    calls.close()
+
+
+async def test_an_owner_that_renews_no_lease_is_shown_as_none() -> None:
+    """A worker under KCL looks and takes nothing: nobody reads a dead one's shards until the leader gives them away."""
+    table, calls = RacedTable(), CallPool(1, "test")
+    table.rows = {"a": Lease("a", "1", owner="dead", counter=1), "b": Lease("b", "1", owner="living", counter=1)}
+    leases = coordinator_of(table, calls, failover_time=0.3)
+    await leases.look()
+    assert [shard.owner for shard in leases.status()] == ["dead", "living"]
+
+    async def seen() -> list[str | None]:
+        table.rows["b"] = replace(table.rows["b"], counter=table.rows["b"].counter + 1)
+        await leases.look()
+        return [shard.owner for shard in leases.status()]
+
+    async def is_seen() -> bool:
+        return await seen() == [None, "living"]
+
+    await eventually(is_seen)
     calls.close()

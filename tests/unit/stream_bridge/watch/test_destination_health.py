@@ -50,6 +50,8 @@ def test_a_table_or_stream_that_is_not_there_is_a_persons(gone: dict[str, Any]) 
     verdict = assess(observation("DISABLED", **gone), native=True, repair=True, repaired_ago=None)
     assert (verdict.healthy, verdict.action) == (False, "none")
     assert "kinfold bridge ensure" in verdict.reason
+    held = assess(observation("DISABLED", **gone, held="held by eve"), native=True, repair=True, repaired_ago=None)
+    assert (held.healthy, "held by eve" in held.reason, "bridge ensure" in held.reason) == (False, True, False)
 
 
 def test_with_a_relay_the_destination_is_left_alone() -> None:
