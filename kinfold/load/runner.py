@@ -18,6 +18,8 @@ from ledger.runtime.sockets import is_loopback_url
 _PROGRESS_EVERY: Final = 0.1
 #: Seconds to pause after a 503 without Retry-After, or a connection that was refused.
 _PAUSE: Final = 0.5
+#: Seconds for the first answer.
+_PROBE_TIMEOUT: Final = 5
 
 
 class UnexpectedAnswerError(KinfoldError):
@@ -54,7 +56,8 @@ def run_load(url: str, plan: LoadPlan, on_progress: Callable[[LoadResult], None]
     own (Idempotency-Key): when its answer is lost, or the writer is unavailable, it is sent again until it is answered,
     and counts once.
 
-    Raises EndpointError when no event was confirmed for ``plan.stall_timeout`` seconds, UnexpectedAnswerError.
+    Raises EndpointError when nobody answers at the start, or no event was confirmed for ``plan.stall_timeout`` seconds,
+    and UnexpectedAnswerError.
     """
     tally = Tally(plan.events)
     limits = httpx.Limits(max_connections=plan.writers, max_keepalive_connections=plan.writers)
@@ -62,6 +65,7 @@ def run_load(url: str, plan: LoadPlan, on_progress: Callable[[LoadResult], None]
     with httpx.Client(
         base_url=url, headers=headers, timeout=30, limits=limits, trust_env=not is_loopback_url(url)
     ) as client:
+        _find_writer(client, url)
         threads = [
             threading.Thread(target=_write, args=(client, plan, stream, tally), name=f"load-{stream}", daemon=True)
             for stream in range(plan.writers)
@@ -82,6 +86,17 @@ def run_load(url: str, plan: LoadPlan, on_progress: Callable[[LoadResult], None]
     result = tally.result()
     on_progress(result)
     return result
+
+
+def _find_writer(client: httpx.Client, url: str) -> None:
+    """Raises EndpointError when nobody answers: only a writer that goes away later is waited for."""
+    try:
+        client.get("/health", timeout=_PROBE_TIMEOUT)
+    except httpx.TransportError as error:
+        reason = str(error) or type(error).__name__
+        raise EndpointError(
+            f"no writer answers at {url} ({reason}): `kinfold up` starts one, --url names another"
+        ) from None
 
 
 def _write(client: httpx.Client, plan: LoadPlan, stream: int, tally: Tally) -> None:

@@ -108,9 +108,18 @@ def test_something_else_than_a_writer_ends_the_load(status: int) -> None:
         run_load(url, LoadPlan(events=10))
 
 
-def test_a_writer_that_is_not_there_ends_the_load_with_its_counts() -> None:
-    with pytest.raises(EndpointError, match=r"confirmed no event for 1 s; 0 of 10 events"):
-        run_load(f"http://127.0.0.1:{free_port()}", LoadPlan(events=10, writers=2, stall_timeout=1))
+def test_a_writer_that_confirms_nothing_ends_the_load_with_its_counts() -> None:
+    with (
+        writer(lambda _: 503) as (url, _),
+        pytest.raises(EndpointError, match=r"confirmed no event for 1 s; 0 of 10 events"),
+    ):
+        run_load(url, LoadPlan(events=10, writers=2, stall_timeout=1))
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:{}", "127.0.0.1:{}"])
+def test_a_writer_that_is_not_there_is_not_waited_for(url: str) -> None:
+    with pytest.raises(EndpointError, match="no writer answers at"):
+        run_load(url.format(free_port()), LoadPlan(events=10, stall_timeout=3600))
 
 
 def test_runs_do_not_share_accounts() -> None:
