@@ -25,7 +25,7 @@ class Metrics:
         self.lost_conditions = by_table("lost_conditions", "accounts whose write another writer had overtaken")
         self.waiting = by_table("waiting", "delivered events that wait in the event store for their halted account")
         self.dead_letters = counter("dead_letters", "dead letters stored, repeated ones included")
-        self.halted = counter("halted", "accounts halted by this worker")
+        self.halted = counter("halted", "halts set by this worker: one for each account and read model")
         self.records = counter("records", "records received from the stream")
         self.transient_faults = counter("transient_faults", "batches retried because of a transient fault")
         self.gauge_failures = counter("gauge_failures", "reads of the slow gauges that failed transiently")

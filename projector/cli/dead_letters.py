@@ -8,6 +8,9 @@ import typer
 from projector.cli.options import Json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from projector.components import Components
     from projector.dead_letters.letters import DeadLetters, StoredLetter
     from projector.dead_letters.redrive import Redriven
 
@@ -17,13 +20,19 @@ app = typer.Typer(
 )
 
 Account = Annotated[str | None, typer.Option(help="Only letters of this account.")]
+Matching = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="Only letters whose reason has this text, letter by letter.")
+]
+Id = Annotated[str | None, typer.Argument(metavar="[ID]", show_default=False)]
 State = Annotated[str | None, typer.Option(help="Only letters that are open, redriven or skipped.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Report what would be done, and do nothing.")]
 By = Annotated[str | None, typer.Option(help="Who decides, for the record. Default: your user and host.")]
 
 
 @app.command("list")
-def list_letters(account: Account = None, state: State = "open", as_json: Json = False) -> None:
+def list_letters(
+    account: Account = None, matching: Matching = None, state: State = "open", as_json: Json = False
+) -> None:
     """List dead letters: the open ones, unless `--state` names another state or all.
 
     [dim]$[/dim] kinfold projector dead-letters list --account alice
@@ -31,7 +40,7 @@ def list_letters(account: Account = None, state: State = "open", as_json: Json =
     from projector.cli.context import operator
 
     with operator() as components:
-        letters = sorted(_chosen(components.letters, account, state), key=lambda letter: letter.first_at)
+        letters = _chosen(components.letters, account, matching, state)
     for letter in letters:
         typer.echo(json.dumps(letter.to_json()) if as_json else _line(letter))
     if not as_json:
@@ -56,73 +65,113 @@ def show(letter_id: Annotated[str, typer.Argument(metavar="ID")], as_json: Json 
     epilog="Exit codes: 0 nothing is halted any more, 1 an account is still halted or a record still unusable."
 )
 def redrive(
-    letter_id: Annotated[str | None, typer.Argument(metavar="[ID]")] = None,
+    letter_id: Id = None,
     account: Account = None,
+    matching: Matching = None,
     every: Annotated[bool, typer.Option("--all", help="All open letters.")] = False,
     dry_run: DryRun = False,
     by: By = None,
     as_json: Json = False,
 ) -> None:
-    """Redrive halted accounts from the event store with today's code: those of one letter, of one account, or all.
+    """Redrive halted accounts from the event store with today's code: those of one letter, or of all that are chosen.
 
     Fix the cause first: deploy a version that can apply the event, or correct what was wrong around it.
 
     [dim]$[/dim] kinfold projector dead-letters redrive balance-summary~alice~17
+    [dim]$[/dim] kinfold projector dead-letters redrive --matching "schemaVersion is newer"
     [dim]$[/dim] kinfold projector dead-letters redrive --all --dry-run
     """
     from ledger.runtime.cli_input import operator_name
-    from projector.cli.context import operator
 
-    if sum((letter_id is not None, account is not None, every)) != 1:
-        raise typer.BadParameter("name one letter's ID, or --account, or --all")
-    with operator() as components:
-        ids = [letter_id] if letter_id else [letter.id for letter in _chosen(components.letters, account, "open")]
-        outcomes = []
-        for number, each in enumerate(ids, start=1):
-            outcome = components.redrive.redrive(
-                each, components.new_projectors, by=by or operator_name(), dry_run=dry_run
-            )
-            outcomes.append(outcome)
-            _report(outcome, f"{number}/{len(ids)} ", as_json=as_json)
-    if any(outcome.result in {"still halted", "still unusable"} for outcome in outcomes):
-        raise typer.Exit(1)
+    if sum((letter_id is not None, account is not None or matching is not None, every)) != 1:
+        raise typer.BadParameter("name one letter's ID, or choose by --account and --matching, or take --all")
+
+    def one(components: "Components", each: str) -> "Redriven":
+        return components.redrive.redrive(each, components.new_projectors, by=by or operator_name(), dry_run=dry_run)
+
+    _each(one, letter_id, account, matching, as_json=as_json)
 
 
-@app.command(epilog="Exit codes: 0 the event is skipped, 1 it cannot be, or a later event halts the account.")
+@app.command(epilog="Exit codes: 0 every event is skipped, 1 one cannot be, or a later event halts the account.")
 def skip(
-    letter_id: Annotated[str, typer.Argument(metavar="ID")],
     reason: Annotated[str, typer.Option(help="Why the event may be skipped, for the record.")],
+    letter_id: Id = None,
+    account: Account = None,
+    matching: Matching = None,
     by: By = None,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Skip one event for good, in this projection, and redrive its account.
+    """Skip one event for good, in this projection, and redrive its account; or the events of all letters chosen.
 
-    The event stays in the event store; the projection counts its version but never applies it, in rebuilds either.
+    The event stays in the event store; the projection counts its version but never applies it, in rebuilds either. The
+    writer skips nothing: it refuses the account's commands until it can read the event. Only letters that are open now
+    are chosen: where a later event halts the account in turn, it is said, and left for you to decide.
 
     [dim]$[/dim] kinfold projector dead-letters skip balance-summary~alice~17 --reason "ticket 4711: test deposit"
+    [dim]$[/dim] kinfold projector dead-letters skip --account alice --reason "ticket 4711" --dry-run
     """
     from ledger.runtime.cli_input import operator_name
-    from projector.cli.context import operator
     from projector.dead_letters.letters import MAX_REASON, is_usable_reason
+    from projector.dead_letters.redrive import DeadLetterError, NoSuchLetterError, Redriven
 
     if not is_usable_reason(reason):
         raise typer.BadParameter(f"a reason has 1 to {MAX_REASON} characters", param_hint="--reason")
+    if (letter_id is not None) == (account is not None or matching is not None):
+        raise typer.BadParameter("name one letter's ID, or choose by --account and --matching")
+
+    def one(components: "Components", each: str) -> Redriven:
+        try:
+            return components.redrive.skip(
+                each, components.new_projectors, by=by or operator_name(), why=reason, dry_run=dry_run
+            )
+        except NoSuchLetterError:
+            raise
+        except DeadLetterError as error:
+            return Redriven(each, "cannot be skipped", reason=str(error))
+
+    _each(one, letter_id, account, matching, as_json=as_json)
+
+
+def _each(
+    one: "Callable[[Components, str], Redriven]",
+    letter_id: str | None,
+    account: str | None,
+    matching: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Do ``one`` to the letter named, or to each open one chosen, and report each."""
+    from projector.cli.context import operator
+    from projector.dead_letters.redrive import UNDONE
+
+    undone = False
     with operator() as components:
-        if dry_run:
-            letter = components.redrive.letter(letter_id)
-            typer.echo(f"would skip: {_line(letter)}")
-            return
-        outcome = components.redrive.skip(letter_id, components.new_projectors, by=by or operator_name(), why=reason)
-        _report(outcome, "", as_json=as_json)
-    if outcome.result == "still halted":
+        components.skips.load()
+        chosen = _chosen(components.letters, account, matching, "open") if letter_id is None else []
+        ids = [letter.id for letter in chosen] if letter_id is None else [letter_id]
+        for number, each in enumerate(ids, start=1):
+            outcome = one(components, each)
+            undone = undone or outcome.result in UNDONE
+            _report(outcome, f"{number}/{len(ids)} ", as_json=as_json)
+    if not ids:
+        typer.echo("no open dead letter is so chosen", err=True)
+    if undone:
         raise typer.Exit(1)
 
 
-def _chosen(letters: "DeadLetters", account: str | None, state: str | None) -> "list[StoredLetter]":
+def _chosen(
+    letters: "DeadLetters", account: str | None, matching: str | None, state: str | None
+) -> "list[StoredLetter]":
+    """The letters chosen, in the order in which they came."""
     if state not in {None, "all", "open", "redriven", "skipped"}:
         raise typer.BadParameter("a state is open, redriven, skipped or all")
-    return [letter for letter in letters.list(account_id=account) if state in (None, "all", letter.state)]
+    found = [
+        letter
+        for letter in letters.list(account_id=account)
+        if state in (None, "all", letter.state) and (matching is None or matching in letter.letter.reason)
+    ]
+    return sorted(found, key=lambda letter: (letter.first_at, letter.id))
 
 
 def _line(letter: "StoredLetter") -> str:

@@ -8,8 +8,8 @@ is marked as redriven, the letter can halt nothing, or is redriven once more: so
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal
 
 import structlog
 
@@ -24,8 +24,19 @@ from projector.engine.projector import Projector
 
 log = structlog.get_logger(__name__)
 
-#: What became of a letter. "not halted": there was nothing to do; "noted": the letter names no account.
-Result = Literal["redriven", "still halted", "not halted", "would be redriven", "noted", "still unusable"]
+#: What became of a letter. "not halted": there was nothing to do; "still halted": by this event, or by a later one.
+Result = Literal[
+    "redriven",
+    "skipped",
+    "still halted",
+    "not halted",
+    "would be redriven",
+    "would be skipped",
+    "cannot be skipped",
+    "still unusable",
+]
+#: The results after which a person has more to do.
+UNDONE: Final = frozenset({"still halted", "cannot be skipped", "still unusable"})
 
 #: Gives projectors of every read model that is fed at that moment, a projection's newest generation first.
 Targets = Callable[[], Sequence[Projector[Any]]]
@@ -119,21 +130,26 @@ class Redrive:
         done: Result = "would be redriven" if dry_run else "redriven"
         return Redriven(letter_id, done if lifted else "not halted", account_id, versions)
 
-    def skip(self, letter_id: str, targets: Targets, *, by: str, why: str) -> Redriven:
+    def skip(self, letter_id: str, targets: Targets, *, by: str, why: str, dry_run: bool = False) -> Redriven:
         """Skip the letter's event for good, record who decided so and why, and redrive the account.
 
-        Idempotent: repeating it finishes what a crash left undone and keeps the first reason. Raises
-        DeadLetterError for an event that its account has meanwhile applied.
+        Idempotent: repeating it finishes what a crash left undone and keeps the first reason. ``dry_run`` writes
+        nothing. Raises DeadLetterError for an event that its account has meanwhile applied.
         """
         stored = self.letter(letter_id)
+        account_id = stored.letter.account_id
         if stored.state != "skipped":
             self._check_skippable(stored, targets)
+        if dry_run:
+            return Redriven(letter_id, "would be skipped", account_id)
+        if stored.state != "skipped":
             self._letters.skip(letter_id, by=by, why=why)
             self._skips.add(stored.letter)
-            log.warning("event_skipped", id=letter_id, account=stored.letter.account_id, by=by, why=why)
-        if stored.letter.account_id is None:
-            return Redriven(letter_id, "noted")
-        return self.redrive(letter_id, targets, by=by)
+            log.warning("event_skipped", id=letter_id, account=account_id, by=by, why=why)
+        if account_id is None:
+            return Redriven(letter_id, "skipped")
+        redriven = self.redrive(letter_id, targets, by=by)
+        return redriven if redriven.result == "still halted" else replace(redriven, result="skipped")
 
     def _fold_on(self, account_id: str, target: Projector[Any], targets: Targets) -> Poison | None:
         """Lift the halt, if any, and fold to the end of the store. Returns the event that halts the account again.

@@ -1,7 +1,6 @@
 """The storm guard: many accounts halted at once are a bad deploy, not many bad accounts."""
 
 import time
-from collections import deque
 from collections.abc import Callable
 
 from ledger.errors import PermanentError
@@ -14,21 +13,20 @@ class StormError(PermanentError):
 
 
 class StormGuard:
-    """Counts halted accounts in a sliding window."""
+    """Counts the accounts halted in a sliding window, each once, however many read models and letters it has."""
 
     def __init__(self, limit: int, window: float, now: Callable[[], float] = time.monotonic) -> None:
         """At most ``limit`` accounts may be halted in ``window`` seconds."""
         self._limit = limit
         self._window = window
         self._now = now
-        self._halted: deque[float] = deque()
+        self._halted: dict[str, float] = {}
 
     def halted(self, account_id: str, reason: str) -> None:
-        """Count one account. Raises StormError when it is one too many."""
+        """Count an account from now on. Raises StormError when it is one too many."""
         now = self._now()
-        self._halted.append(now)
-        while now - self._halted[0] > self._window:
-            self._halted.popleft()
+        self._halted[account_id] = now
+        self._halted = {each: when for each, when in self._halted.items() if now - when <= self._window}
         if len(self._halted) > self._limit:
             raise StormError(
                 f"{len(self._halted)} accounts were halted within {self._window:.0f} s, the last one {account_id} "

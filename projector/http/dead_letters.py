@@ -51,15 +51,16 @@ def mount_operations(app: faust.App, components: Components) -> None:
 
     @app.page("/dead-letters/{letter_id}/skip")
     class Skip(View):
-        """Pass the letter's event by for good: ``{"reason": "..."}``."""
+        """Skip the letter's event for good: ``{"reason": "..."}``; ``dry_run=true`` only reports what would happen."""
 
         async def post(self, request: Request, letter_id: str) -> Response:
             by = request[PRINCIPAL].name
+            dry_run = request.query.get("dry_run") == "true"
             why = _reason(await request.read())
             if why is None:
                 raise BAD_BODY.of(f'a body like {{"reason": "ticket 4711"}}, at most {MAX_REASON} characters')
             return await _redriven(
-                lambda: components.redrive.skip(letter_id, components.new_projectors, by=by, why=why)
+                lambda: components.redrive.skip(letter_id, components.new_projectors, by=by, why=why, dry_run=dry_run)
             )
 
 
