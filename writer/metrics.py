@@ -16,7 +16,8 @@ class Metrics:
 
         self.commands = counter(
             "commands",
-            "Commands by how they ended: accepted, replayed, refused, key_reused, conflict, unavailable or failed.",
+            "Commands by how they ended: accepted, replayed, refused, key_reused, conflict, unavailable, unreadable or "
+            "failed.",
             "command",
             "outcome",
         )

@@ -40,6 +40,7 @@ PROBLEMS: Final = (
     problems.INTERNAL_ERROR,
     problems.UNAVAILABLE,
     problems.TABLE_REPLACED,
+    problems.UNREADABLE_HISTORY,
     problems.OVERLOADED,
     problems.NOT_READY,
     problems.AWS_REFUSES,

@@ -211,6 +211,15 @@ UNAVAILABLE: Final = ProblemType(
     "The event store did not answer in time, so the command may have been carried out or not: send it again with the "
     "same Idempotency-Key, and it counts once.",
 )
+UNREADABLE_HISTORY: Final = ProblemType(
+    "unreadable-history",
+    503,
+    "The account's history cannot be read",
+    "alice: event 7 cannot be read: unknown event type 'BonusGranted'; nothing was written. Deploy the version of "
+    "Kinfold that wrote it, or a later one.",
+    {"sequenceNumber": 7},
+    retry_after=60,
+)
 OVERLOADED: Final = ProblemType(
     "overloaded",
     503,
@@ -252,6 +261,13 @@ ENDPOINT_UNAVAILABLE: Final = ProblemType(
     503,
     "The read model is unavailable",
     "the endpoint does not answer",
+)
+UNREADABLE_ROW: Final = ProblemType(
+    "unreadable-row",
+    503,
+    "The account's row cannot be read",
+    "a row of account alice in balance-summary-local-1 cannot be read: `kinfold projector verify --repair` rewrites it",
+    retry_after=60,
 )
 UNKNOWN_DEAD_LETTER: Final = ProblemType(
     "unknown-dead-letter",

@@ -28,6 +28,10 @@ T = TypeVar("T")
 RowKey = tuple[str, str]
 
 
+class UnreadableRowError(ResourceError):
+    """A row that no projector could have written."""
+
+
 @dataclass(frozen=True, slots=True)
 class RowChange(Generic[S]):
     """Put ``row`` in the place of the one at version ``replaces``; None when there is no row yet."""
@@ -143,7 +147,7 @@ class ReadModel(Generic[S]):
             return write_if(self._dynamodb.update_item, **update, ExpressionAttributeNames={"#at": "at"})
 
     def row(self, item: Mapping[str, Mapping[str, Any]]) -> Row[S]:
-        """Parse an item of the table. Raises ResourceError for one that no projector could have written."""
+        """Parse an item of the table. Raises UnreadableRowError for one that no projector could have written."""
         columns = self.projection.columns
         try:
             return Row(
@@ -156,7 +160,7 @@ class ReadModel(Generic[S]):
                 event_hash=item["eventHash"]["S"] if "eventHash" in item else None,
             )
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-            raise ResourceError(
+            raise UnreadableRowError(
                 f"a row of account {item['aggregateId']['S']} in {self.table} cannot be read ({error!r}): "
                 f"`kinfold projector verify --repair` rewrites it"
             ) from error
@@ -165,7 +169,7 @@ class ReadModel(Generic[S]):
         """Like ``row``, but None for an item that cannot be read."""
         try:
             return self.row(item)
-        except ResourceError:
+        except UnreadableRowError:
             return None
 
     def image(self, row: Row[S]) -> dict[str, Any]:

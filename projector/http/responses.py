@@ -24,12 +24,15 @@ from ledger.runtime.problems import (
     MEDIA_TYPE,
     SECURITY_HEADERS,
     TABLE_REPLACED,
+    UNREADABLE_HISTORY,
+    UNREADABLE_ROW,
     ProblemError,
     correlation_id,
     of_resource,
     of_status,
 )
-from ledger.store.errors import TableReplacedError
+from ledger.store.errors import CorruptHistoryError, TableReplacedError
+from projector.engine.read_model import UnreadableRowError
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +58,9 @@ async def request_context(request: Request, handler: Handler) -> StreamResponse:
             problem = TABLE_REPLACED.of(str(error))
         except TransientError as error:
             problem = ENDPOINT_UNAVAILABLE.of(str(error))
+        except (CorruptHistoryError, UnreadableRowError) as error:
+            log.error("stored_data_unreadable", reason=str(error), path=request.path[:200], action="see the reason")  # noqa: TRY400
+            problem = (UNREADABLE_ROW if isinstance(error, UnreadableRowError) else UNREADABLE_HISTORY).of(str(error))
         except (ResourceError, ConfigurationError) as error:
             log.error(  # noqa: TRY400 - the error says it all
                 "resource_unusable",

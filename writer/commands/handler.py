@@ -17,7 +17,7 @@ from aws_client.retry import RetryPolicy
 from ledger.domain.account import Account
 from ledger.domain.errors import RefusedError
 from ledger.errors import TransientError
-from ledger.store.errors import CommandRecordedError, VersionConflictError
+from ledger.store.errors import CommandRecordedError, CorruptHistoryError, VersionConflictError
 from ledger.store.idempotency_keys import CommandKey, IdempotencyKeys, RecordedCommand
 from ledger.store.stored_event import StoredEvent
 from ledger.store.transactions import CommandPut
@@ -87,6 +87,7 @@ class CommandHandler:
         now; of concurrent requests with one key, one stores events and all get its result.
 
         Raises RefusedError and VersionConflictError (also for a precondition that does not hold): nothing was written;
+        CorruptHistoryError: the account's history cannot be read, nothing was written;
         KeyReusedError: the key stands for another command, nothing was written; ThrottledError and EndpointError: the
         events may be stored or not, unless an earlier request stored them.
         """
@@ -103,6 +104,9 @@ class CommandHandler:
             raise
         except VersionConflictError as conflict:
             entry.outcome, entry.version = "conflict", conflict.actual
+            raise
+        except CorruptHistoryError:
+            entry.outcome = "unreadable"
             raise
         except TransientError:
             entry.outcome = "unavailable"

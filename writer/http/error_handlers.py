@@ -25,12 +25,19 @@ from ledger.runtime.problems import (
     TABLE_REPLACED,
     UNAVAILABLE,
     UNKNOWN_PATH,
+    UNREADABLE_HISTORY,
     VERSION_CONFLICT,
     ProblemError,
     of_resource,
     of_status,
 )
-from ledger.store.errors import CommandRecordedError, TableReplacedError, VersionConflictError
+from ledger.store.errors import (
+    CommandRecordedError,
+    CorruptHistoryError,
+    TableReplacedError,
+    UndecodableEventError,
+    VersionConflictError,
+)
 from writer.commands.idempotency import HEADER, KeyReusedError
 from writer.commands.preconditions import Precondition
 from writer.problems import broken_rule, problem_response
@@ -122,6 +129,27 @@ def _of_resource(request: Request, error: ResourceError | ConfigurationError) ->
     return of_resource(error)
 
 
+def _of_history(request: Request, error: CorruptHistoryError) -> ProblemError:
+    """What is stored is not changed by asking again, but by a deployment or a restore: 503 until then."""
+    written = "; nothing was written" if request.method == "POST" else ""
+    if not isinstance(error, UndecodableEventError):
+        log.error("history_corrupt", reason=str(error), path=request.url.path, action="kinfold projector verify")
+        return UNREADABLE_HISTORY.of(f"{error}{written}")
+    log.error(
+        "event_unreadable",
+        account=error.aggregate_id,
+        sequence_number=error.sequence_number,
+        reason=error.reason,
+        action="deploy the version of Kinfold that wrote it, or a later one",
+    )
+    return UNREADABLE_HISTORY.of(
+        f"{error}{written}. To go on with the account, deploy the version of Kinfold that wrote the event, or a later "
+        "one. `kinfold projector dead-letters skip` has the read models go on without it; the writer skips no event, "
+        "since it decides on whole histories only.",
+        sequenceNumber=error.sequence_number,
+    )
+
+
 def _of_http(request: Request, error: HTTPException) -> ProblemError:
     """The errors that Starlette and FastAPI raise themselves."""
     match error.status_code:
@@ -144,6 +172,7 @@ _PROBLEMS: Final[Mapping[type[Exception], Callable[[Request, Any], ProblemError]
     ),
     VersionConflictError: _of_conflict,
     TableReplacedError: lambda _, error: TABLE_REPLACED.of(str(error)),
+    CorruptHistoryError: _of_history,
     TransientError: _of_transient,
     ResourceError: _of_resource,
     ConfigurationError: _of_resource,

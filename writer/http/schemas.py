@@ -168,6 +168,7 @@ class Problem(BaseModel):
     rule: str | None = Field(None, description="422: the rule of the domain that refused the command")
     expected_version: int | None = Field(None, description="409, 412: the version that the command was decided on")
     actual_version: int | None = Field(None, description="409, 412: the version that the account is at")
+    sequence_number: int | None = Field(None, description="503: the event that this version cannot read")
     errors: list[FieldFault] | None = Field(None, description="400: each field that is wrong")
 
 

@@ -11,7 +11,6 @@ from fastapi import FastAPI
 
 from ledger.errors import AccessRefusedError, ConfigurationError, EndpointError, ResourceError, ThrottledError
 from ledger.runtime.auth import Access
-from ledger.store.errors import CorruptHistoryError
 from ledger.store.idempotency_keys import IdempotencyKeys
 from tests.unit.writer.conftest import MemoryStore
 from writer.commands.account_repository import AccountRepository
@@ -97,7 +96,7 @@ async def test_what_the_operator_has_to_mend_is_503_and_named_in_the_log(
     assert [line["reason"] for line in log_lines if line["event"] == "resource_unusable"] == ["secret"] * 2
 
 
-@pytest.mark.parametrize("failure", [RuntimeError("secret"), CorruptHistoryError("secret"), KeyError("secret")])
+@pytest.mark.parametrize("failure", [RuntimeError("secret"), KeyError("secret")])
 async def test_the_unexpected_is_500_without_our_insides(
     http: httpx.AsyncClient, store: MemoryStore, failure: Exception, log_lines: list[MutableMapping[str, Any]]
 ) -> None:

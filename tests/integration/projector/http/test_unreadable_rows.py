@@ -1,0 +1,52 @@
+"""Stored data that the projector's routes cannot read: said as what it is, with what to do."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import httpx
+import pytest
+from aiohttp.test_utils import TestServer
+
+from ledger.runtime.aws import Clients
+from projector.app import build_app
+from projector.components import Components
+from projector.projections.balance_summary import BALANCE_SUMMARY
+from projector.settings import ProjectorSettings
+from tests.integration.projector.conftest import deliver
+from tests.support.accounts import deposit, poison
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+async def http(projector_settings: ProjectorSettings, clients: Clients) -> AsyncIterator[httpx.AsyncClient]:
+    settings = projector_settings.model_copy(update={"access": "off"})
+    built = build_app(settings, clients, host="127.0.0.1", port=6066)
+    async with (
+        TestServer(await cast(Any, built.faust.web).wsgi()) as server,
+        httpx.AsyncClient(base_url=str(server.make_url("")), trust_env=False, timeout=30) as client,
+    ):
+        yield client
+    built.executor.shutdown()
+
+
+async def test_a_row_that_cannot_be_read(http: httpx.AsyncClient, components: Components, clients: Clients) -> None:
+    table = BALANCE_SUMMARY.table(components.names.profile, 1)
+    row = {"aggregateId": {"S": "alice"}, "version": {"N": "1"}, "balance": {"S": "a lot"}, "currency": {"S": "EUR"}}
+    clients.dynamodb.put_item(TableName=table, Item=row)
+    answer = await http.get("/balances/alice")
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:kinfold:problem:unreadable-row")
+    assert "`kinfold projector verify --repair` rewrites it" in answer.json()["detail"]
+
+
+async def test_a_history_that_cannot_be_read(http: httpx.AsyncClient, components: Components, clients: Clients) -> None:
+    bad = poison(clients.dynamodb, components.names.events, deposit(components.store, "alice")[0])
+    await asyncio.to_thread(deliver, components.batch_handler(), components, bad)
+    foreign = bad.to_item() | {"sequenceNumber": {"N": "3"}, "note": {"S": "by hand"}}
+    clients.dynamodb.put_item(TableName=components.names.events, Item=foreign)
+    answer = await http.post(
+        "/dead-letters/balance-summary~alice~2/redrive", headers={"Content-Type": "application/json"}
+    )
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:kinfold:problem:unreadable-history")
+    assert "attributes no event store wrote: note" in answer.json()["detail"]
