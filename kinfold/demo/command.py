@@ -1,12 +1,12 @@
 """``kinfold demo``: the main job once, end to end, with the proof that every balance agrees."""
 
 import contextlib
-import json
 import time
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated
 
 import typer
+from pydantic.alias_generators import to_camel
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -20,8 +20,8 @@ from kinfold.load.tally import LoadResult
 from kinfold.local.embedded_aws import local_aws
 from kinfold.local.environment import service_clients
 from kinfold.local.stack import Stack
+from ledger.runtime.cli_output import output, print_json, print_line, print_table
 from ledger.runtime.sockets import LOOPBACK
-from ledger.runtime.terminal import output, print_line, print_table
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
 from projector.projections.balance_summary import BALANCE_SUMMARY
@@ -116,7 +116,7 @@ def demo(
             outcome = replace(outcome, reordered=len(reordered))
     _report_faults(audits, reordered)
     if as_json:
-        typer.echo(json.dumps(outcome.figures()))
+        print_json({to_camel(name): value for name, value in outcome.figures().items()})
     else:
         _print(outcome)
     if outcome.mismatched or reordered:

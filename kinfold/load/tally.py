@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from ledger.runtime.cli_output import to_json
+
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
@@ -37,7 +39,7 @@ class LoadResult:
 
     def to_json(self) -> dict[str, Any]:
         """The result as ``--json`` prints it."""
-        return {name: getattr(self, name) for name in self.__slots__} | {"rate": round(self.rate, 1)}
+        return {**to_json(self), "rate": round(self.rate, 1)}
 
 
 class Tally:

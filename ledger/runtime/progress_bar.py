@@ -18,7 +18,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from ledger.runtime.terminal import print_line
+from ledger.runtime.cli_output import print_line
 
 
 class _RateColumn(ProgressColumn):

@@ -1,7 +1,5 @@
 """``kinfold projector generations``: list generations, and drop old ones."""
 
-import json
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -17,6 +15,7 @@ def list_generations(projection: ProjectionNames = None, as_json: Json = False) 
 
     [dim]$[/dim] kinfold projector generations list
     """
+    from ledger.runtime.cli_output import print_json
     from projector.cli.context import operator
     from projector.rebuild.generations import GenerationTables
 
@@ -25,7 +24,7 @@ def list_generations(projection: ProjectionNames = None, as_json: Json = False) 
         found = [table for each in chosen(projection) for table in tables.list(each)]
     for each in found:
         if as_json:
-            typer.echo(json.dumps(asdict(each)))
+            print_json(each)
         else:
             typer.echo(f"{each.projection}  {each.generation}  {each.standing}  {each.table}  about {each.rows} rows")
 

@@ -1,7 +1,5 @@
 """``kinfold projector rebuild``: a new generation of the read models, beside running workers and readers."""
 
-import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -38,6 +36,7 @@ def rebuild(
     if give_up:
         _abort(projections, as_json=as_json)
         return
+    from ledger.runtime.cli_output import print_json
     from ledger.runtime.progress_bar import ProgressBars
     from projector.cli.context import operator
     from projector.rebuild.rebuild import Rebuild, UnverifiedError
@@ -49,7 +48,7 @@ def rebuild(
         refuse(error, WRONG)
     for each in rebuilt:
         if as_json:
-            typer.echo(json.dumps(asdict(each)))
+            print_json(each)
         else:
             typer.echo(
                 f"{each.projection}: generation {each.generation} replaces {each.replaced}; {each.events} events, "
@@ -58,6 +57,7 @@ def rebuild(
 
 
 def _abort(projections: "list[Projection[Any]]", *, as_json: bool) -> None:
+    from ledger.runtime.cli_output import print_json
     from projector.cli.context import operator
     from projector.rebuild.generations import GenerationTables
 
@@ -65,10 +65,9 @@ def _abort(projections: "list[Projection[Any]]", *, as_json: bool) -> None:
         tables = GenerationTables(components.clients.dynamodb, components.names)
         given_up = tables.abort(projections, lambda text: typer.echo(text, err=True))
     for name, generation in given_up:
-        typer.echo(
-            json.dumps({"projection": name, "generation": generation, "result": "given up"})
-            if as_json
-            else f"{name}: the build of generation {generation} was given up"
-        )
+        if as_json:
+            print_json({"projection": name, "generation": generation, "result": "given up"})
+        else:
+            typer.echo(f"{name}: the build of generation {generation} was given up")
     if not given_up:
         typer.echo("no rebuild to abort", err=True)

@@ -51,7 +51,7 @@ def status(as_json: Json = False) -> None:
 
 
 def _print(found: "Status") -> None:
-    from ledger.runtime.terminal import output, print_line, print_table
+    from ledger.runtime.cli_output import output, print_line, print_table
 
     console = output()
     rows = [

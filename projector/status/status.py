@@ -1,7 +1,7 @@
 """The projector's status as an operator sees it from outside; nothing is changed."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +13,7 @@ from faust_kinesis.leases.topology import list_shards, missing_leases
 from ledger.errors import ResourceError
 from ledger.holds import Hold, Holds
 from ledger.runtime.aws import Clients, aws_errors
+from ledger.runtime.cli_output import to_json
 from ledger.runtime.settings import Bridge
 from ledger.store.errors import TableReplacedError
 from ledger.store.tables import Names
@@ -113,20 +114,11 @@ class Status:
             "retentionHours": self.retention_hours,
             "carrier": self.mode,
             "destination": self.destination,
-            "hold": asdict(self.hold) if self.hold else None,
+            "hold": to_json(self.hold),
             "openDeadLetters": self.open_dead_letters,
             "haltedAccounts": self.halted_accounts,
             "shards": [shard.to_json() for shard in self.shards],
-            "projections": [
-                {
-                    "name": each.name,
-                    "active": each.active,
-                    "fed": each.fed,
-                    "building": each.building,
-                    "phase": each.phase,
-                }
-                for each in self.projections
-            ],
+            "projections": to_json(self.projections),
             "warnings": self.warnings,
             "errors": self.errors,
         }

@@ -1,6 +1,5 @@
 """``kinfold bridge``."""
 
-import json
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -106,8 +105,10 @@ def status(
 
 
 def _show(report: "BridgeReport", *, as_json: bool) -> None:
+    from ledger.runtime.cli_output import print_json
+
     if as_json:
-        typer.echo(json.dumps(report.to_json()))
+        print_json(report.to_json())
     else:
         _print(report)
     if not report.healthy:
@@ -115,7 +116,7 @@ def _show(report: "BridgeReport", *, as_json: bool) -> None:
 
 
 def _print(report: "BridgeReport") -> None:
-    from ledger.runtime.terminal import output, print_line, print_table
+    from ledger.runtime.cli_output import output, print_line, print_table
 
     console = output()
     title = f"bridge of profile {report.profile} on {report.endpoint}"

@@ -1,8 +1,6 @@
 """``kinfold bridge backfill``: put events on the stream again."""
 
-import json
 import threading
-from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -62,6 +60,7 @@ def backfill(
     [dim]$[/dim] kinfold bridge backfill --account alice --account bob
     [dim]$[/dim] kinfold bridge backfill --all --rate 2000
     """
+    from ledger.runtime.cli_output import print_json, to_json
     from ledger.runtime.progress_bar import ProgressBars
     from stream_bridge.backfill.backfill import Backfill
     from stream_bridge.backfill.progress import BackfillStore
@@ -90,7 +89,7 @@ def backfill(
             outcome = work.run(selection, segments=segments, restart=restart)
     done = "to be put" if dry_run else "put"
     if as_json:
-        typer.echo(json.dumps({"selection": str(selection), "dryRun": dry_run, **asdict(outcome)}))
+        print_json({"selection": str(selection), "dryRun": dry_run, **to_json(outcome)})
     else:
         typer.echo(f"{selection}: {outcome.read} events read, {outcome.published} {done} on the stream")
         if outcome.too_large:

@@ -1,7 +1,5 @@
 """``kinfold bridge hold``: keep the watch from repairing."""
 
-import json
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -31,6 +29,7 @@ def hold(
     """
     from ledger.holds import Holds
     from ledger.runtime.cli_input import operator_name
+    from ledger.runtime.cli_output import print_json
     from stream_bridge.cli.context import compose
 
     if lift and reason is not None:
@@ -41,6 +40,6 @@ def hold(
         holds.lift()
     now = holds.set(by or operator_name(), reason) if reason is not None else holds.find()
     if as_json:
-        typer.echo(json.dumps(asdict(now) if now else None))
+        print_json(now)
     else:
         typer.echo(f"the watch is {now}" if now else "nobody holds the watch")

@@ -1,6 +1,5 @@
 """``kinfold bridge scale``: change a stream that is in use."""
 
-import json
 from typing import Annotated
 
 import typer
@@ -37,6 +36,7 @@ def scale(
     [dim]$[/dim] kinfold bridge scale --shards 8
     [dim]$[/dim] kinfold bridge scale --on-demand --retention 168 --key alias/aws/kinesis
     """
+    from ledger.runtime.cli_output import print_json
     from stream_bridge.cli.context import compose, report
     from stream_bridge.provisioning.scaling import change_stream
     from stream_bridge.provisioning.stream import StreamPlan, need_stream
@@ -59,6 +59,6 @@ def scale(
     waiter = StateWaiter(settings.active_timeout, report)
     done = change_stream(clients.kinesis, names.stream, plan, waiter)
     if as_json:
-        typer.echo(json.dumps({"stream": names.stream, "changed": done}))
+        print_json({"stream": names.stream, "changed": done})
     else:
         typer.echo(f"stream {names.stream}: {'; '.join(done) or 'it is as asked already'}")

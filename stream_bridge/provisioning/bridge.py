@@ -1,13 +1,14 @@
 """The bridge as a whole: provisions tables, stream and destination, and reports their state."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from aws_client.tables import TableSpec
 from faust_kinesis.leases.table import lease_spec
 from ledger.holds import Hold, Holds
 from ledger.runtime.aws import Clients, aws_errors
+from ledger.runtime.cli_output import to_json
 from ledger.runtime.settings import Bridge
 from ledger.store.errors import TableReplacedError
 from ledger.store.table_identity import TableIdentities
@@ -87,7 +88,7 @@ class BridgeReport:
 
     def to_json(self) -> dict[str, Any]:
         """The report as ``--json`` prints it, ``mode`` under its public name ``carrier``."""
-        fields = asdict(self)
+        fields = to_json(self)
         mode = fields.pop("mode")
         return {"healthy": self.healthy, **fields, "use": [each.to_json() for each in self.use], "carrier": mode}
 

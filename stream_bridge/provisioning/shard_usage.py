@@ -1,12 +1,13 @@
 """The load of each shard, measured on the stream itself: no paid metrics, and the same on every endpoint."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from faust_kinesis.leases.topology import list_shards
 from ledger.runtime.aws import aws_errors
+from ledger.runtime.cli_output import to_json
 from stream_bridge.provisioning.stream import SHARD_BYTES, SHARD_RECORDS
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class ShardUse:
 
     def to_json(self) -> dict[str, Any]:
         """As ``--json`` prints it."""
-        return {**asdict(self), "share": round(self.share, 3)}
+        return {**to_json(self), "share": round(self.share, 3)}
 
 
 def measure_use(kinesis: "KinesisClient", stream: str, seconds: float) -> list[ShardUse]:

@@ -1,9 +1,13 @@
-"""What commands print for a person on standard output: lines and tables of which nothing is cut, however narrow."""
+"""What commands print on standard output: JSON, and lines and tables of which nothing is cut, however narrow."""
 
+import json
 import sys
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any, Final
 
+import typer
+from pydantic.alias_generators import to_camel
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
@@ -15,6 +19,20 @@ _ANY_WIDTH: Final = 100_000
 #: Columns that the last column of a table needs at least to be folded rather than to turn rows into paragraphs.
 _FOLDED: Final = 16
 _GAP: Final = 2
+
+
+def to_json(value: Any) -> Any:
+    """A record, or what holds records, as ``--json`` prints it: its fields in camel case, as in the HTTP answers."""
+    if is_dataclass(value):
+        return {to_camel(field.name): to_json(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: to_json(each) for key, each in value.items()}
+    return list(map(to_json, value)) if isinstance(value, list | tuple) else value
+
+
+def print_json(value: Any) -> None:
+    """Print ``to_json`` of ``value`` on a line."""
+    typer.echo(json.dumps(to_json(value)))
 
 
 def output() -> Console:
