@@ -14,6 +14,7 @@ import structlog
 import typer
 import typer.core
 import typer.main
+from typer.exceptions import TyperException
 
 from kinfold.load.command import load
 from kinfold.local.up import up
@@ -175,20 +176,40 @@ def token(
 
 
 def main() -> NoReturn:
-    """Run the command line and exit: an error that we expect is one message on standard error, not a traceback."""
+    """Run the command line and exit: an error that we expect is one message on standard error, not a traceback.
+
+    With KINFOLD_LOG_FORMAT=json that message, or the traceback, is a line of JSON.
+    """
     for stream in (sys.stdout, sys.stderr):
         # A terminal or a pipe without UTF-8 gets \xfc for what it cannot show.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    in_json = os.environ.get("KINFOLD_LOG_FORMAT") == "json"
+    if in_json:
+        from ledger.runtime.logs import configure_logs
+
+        # For what fails before a command has read its settings.
+        configure_logs("INFO", "json")
     try:
-        app(_arguments(), prog_name="kinfold")
+        ended = app(_arguments(), prog_name="kinfold", standalone_mode=not in_json)
     except Exception as error:
         code = exit_code(error)
         if code is None:
             raise
-        typer.secho(f"kinfold: {error}", err=True, fg=typer.colors.RED if sys.stderr.isatty() else None)
+        _report(error, code, in_json=in_json)
         sys.exit(code)
-    sys.exit(0)
+    sys.exit(ended if isinstance(ended, int) else 0)
+
+
+def _report(error: Exception, code: int, *, in_json: bool) -> None:
+    # An error of the command line puts its words together only when asked.
+    text = error.format_message() if isinstance(error, TyperException) else str(error)
+    if in_json:
+        import structlog
+
+        structlog.get_logger(__name__).error("command_failed", reason=text, exit_code=code)
+    else:
+        typer.secho(f"kinfold: {text}", err=True, fg=typer.colors.RED if sys.stderr.isatty() else None)
 
 
 def _arguments() -> list[str]:
@@ -201,10 +222,10 @@ def exit_code(error: Exception) -> int | None:
     # Only now: the transport's errors come with the transport.
     from faust_kinesis import errors as transport
 
-    if isinstance(error, KinfoldError):
+    if isinstance(error, KinfoldError | TyperException):
         return error.exit_code
     if isinstance(error, transport.ConfigurationError):
         return ConfigurationError.exit_code
     if isinstance(error, transport.TransientError):
         return TransientError.exit_code
-    return 1 if isinstance(error, transport.FaustKinesisError) else None
+    return 1 if isinstance(error, transport.FaustKinesisError | typer.Abort) else None

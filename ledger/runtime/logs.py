@@ -3,17 +3,25 @@
 One setup per process, called by its composition root. Payloads and tokens are never fields.
 """
 
+import contextlib
+import json
 import logging
 import sys
+import threading
 from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import TextIO
 
 import structlog
+
+log = structlog.get_logger(__name__)
 
 
 def configure_logs(level: str, style: str, *, quiet: Iterable[str] = ()) -> None:
     """Send structlog and the standard library's loggers to standard error.
 
-    ``style`` is ``text`` or ``json``; ``quiet`` names libraries whose loggers speak only from WARNING on, unless
+    ``style`` is ``text`` or ``json``. In JSON, warnings and exceptions that nobody catches are log lines too, so that
+    every line on standard error is JSON. ``quiet`` names libraries whose loggers speak only from WARNING on, unless
     ``level`` is DEBUG.
     """
     shared: list[structlog.typing.Processor] = [
@@ -37,7 +45,7 @@ def configure_logs(level: str, style: str, *, quiet: Iterable[str] = ()) -> None
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StandardError() if style == "text" else _JsonStandardError()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
@@ -58,3 +66,45 @@ def configure_logs(level: str, style: str, *, quiet: Iterable[str] = ()) -> None
             logging.getLogger(library).setLevel(logging.WARNING)
         # aws_client.credentials says the same, without a traceback for every request.
         logging.getLogger("botocore.credentials").setLevel(logging.ERROR)
+    if style == "json":
+        logging.captureWarnings(True)
+        sys.excepthook = lambda *error: log.critical("crashed", exc_info=error)
+        threading.excepthook = _thread_crashed
+        sys.unraisablehook = _exception_ignored
+
+
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Standard error as it is when a line is written: while progress bars are shown, it puts lines above them."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        return sys.stderr
+
+
+class _JsonStandardError(_StandardError):
+    """What cannot be formatted is a line of JSON too, in place of the standard library's traceback."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is inherited
+        lost = {
+            "event": "log_line_lost",
+            "level": "error",
+            "logger": record.name,
+            "reason": repr(sys.exc_info()[1]),
+            "action": "none: the message does not fit its arguments",
+            "timestamp": datetime.now(UTC).isoformat(),
+        }
+        with contextlib.suppress(OSError):
+            sys.stderr.write(json.dumps(lost) + "\n")
+
+
+def _thread_crashed(args: threading.ExceptHookArgs) -> None:
+    error = (args.exc_type, args.exc_value, args.exc_traceback)
+    log.critical("thread_crashed", thread=args.thread.name if args.thread else None, exc_info=error)
+
+
+def _exception_ignored(args: "sys.UnraisableHookArgs") -> None:
+    error = (args.exc_type, args.exc_value, args.exc_traceback)
+    log.error("exception_ignored", where=f"{args.err_msg or 'in'} {args.object!r}", exc_info=error)

@@ -31,6 +31,8 @@ def run(
     Exit codes: 0 after a clean stop; 1 when a resource it needs is gone; 2 for bad settings; 3 when so many accounts
     were halted within a minute that it must be a bad deploy; 75 when the endpoint did not come up.
     """
+    import structlog
+
     from ledger.runtime.aws import Clients, wait_for_endpoint
     from ledger.runtime.logs import configure_logs
     from ledger.runtime.settings import load_settings
@@ -45,12 +47,12 @@ def run(
     configure_logs(settings.log_level, settings.log_format, quiet=("faust", "mode"))
     clients = Clients(settings, connections=settings.write_concurrency + 32)
 
-    def report(message: str) -> None:
-        typer.echo(f"projector: {message}", err=True)
+    def log_waiting(reason: str) -> None:
+        structlog.get_logger(__name__).info("waiting", reason=reason)
 
     names = Names(settings.profile)
     tables = [names.events, *(spec.name for spec in control_specs(names))]
-    wait_for_endpoint(clients, settings.endpoint_timeout, report, tables)
+    wait_for_endpoint(clients, settings.endpoint_timeout, log_waiting, tables)
     prepare(clients.dynamodb, names, PROJECTIONS)
     projector = build_app(settings, clients, host=host or settings.projector_host, port=port or settings.projector_port)
     projector.components.skips.load()

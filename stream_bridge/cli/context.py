@@ -3,6 +3,7 @@
 import socket
 from typing import TypeVar
 
+import structlog
 import typer
 
 from ledger.runtime.auth import Access
@@ -12,6 +13,8 @@ from ledger.runtime.settings import load_settings
 from ledger.runtime.sockets import bind
 from ledger.store.tables import Names
 from stream_bridge.settings import BridgeDaemonSettings, BridgeSettings
+
+log = structlog.get_logger(__name__)
 
 S = TypeVar("S", bound=BridgeSettings)
 
@@ -41,9 +44,14 @@ def listen(settings: BridgeDaemonSettings, host: str | None, port: int | None) -
 
 def wait_for_tables(settings: BridgeDaemonSettings, clients: Clients, *tables: str) -> None:
     """Wait until the endpoint answers and has these tables. Raises EndpointError, ResourceError."""
-    wait_for_endpoint(clients, settings.endpoint_timeout, report, tables)
+    wait_for_endpoint(clients, settings.endpoint_timeout, log_waiting, tables)
+
+
+def log_waiting(reason: str) -> None:
+    """Log what a daemon waits for."""
+    log.info("waiting", reason=reason)
 
 
 def report(line: str) -> None:
-    """Print a line for a person on standard error."""
+    """Print a line for whoever runs a command on standard error."""
     typer.echo(line, err=True)

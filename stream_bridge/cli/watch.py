@@ -83,7 +83,7 @@ def _build(
     from aws_client.call_pool import CallPool
     from stream_bridge.backfill.progress import BackfillStore
     from stream_bridge.backfill.publisher import Publisher
-    from stream_bridge.cli.context import report
+    from stream_bridge.cli.context import log_waiting
     from stream_bridge.dynamodb_stream import TableStream
     from stream_bridge.watch.daemon import Watch, WatchOptions
     from stream_bridge.watch.destination_health import Inspector
@@ -101,7 +101,7 @@ def _build(
             native=settings.bridge == "native",
             repair=repair,
         ),
-        Inspector(clients, names, settings.active_timeout, report),
+        Inspector(clients, names, settings.active_timeout, log_waiting),
         Republisher(clients.dynamodb, names.events, publisher, BackfillStore(clients.dynamodb, names.bridge)),
         WatermarkStore(clients.dynamodb, names.bridge),
         partial(TableTail, TableStream(clients.dynamodb, clients.dynamodbstreams, names.events, calls)),

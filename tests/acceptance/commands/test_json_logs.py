@@ -1,0 +1,139 @@
+"""KINFOLD_LOG_FORMAT=json: whatever a service meets, every line on its standard error is JSON."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from ledger.runtime.aws import Clients
+from ledger.runtime.sockets import free_port
+from ledger.store.event_store import EventStore
+from ledger.store.tables import Names
+from tests.support.accounts import deposit, poison
+from tests.support.aws.tables import made_bridge
+from tests.support.sources import QUICK_KCL_ENV
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
+
+SERVICES: Final = {
+    "writer": ("writer", "serve"),
+    "projector": ("projector", "run"),
+    "relay": ("bridge", "relay"),
+    "watch": ("bridge", "watch"),
+}
+#: What a stranger sends that is no request.
+NOISE: Final = (b"\x16\x03\x01 hello\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nbad\r\n\r\n")
+
+
+def parsed(text: str) -> list[dict[str, Any]]:
+    """The lines; a line that is no JSON object fails with the line."""
+    found = []
+    for line in text.splitlines():
+        try:
+            found.append(dict(json.loads(line)))
+        except ValueError:
+            pytest.fail(f"this line is no JSON: {line!r}")
+    return found
+
+
+class Running:
+    """A service, and what it has written on standard error so far."""
+
+    def __init__(self, command: tuple[str, ...], env: dict[str, str], log: Path) -> None:
+        self.port, self._log = free_port(), log
+        with log.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "kinfold", *command, "--port", str(self.port)], env=env, stderr=stderr
+            )
+
+    def lines(self) -> list[dict[str, Any]]:
+        whole, _, _ = self._log.read_text().rpartition("\n")
+        return parsed(whole)
+
+    def says(self, event: str) -> bool:
+        return any(line["event"] == event for line in self.lines())
+
+    def answers(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
+        except OSError:
+            return False
+        return True
+
+    def send(self, request: bytes) -> bytes:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
+            connection.sendall(request)
+            return connection.recv(10_000)
+
+
+@contextmanager
+def running(command: tuple[str, ...], env: dict[str, str], log: Path) -> Iterator[Running]:
+    service = Running(command, env | {"KINFOLD_LOG_FORMAT": "json", "PYTHONWARNINGS": "always"}, log)
+    try:
+        yield service
+    finally:
+        service.process.kill()
+        service.process.wait()
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_waiting_working_disturbed_and_stopped(
+    name: str, child_env: dict[str, str], clients: Clients, names: Names, tmp_path: Path
+) -> None:
+    mode = {"KINFOLD_BRIDGE": "relay"} if name == "relay" else {}
+    with running(SERVICES[name], child_env | mode, tmp_path / "log") as service:
+        until(lambda: service.says("waiting"))
+        made_bridge(clients, names, 1, "relay" if name == "relay" else "native")
+        store = EventStore(clients.dynamodb, names.events)
+        poison(clients.dynamodb, names.events, deposit(store, "alice")[0])
+        until(service.answers)
+        for request in NOISE:
+            service.send(request)
+        assert service.send(b"GET /accounts/alice HTTP/1.1\r\nHost: x\r\n\r\n").startswith(b"HTTP/1.1 ")
+        if name == "projector":
+            until(lambda: service.says("account_halted"), within=60)
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(60) == 0
+        assert service.lines()
+
+
+def test_a_projector_on_kcl(child_env: dict[str, str], clients: Clients, names: Names, tmp_path: Path) -> None:
+    made_bridge(clients, names, 1)
+    kcl = {"KINFOLD_CONSUMER": "kcl", "KINFOLD_WORKER_ID": "w", "KINFOLD_LOG_LEVEL": "debug", **QUICK_KCL_ENV}
+    with running(SERVICES["projector"], child_env | kcl, tmp_path / "log") as service:
+        until(lambda: any(line.get("action") == "kcl_said" for line in service.lines()), within=90)
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(60) == 0
+        assert service.lines()
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "code", "reason"),
+    [
+        ("writer serve --port ninety", {}, 2, "--port"),
+        ("writer sevre", {}, 2, "No such command"),
+        ("projector run", {"KINFOLD_STORM_LIMIT": "many"}, 2, "KINFOLD_STORM_LIMIT"),
+        ("bridge watch", {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "KINFOLD_ENDPOINT_TIMEOUT": "0"}, 75, "reaching"),
+        ("bridge relay --host nowhere.invalid", {}, 2, "nowhere.invalid"),
+    ],
+)
+def test_a_start_that_fails(words: str, env: dict[str, str], code: int, reason: str, child_env: dict[str, str]) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "kinfold", *words.split()],
+        env=child_env | {"KINFOLD_LOG_FORMAT": "json", "PYTHONWARNINGS": "always"} | env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    last = parsed(ended.stderr)[-1]
+    assert (ended.returncode, last["event"], last["exit_code"]) == (code, "command_failed", code)
+    assert reason in last["reason"]
