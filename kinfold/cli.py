@@ -196,20 +196,12 @@ def main() -> NoReturn:
         code = exit_code(error)
         if code is None:
             raise
-        _report(error, code, in_json=in_json)
+        from ledger.runtime.cli_output import tell_failure
+
+        # An error of the command line puts its words together only when asked.
+        tell_failure(error.format_message() if isinstance(error, TyperException) else str(error), code)
         sys.exit(code)
     sys.exit(ended if isinstance(ended, int) else 0)
-
-
-def _report(error: Exception, code: int, *, in_json: bool) -> None:
-    # An error of the command line puts its words together only when asked.
-    text = error.format_message() if isinstance(error, TyperException) else str(error)
-    if in_json:
-        import structlog
-
-        structlog.get_logger(__name__).error("command_failed", reason=text, exit_code=code)
-    else:
-        typer.secho(f"kinfold: {text}", err=True, fg=typer.colors.RED if sys.stderr.isatty() else None)
 
 
 def _arguments() -> list[str]:

@@ -1,4 +1,7 @@
-"""What commands print on standard output: JSON, and lines and tables of which nothing is cut, however narrow."""
+"""What commands print: JSON, lines and uncut tables on standard output, and how it goes on standard error.
+
+Where the log is JSON, what goes to standard error is a line of it.
+"""
 
 import json
 import sys
@@ -6,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, Final
 
+import structlog
 import typer
 from pydantic.alias_generators import to_camel
 from rich import box
@@ -13,6 +17,10 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from ledger.runtime.logs import in_json
+
+log = structlog.get_logger(__name__)
 
 #: Columns of what is no terminal: a pipe or a file takes lines of any length.
 _ANY_WIDTH: Final = 100_000
@@ -33,6 +41,22 @@ def to_json(value: Any) -> Any:
 def print_json(value: Any) -> None:
     """Print ``to_json`` of ``value`` on a line."""
     typer.echo(json.dumps(to_json(value)))
+
+
+def tell(line: str) -> None:
+    """Tell whoever runs a command how it goes."""
+    if in_json():
+        log.info("told", text=line)
+    else:
+        typer.echo(line, err=True)
+
+
+def tell_failure(reason: str, exit_code: int) -> None:
+    """Say why a command ends with this exit code."""
+    if in_json():
+        log.error("command_failed", reason=reason, exit_code=exit_code)
+    else:
+        typer.secho(f"kinfold: {reason}", err=True, fg=typer.colors.RED if sys.stderr.isatty() else None)
 
 
 def output() -> Console:

@@ -61,6 +61,8 @@ def configure_logs(level: str, style: str, *, quiet: Iterable[str] = ()) -> None
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    # What a command tells is no matter of the level.
+    logging.getLogger("ledger.runtime.cli_output").setLevel(logging.INFO)
     if level.upper() != "DEBUG":
         for library in ("botocore", "boto3", "urllib3", "asyncio", *quiet):
             logging.getLogger(library).setLevel(logging.WARNING)
@@ -71,6 +73,11 @@ def configure_logs(level: str, style: str, *, quiet: Iterable[str] = ()) -> None
         sys.excepthook = lambda *error: log.critical("crashed", exc_info=error)
         threading.excepthook = _thread_crashed
         sys.unraisablehook = _exception_ignored
+
+
+def in_json() -> bool:
+    """Whether this process logs in JSON, so that nothing else belongs on its standard error."""
+    return any(isinstance(handler, _JsonStandardError) for handler in logging.getLogger().handlers)
 
 
 class _StandardError(logging.StreamHandler[TextIO]):

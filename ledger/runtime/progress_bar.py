@@ -18,7 +18,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from ledger.runtime.cli_output import print_line
+from ledger.runtime.cli_output import print_line, tell
+from ledger.runtime.logs import in_json
 
 
 class _RateColumn(ProgressColumn):
@@ -57,6 +58,7 @@ class ProgressBars:
             TimeRemainingColumn(),
             TextColumn("left"),
             console=Console(stderr=True),
+            disable=in_json(),
         )
         self._tasks: dict[str, TaskID] = {}
 
@@ -79,11 +81,14 @@ class ProgressBars:
 
     def report(self, text: str) -> None:
         """A line above the bars, on standard error."""
-        print_line(self._progress.console, text)
+        if in_json():
+            tell(text)
+        else:
+            print_line(self._progress.console, text)
 
     def result(self, text: str) -> None:
         """A line on standard output; above the bars, where both are shown on a terminal: they would overwrite it."""
-        if self._progress.console.is_terminal and sys.stdout.isatty():
+        if self._progress.console.is_terminal and sys.stdout.isatty() and not in_json():
             self.report(text)
         else:
             typer.echo(text)

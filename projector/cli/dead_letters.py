@@ -37,6 +37,7 @@ def list_letters(
 
     [dim]$[/dim] kinfold projector dead-letters list --account alice
     """
+    from ledger.runtime.cli_output import tell
     from projector.cli.context import operator
 
     with operator() as components:
@@ -44,7 +45,7 @@ def list_letters(
     for letter in letters:
         typer.echo(json.dumps(letter.to_json()) if as_json else _line(letter))
     if not as_json:
-        typer.echo(f"{len(letters)} dead letters", err=True)
+        tell(f"{len(letters)} dead letters")
 
 
 @app.command()
@@ -142,6 +143,7 @@ def _each(
     as_json: bool,
 ) -> None:
     """Do ``one`` to the letter named, or to each open one chosen, and report each."""
+    from ledger.runtime.cli_output import tell
     from projector.cli.context import operator
     from projector.dead_letters.redrive import UNDONE
 
@@ -155,7 +157,7 @@ def _each(
             undone = undone or outcome.result in UNDONE
             _report(outcome, f"{number}/{len(ids)} ", as_json=as_json)
     if not ids:
-        typer.echo("no open dead letter is so chosen", err=True)
+        tell("no open dead letter is so chosen")
     if undone:
         raise typer.Exit(1)
 

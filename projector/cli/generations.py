@@ -38,11 +38,12 @@ def drop(
 
     [dim]$[/dim] kinfold projector generations drop balance-summary 1
     """
+    from ledger.runtime.cli_output import tell
     from projector.cli.context import operator
     from projector.rebuild.generations import GenerationTables
 
     (of,) = chosen([projection])
     with operator() as components:
         tables = GenerationTables(components.clients.dynamodb, components.names)
-        tables.drop(of, generation, lambda text: typer.echo(text, err=True))
+        tables.drop(of, generation, tell)
     typer.echo(f"{projection}: generation {generation} is gone")

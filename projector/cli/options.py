@@ -37,5 +37,7 @@ def chosen(names: list[str] | None) -> list[Projection[Any]]:
 
 def refuse(error: Exception, code: int) -> NoReturn:
     """End the command with the error's message and this exit code."""
-    typer.secho(f"kinfold: {error}", err=True, fg=typer.colors.RED)
+    from ledger.runtime.cli_output import tell_failure
+
+    tell_failure(str(error), code)
     raise typer.Exit(code)

@@ -57,17 +57,17 @@ def rebuild(
 
 
 def _abort(projections: "list[Projection[Any]]", *, as_json: bool) -> None:
-    from ledger.runtime.cli_output import print_json
+    from ledger.runtime.cli_output import print_json, tell
     from projector.cli.context import operator
     from projector.rebuild.generations import GenerationTables
 
     with operator() as components:
         tables = GenerationTables(components.clients.dynamodb, components.names)
-        given_up = tables.abort(projections, lambda text: typer.echo(text, err=True))
+        given_up = tables.abort(projections, tell)
     for name, generation in given_up:
         if as_json:
             print_json({"projection": name, "generation": generation, "result": "given up"})
         else:
             typer.echo(f"{name}: the build of generation {generation} was given up")
     if not given_up:
-        typer.echo("no rebuild to abort", err=True)
+        tell("no rebuild to abort")

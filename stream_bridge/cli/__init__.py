@@ -53,7 +53,8 @@ def ensure(
     [dim]$[/dim] kinfold bridge ensure --shards 4
     """
     from ledger.runtime.aws import wait_for_endpoint
-    from stream_bridge.cli.context import compose, report
+    from ledger.runtime.cli_output import tell
+    from stream_bridge.cli.context import compose
     from stream_bridge.provisioning import bridge
     from stream_bridge.provisioning.stream import StreamPlan
     from stream_bridge.waiter import StateWaiter
@@ -61,7 +62,7 @@ def ensure(
     if on_demand and shards is not None:
         raise typer.BadParameter("give --shards or --on-demand, not both")
     settings, clients, names = compose()
-    wait_for_endpoint(clients, settings.endpoint_timeout, report)
+    wait_for_endpoint(clients, settings.endpoint_timeout, tell)
     found = bridge.ensure(
         clients,
         names,
@@ -72,7 +73,7 @@ def ensure(
             retention_hours=settings.retention_hours,
             key=settings.stream_key,
         ),
-        StateWaiter(settings.active_timeout, report),
+        StateWaiter(settings.active_timeout, tell),
         stream_arn=settings.stream_arn,
         region=settings.region,
         mode=settings.bridge,

@@ -4,7 +4,6 @@ import socket
 from typing import TypeVar
 
 import structlog
-import typer
 
 from ledger.runtime.auth import Access
 from ledger.runtime.aws import Clients, wait_for_endpoint
@@ -50,8 +49,3 @@ def wait_for_tables(settings: BridgeDaemonSettings, clients: Clients, *tables: s
 def log_waiting(reason: str) -> None:
     """Log what a daemon waits for."""
     log.info("waiting", reason=reason)
-
-
-def report(line: str) -> None:
-    """Print a line for whoever runs a command on standard error."""
-    typer.echo(line, err=True)

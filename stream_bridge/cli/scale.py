@@ -36,8 +36,8 @@ def scale(
     [dim]$[/dim] kinfold bridge scale --shards 8
     [dim]$[/dim] kinfold bridge scale --on-demand --retention 168 --key alias/aws/kinesis
     """
-    from ledger.runtime.cli_output import print_json
-    from stream_bridge.cli.context import compose, report
+    from ledger.runtime.cli_output import print_json, tell
+    from stream_bridge.cli.context import compose
     from stream_bridge.provisioning.scaling import change_stream
     from stream_bridge.provisioning.stream import StreamPlan, need_stream
     from stream_bridge.waiter import StateWaiter
@@ -56,7 +56,7 @@ def scale(
             err=True,
         )
     plan = StreamPlan(shards=shards, on_demand=on_demand, retention_hours=retention, key=key)
-    waiter = StateWaiter(settings.active_timeout, report)
+    waiter = StateWaiter(settings.active_timeout, tell)
     done = change_stream(clients.kinesis, names.stream, plan, waiter)
     if as_json:
         print_json({"stream": names.stream, "changed": done})

@@ -12,10 +12,13 @@ from typing import Any, Final
 
 import pytest
 
+from faust_kinesis.leases.table import Lease, LeaseTable, lease_spec
 from ledger.runtime.aws import Clients
 from ledger.runtime.sockets import free_port
 from ledger.store.event_store import EventStore
-from ledger.store.tables import Names
+from ledger.store.tables import Names, ensure_table
+from projector.engine.provisioning import prepare
+from projector.projections import PROJECTIONS
 from tests.support.accounts import deposit, poison
 from tests.support.aws.tables import made_bridge
 from tests.support.sources import QUICK_KCL_ENV
@@ -137,3 +140,39 @@ def test_a_start_that_fails(words: str, env: dict[str, str], code: int, reason: 
     last = parsed(ended.stderr)[-1]
     assert (ended.returncode, last["event"], last["exit_code"]) == (code, "command_failed", code)
     assert reason in last["reason"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("bridge ensure", 0),
+        ("bridge backfill --all", 0),
+        ("projector status", 5),
+        ("projector verify --wait 0", 5),
+        ("projector rebuild --abort", 0),
+        ("projector dead-letters redrive --account alice", 0),
+        ("projector generations drop balance-summary 9", 1),
+        ("projector replay --from latest", 6),
+    ],
+)
+def test_a_command_that_a_task_runs(
+    words: str, code: int, child_env: dict[str, str], clients: Clients, names: Names
+) -> None:
+    """infra/ runs them with the services' settings, and their standard error goes where the services' goes."""
+    made_bridge(clients, names, 1)
+    prepare(clients.dynamodb, names, PROJECTIONS)
+    ensure_table(clients.dynamodb, lease_spec(names.leases))
+    leases = LeaseTable(clients.dynamodb, names.leases)
+    leases.add(Lease("shardId-000000000000", "TRIM_HORIZON"))
+    leases.take(leases.scan()["shardId-000000000000"], "somebody")
+    deposit(EventStore(clients.dynamodb, names.events), "alice")
+    ended = subprocess.run(
+        [sys.executable, "-m", "kinfold", *words.split()],
+        env=child_env | {"KINFOLD_LOG_FORMAT": "json", "KINFOLD_FAILOVER_TIME": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == code, ended.stderr
+    assert {line["event"] for line in parsed(ended.stderr)} <= {"told", "command_failed"}
