@@ -13,8 +13,6 @@ all shards, and KCL alone does leases, balancing, resharding and reading.
 from __future__ import annotations
 
 import asyncio
-import faulthandler
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -32,6 +30,7 @@ from faust_kinesis.kcl.properties import Endpoints, daemon_properties, jvm_optio
 from faust_kinesis.kcl.session import Session
 from faust_kinesis.kcl.watchdog import LeaderWatch, Watchdog
 from faust_kinesis.leased_source import LeasedSource, end_tasks
+from faust_kinesis.loop_watchdog import LoopWatchdog
 from faust_kinesis.options import KinesisOptions
 from faust_kinesis.source import ShardStatus
 
@@ -126,7 +125,8 @@ class KclSource(LeasedSource):
     async def _watch(self, daemon: Daemon) -> None:
         """Wait for the daemon's end. Raises DaemonError, AgentHungError or StreamGoneError, unless stopping."""
         looking = asyncio.create_task(self._observe())
-        watching = asyncio.create_task(self._check_signs())
+        loop_watchdog = LoopWatchdog(self._options.batch_timeout)
+        watching = asyncio.create_task(self._check_signs(loop_watchdog))
         try:
             awaited: list[asyncio.Future[Any]] = [looking, watching, daemon.ended]
             await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
@@ -136,7 +136,7 @@ class KclSource(LeasedSource):
             if self._main is not None:
                 raise DaemonError(f"KCL's daemon ended with exit code {daemon.ended.result()}")
         finally:
-            faulthandler.cancel_dump_traceback_later()
+            loop_watchdog.end()
             await end_tasks(looking, watching)
 
     async def _clean_up(self, daemon: Daemon, server: asyncio.Server | None) -> None:
@@ -211,11 +211,10 @@ class KclSource(LeasedSource):
         if lock is not None and silent and lock.owner != self._options.worker_id:
             await replace_leader(lock, self._table, self._coordination, self._options, self._writes)
 
-    async def _check_signs(self) -> None:
+    async def _check_signs(self, loop_watchdog: LoopWatchdog) -> None:
         """Raises DaemonError, AgentHungError. Ends the process when the event loop itself is blocked for as long."""
         while True:
-            if sys.__stderr__ is not None:
-                faulthandler.dump_traceback_later(self._options.batch_timeout, exit=True, file=sys.__stderr__)
+            loop_watchdog.feed()
             now = time.monotonic()
             for session in self._sessions:
                 self._watchdog.daemon_spoke(session.heard_at)

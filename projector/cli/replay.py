@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from faust_kinesis.options import StartingPosition
     from ledger.runtime.aws import Clients
     from ledger.store.tables import Names
+    from projector.components import Components
 
 EPILOG = (
     "Exit codes: 0 the next start reads from there, 1 no stream or no lease table, 2 bad settings or time, "
@@ -27,7 +28,9 @@ def replay(
     force: Annotated[
         bool,
         typer.Option(
-            "--force", help="Even though leases have an owner, one that was killed. A live owner is still refused."
+            "--force",
+            help="Even though leases have an owner, one that was killed. A living one is still refused: the leases are "
+            "watched for KINFOLD_FAILOVER_TIME, the workers' own.",
         ),
     ] = False,
     as_json: Json = False,
@@ -49,12 +52,16 @@ def replay(
     with operator() as components:
         try:
             with aws_errors(f"resetting the leases of {components.names.leases}"):
+                if force:
+                    _need_silence(components)
                 shards = _reset(components.clients, components.names, where, force=force)
                 hours = components.clients.kinesis.describe_stream_summary(StreamName=components.names.stream)[
                     "StreamDescriptionSummary"
                 ]["RetentionPeriodHours"]
         except LeasesHeldError as error:
-            refuse(error, BUSY)
+            # A worker that was killed stays written in its leases.
+            killed = "" if force else "; if it was killed, --force, which a living one still refuses"
+            refuse(LeasesHeldError(f"{error}{killed}"), BUSY)
         except ResourceError as error:
             if isinstance(error.__cause__, ClientError) and is_not_found(error.__cause__):
                 raise ResourceError(
@@ -67,6 +74,23 @@ def replay(
         return
     typer.echo(f"{len(shards)} shards: the next start of a projector reads {_meaning(where, hours)}.")
     typer.echo("The read models do not change: events that are already applied count as duplicates.")
+
+
+def _need_silence(components: "Components") -> None:
+    """Raises LeasesHeldError when a worker renews a lease."""
+    from faust_kinesis.errors import LeasesHeldError
+    from faust_kinesis.leases.table import LeaseTable
+    from ledger.runtime.cli_output import tell
+    from projector.status.silent_leases import watch_leases
+
+    table = LeaseTable(components.clients.dynamodb, components.names.leases)
+    before = table.scan()
+    if held := {key: lease for key, lease in before.items() if lease.owner is not None and not lease.ended}:
+        wait = components.settings.failover_time
+        owners = ", ".join(sorted({str(lease.owner) for lease in held.values()}))
+        tell(f"watching the leases of {owners} for {wait:.0f} s at most: whether one is renewed ...")
+        if living := held.keys() - watch_leases(table, before, wait, lambda _: None).silent:
+            raise LeasesHeldError(f"a worker is alive and renews {', '.join(sorted(living))}: stop it first")
 
 
 def _reset(clients: "Clients", names: "Names", where: "StartingPosition", *, force: bool) -> list[str]:

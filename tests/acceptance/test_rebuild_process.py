@@ -201,6 +201,9 @@ def test_replay_from_trim_horizon_changes_no_row_and_counts_every_record_as_a_du
     code, _, err = command("replay", "--from", "trim-horizon")
     assert code == 6, err
     assert "stop the workers first: worker-1 has" in err
+    assert "if it was killed, --force" in err
+    code, _, err = command("replay", "--from", "trim-horizon", "--force")
+    assert (code, "a worker is alive and renews shardId-" in err) == (6, True), err
     assert first.stop() == 0
     before = [rows(clients, name) for name in tables]
 
@@ -217,9 +220,10 @@ def test_replay_from_trim_horizon_changes_no_row_and_counts_every_record_as_a_du
         assert counter(second.url, "kinfold_projector_duplicates", table=name) == REPLAYED
         assert counter(second.url, "kinfold_projector_applied", table=name) == 0
     assert [rows(clients, name) for name in tables] == before
-    second.stop()
+    second.kill()
 
-    assert command("replay", "--from", "2026-01-31T06:00Z")[0] == 0
+    code, _, err = command("replay", "--from", "2026-01-31T06:00Z", "--force")
+    assert code == 0, err
     assert command("replay", "--from", "yesterday")[0] == 2
     code, out, _ = command("replay", "--from", "latest", "--json")
     assert (code, json.loads(out)["from"]) == (0, "latest")

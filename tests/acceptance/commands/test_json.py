@@ -19,6 +19,7 @@ from ledger.runtime.problems import ProblemType
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
 from tests.support.accounts import deposit, poison
+from tests.support.aws.tables import made_bridge
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
@@ -49,7 +50,6 @@ COMMANDS: Final = {
     "projector rebuild": (0,),
     "projector rebuild --abort": (0,),
     "projector generations list": (0,),
-    "projector replay --from latest --force": (0,),
     "demo --events 20 --accounts 2 --writers 2 --endpoint-url {aws}": (0,),
 }
 
@@ -99,7 +99,7 @@ def running(
 def test_every_command_is_here() -> None:
     there = set(with_json(typer.main.get_group(cli.app)))
     here = {name for name in there if any(f"{command} ".startswith(f"{name} ") for command in COMMANDS)}
-    assert there - here == {"up"}, "and that one runs beside the others"
+    assert there - here == {"up", "projector replay"}, "one runs beside the others, and one while no worker does"
 
 
 @pytest.mark.timeout(300)
@@ -132,3 +132,10 @@ def test_every_problem_has_the_same_case() -> None:
     catalogue = [each.example() for each in vars(problems).values() if isinstance(each, ProblemType)]
     assert len(catalogue) > 20
     assert wrong_keys(*catalogue) == set()
+
+
+def test_a_replay_prints_json_alone(kinfold: Kinfold, clients: Clients, names: Names) -> None:
+    made_bridge(clients, names, 1)
+    code, out, err = kinfold("projector", "replay", "--from", "latest", "--json")
+    assert code == 0, err
+    assert wrong_keys(json.loads(out)) == set()
