@@ -22,6 +22,7 @@ from kinfold.restore.command import EPILOG as RESTORE_EPILOG
 from kinfold.restore.command import restore
 from ledger.errors import ConfigurationError, KinfoldError, TransientError
 from ledger.runtime.auth import Credential, Scope, digest, new_token
+from ledger.runtime.environment import keep_own_variables
 from ledger.runtime.sockets import is_loopback_url
 
 if TYPE_CHECKING:
@@ -178,8 +179,10 @@ def token(
 def main() -> NoReturn:
     """Run the command line and exit: an error that we expect is one message on standard error, not a traceback.
 
-    With KINFOLD_LOG_FORMAT=json that message, or the traceback, is a line of JSON.
+    Of the environment, only Kinfold's, AWS's and the machine's own variables count, for it and its children. With
+    KINFOLD_LOG_FORMAT=json that message, or the traceback, is a line of JSON.
     """
+    keep_own_variables()
     for stream in (sys.stdout, sys.stderr):
         # A terminal or a pipe without UTF-8 gets \xfc for what it cannot show.
         if isinstance(stream, io.TextIOWrapper):

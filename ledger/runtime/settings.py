@@ -56,6 +56,10 @@ class Settings(BaseSettings):
         "INFO", description="debug, info, warning or error"
     )
     log_format: Annotated[str, StringConstraints(pattern="^(text|json)$")] = Field("text", description="text or json")
+    pass_env: str = Field(
+        "",
+        description="names of further variables to pass on, for what the AWS SDK starts (ledger.runtime.environment)",
+    )
 
     @field_validator("endpoint_url")
     @classmethod

@@ -1,6 +1,9 @@
 """The processes of this machine, as tests look at them."""
 
+import contextlib
 import os
+import struct
+from ipaddress import ip_address
 from pathlib import Path
 
 from tests.support.waiting import until
@@ -52,3 +55,21 @@ def exists(pid: int) -> bool:
         return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def listening(pid: int) -> set[tuple[str, int]]:
+    """Every address and port of TCP on which a process, or a descendant of it, accepts connections."""
+    inodes: set[str] = set()
+    for descriptor in (Path("/proc") / str(pid) / "fd").iterdir():
+        with contextlib.suppress(OSError):
+            inodes.add(descriptor.readlink().name.removeprefix("socket:[").rstrip("]"))
+    found = {address for child in children(pid) for address in listening(child)}
+    for table in ("tcp", "tcp6"):
+        for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+            _, local, _, state, *_, inode = line.split()[:10]
+            if state == "0A" and inode in inodes:
+                address, _, port = local.partition(":")
+                words = struct.iter_unpack("=I", bytes.fromhex(address))
+                raw = b"".join(struct.pack(">I", word) for (word,) in words)
+                found.add((str(ip_address(raw)), int(port, 16)))
+    return found
