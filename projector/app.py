@@ -1,6 +1,7 @@
 """The Faust app: one agent that folds the stream, and its web server."""
 
 import platform
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +12,16 @@ from faust_kinesis.agents import batch_topic
 from faust_kinesis.options import KinesisOptions, parse_properties
 from faust_kinesis.records import RecordBatch
 from faust_kinesis.transport import configure
+from ledger.runtime.auth import Access
 from ledger.runtime.aws import Clients
+from ledger.runtime.sockets import address
 from ledger.store.tables import Names
 from projector.components import Components, build_components
 from projector.http.authentication import MAX_BODY, guard
 from projector.http.dead_letters import mount_operations
 from projector.http.health import mount_views
 from projector.http.queries import mount_queries
+from projector.http.server import Server
 from projector.settings import ProjectorSettings
 from projector.status.gauges import Gauges
 
@@ -35,26 +39,24 @@ class ProjectorApp:
     executor: ThreadPoolExecutor
 
 
-def build_app(settings: ProjectorSettings, clients: Clients, *, host: str, port: int) -> ProjectorApp:
+def build_app(settings: ProjectorSettings, clients: Clients, access: Access, bound: socket.socket) -> ProjectorApp:
     """Wire the projector. It starts nothing and calls nothing: the returned app does, once it is run.
 
-    Raises ConfigurationError when nothing guards the port (ledger.runtime.auth).
+    ``access``: who may call its web server, which listens on ``bound``.
     """
     executor = ThreadPoolExecutor(settings.write_concurrency, thread_name_prefix="row-write")
     components = build_components(settings, clients, executor)
     names = components.names
-    access = settings.guard(host)
     handler = components.batch_handler()
     app = faust.App(
         names.leases,
         broker="kinesis://",
         store="memory://",
         autodiscover=False,
-        web_bind=host,
-        web_host=host,
-        web_port=port,
+        canonical_url=address(bound),
         web_application_options={"client_max_size": MAX_BODY},
     )
+    app.web = Server(app, bound, access)
     transport = configure(app, _options(settings, names), kinesis=clients.kinesis, dynamodb=clients.dynamodb)
     guard(app, access)
     mount_views(app, handler, components.guard, components.metrics, Gauges(components), transport.status)

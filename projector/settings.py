@@ -13,7 +13,9 @@ class ProjectorSettings(GuardedSettings):
     """What ``kinfold projector run`` reads from the environment."""
 
     projector_host: str = Field("127.0.0.1", min_length=1, description="address of the projector's web server")
-    projector_port: int = Field(6066, ge=1, le=65535, description="port of the projector's web server")
+    projector_port: int = Field(
+        6066, ge=0, le=65535, description="port of the projector's web server; 0 takes a free one"
+    )
     worker_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,128}$")] | None = Field(
         None, description="stable and unique per replica: a restarted worker takes its own leases back at once"
     )

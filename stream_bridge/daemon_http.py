@@ -36,7 +36,7 @@ from ledger.runtime.problems import (
     correlation_id,
     of_status,
 )
-from ledger.runtime.sockets import address
+from ledger.runtime.sockets import address, listen
 from ledger.store.table_identity import TableGuard
 
 log = structlog.get_logger(__name__)
@@ -75,7 +75,8 @@ def serving(daemon: Daemon, access: Access, bound: socket.socket, guard: TableGu
 
     Not ready while ``guard`` finds another events table there.
 
-    Raises EndpointError when the server does not start.
+    Raises ConfigurationError when another process has begun to listen there, EndpointError when the server does not
+    start.
     """
     config = uvicorn.Config(
         build(daemon, access, guard),
@@ -90,6 +91,7 @@ def serving(daemon: Daemon, access: Access, bound: socket.socket, guard: TableGu
     server = _Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, name="bridge-web", daemon=True)
     with bound:
+        listen(bound)
         thread.start()
         try:
             if not server.started_event.wait(START_TIMEOUT):

@@ -8,7 +8,7 @@ import typer
 from ledger.runtime.aws import Clients, wait_for_endpoint
 from ledger.runtime.logs import configure_logs
 from ledger.runtime.settings import load_settings
-from ledger.runtime.sockets import address, bind
+from ledger.runtime.sockets import address
 from ledger.store.event_store import EventStore
 from ledger.store.idempotency_keys import IdempotencyKeys
 from ledger.store.snapshots import SnapshotStore
@@ -49,8 +49,9 @@ def serve(
     with server.signals_end_the_process():
         settings = load_settings(WriterSettings)
         configure_logs(settings.log_level, settings.log_format)
-        host = settings.writer_host if host is None else host
-        access = settings.guard(host)
+        access, bound = settings.claim(
+            settings.writer_host if host is None else host, settings.writer_port if port is None else port
+        )
         clients = Clients(
             settings,
             connections=settings.writer_threads + _OTHER_CONNECTIONS,
@@ -64,7 +65,6 @@ def serve(
             SnapshotStore(clients.dynamodb, names.snapshots), metrics, interval=settings.snapshot_interval
         )
         keys = IdempotencyKeys(clients.dynamodb, names.commands, retention=settings.writer_key_retention)
-        bound = bind(host, settings.writer_port if port is None else port)
 
         def log_waiting(reason: str) -> None:
             log.info("waiting", reason=reason)

@@ -10,6 +10,8 @@ from typing import Final
 import uvicorn
 from fastapi import FastAPI
 
+from ledger.runtime.sockets import listen
+
 #: Bytes of a request's head after which the connection is cut; the app answers 431 to smaller ones than this.
 _MAX_HEAD: Final = 32_768
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -29,7 +31,10 @@ def serve(app: FastAPI, bound: socket.socket, *, drain_timeout: int, on_start: C
     """Serve until SIGTERM or SIGINT, then answer what was accepted, for at most ``drain_timeout`` seconds.
 
     ``on_start`` is called once connections are accepted.
+
+    Raises ConfigurationError when another process has begun to listen there.
     """
+    listen(bound)
     config = uvicorn.Config(
         app,
         lifespan="on",

@@ -19,7 +19,7 @@ from bench.metering.meter import Meter, cpu_seconds, resident_mb
 from ledger.runtime.aws import Clients
 from ledger.runtime.logs import configure_logs
 from ledger.runtime.settings import load_settings
-from ledger.runtime.sockets import LOOPBACK, free_port
+from ledger.runtime.sockets import LOOPBACK
 from ledger.store.tables import Names
 from projector import projections
 from projector.metrics import Metrics
@@ -125,7 +125,7 @@ def run(given: argparse.Namespace) -> None:
         memory = MemoryAws(Pages(given.from_memory), tables)
         memory.answer_for(clients.kinesis, clients.dynamodb)
     prepare(clients.dynamodb, names, models)
-    projector = build_app(settings, clients, host=LOOPBACK, port=free_port())
+    projector = build_app(settings, clients, *settings.claim(LOOPBACK, 0))
     projector.components.skips.load()
     progress = Progress(projector.components.metrics, meter, memory)
     wanted = (given.records, given.events * len(models))

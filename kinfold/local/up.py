@@ -62,18 +62,18 @@ def up(
     from kinfold.local.embedded_aws import LocalAws
     from kinfold.local.environment import service_clients
     from kinfold.local.stack import Stack
-    from ledger.runtime.sockets import LOOPBACK, claim_port
+    from ledger.runtime.sockets import LOOPBACK, claim_ports
 
     # Before anything is started, in place of in the log of one of the services.
     service_clients(endpoint_url or f"http://{LOOPBACK}", profile)
     with contextlib.ExitStack() as cleanup, _Signals() as signals:
-        writer_port = claim_port(writer_port, "the writer", "--writer-port")
-        projector_port = claim_port(projector_port, "the projector", "--projector-port")
-        bridge_port = claim_port(bridge_port, "the bridge's daemon", "--bridge-port")
+        ports = {"writer": writer_port, "projector": projector_port, "bridge": bridge_port, "aws": aws_port}
+        with claim_ports({f"--{name}-port": port for name, port in ports.items()}) as claimed:
+            writer_port, projector_port, bridge_port, aws_port = claimed.values()
         aws = None
         if endpoint_url is None:
             _report("the embedded AWS starts")
-            aws = LocalAws(claim_port(aws_port, "the embedded AWS", "--aws-port"))
+            aws = LocalAws(aws_port)
             cleanup.callback(aws.stop)
         endpoint = endpoint_url or (aws.url if aws else "")
         # Its own directory and not the stack's: the last lines are shown after the services have stopped.

@@ -6,6 +6,7 @@ reads them. Services add their own fields in a subclass.
 
 import os
 import re
+import socket
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import (
@@ -22,7 +23,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ledger.errors import ConfigurationError
 from ledger.runtime.auth import Access, Credential
-from ledger.runtime.sockets import is_loopback_host
+from ledger.runtime.sockets import bind, is_loopback_host
 
 Profile = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 Bridge = Literal["native", "relay"]
@@ -86,8 +87,20 @@ class GuardedSettings(Settings):
         "tokens", description="off: no token is asked for, because something else guards the port"
     )
 
+    def claim(self, host: str, port: int) -> tuple[Access, socket.socket]:
+        """Who may call the service, and its bound socket: access is judged by where the socket is, not by a name.
+
+        Raises ConfigurationError as ``guard`` and ``ledger.runtime.sockets.bind`` do.
+        """
+        bound = bind(host, port)
+        try:
+            return self.guard(bound.getsockname()[0]), bound
+        except ConfigurationError:
+            bound.close()
+            raise
+
     def guard(self, host: str) -> Access:
-        """Who may call the service when it listens on ``host``.
+        """Who may call a service that listens on the address ``host``.
 
         Open only when switched off explicitly, or without tokens on a loopback address in profile ``local``.
 

@@ -1,8 +1,11 @@
 """Listening sockets, and which hosts are this machine."""
 
+import errno
 import socket
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from ipaddress import ip_address
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from ledger.errors import ConfigurationError
@@ -10,6 +13,7 @@ from ledger.errors import ConfigurationError
 LOOPBACK: Final = "127.0.0.1"
 #: What a client on this machine may call it by, such as in NO_PROXY. ``is_loopback_host`` knows every address.
 LOOPBACK_HOSTS: Final = (LOOPBACK, "::1", "localhost")
+_ADVICE: Final = "choose another with --host and --port"
 
 
 def is_loopback_host(host: str) -> bool:
@@ -27,37 +31,76 @@ def is_loopback_url(url: str) -> bool:
     return is_loopback_host(urlsplit(url).hostname or "")
 
 
-def bind(host: str, port: int, advice: str = "choose another with --host and --port") -> socket.socket:
-    """Bind an address to serve on; port 0 takes a free one. Connections are refused until somebody listens.
+def bind(host: str, port: int, advice: str = _ADVICE) -> socket.socket:
+    """Claim an address to serve on; port 0 takes a free one. Connections are refused until ``listen``.
 
-    Raises ConfigurationError, which ends with ``advice``, when it cannot be had.
+    Raises ConfigurationError, which ends with ``advice``, when it cannot be had, also because another process has
+    claimed it and does not listen yet.
     """
-    # With the protocol named, asyncio sets TCP_NODELAY on what it accepts; else a body waits 40 ms for its head's ACK.
-    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    # Without it a port whose last owner has just gone (TIME_WAIT) would count as taken.
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        bound.bind((host, port))
-    except OSError as error:
+        # A name that has an IPv4 address is bound on that. Given the port, this would take its last 16 bits.
+        family, _, _, _, (found, _, *scope) = min(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM))
+        return _claim(family, (found, port, *scope))
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise _cannot_listen(host, port, error, advice) from error
+
+
+def _claim(family: int, place: tuple[Any, ...]) -> socket.socket:
+    # With the protocol named, asyncio sets TCP_NODELAY on what it accepts; else a body waits 40 ms for its head's ACK.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        try:
+            # With SO_REUSEADDR, Linux gives an address to any number of sockets that do not listen yet.
+            bound.bind(place)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            # Taken, or its last owner has just gone (TIME_WAIT).
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(place)
+    except BaseException:
         bound.close()
-        raise ConfigurationError(f"cannot listen on {host} port {port}: {error.strerror}; {advice}") from error
+        raise
     return bound
 
 
-def claim_port(port: int, what: str, option: str) -> int:
-    """Return ``port`` of 127.0.0.1, or a free one for 0. Another process may take it before you listen.
+def listen(bound: socket.socket) -> None:
+    """Accept connections on a bound socket. Raises ConfigurationError when another process does so since its claim."""
+    # So that the next owner need not wait until this one's connections are forgotten.
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.listen()
+    except OSError as error:
+        host, port = bound.getsockname()[:2]
+        raise _cannot_listen(host, port, error, _ADVICE) from error
 
-    Raises ConfigurationError, naming ``what`` needs it and the ``option`` that chooses it, when it is taken.
+
+def _cannot_listen(host: str, port: int, error: Exception, advice: str) -> ConfigurationError:
+    why = error.strerror if isinstance(error, OSError) else "there is no such host or port"
+    return ConfigurationError(f"cannot listen on {host or repr(host)} port {port}: {why}; {advice}")
+
+
+@contextmanager
+def claim_ports(ports: Mapping[str, int]) -> Iterator[dict[str, int]]:
+    """Claim ports of 127.0.0.1, each by the option that chooses it; 0 becomes a free one.
+
+    They are free again after the block, and another process may then take one before you do.
+
+    Raises ConfigurationError, naming the option, when one is taken or chosen twice.
     """
-    advice = f"stop what listens there, or choose another port for {what} with {option} (0 takes a free one)"
-    with bind(LOOPBACK, port, advice) as probe:
-        claimed: int = probe.getsockname()[1]
-        return claimed
+    with ExitStack() as claims:
+        claimed = {}
+        for option, port in ports.items():
+            advice = f"stop what listens there, or choose another port with {option} (0 takes a free one)"
+            claimed[option] = claims.enter_context(bind(LOOPBACK, port, advice)).getsockname()[1]
+        yield claimed
 
 
 def free_port() -> int:
     """A port of 127.0.0.1 that nothing listens on right now. Another process may take it before you do."""
-    return claim_port(0, "a server", "--port")
+    with bind(LOOPBACK, 0) as probe:
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def address(bound: socket.socket) -> str:

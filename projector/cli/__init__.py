@@ -19,8 +19,11 @@ app.command(epilog=status.EPILOG)(status.status)
 
 @app.command()
 def run(
-    host: Annotated[str | None, typer.Option(help="Address of the web server. [env KINFOLD_PROJECTOR_HOST]")] = None,
-    port: Annotated[int | None, typer.Option(help="Port of the web server. [env KINFOLD_PROJECTOR_PORT]")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; default KINFOLD_PROJECTOR_HOST.")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port to listen on, 0 for a free one; default KINFOLD_PROJECTOR_PORT."),
+    ] = None,
 ) -> None:
     """Run the projector. SIGTERM and Ctrl-C let it finish the batch in hand and checkpoint.
 
@@ -45,6 +48,9 @@ def run(
 
     settings = load_settings(ProjectorSettings)
     configure_logs(settings.log_level, settings.log_format, quiet=("faust", "mode"))
+    access, bound = settings.claim(
+        settings.projector_host if host is None else host, settings.projector_port if port is None else port
+    )
     clients = Clients(settings, connections=settings.write_concurrency + 32)
 
     def log_waiting(reason: str) -> None:
@@ -52,9 +58,10 @@ def run(
 
     names = Names(settings.profile)
     tables = [names.events, *(spec.name for spec in control_specs(names))]
-    wait_for_endpoint(clients, settings.endpoint_timeout, log_waiting, tables)
-    prepare(clients.dynamodb, names, PROJECTIONS)
-    projector = build_app(settings, clients, host=host or settings.projector_host, port=port or settings.projector_port)
-    projector.components.skips.load()
-    with projector.components.guard.watching():
-        run_worker(projector)
+    with bound:
+        wait_for_endpoint(clients, settings.endpoint_timeout, log_waiting, tables)
+        prepare(clients.dynamodb, names, PROJECTIONS)
+        projector = build_app(settings, clients, access, bound)
+        projector.components.skips.load()
+        with projector.components.guard.watching():
+            run_worker(projector)

@@ -9,7 +9,6 @@ from ledger.runtime.auth import Access
 from ledger.runtime.aws import Clients, wait_for_endpoint
 from ledger.runtime.logs import configure_logs
 from ledger.runtime.settings import load_settings
-from ledger.runtime.sockets import bind
 from ledger.store.tables import Names
 from stream_bridge.settings import BridgeDaemonSettings, BridgeSettings
 
@@ -36,9 +35,9 @@ def listen(settings: BridgeDaemonSettings, host: str | None, port: int | None) -
 
     Raises ConfigurationError when the address cannot be used, or must not be without tokens.
     """
-    host = settings.bridge_host if host is None else host
-    access = settings.guard(host)
-    return access, bind(host, settings.bridge_port if port is None else port)
+    return settings.claim(
+        settings.bridge_host if host is None else host, settings.bridge_port if port is None else port
+    )
 
 
 def wait_for_tables(settings: BridgeDaemonSettings, clients: Clients, *tables: str) -> None:

@@ -83,13 +83,15 @@ async def projector() -> AsyncIterator[Service]:
             "tokens": ",".join(map(str, CREDENTIALS)),
         }
     )
-    built = build_app(settings, Clients(settings), host="127.0.0.1", port=6066)
+    access, bound = settings.claim("127.0.0.1", 0)
+    built = build_app(settings, Clients(settings), access, bound)
     built.components.models.active = fail  # type: ignore[method-assign,assignment]
     async with TestServer(await cast(Any, built.faust.web).wsgi()) as server:
         url = str(server.make_url(""))
         async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
             yield Service(http, "/balances/alice", "/dead-letters/balance-summary~alice~1/skip")
     built.executor.shutdown()
+    bound.close()
 
 
 class Daemon:

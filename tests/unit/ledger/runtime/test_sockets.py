@@ -6,7 +6,8 @@ import socket
 import pytest
 
 from ledger.errors import ConfigurationError
-from ledger.runtime.sockets import address, bind, claim_port, free_port, is_loopback_host, is_loopback_url
+from ledger.runtime.settings import GuardedSettings
+from ledger.runtime.sockets import address, bind, claim_ports, free_port, is_loopback_host, is_loopback_url, listen
 
 
 def test_port_0_takes_a_free_one_on_which_nobody_is_kept_waiting() -> None:
@@ -42,13 +43,79 @@ def test_an_address_of_another_machine_is_a_configuration_error() -> None:
         bind("203.0.113.1", 0)
 
 
+def test_of_two_that_wait_on_one_address_the_second_is_told_at_once() -> None:
+    with bind("127.0.0.1", 0) as waiting, pytest.raises(ConfigurationError, match="already in use"):
+        bind("127.0.0.1", waiting.getsockname()[1])
+
+
+def test_an_address_whose_last_connections_linger_can_be_had_again() -> None:
+    with bind("127.0.0.1", 0) as before:
+        listen(before)
+        with socket.create_connection(before.getsockname()) as client:
+            # Who closes first keeps the connection in TIME_WAIT.
+            before.accept()[0].close()
+            assert client.recv(1) == b""
+        port = before.getsockname()[1]
+    with bind("127.0.0.1", port) as again:
+        listen(again)
+        socket.create_connection(again.getsockname()).close()
+
+
+def test_who_is_too_late_on_a_lingering_address_is_told_when_it_listens() -> None:
+    with bind("127.0.0.1", 0) as before:
+        listen(before)
+        with socket.create_connection(before.getsockname()) as client:
+            before.accept()[0].close()
+            assert client.recv(1) == b""
+        port = before.getsockname()[1]
+    with bind("127.0.0.1", port) as first, bind("127.0.0.1", port) as second:
+        listen(first)
+        with pytest.raises(ConfigurationError, match=rf"127\.0\.0\.1 port {port}: .*in use.*--port"):
+            listen(second)
+
+
+@pytest.mark.parametrize(
+    ("host", "port"),
+    [("127.0.0.1", 99_999), ("127.0.0.1", -1), ("no-such-host.invalid", 0), ("a..b", 0), ("x" * 70, 0), ("", 0)],
+)
+def test_an_address_that_is_none_is_a_configuration_error(host: str, port: int) -> None:
+    with pytest.raises(ConfigurationError, match=r"cannot listen on .* port -?\d+: .*--host and --port"):
+        bind(host, port)
+
+
+def resolve_to(place: tuple[str, int]) -> object:
+    return lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", place)]
+
+
+def test_access_is_judged_where_the_socket_is_and_not_by_the_name_it_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = GuardedSettings.model_validate({"endpoint_url": "http://127.0.0.1:4566"})
+    access, bound = settings.claim("localhost", 0)
+    with bound:
+        assert access.open
+        assert bound.getsockname()[0] == "127.0.0.1"
+    monkeypatch.setattr(socket, "getaddrinfo", resolve_to(("0.0.0.0", 0)))
+    with pytest.raises(ConfigurationError, match=r"profile local on 0\.0\.0\.0\): put the line"):
+        settings.claim("localhost", 0)
+
+
 def test_a_claimed_port_can_be_bound_and_a_taken_one_names_its_option() -> None:
     port = free_port()
-    assert claim_port(port, "the writer", "--writer-port") == port
-    with bind("127.0.0.1", port) as bound:
-        bound.listen()
-        with pytest.raises(ConfigurationError, match=rf"port {port}: .*for the writer with --writer-port"):
-            claim_port(port, "the writer", "--writer-port")
+    with claim_ports({"--writer-port": port, "--projector-port": 0}) as claimed:
+        assert claimed["--writer-port"] == port
+        assert claimed["--projector-port"] not in {0, port}
+    refused = pytest.raises(ConfigurationError, match=rf"port {port}: .*with --writer-port")
+    with bind("127.0.0.1", port), refused, claim_ports({"--writer-port": port}):
+        pass
+
+
+def test_one_port_cannot_be_claimed_for_two() -> None:
+    port = free_port()
+    refused = pytest.raises(ConfigurationError, match=rf"port {port}: .*with --projector-port")
+    with refused, claim_ports({"--writer-port": port, "--projector-port": port}):
+        pass
+    bind("127.0.0.1", port).close()
 
 
 def test_an_ipv6_address_is_bound_and_shown_in_brackets() -> None:

@@ -1,0 +1,30 @@
+"""The web server on a socket that the composition root has bound."""
+
+import socket
+from typing import Any
+
+import faust
+import structlog
+from aiohttp.web import SockSite
+from faust.web.drivers.aiohttp import Web
+
+from ledger.runtime.auth import Access
+from ledger.runtime.sockets import address, listen
+
+log = structlog.get_logger(__name__)
+
+
+class Server(Web):
+    """Faust's web server. No setting of Faust's chooses another address than the one that access was judged by."""
+
+    def __init__(self, app: faust.App, bound: socket.socket, access: Access, **options: Any) -> None:
+        super().__init__(app, **options)
+        self._bound = bound
+        self._access = access
+
+    async def start_server(self) -> None:
+        """Listen and serve. Raises ConfigurationError when another process has begun to listen there."""
+        await self._runner.setup()
+        listen(self._bound)
+        await SockSite(self._runner, self._bound).start()
+        log.info("serving", url=address(self._bound), access="open" if self._access.open else "tokens")
