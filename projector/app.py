@@ -30,6 +30,13 @@ from projector.status.gauges import Gauges
 MAX_TOGETHER = 32_000
 
 
+class _App(faust.App):
+    """Faust's app without its folder of data: all that is kept is in DynamoDB."""
+
+    def _create_directories(self) -> None:
+        """Make none."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProjectorApp:
     """A built projector: the Faust app to run, and the pool to close after it."""
@@ -48,7 +55,7 @@ def build_app(settings: ProjectorSettings, clients: Clients, access: Access, bou
     components = build_components(settings, clients, executor)
     names = components.names
     handler = components.batch_handler()
-    app = faust.App(
+    app = _App(
         names.leases,
         broker="kinesis://",
         store="memory://",

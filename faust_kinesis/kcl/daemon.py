@@ -19,7 +19,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from faust_kinesis.errors import ConfigurationError
+from faust_kinesis.errors import ConfigurationError, DaemonError
 from faust_kinesis.kcl import guard_process, pipe_process
 from faust_kinesis.kcl.daemon_log import DaemonLog, logback_configuration
 from faust_kinesis.kcl.properties import render
@@ -64,7 +64,7 @@ def find_jars() -> Path:
 class Daemon:
     """One run of the daemon, in a directory that only this user can enter.
 
-    Raises ConfigurationError at construction when Java or the jars are missing.
+    Raises ConfigurationError at construction when Java, the jars or a place for the directory are missing.
     """
 
     def __init__(
@@ -91,12 +91,20 @@ class Daemon:
         return self._process.pid if self._process else None
 
     def start(self, properties: Mapping[str, str]) -> None:
-        """Start it; `ended` resolves to the exit code. Raises OSError."""
+        """Start it; `ended` resolves to the exit code. Raises DaemonError when the machine refuses it."""
+        try:
+            self._process = self._spawn(properties)
+        except OSError as error:
+            raise DaemonError(f"KCL cannot be started: {error}; give it what it lacks, and start again") from error
+        loop = asyncio.get_running_loop()
+        threading.Thread(target=self._forward_log, args=(self._process, loop), name="kcl-log", daemon=True).start()
+
+    def _spawn(self, properties: Mapping[str, str]) -> subprocess.Popen[str]:
         (self._home / "kcl.properties").write_text(render(properties))
         (self._home / "logback.xml").write_text(logback_configuration())
         child = [*self._child, str(self.socket)]
         (self._home / "child").write_text(f"exec {shlex.join(child)}\n")
-        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and a Java that was found
+        return subprocess.Popen(  # noqa: S603 - our own interpreter and a Java that was found
             [sys.executable, "-I", "-S", guard_process.__file__, *self._command()],
             cwd=self._home,
             stdin=subprocess.PIPE,
@@ -106,8 +114,6 @@ class Daemon:
             errors="replace",
             start_new_session=True,
         )
-        loop = asyncio.get_running_loop()
-        threading.Thread(target=self._forward_log, args=(self._process, loop), name="kcl-log", daemon=True).start()
 
     def terminate(self) -> None:
         """Ask Java to shut down: it asks each shard for a last checkpoint."""
@@ -173,8 +179,13 @@ def _kill_group(group: int) -> None:
 
 
 def _make_home() -> Path:
-    home = Path(tempfile.mkdtemp(prefix="kcl-"))
-    if len(os.fsencode(home)) + 2 > _MAX_SOCKET_PATH:
-        home.rmdir()
-        home = Path(tempfile.mkdtemp(prefix="kcl-", dir="/tmp"))
+    try:
+        home = Path(tempfile.mkdtemp(prefix="kcl-"))
+        if len(os.fsencode(home)) + 2 > _MAX_SOCKET_PATH:
+            home.rmdir()
+            home = Path(tempfile.mkdtemp(prefix="kcl-", dir="/tmp"))
+    except OSError as error:
+        raise ConfigurationError(
+            f"KCL needs a directory for its socket ({error}): set TMPDIR to one that can be written"
+        ) from error
     return home

@@ -12,11 +12,14 @@ import runpy
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
+
+from ledger.errors import ConfigurationError
 
 #: Seconds that a child has for an orderly stop, once its parent is gone, before it kills itself.
 ORPHAN_GRACE: Final = 30.0
@@ -51,6 +54,16 @@ def stop(process: "subprocess.Popen[bytes]", timeout: float) -> int:
     if process.stdin is not None:
         process.stdin.close()
     return code
+
+
+def temporary_folder(prefix: str) -> Path:
+    """Make a folder for what children write. Raises ConfigurationError where no folder can be written."""
+    try:
+        return Path(tempfile.mkdtemp(prefix=prefix))
+    except OSError as error:
+        raise ConfigurationError(
+            f"temporary files have no place ({error}): set TMPDIR to one that can be written"
+        ) from error
 
 
 def tail(log: Path, lines: int = 15) -> str:

@@ -5,7 +5,6 @@ import importlib.util
 import os
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Final
 
 import httpx
 
-from kinfold.local.child import spawn, stop, tail
+from kinfold.local.child import spawn, stop, tail, temporary_folder
 from ledger.errors import ConfigurationError, EndpointError
 from ledger.runtime.sockets import LOOPBACK, free_port
 
@@ -35,8 +34,8 @@ class LocalAws:
     def __init__(self, port: int = 0) -> None:
         """Start it on ``port`` (0: a free one) and wait until it answers.
 
-        Raises ConfigurationError when the ``local`` extra is not installed, EndpointError when it does not come up
-        within 60 seconds; its log is then kept and named.
+        Raises ConfigurationError when the ``local`` extra is not installed or no temporary folder can be had,
+        EndpointError when it does not come up within 60 seconds; its log is then kept and named.
         """
         missing = [name for name in ("ministack", "cbor2") if importlib.util.find_spec(name) is None]
         if missing:
@@ -44,7 +43,7 @@ class LocalAws:
                 f"the embedded AWS is not installed ({', '.join(missing)} missing): "
                 f"run `pip install 'kinfold[local]'`, or name an endpoint with --endpoint-url"
             )
-        self._home = Path(tempfile.mkdtemp(prefix="kinfold-aws-"))
+        self._home = temporary_folder("kinfold-aws-")
         self._process, self.url = _start(port, self._home)
 
     @property

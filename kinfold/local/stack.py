@@ -1,14 +1,13 @@
 """Bridge, writer and projector together, each a process as in production."""
 
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from kinfold.local.child import spawn, stop, tail
+from kinfold.local.child import spawn, stop, tail, temporary_folder
 from kinfold.local.environment import service_environment
 from kinfold.local.service import Service, ServiceDiedError
 from ledger.errors import ConfigurationError, EndpointError, KinfoldError
@@ -57,7 +56,7 @@ class Stack:
         or the relay.
         """
         self._keep_logs = log_dir is not None
-        self.log_dir = log_dir or Path(tempfile.mkdtemp(prefix="kinfold-logs-"))
+        self.log_dir = log_dir or temporary_folder("kinfold-logs-")
         self._env = service_environment(endpoint, profile, {"KINFOLD_BRIDGE": bridge, **(env or {})})
         self._shards = shards
         self._report = report

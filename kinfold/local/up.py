@@ -4,7 +4,6 @@ import contextlib
 import json
 import shutil
 import signal
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -59,6 +58,7 @@ def up(
     [dim]$[/dim] kinfold up
     [dim]$[/dim] kinfold up --endpoint-url http://127.0.0.1:4566 --writer-port 0
     """
+    from kinfold.local.child import temporary_folder
     from kinfold.local.embedded_aws import LocalAws
     from kinfold.local.environment import service_clients
     from kinfold.local.stack import Stack
@@ -77,7 +77,7 @@ def up(
             cleanup.callback(aws.stop)
         endpoint = endpoint_url or (aws.url if aws else "")
         # Its own directory and not the stack's: the last lines are shown after the services have stopped.
-        log_dir = Path(tempfile.mkdtemp(prefix="kinfold-logs-"))
+        log_dir = temporary_folder("kinfold-logs-")
         cleanup.push(lambda kind, *_: shutil.rmtree(log_dir, ignore_errors=True) if kind is None else None)
         stack = Stack(
             endpoint,

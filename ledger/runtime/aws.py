@@ -162,12 +162,17 @@ def retrying(
 
 
 def wait_for_endpoint(
-    clients: Clients, timeout: float, report: Callable[[str], None], tables: Iterable[str] = ()
+    clients: Clients,
+    timeout: float,
+    report: Callable[[str], None],
+    tables: Iterable[str] = (),
+    streams: Iterable[str] = (),
 ) -> None:
-    """Wait until DynamoDB and Kinesis answer and each table is ACTIVE; ``report`` gets a line now and then meanwhile.
+    """Wait until DynamoDB and Kinesis answer, each table is ACTIVE, and each stream can be read and written.
 
-    After ``timeout`` seconds in all, raises EndpointError, or ResourceError, which says how to create the table; at
-    once, AccessRefusedError, which no waiting helps, and ConfigurationError.
+    ``report`` gets a line now and then meanwhile. After ``timeout`` seconds in all, raises EndpointError, or
+    ResourceError, which says how to create what is missing; at once, AccessRefusedError, which no waiting helps, and
+    ConfigurationError.
     """
     deadline = time.monotonic() + timeout
 
@@ -182,11 +187,18 @@ def wait_for_endpoint(
         if status != "ACTIVE":
             raise ResourceError(f"table {table} is {status}")
 
+    def is_usable(stream: str) -> None:
+        with aws_errors(f"describing stream {stream}"):
+            found = clients.kinesis.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]
+        if found["StreamStatus"] not in {"ACTIVE", "UPDATING"}:
+            raise ResourceError(f"stream {stream} is {found['StreamStatus']}")
+
     _wait(answers, (TransientError,), timeout, partial(report, f"waiting for {clients.endpoint} to answer"))
-    for table in tables:
-        waiting = partial(report, f"waiting for table {table}: `kinfold bridge ensure` creates it")
-        left = max(0.0, deadline - time.monotonic())
-        _wait(partial(is_active, table), (TransientError, ResourceError), left, waiting)
+    looks = [(f"table {table}", partial(is_active, table)) for table in tables]
+    looks += [(f"stream {stream}", partial(is_usable, stream)) for stream in streams]
+    for what, look in looks:
+        waiting = partial(report, f"waiting for {what}: `kinfold bridge ensure` creates it")
+        _wait(look, (TransientError, ResourceError), max(0.0, deadline - time.monotonic()), waiting)
 
 
 def _wait(

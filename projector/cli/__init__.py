@@ -59,7 +59,7 @@ def run(
     names = Names(settings.profile)
     tables = [names.events, *(spec.name for spec in control_specs(names))]
     with bound:
-        wait_for_endpoint(clients, settings.endpoint_timeout, log_waiting, tables)
+        wait_for_endpoint(clients, settings.endpoint_timeout, log_waiting, tables, [names.stream])
         prepare(clients.dynamodb, names, PROJECTIONS)
         projector = build_app(settings, clients, access, bound)
         projector.components.skips.load()

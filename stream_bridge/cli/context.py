@@ -1,6 +1,7 @@
 """The composition root of the bridge: the only place that reads its environment and builds its clients."""
 
 import socket
+from collections.abc import Iterable
 from typing import TypeVar
 
 import structlog
@@ -40,9 +41,11 @@ def listen(settings: BridgeDaemonSettings, host: str | None, port: int | None) -
     )
 
 
-def wait_for_tables(settings: BridgeDaemonSettings, clients: Clients, *tables: str) -> None:
-    """Wait until the endpoint answers and has these tables. Raises EndpointError, ResourceError."""
-    wait_for_endpoint(clients, settings.endpoint_timeout, log_waiting, tables)
+def wait_for_tables(
+    settings: BridgeDaemonSettings, clients: Clients, *tables: str, streams: Iterable[str] = ()
+) -> None:
+    """Wait until the endpoint answers and has these tables and streams. Raises EndpointError, ResourceError."""
+    wait_for_endpoint(clients, settings.endpoint_timeout, log_waiting, tables, streams)
 
 
 def log_waiting(reason: str) -> None:

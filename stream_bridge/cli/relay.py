@@ -51,7 +51,7 @@ def relay(host: Host = None, port: Port = None) -> None:
     names, clients = Names(settings.profile), Clients(settings, connections=_CONNECTIONS)
     guard = TableGuard(TableIdentities(clients.dynamodb, names))
     with serving(health, *listen(settings, host, port), guard):
-        wait_for_tables(settings, clients, names.events, names.relay)
+        wait_for_tables(settings, clients, names.events, names.relay, streams=[names.stream])
         with guard.watching():
             asyncio.run(_run(settings, health, clients))
 
