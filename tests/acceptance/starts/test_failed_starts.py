@@ -196,3 +196,26 @@ def test_what_aws_refuses_at_the_start_ends_it_with_one_line(
     said = failure(start(*RUN), 1)
     assert names.stream in said
     assert "ValidationException" in said
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("OSError(28, 'No space left on device', 'state')", "[Errno 28] No space left on device: 'state'; correct"),
+        ("RuntimeError('a fault of ours')", "RuntimeError('a fault of ours'); correct"),
+    ],
+)
+def test_whatever_fails_while_faust_starts_is_one_line_and_no_success(
+    bridge: None, child_env: dict[str, str], fault: str, said: str
+) -> None:
+    script = (
+        "import kinfold.cli, projector.app\n"
+        f"async def fail(app): raise {fault}\n"
+        "projector.app._App.on_first_start = fail\n"
+        "kinfold.cli.main()\n"
+    )
+    command = [sys.executable, "-c", script, *RUN]
+    with subprocess.Popen(
+        command, env=child_env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert f"the projector cannot start: {said}" in failure(process, 1)
