@@ -17,6 +17,9 @@ log = structlog.get_logger(__name__)
 class Server(Web):
     """Faust's web server. No setting of Faust's chooses another address than the one that access was judged by."""
 
+    #: Of "Starting..." and the like; where it serves is logged below.
+    mundane_level = "debug"
+
     def __init__(self, app: faust.App, bound: socket.socket, access: Access, **options: Any) -> None:
         super().__init__(app, **options)
         self._bound = bound
