@@ -63,11 +63,13 @@ def build_app(settings: ProjectorSettings, clients: Clients, access: Access, bou
         canonical_url=address(bound),
         web_application_options={"client_max_size": MAX_BODY},
     )
-    app.web = Server(app, bound, access)
+    # DynamoDB and Kinesis have a pool each.
+    limits = settings.limits(2 * settings.aws_connections)
+    app.web = Server(app, bound, access, limits)
     transport = configure(app, _options(settings, names), kinesis=clients.kinesis, dynamodb=clients.dynamodb)
-    guard(app, access)
+    guard(app, access, settings.http_body_timeout)
     mount_views(app, handler, components.guard, components.metrics, Gauges(components), transport.status)
-    mount_queries(app, components.models, handler.wakeups, components.guard)
+    mount_queries(app, components.models, handler.wakeups, components.guard, most_waiting=limits.connections // 2)
     mount_operations(app, components)
 
     @app.agent(batch_topic(app, names.stream))

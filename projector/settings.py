@@ -46,6 +46,11 @@ class ProjectorSettings(GuardedSettings):
     )
     write_concurrency: int = Field(4, ge=1, le=64, description="bulk writes under way at once")
 
+    @property
+    def aws_connections(self) -> int:
+        """Connections to each service of AWS: one for each bulk write, and for the reads beside them."""
+        return self.write_concurrency + 32
+
     @field_validator("kcl_properties")
     @classmethod
     def _are_properties(cls, value: str) -> str:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import structlog
-import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -36,6 +35,8 @@ from ledger.runtime.problems import (
     correlation_id,
     of_status,
 )
+from ledger.runtime.serving.asgi_server import AsgiServer
+from ledger.runtime.serving.listener import Limits
 from ledger.runtime.sockets import address, listen
 from ledger.store.table_identity import TableGuard
 
@@ -70,7 +71,7 @@ class Daemon(Protocol):
 
 
 @contextmanager
-def serving(daemon: Daemon, access: Access, bound: socket.socket, guard: TableGuard) -> Iterator[str]:
+def serving(daemon: Daemon, access: Access, bound: socket.socket, limits: Limits, guard: TableGuard) -> Iterator[str]:
     """Serve on ``bound`` while the block runs; yields the URL and closes the socket at the end.
 
     Not ready while ``guard`` finds another events table there.
@@ -78,23 +79,16 @@ def serving(daemon: Daemon, access: Access, bound: socket.socket, guard: TableGu
     Raises ConfigurationError when another process has begun to listen there, EndpointError when the server does not
     start.
     """
-    config = uvicorn.Config(
-        build(daemon, access, guard),
-        http="h11",
-        lifespan="off",
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=DRAIN_TIMEOUT,
+    started = threading.Event()
+    server = AsgiServer(
+        build(daemon, access, guard), limits, lifespan="off", drain_timeout=DRAIN_TIMEOUT, on_start=started.set
     )
-    server = _Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, name="bridge-web", daemon=True)
     with bound:
         listen(bound)
         thread.start()
         try:
-            if not server.started_event.wait(START_TIMEOUT):
+            if not started.wait(START_TIMEOUT):
                 raise EndpointError(f"the web server did not start within {START_TIMEOUT:.0f} s")
             url = address(bound)
             log.info("serving", url=url, access="open" if access.open else "tokens")
@@ -102,18 +96,6 @@ def serving(daemon: Daemon, access: Access, bound: socket.socket, guard: TableGu
         finally:
             server.should_exit = True
             thread.join(START_TIMEOUT)
-
-
-class _Server(uvicorn.Server):
-    """Uvicorn off the main thread, where it leaves the signals alone; ``started_event`` is set once it accepts."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.started_event = threading.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.started_event.set()
 
 
 def build(daemon: Daemon, access: Access, guard: TableGuard) -> Starlette:

@@ -52,6 +52,7 @@ def serve(
         access, bound = settings.claim(
             settings.writer_host if host is None else host, settings.writer_port if port is None else port
         )
+        limits = settings.limits(settings.writer_threads + _OTHER_CONNECTIONS)
         clients = Clients(
             settings,
             connections=settings.writer_threads + _OTHER_CONNECTIONS,
@@ -83,5 +84,5 @@ def serve(
             wait_for_endpoint(clients, settings.endpoint_timeout, log_waiting, tables)
             api = build_api(AccountRepository(store, snapshots), keys, settings, access, metrics)
             with guard.watching():
-                server.serve(api, bound, drain_timeout=settings.writer_drain_timeout, on_start=log_serving)
+                server.serve(api, bound, limits, drain_timeout=settings.writer_drain_timeout, on_start=log_serving)
         log.info("stopped")

@@ -27,6 +27,7 @@ PROBLEMS: Final = (
     problems.UNKNOWN_VERSION,
     problems.VERSION_CONFLICT,
     problems.PRECONDITION_FAILED,
+    problems.REQUEST_TIMEOUT,
     problems.BODY_TOO_LARGE,
     problems.UNSUPPORTED_MEDIA_TYPE,
     broken_rule("invalid-amount", "account alice: 0.00 is not a positive amount"),

@@ -5,29 +5,19 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final
 
-import uvicorn
 from fastapi import FastAPI
 
+from ledger.runtime.serving.asgi_server import AsgiServer
+from ledger.runtime.serving.listener import Limits
 from ledger.runtime.sockets import listen
 
-#: Bytes of a request's head after which the connection is cut; the app answers 431 to smaller ones than this.
-_MAX_HEAD: Final = 32_768
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_start = on_start
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._on_start()
-
-
-def serve(app: FastAPI, bound: socket.socket, *, drain_timeout: int, on_start: Callable[[], None]) -> None:
+def serve(
+    app: FastAPI, bound: socket.socket, limits: Limits, *, drain_timeout: int, on_start: Callable[[], None]
+) -> None:
     """Serve until SIGTERM or SIGINT, then answer what was accepted, for at most ``drain_timeout`` seconds.
 
     ``on_start`` is called once connections are accepted.
@@ -35,19 +25,8 @@ def serve(app: FastAPI, bound: socket.socket, *, drain_timeout: int, on_start: C
     Raises ConfigurationError when another process has begun to listen there.
     """
     listen(bound)
-    config = uvicorn.Config(
-        app,
-        lifespan="on",
-        http="h11",
-        h11_max_incomplete_event_size=_MAX_HEAD,
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=drain_timeout,
-    )
     with _signals_handled(_ignore):
-        _Server(config, on_start).run(sockets=[bound])
+        AsgiServer(app, limits, lifespan="on", drain_timeout=drain_timeout, on_start=on_start).run(sockets=[bound])
 
 
 @contextmanager

@@ -8,13 +8,22 @@ import json
 import logging
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import TextIO
+from typing import Final, TextIO
 
 import structlog
 
+from aws_client.retry import should_log
+
 log = structlog.get_logger(__name__)
+
+#: Libraries that log what a stranger's connection does, a line or a traceback each time.
+_SERVERS: Final = ("uvicorn", "aiohttp", "asyncio")
+#: Characters of a message that make it a repetition of an earlier one, and seconds after which it is news again.
+_ENOUGH: Final = 40
+_NEWS_AFTER: Final = 60
 
 
 def configure_logs(level: str, style: str, *, quiet: Iterable[str] = ()) -> None:
@@ -58,6 +67,7 @@ def configure_logs(level: str, style: str, *, quiet: Iterable[str] = ()) -> None
             else [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
+    handler.addFilter(_Damping())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -115,3 +125,23 @@ def _thread_crashed(args: threading.ExceptHookArgs) -> None:
 def _exception_ignored(args: "sys.UnraisableHookArgs") -> None:
     error = (args.exc_type, args.exc_value, args.exc_traceback)
     log.error("exception_ignored", where=f"{args.err_msg or 'in'} {args.object!r}", exc_info=error)
+
+
+class _Damping(logging.Filter):
+    """Passes a message of a server library the 1st, 4th, 8th, 16th ... time within a minute, with its ``count``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: Counter[str] = Counter()
+        self._minute = 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.partition(".")[0] not in _SERVERS:
+            return True
+        if self._minute != (minute := int(record.created) // _NEWS_AFTER):
+            self._minute = minute
+            self._said.clear()
+        kind = f"{record.name} {record.msg}"[:_ENOUGH]
+        self._said[kind] += 1
+        record.count = self._said[kind]
+        return should_log(self._said[kind])

@@ -113,6 +113,9 @@ METHOD_NOT_ALLOWED: Final = ProblemType(
     "Method Not Allowed",
     "This path does not take PUT; the Allow header lists what it takes.",
 )
+REQUEST_TIMEOUT: Final = ProblemType(
+    "request-timeout", 408, "The request did not arrive in time", "The body of a request has 30 s to arrive."
+)
 BODY_TOO_LARGE: Final = ProblemType(
     "body-too-large", 413, "The request body is too large", "A request body has at most 65536 bytes."
 )
@@ -281,6 +284,11 @@ DEAD_LETTER_CONFLICT: Final = ProblemType(
     "The dead letter's event cannot be skipped",
     "account alice is at version 7 in the read model: event 7 was applied meanwhile and cannot be skipped",
 )
+
+
+def body_timeout(seconds: float) -> ProblemError:
+    """The problem of a request whose body did not arrive in time; the connection is of no use any more."""
+    return REQUEST_TIMEOUT.of(f"The body of a request has {seconds:g} s to arrive.", {"Connection": "close"})
 
 
 def of_status(status: int, method: str, headers: Mapping[str, str] | None = None) -> ProblemError:

@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ledger.errors import ConfigurationError
 from ledger.runtime.auth import Access, Credential
+from ledger.runtime.serving.listener import Limits, connections_below_descriptors
 from ledger.runtime.sockets import bind, is_loopback_host
 
 Profile = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
@@ -78,13 +79,25 @@ def _credentials(value: Any) -> Any:
 
 
 class GuardedSettings(Settings):
-    """What a service with a port adds: who may call it."""
+    """What a service with a port adds: who may call it, and what clients may hold of it."""
 
     tokens: Annotated[tuple[Credential, ...], NoDecode, BeforeValidator(_credentials)] = Field(
         (), description="NAME:SCOPES:SHA256 of each token, parted by commas or blanks; `kinfold token` makes them"
     )
     access: Literal["tokens", "off"] = Field(
         "tokens", description="off: no token is asked for, because something else guards the port"
+    )
+
+    http_connections: int = Field(
+        1000, ge=16, le=100_000, description="clients' connections at once; fewer where `ulimit -n` allows fewer files"
+    )
+    http_head_timeout: float = Field(10, ge=0.1, le=600, description="seconds for the head of a request to arrive")
+    http_body_timeout: float = Field(30, ge=0.1, le=600, description="seconds for the body of a request to arrive")
+    http_idle_timeout: float = Field(
+        75,
+        ge=0.1,
+        le=4000,
+        description="seconds for which a connection is kept without a request, or a response unread",
     )
 
     def claim(self, host: str, port: int) -> tuple[Access, socket.socket]:
@@ -98,6 +111,18 @@ class GuardedSettings(Settings):
         except ConfigurationError:
             bound.close()
             raise
+
+    def limits(self, own: int) -> Limits:
+        """What clients may hold of the service, whose own connections take ``own`` descriptors.
+
+        Raises ConfigurationError when the process may open too few files (RLIMIT_NOFILE).
+        """
+        return Limits(
+            connections=connections_below_descriptors(self.http_connections, own),
+            head_timeout=self.http_head_timeout,
+            body_timeout=self.http_body_timeout,
+            idle_timeout=self.http_idle_timeout,
+        )
 
     def guard(self, host: str) -> Access:
         """Who may call a service that listens on the address ``host``.

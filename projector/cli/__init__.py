@@ -51,7 +51,7 @@ def run(
     access, bound = settings.claim(
         settings.projector_host if host is None else host, settings.projector_port if port is None else port
     )
-    clients = Clients(settings, connections=settings.write_concurrency + 32)
+    clients = Clients(settings, connections=settings.aws_connections)
 
     def log_waiting(reason: str) -> None:
         structlog.get_logger(__name__).info("waiting", reason=reason)

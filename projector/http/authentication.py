@@ -1,13 +1,14 @@
 """Who may request what of the projector: a token with the route's scope for everything but ``/health``."""
 
+import asyncio
 from typing import Any, Final, cast
 
 import faust
 from aiohttp.typedefs import Middleware
-from aiohttp.web import Application, Request, RequestKey, StreamResponse, middleware
+from aiohttp.web import Application, Request, RequestKey, Response, StreamResponse, middleware
 
 from ledger.runtime.auth import Access, Principal, Scope, needed_scope
-from ledger.runtime.problems import require_json
+from ledger.runtime.problems import body_timeout, require_json
 from projector.http.responses import Handler, complete_headers, request_context
 from projector.projections import PROJECTIONS
 
@@ -19,10 +20,13 @@ _READ: Final = tuple(f"/{projection.path}/" for projection in PROJECTIONS)
 PRINCIPAL: Final = RequestKey("principal", Principal)
 
 
-def guard(app: faust.App, access: Access) -> None:
-    """Make the app's web server admit no request without the scope it needs, and answer as the other services do."""
+def guard(app: faust.App, access: Access, timeout: float) -> None:
+    """Make the app's web server admit no request without the scope it needs, and answer as the other services do.
+
+    A body that takes longer than ``timeout`` seconds is answered with 408, and no handler sees a part of it.
+    """
     web: Application = cast(Any, app.web).web_app
-    web.middlewares.extend([request_context, _authenticate(access)])
+    web.middlewares.extend([request_context, _authenticate(access), _whole_body(timeout)])
     web.on_response_prepare.append(complete_headers)
 
 
@@ -41,6 +45,22 @@ def _authenticate(access: Access) -> Middleware:
         return await handler(request)
 
     return authenticate
+
+
+def _whole_body(timeout: float) -> Middleware:
+    @middleware
+    async def whole_body(request: Request, handler: Handler) -> StreamResponse:
+        if request.body_exists:
+            try:
+                async with asyncio.timeout(timeout):
+                    await request.read()
+            except TimeoutError:
+                raise body_timeout(timeout) from None
+            except ConnectionError:
+                return Response()  # to nobody: the client is gone
+        return await handler(request)
+
+    return whole_body
 
 
 def _scope_of(_method: str, path: str) -> Scope:

@@ -31,14 +31,21 @@ MAX_PARTS: Final = 366
 _ACCOUNT_ID: Final[TypeAdapter[str]] = TypeAdapter(AccountId)
 
 
-def mount_queries(app: faust.App, models: ReadModels, wakeups: Wakeups, guard: TableGuard) -> None:
-    """Add ``GET /{path}/{account_id}`` for every projection."""
+def mount_queries(
+    app: faust.App, models: ReadModels, wakeups: Wakeups, guard: TableGuard, *, most_waiting: int
+) -> None:
+    """Add ``GET /{path}/{account_id}`` for every projection; of more than ``most_waiting`` readers, none waits."""
     for projection in models.projections.values():
-        _mount(app, projection, models, wakeups, guard)
+        _mount(app, projection, models, wakeups, guard, most_waiting)
 
 
 def _mount(
-    app: faust.App, projection: Projection[Any], models: ReadModels, wakeups: Wakeups, guard: TableGuard
+    app: faust.App,
+    projection: Projection[Any],
+    models: ReadModels,
+    wakeups: Wakeups,
+    guard: TableGuard,
+    most_waiting: int,
 ) -> None:
     @app.page(f"/{projection.path}/{{account_id}}", name=f"{projection.name}-query")
     class Query(View):
@@ -55,6 +62,8 @@ def _mount(
                 raise BAD_ACCOUNT_ID.of() from None
             except ValueError as error:
                 raise BAD_QUERY.of(str(error)) from None
+            if wakeups.waiting >= most_waiting:
+                wait = 0
             with wakeups.of(account_id) as arrived:
                 head = await _head(projection, models, account_id, minimum, wait, arrived, lambda: app.should_stop)
             parts: list[Row[Any]] = []

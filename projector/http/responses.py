@@ -78,7 +78,10 @@ async def request_context(request: Request, handler: Handler) -> StreamResponse:
             log.exception("request_failed", method=request.method, path=request.path[:200])
             problem = INTERNAL_ERROR.of()
     body = problem.render(request_id)
-    return Response(body=body, status=problem.type.status, headers=problem.headers, content_type=MEDIA_TYPE)
+    response = Response(body=body, status=problem.type.status, headers=problem.headers, content_type=MEDIA_TYPE)
+    if "Connection" in problem.headers:
+        response.force_close()
+    return response
 
 
 async def complete_headers(request: Request, response: StreamResponse) -> None:

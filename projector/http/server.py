@@ -5,11 +5,12 @@ from typing import Any
 
 import faust
 import structlog
-from aiohttp.web import SockSite
 from faust.web.drivers.aiohttp import Web
 
 from ledger.runtime.auth import Access
+from ledger.runtime.serving.listener import Limits
 from ledger.runtime.sockets import address, listen
+from projector.http.site import ListenerSite
 
 log = structlog.get_logger(__name__)
 
@@ -20,14 +21,15 @@ class Server(Web):
     #: Of "Starting..." and the like; where it serves is logged below.
     mundane_level = "debug"
 
-    def __init__(self, app: faust.App, bound: socket.socket, access: Access, **options: Any) -> None:
+    def __init__(self, app: faust.App, bound: socket.socket, access: Access, limits: Limits, **options: Any) -> None:
         super().__init__(app, **options)
         self._bound = bound
+        self._limits = limits
         self._access = access
 
     async def start_server(self) -> None:
         """Listen and serve. Raises ConfigurationError when another process has begun to listen there."""
         await self._runner.setup()
         listen(self._bound)
-        await SockSite(self._runner, self._bound).start()
+        await ListenerSite(self._runner, self._bound, self._limits).start()
         log.info("serving", url=address(self._bound), access="open" if self._access.open else "tokens")

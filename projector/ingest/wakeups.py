@@ -17,6 +17,11 @@ class Wakeups:
     def __init__(self) -> None:
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
 
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return sum(map(len, self._waiting.values()))
+
     @contextmanager
     def of(self, account_id: str) -> Iterator[asyncio.Event]:
         """An event that is set whenever events of the account were applied, while the block runs.

@@ -2,18 +2,22 @@
 
 import socket
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import structlog
 
 from ledger.runtime.auth import Access
 from ledger.runtime.aws import Clients, wait_for_endpoint
 from ledger.runtime.logs import configure_logs
+from ledger.runtime.serving.listener import Limits
 from ledger.runtime.settings import load_settings
 from ledger.store.tables import Names
 from stream_bridge.settings import BridgeDaemonSettings, BridgeSettings
 
 log = structlog.get_logger(__name__)
+
+#: Connections that a daemon may have to AWS: some 30 to each of three services.
+_OWN_CONNECTIONS: Final = 96
 
 S = TypeVar("S", bound=BridgeSettings)
 
@@ -31,14 +35,15 @@ def compose() -> tuple[BridgeSettings, Clients, Names]:
     return settings, Clients(settings), Names(settings.profile)
 
 
-def listen(settings: BridgeDaemonSettings, host: str | None, port: int | None) -> tuple[Access, socket.socket]:
-    """The gate of a daemon and its bound socket; ``host`` and ``port`` override the settings.
+def listen(settings: BridgeDaemonSettings, host: str | None, port: int | None) -> tuple[Access, socket.socket, Limits]:
+    """The gate of a daemon, its bound socket and its limits; ``host`` and ``port`` override the settings.
 
     Raises ConfigurationError when the address cannot be used, or must not be without tokens.
     """
-    return settings.claim(
+    access, bound = settings.claim(
         settings.bridge_host if host is None else host, settings.bridge_port if port is None else port
     )
+    return access, bound, settings.limits(_OWN_CONNECTIONS)
 
 
 def wait_for_tables(

@@ -50,7 +50,7 @@ def watch(
     from stream_bridge.settings import WatchSettings
 
     settings = load(WatchSettings)
-    access, bound = listen(settings, host, port)
+    access, bound, limits = listen(settings, host, port)
     with bound:
         names = Names(settings.profile)
         clients = Clients(settings, connections=_THREADS + 4)
@@ -58,7 +58,7 @@ def watch(
         guard = TableGuard(TableIdentities(clients.dynamodb, names))
         stopping = threading.Event()
         built, calls = _build(settings, clients, names, stopping, repair=repair)
-        with guard.watching(), serving(built, access, bound, guard):
+        with guard.watching(), serving(built, access, bound, limits, guard):
             asyncio.run(_run(built, calls, stopping))
 
 

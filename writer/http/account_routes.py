@@ -18,7 +18,7 @@ from writer.http.dependencies import malformed
 from writer.http.openapi import HEADERS_OF_ACCOUNT, HEADERS_OF_PAGE, problems
 from writer.http.schemas import AccountIdInPath, AccountState, Event, EventPage
 
-_PROBLEMS: Final = problems(400, 401, 403, 404, 413, 431, 500, 503)
+_PROBLEMS: Final = problems(400, 401, 403, 404, 408, 413, 431, 500, 503)
 _JSON: Final = "application/json"
 _MAX_VERSION: Final = 10**15
 

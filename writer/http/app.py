@@ -64,7 +64,7 @@ def build_api(
         max_wait=settings.writer_queue_wait,
         metrics=metrics,
     )
-    app.add_middleware(BodyLimitMiddleware, maximum=settings.writer_max_body)
+    app.add_middleware(BodyLimitMiddleware, maximum=settings.writer_max_body, timeout=settings.http_body_timeout)
     app.add_middleware(AuthenticationMiddleware, access=access)
     app.add_middleware(HeadLimitMiddleware, maximum=settings.writer_max_headers)
     app.add_middleware(RequestContextMiddleware, metrics=metrics)

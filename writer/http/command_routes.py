@@ -22,7 +22,7 @@ from writer.http.schemas import AccountIdInPath, Bet, BetIdInPath, CommandAccept
 from writer.middleware.authentication import CLIENT_SCOPE_KEY
 from writer.problems import CORRELATION_SCOPE_KEY
 
-_RESPONSES: Final = problems(400, 401, 403, 409, 412, 413, 415, 422, 431, 500, 503) | {
+_RESPONSES: Final = problems(400, 401, 403, 408, 409, 412, 413, 415, 422, 431, 500, 503) | {
     201: {"description": "The command was carried out, now or by an earlier request."} | HEADERS_OF_ACCEPTED
 }
 _JSON = "application/json"

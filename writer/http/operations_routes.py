@@ -33,7 +33,9 @@ def operation_routes(accounts: AccountRepository, metrics: Metrics) -> APIRouter
     router = APIRouter(tags=["operations"])
     limiter = anyio.CapacityLimiter(_PROBES)
 
-    @router.get("/health", summary="Is the process alive?", response_model=Health, responses=problems(413, 431, 500))
+    @router.get(
+        "/health", summary="Is the process alive?", response_model=Health, responses=problems(408, 413, 431, 500)
+    )
     async def health() -> Health:
         return Health(status="ok")
 
@@ -41,7 +43,7 @@ def operation_routes(accounts: AccountRepository, metrics: Metrics) -> APIRouter
         "/ready",
         summary="Can the writer reach the events table?",
         response_model=Health,
-        responses=problems(401, 403, 413, 431, 500, 503),
+        responses=problems(401, 403, 408, 413, 431, 500, 503),
     )
     async def ready() -> Health:
         try:
@@ -58,7 +60,7 @@ def operation_routes(accounts: AccountRepository, metrics: Metrics) -> APIRouter
         "/metrics",
         summary="Prometheus metrics",
         response_class=PlainTextResponse,
-        responses=problems(401, 403, 413, 431, 500),
+        responses=problems(401, 403, 408, 413, 431, 500),
     )
     async def read_metrics() -> Response:
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -4,12 +4,13 @@ That of the body is enforced while streaming, whatever Content-Length says. Star
 answers in plain text and disconnects a client that is still sending.
 """
 
+import asyncio
 from typing import Final
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ledger.runtime.problems import BODY_TOO_LARGE, HEAD_TOO_LARGE
+from ledger.runtime.problems import BODY_TOO_LARGE, HEAD_TOO_LARGE, body_timeout
 from writer.problems import problem_response
 
 #: Bytes of a refused body that are read and dropped before the answer: a client that is still sending when the
@@ -40,18 +41,27 @@ def _head_size(scope: Scope) -> int:
 
 
 class BodyLimitMiddleware:
-    """ASGI middleware: a body of more than ``maximum`` bytes is answered with 413 and reaches nobody."""
+    """ASGI middleware: a body of more than ``maximum`` bytes is answered with 413 and reaches nobody.
 
-    def __init__(self, app: ASGIApp, maximum: int) -> None:
+    One that takes longer than ``timeout`` seconds is answered with 408.
+    """
+
+    def __init__(self, app: ASGIApp, maximum: int, timeout: float) -> None:
         self._app = app
         self._maximum = maximum
+        self._timeout = timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with its whole body, or answer 413."""
+        """Pass the request on with its whole body, or answer 413 or 408."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        first = None if self._hopeless(Headers(scope=scope)) else await self._read(receive)
+        try:
+            async with asyncio.timeout(self._timeout):
+                first = None if self._hopeless(Headers(scope=scope)) else await self._read(receive)
+        except TimeoutError:
+            await problem_response(scope, body_timeout(self._timeout))(scope, receive, send)
+            return
         if first is not None:
             await self._app(scope, _replay(first, receive), send)
             return

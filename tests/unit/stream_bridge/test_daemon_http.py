@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
 from ledger.runtime.auth import Access, Credential
+from ledger.runtime.serving.listener import Limits
 from ledger.runtime.sockets import bind
 from ledger.store.table_identity import TableGuard, TableIdentities
 from ledger.store.tables import Names
@@ -45,8 +46,11 @@ def daemon() -> Daemon:
 def http(daemon: Daemon) -> Iterator[httpx.Client]:
     access = Access([credential("ops", "operate"), credential("shop", "read+write")])
     guard = TableGuard(TableIdentities(cast("Any", None), Names("test")))
-    bound = bind("127.0.0.1", 0)
-    with serving(daemon, access, bound, guard) as url, httpx.Client(base_url=url, trust_env=False) as client:
+    limits = Limits(connections=16, head_timeout=10, body_timeout=10, idle_timeout=60)
+    with (
+        serving(daemon, access, bind("127.0.0.1", 0), limits, guard) as url,
+        httpx.Client(base_url=url, trust_env=False) as client,
+    ):
         yield client
 
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.integration
 @pytest.fixture
 async def http(projector_settings: ProjectorSettings, clients: Clients) -> AsyncIterator[httpx.AsyncClient]:
     settings = projector_settings.model_copy(update={"access": "off"})
-    built = build_app(settings, clients, host="127.0.0.1", port=6066)
+    built = build_app(settings, clients, *settings.claim("127.0.0.1", 0))
     async with (
         TestServer(await cast(Any, built.faust.web).wsgi()) as server,
         httpx.AsyncClient(base_url=str(server.make_url("")), trust_env=False, timeout=30) as client,

@@ -185,7 +185,7 @@ def test_the_document_declares_our_problems_and_no_foreign_ones(api: FastAPI) ->
             assert operation["summary"], path
             declared = {int(status) for status in operation["responses"]}
             if method == "post":
-                assert declared == {201, 400, 401, 403, 409, 412, 413, 415, 422, 431, 500, 503}, path
+                assert declared == {201, 400, 401, 403, 408, 409, 412, 413, 415, 422, 431, 500, 503}, path
             for status in declared - {200, 201, 304}:
                 content = operation["responses"][str(status)]["content"]
                 assert list(content) == ["application/problem+json"], (path, status)

@@ -53,7 +53,7 @@ class Exchange:
         async def send(message: Message) -> None:
             self.sent.append(message)
 
-        await BodyLimitMiddleware(self.app, maximum=MAX_BODY)(self._scope, receive, send)
+        await BodyLimitMiddleware(self.app, maximum=MAX_BODY, timeout=60)(self._scope, receive, send)
         return int(self.sent[0]["status"])
 
 
