@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from yarl import URL
 
+from aws_client.moments import parse_moment
 from faust_kinesis.errors import ConfigurationError
 
-StartingPosition = Literal["trim-horizon", "latest"] | AwareDatetime
+_POSITIONS = "a position is trim-horizon, latest or a time"
+
+
+def parse_position(given: str | datetime) -> Literal["trim-horizon", "latest"] | datetime:
+    """Read where a shard without a checkpoint starts: `trim-horizon`, `latest` or a time, returned in UTC.
+
+    Raises ValueError: it is none of them, or a time to come, of which Kinesis gives no iterator.
+    """
+    if given in ("trim-horizon", "latest"):
+        return "latest" if given == "latest" else "trim-horizon"
+    try:
+        moment = parse_moment(given.isoformat() if isinstance(given, datetime) else given)
+    except ValueError as error:
+        raise ValueError(f"{_POSITIONS}: {error}") from None
+    if moment > datetime.now(UTC):
+        raise ValueError(f"{_POSITIONS}: {moment.isoformat()} is still to come")
+    return moment
+
+
+StartingPosition = Annotated[Literal["trim-horizon", "latest"] | datetime, BeforeValidator(parse_position)]
 """Where a shard without a checkpoint starts: its oldest record, its end, or a time."""
 
 OWN_PROPERTIES: Mapping[str, str] = {
@@ -58,13 +69,23 @@ def refuse_own(properties: Mapping[str, str]) -> dict[str, str]:
 
 def _pairs(text: str) -> dict[str, str]:
     if text.lstrip().startswith("{"):
-        return {str(name): str(value) for name, value in json.loads(text).items()}
-    found = {}
+        return {str(name): str(value) for name, value in json.loads(text, object_pairs_hook=_once_each).items()}
+    found = []
     for pair in filter(None, (part.strip() for part in text.split(","))):
         name, equals, value = pair.partition("=")
         if not equals or not name.strip():
             raise ValueError(f"{pair[:60]!r} is not name=value")
-        found[name.strip()] = value.strip()
+        found.append((name.strip(), value.strip()))
+    return _once_each(found)
+
+
+def _once_each(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The pairs as a mapping. Raises ValueError: a name stands there twice, and only one of its values could count."""
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{name[:60]} is given twice")
+        found[name] = value
     return found
 
 
@@ -118,11 +139,6 @@ class KinesisOptions(BaseModel):
     kcl_properties: KclProperties = Field(default_factory=dict)
     """kcl: properties of the MultiLangDaemon, over `faust_kinesis.kcl.properties`. As text: JSON, or k=v,k=v."""
 
-    @field_validator("start")
-    @classmethod
-    def _in_utc(cls, start: StartingPosition) -> StartingPosition:
-        return start.astimezone(UTC) if isinstance(start, datetime) else start
-
     @property
     def renew_interval(self) -> float:
         """Between two renewals of a lease and two scans of the lease table: a third of `failover_time`, as in KCL."""
@@ -136,9 +152,13 @@ def options_from_url(url: URL, app_id: str) -> KinesisOptions:
 
     Raises ConfigurationError: an option is unknown or its value is not allowed; the message names each.
     """
-    given: Mapping[str, str] = {"application": app_id, "worker_id": socket.gethostname(), **url.query}
+    named: Mapping[str, str] = {"application": app_id, "worker_id": socket.gethostname()}
     try:
-        return KinesisOptions.model_validate(given)
+        given = _once_each(url.query.items())
+    except ValueError as error:
+        raise ConfigurationError(f"the broker URL {url} has options that cannot work: {error}") from None
+    try:
+        return KinesisOptions.model_validate({**named, **given})
     except ValidationError as error:
         wrong = "; ".join(
             f"{detail['loc'][0] if detail['loc'] else 'options'}: {detail['msg']}" for detail in error.errors()

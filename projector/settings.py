@@ -1,11 +1,10 @@
 """Settings of the projector."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
-from faust_kinesis.options import parse_properties
+from faust_kinesis.options import StartingPosition, parse_properties
 from ledger.runtime.settings import GuardedSettings
 
 
@@ -19,7 +18,7 @@ class ProjectorSettings(GuardedSettings):
     worker_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,128}$")] | None = Field(
         None, description="stable and unique per replica: a restarted worker takes its own leases back at once"
     )
-    start: Literal["trim-horizon", "latest"] | datetime = Field(
+    start: StartingPosition = Field(
         "trim-horizon", description="where a shard without a checkpoint starts: trim-horizon, latest or an ISO time"
     )
     batch_size: int = Field(5000, ge=1, le=10_000, description="records in one GetRecords call")

@@ -1,6 +1,7 @@
 """An event as the table holds it: exactly seven attributes, and the conversion to and from a DynamoDB item."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +24,8 @@ ATTRIBUTES: Final = {
 }
 
 
+#: What ``timestamp`` writes: days are cut from it, and moments compared, as text.
+_TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00", re.ASCII)
 #: Far beyond any history, and well within the 38 digits of a DynamoDB number.
 MAX_SEQUENCE_NUMBER: Final = 10**15
 #: Bytes of an event's hash: two events have the same one once in 2**96 times. Against accident, not forgery.
@@ -70,6 +73,10 @@ class StoredEvent:
             raise CorruptHistoryError(
                 "not a stored event: attribute 'sequenceNumber' or 'occurredAt' is none"
             ) from None
+        if not _TIMESTAMP.fullmatch(event.occurred_at):
+            raise CorruptHistoryError(
+                "not a stored event: attribute 'occurredAt' is no time as an event store writes it"
+            )
         if not 0 < event.sequence_number <= MAX_SEQUENCE_NUMBER:
             raise CorruptHistoryError("not a stored event: attribute 'sequenceNumber' is one that no event has")
         if len(item) != len(ATTRIBUTES):

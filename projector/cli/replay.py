@@ -1,12 +1,11 @@
 """``kinfold projector replay``: have the stream redelivered from a chosen position."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from botocore.exceptions import ClientError
 
-from ledger.runtime.cli_input import parse_moment
 from projector.cli.options import BUSY, Json, refuse
 
 if TYPE_CHECKING:
@@ -108,13 +107,12 @@ def _reset(clients: "Clients", names: "Names", where: "StartingPosition", *, for
 
 
 def _position(text: str) -> "StartingPosition":
-    if text in {"trim-horizon", "latest"}:
-        named: Literal["trim-horizon", "latest"] = "latest" if text == "latest" else "trim-horizon"
-        return named
+    from faust_kinesis.options import parse_position
+
     try:
-        return parse_moment(text)
+        return parse_position(text)
     except ValueError as error:
-        raise typer.BadParameter(f"--from is trim-horizon, latest or a time: {error}") from None
+        raise typer.BadParameter(f"--from: {error}") from None
 
 
 def _meaning(where: "StartingPosition", hours: int) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ledger.runtime.cli_input import parse_moment
+from aws_client.moments import parse_moment
 from stream_bridge.cli.options import Json
 
 if TYPE_CHECKING:

@@ -3,12 +3,14 @@
 Plain functions, because boto3 blocks: each request that touches the event store has a thread of the pool for itself.
 """
 
+from datetime import datetime
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Header, Query
-from pydantic import AwareDatetime
+from pydantic import BeforeValidator
 from starlette.responses import Response
 
+from aws_client.moments import parse_moment
 from ledger.domain.account import Account
 from ledger.runtime.problems import UNKNOWN_ACCOUNT, UNKNOWN_VERSION, ProblemError
 from ledger.store.stored_event import StoredEvent, timestamp
@@ -26,9 +28,10 @@ Version = Annotated[
     int | None, Query(ge=1, le=_MAX_VERSION, description="the account as it was at this version", examples=[3])
 ]
 Moment = Annotated[
-    AwareDatetime | None,
+    datetime | None,
+    BeforeValidator(parse_moment),
     Query(
-        description="the account as it was at this time: ISO 8601 with an offset",
+        description="the account as it was at this time: RFC 3339, from 1970 on",
         examples=["2026-03-01T12:00:00Z"],
     ),
 ]
@@ -38,7 +41,7 @@ def account_routes(accounts: AccountRepository) -> APIRouter:
     """The reads."""
     router = APIRouter(prefix="/accounts/{accountId}", tags=["accounts"])
 
-    def find(account_id: str, version: int | None, at: AwareDatetime | None) -> Account:
+    def find(account_id: str, version: int | None, at: datetime | None) -> Account:
         if version is not None and at is not None:
             raise malformed("at", "give version or at, not both")
         if at is not None:

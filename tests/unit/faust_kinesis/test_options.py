@@ -32,7 +32,21 @@ def test_a_moment_without_a_zone_is_refused() -> None:
         KinesisOptions(application="app", worker_id="w", start=datetime(2026, 1, 1))  # noqa: DTZ001
 
 
-@pytest.mark.parametrize("query", ["batch_size=10001", "start=yesterday", "batchsize=1", "poll_interval=0"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "batch_size=10001",
+        "start=yesterday",
+        "start=2026",
+        "start=0001-01-01T00:00:00%2B14:00",
+        "start=2999-01-01T00:00:00Z",
+        "start=latest&start=trim-horizon",
+        "batchsize=1",
+        "poll_interval=0",
+        "kcl_properties=a=1,a=2",
+        'kcl_properties={"a":1,"a":2}',
+    ],
+)
 def test_a_bad_url_names_the_option(query: str) -> None:
     with pytest.raises(ConfigurationError, match=query.split("=")[0]):
         options_from_url(URL(f"kinesis://?{query}"), "the-app")

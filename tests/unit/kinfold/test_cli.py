@@ -121,3 +121,14 @@ def test_a_token_is_shown_once_beside_the_line_that_knows_it() -> None:
     assert (known.name, known.scopes) == ("shop", frozenset({Scope.READ, Scope.WRITE}))
     assert made["token"] not in made["setting"]
     assert CliRunner().invoke(cli.app, ["token", "a b", "--scope", "read"]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "moment", ["2026", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "1969-12-31T23:59Z", "2026-01-31"]
+)
+@pytest.mark.parametrize("command", [("bridge", "backfill", "--since"), ("projector", "replay", "--from")])
+def test_an_option_that_is_no_moment_is_refused(command: tuple[str, ...], moment: str) -> None:
+    answer = CliRunner().invoke(cli.app, [*command, moment], env={"COLUMNS": "200"})
+    assert answer.exit_code == 2, answer.output
+    assert command[-1] in answer.output
+    assert moment in answer.output

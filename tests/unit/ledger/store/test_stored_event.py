@@ -88,7 +88,21 @@ def test_a_sequence_number_that_no_event_has_is_refused(number: str) -> None:
         StoredEvent.from_item(EVENT.to_item() | {"sequenceNumber": {"N": number}})
 
 
-@pytest.mark.parametrize("moment", ["", "yesterday", "2026-13-01T00:00:00+00:00"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "",
+        "yesterday",
+        "2026",
+        "2026-03-01",
+        "20260301T120000.000000+0000",
+        "2026-13-01T12:00:00.000000+00:00",
+        "2026-03-01T12:00:00+00:00",
+        "2026-03-01T12:00:00.000000Z",
+        "2026-03-01 12:00:00.000000+00:00",
+        "2026-03-01T12:00:00.000000+02:00",
+    ],
+)
 def test_a_time_that_is_none_is_refused(moment: str) -> None:
     with pytest.raises(CorruptHistoryError, match="occurredAt"):
         StoredEvent.from_item(EVENT.to_item() | {"occurredAt": {"S": moment}})

@@ -79,7 +79,20 @@ async def test_where_clocks_disagree_the_order_of_the_events_counts(
 
 @pytest.mark.parametrize(
     "query",
-    ["at=yesterday", "at=2026-03-01T12:00:00", "at=", "version=0", "version=x", "version=1&at=2026-03-01T12:00:00Z"],
+    [
+        "at=yesterday",
+        "at=2026-03-01T12:00:00",
+        "at=",
+        "at=2026",
+        "at=1772366400",
+        "at=2026-03-01T12:00:00+00:00",
+        "at=0001-01-01T00:00:00%2B14:00",
+        "at=9999-12-31T23:59:59-14:00",
+        "at=1969-12-31T23:59:59Z",
+        "version=0",
+        "version=x",
+        "version=1&at=2026-03-01T12:00:00Z",
+    ],
 )
 async def test_a_moment_that_is_none_is_400(http: httpx.AsyncClient, alice: str, query: str) -> None:
     answer = await http.get(f"/accounts/alice?{query}")
