@@ -14,6 +14,8 @@ S = TypeVar("S")
 
 #: The sort key of an account's head, in a table whose rows have a part. It sorts before every part.
 HEAD: Final = "!"
+#: Bounds of all parts, without the head.
+ALL_PARTS: Final = ('"', "~")
 
 
 class UnprojectableEventError(PermanentError):
@@ -53,10 +55,17 @@ class Projection(Generic[S]):
     path: str
     columns: Columns[S]
     fold: Callable[[S | None, StoredEvent], S]
-    #: The attribute that names a row's part, and which part an event belongs to.
+    #: The attribute that names a row's part, which part an event belongs to, and the reader of a part that a client
+    #: names: it returns it as ``part`` does, and raises ValueError for what can be none.
     part_name: str | None = None
     part: Callable[[StoredEvent], str] | None = None
+    parse_part: Callable[[str], str] | None = None
     witness: Callable[[list[StoredEvent]], Mapping[str, S]] | None = None
+
+    def __post_init__(self) -> None:
+        """Raises TypeError for a projection with some of what describes its parts, and not all."""
+        if len({self.part_name is None, self.part is None, self.parse_part is None}) > 1:
+            raise TypeError(f"projection {self.name}: part_name, part and parse_part go together")
 
     def table(self, profile: str, generation: int) -> str:
         """The table of one generation."""

@@ -35,6 +35,7 @@ from ledger.runtime.problems import (
     correlation_id,
     of_status,
 )
+from ledger.runtime.request.head import RequestHead, Taken
 from ledger.runtime.serving.asgi_server import AsgiServer
 from ledger.runtime.serving.listener import Limits
 from ledger.runtime.sockets import address, listen
@@ -113,11 +114,13 @@ def build(daemon: Daemon, access: Access, guard: TableGuard) -> Starlette:
         return Response(generate_latest(daemon.registry), media_type=CONTENT_TYPE_LATEST)
 
     async def in_context(request: Request, call_next: RequestResponseEndpoint) -> Response:
-        request.state.correlation_id = request_id = correlation_id(request.headers.get(CORRELATION_HEADER))
+        head = RequestHead.from_asgi(request.scope)
+        request.state.correlation_id = request_id = correlation_id(head.field(CORRELATION_HEADER))
         with structlog.contextvars.bound_contextvars(correlation_id=request_id):
             try:
-                needed = needed_scope(request.method, request.url.path, lambda *_: Scope.OPERATE)
-                access.admit(request.headers.get("Authorization"), needed)
+                head.check()
+                access.admit(head, needed_scope(head.method, request.url.path, lambda *_: Scope.OPERATE))
+                head.check_taken(Taken())
                 response = await call_next(request)
             except ProblemError as error:
                 response = _problem_response(request, error)

@@ -23,6 +23,7 @@ PROBLEMS: Final = (
     problems.MALFORMED_REQUEST,
     problems.UNAUTHENTICATED,
     problems.MISSING_SCOPE,
+    problems.CROSS_ORIGIN,
     problems.UNKNOWN_ACCOUNT,
     problems.UNKNOWN_VERSION,
     problems.VERSION_CONFLICT,

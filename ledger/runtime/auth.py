@@ -3,9 +3,12 @@
 A service admits each request before it reads more than its head:
 
     needed = needed_scope(method, path, scope_of)
-    principal = access.admit(authorization, needed)      # UnauthenticatedError: 401; MissingScopeError: 403
+    principal = access.admit(head, needed)      # UnauthenticatedError: 401; MissingScopeError: 403
 
 Both errors carry the problem that answers the request, with its WWW-Authenticate header.
+
+An open service asks nobody for a token, and a browser is on the same side of its guard as its user: so it takes no
+change that a page of another origin makes a browser send (``refuse_other_origins``).
 
 Settings hold only SHA-256 hashes. A token is 256 random bits (``new_token``), which nobody finds by guessing, so a
 slow hash with a salt, as passwords need, would cost every request and protect nothing.
@@ -23,6 +26,8 @@ from typing import Final, Self
 import structlog
 
 from ledger.runtime.problems import MISSING_SCOPE, UNAUTHENTICATED, ProblemError
+from ledger.runtime.request.head import RequestHead
+from ledger.runtime.request.origins import refuse_other_origins
 
 log = structlog.get_logger(__name__)
 
@@ -128,14 +133,17 @@ class Access:
         """Whether every caller may do everything."""
         return self._credentials is None
 
-    def admit(self, authorization: str | None, needed: Scope | None) -> Principal | None:
-        """Return who sends a request with this ``Authorization`` header; None for one that needs no token.
+    def admit(self, head: RequestHead, needed: Scope | None) -> Principal | None:
+        """Return who sends a request; None for one that needs no token.
 
-        Raises UnauthenticatedError and MissingScopeError.
+        Raises UnauthenticatedError and MissingScopeError; where access is open, ProblemError of status 403 for a change
+        that a web page of another origin asks for.
         """
         if needed is None:
             return None
-        principal = self.verify(authorization)
+        if self.open:
+            refuse_other_origins(head)
+        principal = self.verify(head.field("Authorization"))
         if needed not in principal.scopes:
             log.warning("missing_scope", client=principal.name, scope=needed)
             raise MissingScopeError(principal.name, needed)

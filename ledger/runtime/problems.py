@@ -20,6 +20,9 @@ TYPE_PREFIX: Final = "urn:kinfold:problem:"
 CORRELATION_HEADER: Final = "X-Correlation-ID"
 #: What a client may name its request by. It becomes a field of log lines and events, so it must not forge either.
 _CORRELATION_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
+#: RFC 8259, 8.1 and 11: JSON is in UTF-8 and its media type has no parameter; many clients send this one.
+_JSON: Final = re.compile(r'application/json(?:[ \t]*;[ \t]*charset=("?)utf-8\1)?', re.ASCII | re.IGNORECASE)
+_MAX_NAME: Final = 40
 #: OWASP, "REST Security Cheat Sheet": a response is one caller's data, never to be cached, framed, run or sniffed.
 SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "Cache-Control": "no-store",
@@ -100,6 +103,18 @@ MALFORMED_REQUEST: Final = ProblemType(
     "amount: is required",
     {"errors": [{"field": "amount", "message": "is required"}]},
 )
+CROSS_ORIGIN: Final = ProblemType(
+    "cross-origin",
+    403,
+    "A web page of another origin may not do this",
+    "This service is open to everybody, so it takes no change from a browser's page that it has not served itself.",
+)
+EXPECTATION_FAILED: Final = ProblemType(
+    "expectation-failed",
+    417,
+    "The expectation cannot be met",
+    "The only expectation that is met is Expect: 100-continue.",
+)
 UNAUTHENTICATED: Final = ProblemType(
     "unauthenticated", 401, "Authentication required", "this request needs a token: send Authorization: Bearer TOKEN."
 )
@@ -126,7 +141,7 @@ HEAD_TOO_LARGE: Final = ProblemType(
     "The path, the query and the headers of a request have at most 8192 bytes together.",
 )
 UNSUPPORTED_MEDIA_TYPE: Final = ProblemType(
-    "unsupported-media-type", 415, "Unsupported Media Type", "Send JSON, with Content-Type: application/json."
+    "unsupported-media-type", 415, "Unsupported Media Type", "Send JSON in UTF-8, with Content-Type: application/json."
 )
 INTERNAL_ERROR: Final = ProblemType(
     "internal-error",
@@ -196,7 +211,7 @@ VERSION_CONFLICT: Final = ProblemType(
 PRECONDITION_FAILED: Final = ProblemType(
     "precondition-failed",
     412,
-    "The account is not at the version that If-Match asks for",
+    "A condition of the request does not hold",
     "If-Match asks for version 6, and account alice is at version 7; nothing was written. Read the account and decide "
     "anew.",
     {"expectedVersion": 6, "actualVersion": 7},
@@ -305,9 +320,21 @@ def of_status(status: int, method: str, headers: Mapping[str, str] | None = None
             return ProblemType(name, status, known.phrase, known.description or known.phrase).of(headers=headers)
 
 
+def malformed(field: str, message: str) -> ProblemError:
+    """The problem that one field, parameter or header of a request is wrong: 400. ``field`` may be a client's word."""
+    shown = shortened(field)
+    return MALFORMED_REQUEST.of(f"{shown}: {message}", errors=[{"field": shown, "message": message}])
+
+
+def shortened(name: str) -> str:
+    """A name that the client chose, so that an answer stays small and printable whatever was sent."""
+    printable = name if name.isprintable() else ascii(name)
+    return printable if len(printable) <= _MAX_NAME else printable[:_MAX_NAME] + "..."
+
+
 def require_json(content_type: str | None) -> None:
-    """Refuse a request whose Content-Type is not application/json: raises ProblemError of status 415."""
-    if (content_type or "").partition(";")[0].strip().lower() != "application/json":
+    """Refuse a request whose Content-Type is not application/json, in UTF-8: raises ProblemError of status 415."""
+    if not _JSON.fullmatch(content_type or ""):
         raise UNSUPPORTED_MEDIA_TYPE.of()
 
 

@@ -31,6 +31,15 @@ def is_loopback_url(url: str) -> bool:
     return is_loopback_host(urlsplit(url).hostname or "")
 
 
+def is_address(authority: str) -> bool:
+    """Whether ``host:port`` is an IP address or localhost, which no name server can make another machine of."""
+    try:
+        host = urlsplit(f"//{authority}").hostname or ""
+        return host == "localhost" or bool(ip_address(host))
+    except ValueError:
+        return False
+
+
 def bind(host: str, port: int, advice: str = _ADVICE) -> socket.socket:
     """Claim an address to serve on; port 0 takes a free one. Connections are refused until ``listen``.
 

@@ -25,14 +25,21 @@ MAX_RAW: Final = 350 * 1024
 #: Characters of a reason: longer ones of a fold are cut, longer ones of an operator are refused.
 MAX_REASON: Final = 2000
 
+#: AWS, "Amazon DynamoDB quotas": bytes of a partition key.
+MAX_KEY: Final = 2048
+
 State = Literal["open", "redriven", "skipped"]
 
+_HALF_PAIR: Final = re.compile("[\ud800-\udfff]")
 _NOT_SKIPPED: Final = "attribute_not_exists(#state) OR #state <> :skipped"
 
 
 def is_usable_reason(text: object) -> TypeGuard[str]:
-    """Whether ``text`` can be kept as an operator's reason: 1 to MAX_REASON characters, not only blanks."""
-    return isinstance(text, str) and 0 < len(text.strip()) <= MAX_REASON
+    """Whether ``text`` can be kept as an operator's reason: 1 to MAX_REASON characters, not only blanks.
+
+    Half a surrogate pair, what Python makes of an argument that is not UTF-8, cannot be stored.
+    """
+    return isinstance(text, str) and 0 < len(text.strip()) <= MAX_REASON and not _HALF_PAIR.search(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +186,9 @@ class DeadLetters:
         self._resolve(letter_id, "skipped", _NOT_SKIPPED, {"skipped": {"S": "skipped"}}, by=by, why=why)
 
     def get(self, letter_id: str) -> StoredLetter | None:
-        """Read one letter, strongly consistent."""
+        """Read one letter, strongly consistent; None when there is none of this id."""
+        if len(letter_id.encode()) > MAX_KEY:
+            return None
         with aws_errors(f"reading dead letter {letter_id}"):
             answer = self._dynamodb.get_item(TableName=self._table, Key={"id": {"S": letter_id}}, ConsistentRead=True)
         return _letter(answer["Item"]) if "Item" in answer else None

@@ -6,10 +6,11 @@ from typing import Any, Final, cast
 import faust
 from aiohttp.typedefs import Middleware
 from aiohttp.web import Application, Request, RequestKey, Response, StreamResponse, middleware
+from faust.web.base import BlueprintManager
 
 from ledger.runtime.auth import Access, Principal, Scope, needed_scope
-from ledger.runtime.problems import body_timeout, require_json
-from projector.http.responses import Handler, complete_headers, request_context
+from ledger.runtime.problems import body_timeout
+from projector.http.responses import HEAD, Handler, complete_headers, request_context
 from projector.projections import PROJECTIONS
 
 #: Bytes of a request's body: the longest is the reason of a skip, each character of it escaped as two \uXXXX.
@@ -25,6 +26,7 @@ def guard(app: faust.App, access: Access, timeout: float) -> None:
 
     A body that takes longer than ``timeout`` seconds is answered with 408, and no handler sees a part of it.
     """
+    app.web.blueprints = BlueprintManager()  # Faust's own pages, which nobody here has looked at
     web: Application = cast(Any, app.web).web_app
     web.middlewares.extend([request_context, _authenticate(access), _whole_body(timeout)])
     web.on_response_prepare.append(complete_headers)
@@ -33,15 +35,15 @@ def guard(app: faust.App, access: Access, timeout: float) -> None:
 def _authenticate(access: Access) -> Middleware:
     @middleware
     async def authenticate(request: Request, handler: Handler) -> StreamResponse:
-        principal = access.admit(
-            request.headers.get("Authorization"), needed_scope(request.method, request.path, _scope_of)
-        )
+        head = request[HEAD]
+        head.check()
+        principal = access.admit(head, needed_scope(request.method, request.path, _scope_of))
         if principal is not None:
             request[PRINCIPAL] = principal
         served = request.match_info.http_exception is None
         # A redrive needs no body. A browser's form or script on another site cannot send JSON unasked.
         if served and request.method == "POST" and (request.body_exists or "Content-Type" in request.headers):
-            require_json(request.headers.get("Content-Type"))
+            head.require_json()
         return await handler(request)
 
     return authenticate

@@ -5,52 +5,65 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 import faust
-import orjson
 from aiohttp.web import Request, Response
-from faust.web import View
 
-from ledger.runtime.problems import BAD_BODY, BAD_QUERY, DEAD_LETTER_CONFLICT, UNKNOWN_DEAD_LETTER
+from ledger.domain.identifiers import is_account_id
+from ledger.runtime.problems import BAD_ACCOUNT_ID, BAD_BODY, BAD_QUERY, DEAD_LETTER_CONFLICT, UNKNOWN_DEAD_LETTER
+from ledger.runtime.request.head import Taken
+from ledger.runtime.request.json_body import read_json
 from projector.components import Components
 from projector.dead_letters.letters import MAX_REASON, State, StoredLetter, is_usable_reason
 from projector.dead_letters.redrive import DeadLetterError, NoSuchLetterError, Redriven
 from projector.http.authentication import PRINCIPAL
-from projector.http.responses import answer
+from projector.http.responses import Page, answer
 
 
 def mount_operations(app: faust.App, components: Components) -> None:
     """Add ``/dead-letters`` and what can be done with one."""
 
     @app.page("/dead-letters")
-    class DeadLetters(View):
+    class DeadLetters(Page):
         """The dead letters, the open ones unless ``state`` says otherwise; ``account`` picks one account's."""
 
+        taken = Taken(frozenset({"state", "account"}))
+
         async def get(self, request: Request) -> Response:
-            state = request.query.get("state", "open")
+            state, account_id = request.query.get("state", "open"), request.query.get("account")
+            if account_id is not None and not is_account_id(account_id):
+                raise BAD_QUERY.of(f"account: {BAD_ACCOUNT_ID.detail}")
             if state != "all" and state not in get_args(State):
                 raise BAD_QUERY.of("a state is open, redriven, skipped or all")
-            letters = await asyncio.to_thread(_chosen, components, request.query.get("account"), state)
+            letters = await asyncio.to_thread(_chosen, components, account_id, state)
             return answer({"deadLetters": [letter.to_json() for letter in letters]})
 
     @app.page("/dead-letters/{letter_id}")
-    class DeadLetter(View):
+    class DeadLetter(Page):
         """One dead letter, with its raw data."""
 
         async def get(self, _request: Request, letter_id: str) -> Response:
             return await _answered(lambda: components.redrive.letter(letter_id).to_json(raw=True))
 
     @app.page("/dead-letters/{letter_id}/redrive")
-    class Redrive(View):
+    class Redrive(Page):
         """Redrive the letter's account; ``dry_run=true`` only reports what would happen."""
+
+        taken = Taken(frozenset({"dry_run"}))
 
         async def post(self, request: Request, letter_id: str) -> Response:
             by = request[PRINCIPAL].name
-            dry_run = request.query.get("dry_run") == "true"
+            dry_run = request.query.get("dry_run", "false")
+            if dry_run not in {"true", "false"}:
+                raise BAD_QUERY.of("dry_run is true or false")
+            if request.body_exists and read_json(await request.read()) != {}:
+                raise BAD_BODY.of("a redrive takes nothing in its body: ?dry_run=true only reports what would happen")
             return await _redriven(
-                lambda: components.redrive.redrive(letter_id, components.new_projectors, by=by, dry_run=dry_run)
+                lambda: components.redrive.redrive(
+                    letter_id, components.new_projectors, by=by, dry_run=dry_run == "true"
+                )
             )
 
     @app.page("/dead-letters/{letter_id}/skip")
-    class Skip(View):
+    class Skip(Page):
         """Skip the letter's event for good: ``{"reason": "..."}``; ``dry_run=true`` only reports what would happen."""
 
         async def post(self, request: Request, letter_id: str) -> Response:
@@ -83,8 +96,7 @@ def _chosen(components: Components, account_id: str | None, state: str) -> list[
 
 
 def _reason(body: bytes) -> str | None:
-    try:
-        reason = orjson.loads(body)["reason"]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        return None
-    return reason if is_usable_reason(reason) else None
+    match read_json(body) if body else None:
+        case {"reason": reason, **others} if not others and is_usable_reason(reason):
+            return reason
+    return None

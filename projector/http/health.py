@@ -7,13 +7,12 @@ from typing import Final
 
 import faust
 from aiohttp.web import Request, Response
-from faust.web import View
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from faust_kinesis.source import ShardStatus
 from ledger.runtime.problems import HELD_UP, NOT_READY
 from ledger.store.table_identity import TableGuard
-from projector.http.responses import answer
+from projector.http.responses import Page, answer
 from projector.ingest.batch_handler import BatchHandler
 from projector.metrics import Metrics
 from projector.status.gauges import Gauges
@@ -32,7 +31,7 @@ def mount_views(
     """Add the routes to the app's web server. ``status`` returns every shard's status without a call."""
 
     @app.page("/health")
-    class Health(View):
+    class Health(Page):
         """200 while the worker can do its work; 503 once a passing fault has held it up for long."""
 
         async def get(self, _request: Request) -> Response:
@@ -42,7 +41,7 @@ def mount_views(
             return answer({"status": "ok"})
 
     @app.page("/ready")
-    class Ready(View):
+    class Ready(Page):
         """200 while every shard is followed, by this worker or another, and no fault holds the batches up."""
 
         async def get(self, _request: Request) -> Response:
@@ -53,7 +52,7 @@ def mount_views(
             return answer({"status": "ready", "shards": [_shard(shard) for shard in shards]})
 
     @app.page("/metrics")
-    class Exposition(View):
+    class Exposition(Page):
         """The counters in Prometheus' text format."""
 
         async def get(self, _request: Request) -> Response:

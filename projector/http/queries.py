@@ -2,22 +2,24 @@
 
 import asyncio
 import contextlib
+import hashlib
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import faust
+import orjson
 from aiohttp.web import Request, Response
-from faust.web import View
-from pydantic import TypeAdapter, ValidationError
 
-from ledger.domain.identifiers import AccountId
+from ledger.domain.identifiers import is_account_id
 from ledger.runtime.problems import BAD_ACCOUNT_ID, BAD_QUERY, HALTED, NOT_THERE_YET, UNKNOWN_ACCOUNT
+from ledger.runtime.request.head import Taken
+from ledger.runtime.request.preconditions import is_unchanged
 from ledger.store.table_identity import TableGuard
 from projector.engine.read_model_registry import ReadModels
-from projector.http.responses import answer
+from projector.http.responses import HEAD, Page
 from projector.ingest.wakeups import Wakeups
-from projector.projection import HEAD, Projection, Row
+from projector.projection import ALL_PARTS, Projection, Row
 
 #: Seconds that a reader waits for its own write by default and at most, and the first and the longest pause between two
 #: reads of the table.
@@ -27,8 +29,6 @@ FIRST_PAUSE: Final = 0.025
 MAX_PAUSE: Final = 0.25
 #: Parts in one response, by default and at most.
 MAX_PARTS: Final = 366
-
-_ACCOUNT_ID: Final[TypeAdapter[str]] = TypeAdapter(AccountId)
 
 
 def mount_queries(
@@ -48,18 +48,23 @@ def _mount(
     most_waiting: int,
 ) -> None:
     @app.page(f"/{projection.path}/{{account_id}}", name=f"{projection.name}-query")
-    class Query(View):
+    class Query(Page):
         """One account in the projection; with ``min_version`` it waits until the account is at least there."""
+
+        taken = Taken(
+            frozenset({"min_version", "wait", "limit"} | ({"from", "to"} if projection.parse_part else set())),
+            frozenset({"if-match", "if-none-match"}),
+        )
 
         async def get(self, request: Request, account_id: str) -> Response:
             guard.check()
+            if not is_account_id(account_id):
+                raise BAD_ACCOUNT_ID.of()
             try:
-                _ACCOUNT_ID.validate_python(account_id)
                 minimum = _whole(request.query, "min_version", 0)
                 wait = min(_whole(request.query, "wait", DEFAULT_WAIT), MAX_WAIT)
                 limit = min(_whole(request.query, "limit", MAX_PARTS), MAX_PARTS)
-            except ValidationError:
-                raise BAD_ACCOUNT_ID.of() from None
+                period = _period(projection, request.query)
             except ValueError as error:
                 raise BAD_QUERY.of(str(error)) from None
             if wakeups.waiting >= most_waiting:
@@ -68,10 +73,11 @@ def _mount(
                 head = await _head(projection, models, account_id, minimum, wait, arrived, lambda: app.should_stop)
             parts: list[Row[Any]] = []
             if projection.part is not None and head is not None:
-                first, last = request.query.get("from") or '"', request.query.get("to") or "~"
-                model = models.active(projection)
-                parts = await asyncio.to_thread(model.parts, account_id, first, last, max(limit, 1))
-            return _shown(projection, account_id, head, parts, minimum)
+                parts = await asyncio.to_thread(models.active(projection).parts, account_id, *period, max(limit, 1))
+            shown = _shown(projection, account_id, head, parts, minimum)
+            conditions = request[HEAD].field("If-Match"), request[HEAD].field("If-None-Match")
+            unchanged = is_unchanged(*conditions, shown.headers["ETag"])
+            return Response(status=304, headers={"ETag": shown.headers["ETag"]}) if unchanged else shown
 
 
 def _shown(
@@ -90,7 +96,10 @@ def _shown(
     body = projection.to_json(head)
     if projection.part_name:
         body |= {f"{projection.part_name}s": [_part(projection, row) for row in parts]}
-    return answer(body, {"ETag": f'"{version}"'})
+    content = orjson.dumps(body)
+    # Halts, repairs, rebuilds and parts change what is shown at one version.
+    etag = f'"{version}-{hashlib.sha256(content).hexdigest()[:16]}"'
+    return Response(body=content, headers={"ETag": etag}, content_type="application/json")
 
 
 def _part(projection: Projection[Any], row: Row[Any]) -> dict[str, Any]:
@@ -132,4 +141,18 @@ def _whole(query: Mapping[str, str], name: str, default: int) -> int:
     return int(text)
 
 
-assert HEAD < '"', "a query for all parts starts after the head"
+def _period(projection: Projection[Any], query: Mapping[str, str]) -> tuple[str, str]:
+    """The first and the last part that are asked for; without them, all after the head."""
+    parse = projection.parse_part
+    if parse is None:
+        return ALL_PARTS
+    bounds = []
+    for name, default in zip(("from", "to"), ALL_PARTS, strict=True):
+        try:
+            bounds.append(parse(query[name]) if name in query else default)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+    first, last = bounds
+    if first > last:
+        raise ValueError(f"from: {first} is after {last}, where the answer is to end")
+    return first, last

@@ -1,12 +1,13 @@
 """Responses of the projector's web server: JSON, and for every error a problem (ledger.runtime.problems)."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from typing import Any, ClassVar, Final
 
 import orjson
 import structlog
 from aiohttp.web import (
     HTTPException,
+    HTTPExpectationFailed,
     HTTPRequestEntityTooLarge,
     Request,
     RequestKey,
@@ -14,12 +15,14 @@ from aiohttp.web import (
     StreamResponse,
     middleware,
 )
+from faust.web import View
 
 from ledger.errors import ConfigurationError, ResourceError, TransientError
 from ledger.runtime.problems import (
     BODY_TOO_LARGE,
     CORRELATION_HEADER,
     ENDPOINT_UNAVAILABLE,
+    EXPECTATION_FAILED,
     INTERNAL_ERROR,
     MEDIA_TYPE,
     SECURITY_HEADERS,
@@ -31,13 +34,31 @@ from ledger.runtime.problems import (
     of_resource,
     of_status,
 )
+from ledger.runtime.request.head import RequestHead, Taken
 from ledger.store.errors import CorruptHistoryError, TableReplacedError
 from projector.engine.read_model import UnreadableRowError
 
 log = structlog.get_logger(__name__)
 
 Handler = Callable[[Request], Awaitable[StreamResponse]]
+HEAD: Final = RequestKey("head", RequestHead)
 _CORRELATION_ID: Final = RequestKey("correlation_id", str)
+
+
+class Page(View):
+    """A page of the web server. It takes what it declares in ``taken``; all else that a client states is refused."""
+
+    taken: ClassVar[Taken] = Taken()
+
+    def get_methods(self) -> set[str]:
+        """The methods that it serves: HEAD where it serves GET."""
+        methods: set[str] = super().get_methods()
+        return methods if "GET" in methods else methods - {"HEAD"}
+
+    async def dispatch(self, request: Any) -> Any:
+        """Serve a request. Raises ProblemError."""
+        request[HEAD].check_taken(self.taken)
+        return await super().dispatch(request)
 
 
 def answer(body: object, headers: Mapping[str, str] | None = None) -> Response:
@@ -48,7 +69,7 @@ def answer(body: object, headers: Mapping[str, str] | None = None) -> Response:
 @middleware
 async def request_context(request: Request, handler: Handler) -> StreamResponse:
     """Handle the request under its correlation id, and answer every error with a problem."""
-    request[_CORRELATION_ID] = request_id = correlation_id(request.headers.get(CORRELATION_HEADER))
+    request_id = _begin(request)
     with structlog.contextvars.bound_contextvars(correlation_id=request_id):
         try:
             return await handler(request)
@@ -84,8 +105,25 @@ async def request_context(request: Request, handler: Handler) -> StreamResponse:
     return response
 
 
+def _begin(request: Request) -> str:
+    """Read the head of a request, and name the request."""
+    head = RequestHead(
+        request.method,
+        request.raw_path.partition("?")[0],
+        request.raw_path.partition("?")[2],
+        list(request.headers.items()),
+    )
+    request[HEAD] = head
+    request[_CORRELATION_ID] = named = correlation_id(head.field(CORRELATION_HEADER))
+    return named
+
+
 async def complete_headers(request: Request, response: StreamResponse) -> None:
     """Add the headers that every response carries, and hide which server sends it."""
+    if _CORRELATION_ID not in request and isinstance(response, HTTPExpectationFailed):
+        # The one answer that aiohttp gives before any middleware.
+        response.body = EXPECTATION_FAILED.of().render(_begin(request))
+        response.headers.update({"Content-Type": MEDIA_TYPE, "Content-Length": str(len(response.body))})
     response.headers.pop("Server", None)
     response.headers.update(SECURITY_HEADERS)
     response.headers[CORRELATION_HEADER] = request[_CORRELATION_ID]

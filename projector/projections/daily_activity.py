@@ -1,6 +1,8 @@
 """Daily activity: one row an account and day (UTC), with what was moved on it."""
 
+import contextlib
 from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 from typing import assert_never
 
@@ -46,6 +48,15 @@ def day(stored: StoredEvent) -> str:
     return stored.occurred_at[:10]
 
 
+def parse_day(text: str) -> str:
+    """Read a day such as ``2026-01-31``. Raises ValueError."""
+    with contextlib.suppress(ValueError):
+        # Other forms of ISO 8601 name a day, too, and sort elsewhere.
+        if date.fromisoformat(text).isoformat() == text:
+            return text
+    raise ValueError(f"a day is written like 2026-01-31, not {text[:40]!r}")
+
+
 DAILY_ACTIVITY = Projection(
     name="daily-activity",
     path="activity",
@@ -53,4 +64,5 @@ DAILY_ACTIVITY = Projection(
     fold=fold,
     part_name="day",
     part=day,
+    parse_part=parse_day,
 )

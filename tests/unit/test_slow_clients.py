@@ -33,7 +33,7 @@ from projector.settings import ProjectorSettings
 from stream_bridge.daemon_http import serving
 from stream_bridge.settings import BridgeDaemonSettings
 from tests.support.waiting import until
-from tests.unit.test_http_edge import CREDENTIALS, Daemon
+from tests.unit.http_edge.conftest import CREDENTIALS, Daemon
 from tests.unit.writer.conftest import MemoryStore
 from writer.commands.account_repository import AccountRepository
 from writer.commands.snapshot_writer import SnapshotWriter

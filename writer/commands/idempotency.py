@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from ledger.domain.identifiers import IdempotencyKey
 from ledger.domain.money import format_amount
 from ledger.errors import PermanentError
+from ledger.runtime.problems import malformed
 from ledger.store.idempotency_keys import CommandKey
 from writer.commands.commands import Command
 
@@ -19,24 +20,20 @@ REPLAYED_HEADER: Final = "Idempotency-Replayed"
 _KEY: Final[TypeAdapter[str]] = TypeAdapter(IdempotencyKey)
 
 
-class MalformedKeyError(PermanentError):
-    """An ``Idempotency-Key`` that is none."""
-
-
 class KeyReusedError(PermanentError):
     """The key was used before, for another command."""
 
 
 def parse_key(header: str) -> str:
-    """Read the header: the key, bare or in the quotes of the draft. Raises MalformedKeyError."""
+    """Read the header: the key, bare or in the quotes of the draft. Raises ProblemError (400)."""
     text = header.strip()
     if len(text) >= 2 and text[0] == text[-1] == '"':
         text = text[1:-1]
     try:
         return _KEY.validate_python(text)
     except ValidationError:
-        raise MalformedKeyError(
-            f"an {HEADER} has 1 to 128 characters: letters, digits and . _ : - only, a letter or digit first"
+        raise malformed(
+            HEADER, "a key has 1 to 128 characters: letters, digits and . _ : - only, a letter or digit first"
         ) from None
 
 

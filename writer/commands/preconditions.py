@@ -1,19 +1,15 @@
-"""Conditional requests: what ``If-Match`` and ``If-None-Match`` say about an account's version (RFC 9110, 13.1)."""
+"""Conditional commands: what ``If-Match`` and ``If-None-Match`` say about an account's version (RFC 9110, 13.1)."""
 
 import re
 from dataclasses import dataclass
 from typing import Final, Self
 
-from ledger.errors import PermanentError
+from ledger.runtime.problems import malformed
+from ledger.runtime.request.preconditions import ANY, parse_tags
 from ledger.store.errors import VersionConflictError
 
 #: Our strong entity tag: the version in quotes, written without leading zeros.
 _TAG: Final = re.compile(r'"(0|[1-9][0-9]{0,14})"', re.ASCII)
-_ANY: Final = "*"
-
-
-class MalformedPreconditionError(PermanentError):
-    """An ``If-Match`` that is neither ``*`` nor one version in quotes."""
 
 
 def etag(version: int) -> str:
@@ -23,28 +19,34 @@ def etag(version: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Precondition:
-    """At which versions of the account a command may be carried out: one, any above 0, or any at all."""
+    """At which versions of the account a command may be carried out: one, any above 0, or any at all.
+
+    ``excluded``: the entity tags of versions at which it may not; ``*`` stands for every version above 0.
+    """
 
     version: int | None = None
     must_exist: bool = False
+    excluded: frozenset[str] = frozenset()
 
     @classmethod
-    def parse(cls, if_match: str | None) -> Self:
-        """Read an ``If-Match`` header; None, the header's absence, allows every version.
+    def parse(cls, if_match: str | None, if_none_match: str | None = None) -> Self:
+        """Read the two fields; None is a field's absence. Both hold, or the command is refused (RFC 9110, 13.2.2).
 
-        Raises MalformedPreconditionError.
+        Raises ProblemError (400): If-Match is neither ``*`` nor one version in quotes, or If-None-Match neither ``*``
+        nor entity tags.
         """
-        if if_match is None:
-            return cls()
-        if if_match.strip() == _ANY:
-            return cls(must_exist=True)
-        tag = _TAG.fullmatch(if_match.strip())
+        excluded = parse_tags("If-None-Match", if_none_match)
+        if if_match is None or if_match == ANY:
+            return cls(must_exist=if_match is not None, excluded=excluded)
+        tag = _TAG.fullmatch(if_match)
         if tag is None:
-            raise MalformedPreconditionError('If-Match takes one version in quotes, such as "7", or *')
-        return cls(version=int(tag[1]))
+            raise malformed("If-Match", 'takes one version in quotes, such as "7", or *')
+        return cls(version=int(tag[1]), excluded=excluded)
 
     def holds(self, actual: int) -> bool:
         """Whether the command may be carried out at version ``actual``."""
+        if actual > 0 and not self.excluded.isdisjoint({ANY, etag(actual), f"W/{etag(actual)}"}):
+            return False
         if self.version is not None:
             return actual == self.version
         return actual > 0 or not self.must_exist
@@ -52,15 +54,7 @@ class Precondition:
     def require(self, account_id: str, actual: int) -> None:
         """Raise VersionConflictError unless the precondition holds at version ``actual``."""
         if not self.holds(actual):
-            expected = 1 if self.version is None else self.version
+            expected = self.version if self.version is not None else 1 if self.must_exist else 0
             raise VersionConflictError(
                 account_id, expected=expected, actual=actual, conflicting=min(expected, actual) + 1
             )
-
-
-def unchanged(if_none_match: str | None, version: int) -> bool:
-    """Whether ``If-None-Match`` names ``version``, so that 304 will do. Weak comparison, as the RFC has it for GET."""
-    if if_none_match is None:
-        return False
-    tags = (tag.strip().removeprefix("W/") for tag in if_none_match.split(","))
-    return any(tag in (_ANY, etag(version)) for tag in tags)

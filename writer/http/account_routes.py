@@ -6,17 +6,20 @@ Plain functions, because boto3 blocks: each request that touches the event store
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Query
 from pydantic import BeforeValidator
 from starlette.responses import Response
 
 from aws_client.moments import parse_moment
 from ledger.domain.account import Account
-from ledger.runtime.problems import UNKNOWN_ACCOUNT, UNKNOWN_VERSION, ProblemError
+from ledger.runtime.problems import UNKNOWN_ACCOUNT, UNKNOWN_VERSION, ProblemError, malformed
+from ledger.runtime.request.head import combined
+from ledger.runtime.request.preconditions import is_unchanged
 from ledger.store.stored_event import StoredEvent, timestamp
 from writer.commands.account_repository import AccountRepository
-from writer.commands.preconditions import etag, unchanged
-from writer.http.dependencies import malformed
+from writer.commands.preconditions import etag
+from writer.http.declared_route import DeclaredRoute
+from writer.http.dependencies import IfMatchHeader, IfNoneMatchHeader
 from writer.http.openapi import HEADERS_OF_ACCOUNT, HEADERS_OF_PAGE, problems
 from writer.http.schemas import AccountIdInPath, AccountState, Event, EventPage
 
@@ -39,7 +42,7 @@ Moment = Annotated[
 
 def account_routes(accounts: AccountRepository) -> APIRouter:
     """The reads."""
-    router = APIRouter(prefix="/accounts/{accountId}", tags=["accounts"])
+    router = APIRouter(prefix="/accounts/{accountId}", tags=["accounts"], route_class=DeclaredRoute)
 
     def find(account_id: str, version: int | None, at: datetime | None) -> Account:
         if version is not None and at is not None:
@@ -62,19 +65,20 @@ def account_routes(accounts: AccountRepository) -> APIRouter:
         summary="Read an account",
         description="The account at its latest version, read consistently, or as it was: `version` takes a version, "
         "`at` a time. `at` follows the order of the events up to the first one that occurred later. `If-None-Match` "
-        "answers 304.",
+        "answers 304, an `If-Match` that does not hold 412.",
         response_model=AccountState,
-        responses=_PROBLEMS | {200: HEADERS_OF_ACCOUNT, 304: {"description": "Not Modified"}},
+        responses=_PROBLEMS | problems(412) | {200: HEADERS_OF_ACCOUNT, 304: {"description": "Not Modified"}},
     )
     def read_account(
         account_id: AccountIdInPath,
         version: Version = None,
         at: Moment = None,
-        if_none_match: Annotated[str | None, Header(examples=['"7"'])] = None,
+        if_match: IfMatchHeader = None,
+        if_none_match: IfNoneMatchHeader = None,
     ) -> Response:
         account = find(account_id, version, at)
         headers = {"ETag": etag(account.version)}
-        if unchanged(if_none_match, account.version):
+        if is_unchanged(combined(if_match), combined(if_none_match), headers["ETag"]):
             return Response(None, 304, headers)
         return Response(AccountState.of(account).model_dump_json(by_alias=True), 200, headers, _JSON)
 

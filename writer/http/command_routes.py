@@ -16,7 +16,8 @@ from writer.commands.commands import Command, Deposit, PlaceBet, SettleBet, With
 from writer.commands.handler import CommandHandler, CommandRequest, CommandResult
 from writer.commands.idempotency import REPLAYED_HEADER, command_key
 from writer.commands.preconditions import etag
-from writer.http.dependencies import IfMatch, RequestKey, json_only
+from writer.http.declared_route import DeclaredRoute
+from writer.http.dependencies import Preconditions, RequestKey
 from writer.http.openapi import HEADERS_OF_ACCEPTED, problems
 from writer.http.schemas import AccountIdInPath, Bet, BetIdInPath, CommandAccepted, Money, Settlement
 from writer.middleware.authentication import CLIENT_SCOPE_KEY
@@ -30,8 +31,8 @@ Submit = Callable[[Command], Response]
 _CONDITIONAL = """
 
 `If-Match: "7"` carries the command out only on version 7 of the account (412 otherwise); `If-Match: *` only on an
-account that exists. Without it, a command that meets another writer is decided anew on the new state, and answered
-with 409 when that does not end.
+account that exists, `If-None-Match: *` only on one that does not. Without a condition, a command that meets another
+writer is decided anew on the new state, and answered with 409 when that does not end.
 
 `Idempotency-Key: KEY` makes the command safe to repeat. Its answer is recorded together with its events, for a day; the
 same command with the same key gets that answer again, with the header `Idempotency-Replayed: true`, and stores nothing.
@@ -43,17 +44,19 @@ def command_routes(handler: CommandHandler) -> APIRouter:
     router = APIRouter(
         prefix="/accounts/{accountId}",
         tags=["commands"],
-        dependencies=[Depends(json_only)],
+        route_class=DeclaredRoute,
         responses=_RESPONSES,
     )
 
-    async def submission(request: Request, account_id: AccountIdInPath, if_match: IfMatch, key: RequestKey) -> Submit:
+    async def submission(
+        request: Request, account_id: AccountIdInPath, condition: Preconditions, key: RequestKey
+    ) -> Submit:
         """What a route submits its command with: the account, the precondition and the key of its request."""
 
         def submit(command: Command) -> Response:
             scope = request.scope
             recorded_under = None if key is None else command_key(scope[CLIENT_SCOPE_KEY], key, account_id, command)
-            asked = CommandRequest(account_id, command, if_match, scope[CORRELATION_SCOPE_KEY], recorded_under)
+            asked = CommandRequest(account_id, command, condition, scope[CORRELATION_SCOPE_KEY], recorded_under)
             return _response(account_id, handler.handle(asked))
 
         return submit

@@ -1,49 +1,37 @@
-"""What the routes need of a request beyond its path and body, and how they refuse what is malformed in it."""
+"""What the routes need of a request beyond its path and body."""
 
 from typing import Annotated
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Header
 
-from ledger.runtime.problems import MALFORMED_REQUEST, ProblemError, require_json
-from writer.commands.idempotency import HEADER, MalformedKeyError, parse_key
-from writer.commands.preconditions import MalformedPreconditionError, Precondition
+from ledger.runtime.request.head import combined
+from writer.commands.idempotency import parse_key
+from writer.commands.preconditions import Precondition
 
-
-def malformed(field: str, message: str) -> ProblemError:
-    """The response to a request in which one field or header is wrong: 400."""
-    return MALFORMED_REQUEST.of(message, errors=[{"field": field, "message": message}])
-
-
-async def json_only(request: Request) -> None:
-    """Refuse a body that does not say it is JSON, with 415."""
-    require_json(request.headers.get("content-type"))
+IfMatchHeader = Annotated[list[str] | None, Header(description="one version in quotes, or *", examples=['"7"'])]
+IfNoneMatchHeader = Annotated[
+    list[str] | None, Header(description="versions in quotes, or * for any version", examples=["*"])
+]
 
 
-async def _precondition(
-    if_match: Annotated[str | None, Header(description="one version in quotes, or *", examples=['"7"'])] = None,
-) -> Precondition:
-    try:
-        return Precondition.parse(if_match)
-    except MalformedPreconditionError as error:
-        raise malformed("If-Match", str(error)) from None
+async def _precondition(if_match: IfMatchHeader = None, if_none_match: IfNoneMatchHeader = None) -> Precondition:
+    return Precondition.parse(combined(if_match), combined(if_none_match))
 
 
-IfMatch = Annotated[Precondition, Depends(_precondition)]
+Preconditions = Annotated[Precondition, Depends(_precondition)]
 
 
 async def _key(
     idempotency_key: Annotated[
-        str | None,
+        list[str] | None,
         Header(
             description="makes the command safe to repeat: 1 to 128 letters, digits or . _ : -",
             examples=["8e03978e-40d5-43dd-bc93-6894a57f9324"],
         ),
     ] = None,
 ) -> str | None:
-    try:
-        return None if idempotency_key is None else parse_key(idempotency_key)
-    except MalformedKeyError as error:
-        raise malformed(HEADER, str(error)) from None
+    given = combined(idempotency_key)
+    return None if given is None else parse_key(given)
 
 
 RequestKey = Annotated[str | None, Depends(_key)]

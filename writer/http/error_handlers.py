@@ -30,7 +30,9 @@ from ledger.runtime.problems import (
     ProblemError,
     of_resource,
     of_status,
+    shortened,
 )
+from ledger.runtime.request.head import RequestHead
 from ledger.store.errors import (
     CommandRecordedError,
     CorruptHistoryError,
@@ -45,7 +47,6 @@ from writer.problems import broken_rule, problem_response
 log = structlog.get_logger(__name__)
 
 _MAX_FAULTS: Final = 10
-_MAX_NAME: Final = 40
 _MAX_MESSAGE: Final = 200
 
 _ID_RULE: Final = "letters, digits and . _ : - only, a letter or digit first"
@@ -77,37 +78,32 @@ def describe(errors: Sequence[Mapping[str, Any]]) -> ProblemError:
 
 def _fault(error: Mapping[str, Any]) -> dict[str, str]:
     kind, place = str(error["type"]), error["loc"]
-    if kind == "json_invalid":
-        # The parser's words name what it expected and where, never what it found.
-        reason = error.get("ctx", {}).get("error", "it cannot be parsed")
-        return {"field": "body", "message": f"is not JSON: {reason} at character {place[-1]}"[:_MAX_MESSAGE]}
     field = str(place[-1])
     message = _MESSAGES.get((field, kind)) or _MESSAGES_OF_TYPE.get(kind) or str(error["msg"])
-    return {"field": _shortened(field), "message": message.removeprefix("Value error, ")[:_MAX_MESSAGE]}
-
-
-def _shortened(name: str) -> str:
-    printable = name if name.isprintable() else ascii(name)
-    return printable if len(printable) <= _MAX_NAME else printable[:_MAX_NAME] + "..."
+    return {"field": shortened(field), "message": message.removeprefix("Value error, ")[:_MAX_MESSAGE]}
 
 
 def _of_conflict(request: Request, conflict: VersionConflictError) -> ProblemError:
     """412 when what the client claimed is not so; 409 when it claimed nothing and others were faster every time."""
-    precondition = Precondition.parse(request.headers.get("if-match"))
+    head = RequestHead.from_asgi(request.scope)
+    precondition = Precondition.parse(head.field("If-Match"), head.field("If-None-Match"))
     if precondition.holds(conflict.actual):
         detail = (
             f"Other commands were faster on account {conflict.aggregate_id}, now at version {conflict.actual}, each "
             "time this one was decided; nothing was written. Send it again."
         )
         return VERSION_CONFLICT.of(detail, expectedVersion=conflict.expected, actualVersion=conflict.actual)
-    if precondition.version is None:
+    if precondition.version not in (None, conflict.actual):
+        detail = (
+            f"If-Match asks for version {precondition.version}, and account {conflict.aggregate_id} is at version "
+            f"{conflict.actual}; nothing was written. Read the account and decide anew."
+        )
+        return PRECONDITION_FAILED.of(detail, expectedVersion=conflict.expected, actualVersion=conflict.actual)
+    if conflict.actual == 0:
         detail = f"If-Match: * asks for an account that exists, and there is no account {conflict.aggregate_id}."
-        return PRECONDITION_FAILED.of(detail, actualVersion=conflict.actual)
-    detail = (
-        f"If-Match asks for version {precondition.version}, and account {conflict.aggregate_id} is at version "
-        f"{conflict.actual}; nothing was written. Read the account and decide anew."
-    )
-    return PRECONDITION_FAILED.of(detail, expectedVersion=conflict.expected, actualVersion=conflict.actual)
+    else:
+        detail = f"If-None-Match excludes version {conflict.actual}, which account {conflict.aggregate_id} is at."
+    return PRECONDITION_FAILED.of(detail, actualVersion=conflict.actual)
 
 
 def _of_transient(request: Request, error: TransientError) -> ProblemError:
@@ -153,8 +149,9 @@ def _of_history(request: Request, error: CorruptHistoryError) -> ProblemError:
 def _of_http(request: Request, error: HTTPException) -> ProblemError:
     """The errors that Starlette and FastAPI raise themselves."""
     match error.status_code:
-        case HTTPStatus.BAD_REQUEST:
-            return MALFORMED_REQUEST.of("body: cannot be read as JSON in UTF-8")
+        case HTTPStatus.BAD_REQUEST if isinstance(error.__cause__, ProblemError):
+            # FastAPI's, around what the reader of the body says.
+            return error.__cause__
         case HTTPStatus.NOT_FOUND:
             return UNKNOWN_PATH.of("Nothing is served under this path; /docs lists what is.")
         case _:

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from ledger.runtime.problems import MEDIA_TYPE
+from ledger.runtime.request.preconditions import TAGS
 from writer.http.schemas import Problem
 from writer.middleware.authentication import needed_scope
 from writer.problems import PROBLEMS
@@ -24,7 +25,7 @@ _HEADER_SCHEMAS: Final = {
         "type": "string",
         "pattern": r'^([A-Za-z0-9][A-Za-z0-9._:-]{0,127}|"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")$',
     },
-    "if-none-match": {"type": "string"},
+    "if-none-match": {"type": "string", "pattern": f"^({TAGS})$"},
 }
 
 Responses = dict[int | str, dict[str, Any]]

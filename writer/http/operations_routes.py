@@ -16,6 +16,7 @@ from ledger.errors import KinfoldError
 from ledger.runtime.problems import NOT_READY
 from ledger.store.errors import TableReplacedError
 from writer.commands.account_repository import AccountRepository
+from writer.http.declared_route import DeclaredRoute
 from writer.http.openapi import problems
 from writer.http.schemas import Health
 from writer.metrics import Metrics
@@ -30,11 +31,14 @@ _PROBES: Final = 4
 
 def operation_routes(accounts: AccountRepository, metrics: Metrics) -> APIRouter:
     """``/health``, ``/ready`` and ``/metrics``."""
-    router = APIRouter(tags=["operations"])
+    router = APIRouter(tags=["operations"], route_class=DeclaredRoute)
     limiter = anyio.CapacityLimiter(_PROBES)
 
     @router.get(
-        "/health", summary="Is the process alive?", response_model=Health, responses=problems(408, 413, 431, 500)
+        "/health",
+        summary="Is the process alive?",
+        response_model=Health,
+        responses=problems(400, 408, 413, 431, 500),
     )
     async def health() -> Health:
         return Health(status="ok")
@@ -43,7 +47,7 @@ def operation_routes(accounts: AccountRepository, metrics: Metrics) -> APIRouter
         "/ready",
         summary="Can the writer reach the events table?",
         response_model=Health,
-        responses=problems(401, 403, 408, 413, 431, 500, 503),
+        responses=problems(400, 401, 403, 408, 413, 431, 500, 503),
     )
     async def ready() -> Health:
         try:
@@ -60,7 +64,7 @@ def operation_routes(accounts: AccountRepository, metrics: Metrics) -> APIRouter
         "/metrics",
         summary="Prometheus metrics",
         response_class=PlainTextResponse,
-        responses=problems(401, 403, 408, 413, 431, 500),
+        responses=problems(400, 401, 403, 408, 413, 431, 500),
     )
     async def read_metrics() -> Response:
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)

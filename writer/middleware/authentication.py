@@ -3,10 +3,11 @@
 from typing import Final
 
 import structlog
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ledger.runtime import auth
+from ledger.runtime.problems import ProblemError
+from ledger.runtime.request.head import RequestHead
 from writer.problems import problem_response
 
 #: Where the caller's name is kept in the ASGI scope of a request.
@@ -22,7 +23,10 @@ def needed_scope(method: str, path: str) -> auth.Scope | None:
 
 
 class AuthenticationMiddleware:
-    """ASGI middleware: answers 401 to strangers and 403 to those whose token does not allow the request (RFC 6750)."""
+    """ASGI middleware: answers 401 to strangers and 403 to those whose token does not allow the request (RFC 6750).
+
+    What no route can take of a request's head is refused first, since the path decides which scope is needed.
+    """
 
     def __init__(self, app: ASGIApp, access: auth.Access) -> None:
         self._app = app
@@ -30,10 +34,14 @@ class AuthenticationMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on under the caller's name, or refuse it."""
-        needed = needed_scope(scope["method"], scope["path"]) if scope["type"] == "http" else None
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        head = RequestHead.from_asgi(scope)
         try:
-            principal = self._access.admit(Headers(scope=scope).get("authorization"), needed) if needed else None
-        except auth.AccessError as error:
+            head.check()
+            principal = self._access.admit(head, needed_scope(head.method, scope["path"]))
+        except ProblemError as error:
             await problem_response(scope, error)(scope, receive, send)
             return
         if principal is None:

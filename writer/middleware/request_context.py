@@ -3,10 +3,11 @@
 from typing import Final
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ledger.runtime.problems import CORRELATION_HEADER, INTERNAL_ERROR, SECURITY_HEADERS, correlation_id
+from ledger.runtime.request.head import RequestHead
 from writer.metrics import Metrics
 from writer.problems import CORRELATION_SCOPE_KEY, problem_response
 
@@ -28,8 +29,11 @@ class RequestContextMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = correlation_id(Headers(scope=scope).get(CORRELATION_HEADER))
+        request_id = correlation_id(RequestHead.from_asgi(scope).field(CORRELATION_HEADER))
         scope[CORRELATION_SCOPE_KEY] = request_id
+        is_head = scope["method"] == "HEAD"
+        # RFC 9110, 9.3.2: HEAD is GET without the content. The server goes on seeing the request as it came.
+        served = {**scope, "method": "GET"} if is_head else scope
         started = False
 
         async def send_with_headers(message: Message) -> None:
@@ -41,11 +45,15 @@ class RequestContextMiddleware:
                 if scope["path"] not in _PAGES:
                     headers.update(SECURITY_HEADERS)
                 self._metrics.responses.labels(str(message["status"])).inc()
+                if "GET" in headers.get("allow", ""):
+                    headers["allow"] += ", HEAD"
+            elif is_head:
+                message = {**message, "body": b""}
             await send(message)
 
         with structlog.contextvars.bound_contextvars(correlation_id=request_id):
             try:
-                await self._app(scope, receive, send_with_headers)
+                await self._app(served, receive, send_with_headers)
             except Exception:
                 log.exception("request_failed", method=scope["method"], path=scope["path"][:200])
                 if started:

@@ -49,7 +49,9 @@ def bet_of(stored: StoredEvent) -> str:
     return event.bet_id if isinstance(event, BetPlaced | BetSettled) else "none"
 
 
-BETS = Projection(name="bets", path="bets", columns=Columns(BetResult), fold=fold, part_name="bet", part=bet_of)
+BETS = Projection(
+    name="bets", path="bets", columns=Columns(BetResult), fold=fold, part_name="bet", part=bet_of, parse_part=str
+)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Bad input gets an answer of its own and changes nothing."""
 
+import gzip
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -33,7 +34,7 @@ class Bad:
     status: int
     problem: str
     words: str
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] | list[tuple[str, str]] = field(default_factory=dict)
     method: str = "POST"
 
     def __str__(self) -> str:
@@ -53,6 +54,14 @@ def raw(name: str, body: bytes, words: str) -> Bad:
 
 def rule(name: str, path: str, body: dict[str, str], problem: str, words: str) -> Bad:
     return Bad(name, path, body, 422, problem, words)
+
+
+def stated(name: str, words: str, *lines: tuple[str, str]) -> Bad:
+    return Bad(name, DEPOSITS, MONEY, 400, "malformed-request", words, list(lines))
+
+
+def unmet(name: str, words: str, *lines: tuple[str, str]) -> Bad:
+    return Bad(name, DEPOSITS, MONEY, 412, "precondition-failed", words, list(lines))
 
 
 def chunked(size: int) -> AsyncIterator[bytes]:
@@ -121,7 +130,7 @@ REQUESTS = [
     amount("boolean amount", True),
     amount("JSON float", 12.5, "a JSON number may already have lost a digit"),
     amount("JSON integer", 12, "a JSON number may already have lost a digit"),
-    raw("JSON NaN", b'{"amount": NaN, "currency": "EUR"}', "an amount is a string"),
+    raw("JSON NaN", b'{"amount": NaN, "currency": "EUR"}', "is not JSON"),
     raw("JSON 1e400", b'{"amount": 1e400, "currency": "EUR"}', "an amount is a string"),
     raw("JSON negative float", b'{"amount": -0.5, "currency": "EUR"}', "an amount is a string"),
     raw("JSON integer of 5,000 digits", b'{"amount": ' + b"9" * 5000 + b"}", "cannot be read"),
@@ -171,8 +180,13 @@ REQUESTS = [
         "an account id has 1 to 128",
         method="GET",
     ),
-    Bad("id with a line break", "/accounts/a%0Ab/deposits", MONEY, 400, "malformed-request", "an account id has"),
-    Bad("id not in UTF-8", "/accounts/%ff%fe/deposits", MONEY, 400, "malformed-request", "an account id has"),
+    Bad("id with a blank", "/accounts/a%20b/deposits", MONEY, 400, "malformed-request", "an account id has"),
+    Bad("id with a line break", "/accounts/a%0Ab/deposits", MONEY, 400, "malformed-request", "control character"),
+    Bad("id not in UTF-8", "/accounts/%ff%fe/deposits", MONEY, 400, "malformed-request", "not UTF-8"),
+    Bad("id with a slash", "/accounts/alice%2Fdeposits", MONEY, 400, "malformed-request", "encoded slash"),
+    Bad("id with a backslash", "/accounts/alice%5Cdeposits/deposits", MONEY, 400, "malformed-request", "backslash"),
+    Bad("dots in the path", "/accounts/bob/%2E%2E/alice/deposits", MONEY, 400, "malformed-request", "no segment"),
+    Bad("unknown query", DEPOSITS + "?dry_run=true", MONEY, 400, "malformed-request", "dry_run: is no query parameter"),
     raw("invalid JSON", b'{"amount": "1.00"', "is not JSON"),
     raw("no JSON at all", b"amount=1", "is not JSON"),
     raw("not in UTF-8", b'{"amount": "\xff"}', "UTF-8"),
@@ -203,8 +217,52 @@ REQUESTS = [
     ),
     Bad("no content type", DEPOSITS, b"{}", 415, "unsupported-media-type", "application/json", {"Content-Type": ""}),
     Bad(
-        "malformed If-Match", DEPOSITS, MONEY, 400, "malformed-request", "If-Match takes one version", {"If-Match": "7"}
+        "malformed If-Match",
+        DEPOSITS,
+        MONEY,
+        400,
+        "malformed-request",
+        "If-Match: takes one version",
+        {"If-Match": "7"},
     ),
+    stated("two versions in If-Match", "If-Match: takes one version", ("If-Match", '"4", "5"')),
+    stated("two If-Match lines, the first holding", "If-Match", ("If-Match", '"4"'), ("If-Match", '"9"')),
+    stated("two equal If-Match lines", "If-Match", ("If-Match", '"4"'), ("If-Match", '"4"')),
+    stated("two Idempotency-Key lines", "Idempotency-Key", ("Idempotency-Key", "a"), ("Idempotency-Key", "b")),
+    stated("two equal Idempotency-Key lines", "Idempotency-Key", ("Idempotency-Key", "a"), ("idempotency-key", "a")),
+    stated("no Idempotency-Key in its line", "Idempotency-Key", ("Idempotency-Key", "")),
+    stated("malformed If-None-Match", "If-None-Match: takes entity tags", ("If-None-Match", "4")),
+    stated("If-Modified-Since", "not evaluated", ("If-Modified-Since", "Sat, 29 Oct 1994 19:43:31 GMT")),
+    stated("If-Unmodified-Since", "not evaluated", ("If-Unmodified-Since", "Sat, 29 Oct 1994 19:43:31 GMT")),
+    stated("If-Range", "not evaluated", ("If-Range", '"4"')),
+    unmet("If-None-Match: *", "excludes version 4", ("If-None-Match", "*")),
+    unmet("If-None-Match of its version", "excludes version 4", ("If-None-Match", '"3", W/"4"')),
+    unmet("two If-None-Match lines", "excludes version 4", ("If-None-Match", '"3"'), ("If-None-Match", '"4"')),
+    unmet("both conditions, one holding", "excludes version 4", ("If-Match", '"4"'), ("If-None-Match", "*")),
+    Bad("an expectation", DEPOSITS, MONEY, 417, "expectation-failed", "100-continue", {"Expect": "a-receipt"}),
+    Bad(
+        "a body in gzip",
+        DEPOSITS,
+        gzip.compress(b'{"amount": "1.00", "currency": "EUR"}'),
+        415,
+        "unsupported-media-type",
+        "Content-Encoding",
+        {"Content-Encoding": "gzip"},
+    ),
+    Bad(
+        "JSON in Latin-1",
+        DEPOSITS,
+        b"{}",
+        415,
+        "unsupported-media-type",
+        "UTF-8",
+        {"Content-Type": "application/json; charset=iso-8859-1"},
+    ),
+    raw("two amounts", b'{"amount": "1.00", "currency": "EUR", "amount": "900.00"}', "amount: is given twice"),
+    raw("two names deep in the body", b'{"amount": {"x": [{"y": 1, "y": 2}]}}', "y: is given twice"),
+    raw("JSON in UTF-16", '{"amount": "1.00", "currency": "EUR"}'.encode("utf-16"), "UTF-8"),
+    raw("JSON in UTF-32", '{"amount": "1.00", "currency": "EUR"}'.encode("utf-32-be"), "is not JSON"),
+    raw("JSON behind a byte order mark", b'\xef\xbb\xbf{"amount": "1.00", "currency": "EUR"}', "is not JSON"),
     Bad("stale If-Match", DEPOSITS, MONEY, 412, "precondition-failed", "at version 4", {"If-Match": '"3"'}),
     Bad("unknown path", "/accounts/alice/gifts", MONEY, 404, "unknown-path", "Nothing is served"),
     Bad("trailing slash", DEPOSITS + "/", MONEY, 404, "unknown-path", "Nothing is served"),
@@ -252,9 +310,9 @@ async def test_a_bad_request_gets_its_own_answer_and_changes_nothing(
     before = (await http.get(f"/accounts/{alice}")).text
     sent: dict[str, Any]
     if isinstance(bad.body, bytes):
-        sent = {"content": bad.body, "headers": JSON | bad.headers}
+        sent = {"content": bad.body, "headers": {**JSON, **dict(bad.headers)}}
     elif isinstance(bad.body, int):
-        sent = {"content": chunked(bad.body), "headers": JSON | bad.headers}
+        sent = {"content": chunked(bad.body), "headers": JSON}
     else:
         sent = {"json": bad.body, "headers": bad.headers}
     response = await http.request(bad.method, bad.path, **sent)

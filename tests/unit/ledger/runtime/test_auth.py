@@ -15,11 +15,13 @@ from ledger.runtime.auth import (
     digest,
     new_token,
 )
+from ledger.runtime.request.head import RequestHead
 from ledger.runtime.settings import GuardedSettings, load_settings
 
 #: As new_token makes them, but the same in every run: it names tests.
 TOKEN, OTHER = "kf_" + "Az09-_" * 7 + "x", "kf_" + "za90_-" * 7 + "y"
 SHOP = Credential(Principal("shop", frozenset({Scope.READ, Scope.WRITE})), digest(TOKEN))
+SIGNED = RequestHead("GET", "/x", "", [("authorization", f"Bearer {TOKEN}")])
 OPS = Credential(Principal("ops", frozenset({Scope.OPERATE})), digest(OTHER))
 
 
@@ -27,7 +29,7 @@ def test_a_token_tells_who_calls_and_what_is_allowed() -> None:
     access = Access([SHOP, OPS])
     shop = access.verify(f"Bearer {TOKEN}")
     assert (shop.name, shop.scopes) == ("shop", frozenset({Scope.READ, Scope.WRITE}))
-    assert access.admit(f"Bearer {TOKEN}", Scope.READ) == shop
+    assert access.admit(SIGNED, Scope.READ) == shop
     assert access.verify(f"bearer   {OTHER} ").name == "ops", "RFC 9110: a scheme's case does not matter"
 
 
@@ -36,10 +38,10 @@ def test_no_scope_includes_another() -> None:
         access = Access([Credential(Principal("p", frozenset({held})), digest(TOKEN))])
         for asked in Scope:
             if held is asked:
-                access.admit(f"Bearer {TOKEN}", asked)
+                access.admit(SIGNED, asked)
             else:
                 with pytest.raises(MissingScopeError, match=f"token p does not have the scope {asked}"):
-                    access.admit(f"Bearer {TOKEN}", asked)
+                    access.admit(SIGNED, asked)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,9 @@ def fold(state: Seen | None, event: StoredEvent) -> Seen:
 
 
 WHOLE = Projection("whole", "whole", Columns(Seen), fold)
-BY_THREE = replace(WHOLE, name="parts", part_name="part", part=lambda event: f"part-{event.sequence_number % 3}")
+BY_THREE = replace(
+    WHOLE, name="parts", part_name="part", part=lambda event: f"part-{event.sequence_number % 3}", parse_part=str
+)
 
 
 def history(count: int) -> list[StoredEvent]:

@@ -9,11 +9,12 @@ import pytest
 
 from ledger.domain.events import FundsWithdrawn
 from ledger.errors import EndpointError
+from ledger.runtime.problems import ProblemError
 from ledger.store.idempotency_keys import CommandKey, IdempotencyKeys
 from tests.support.accounts import stored_event
 from tests.unit.writer.conftest import MemoryStore
 from writer.commands.commands import Deposit, PlaceBet, Withdraw
-from writer.commands.idempotency import MalformedKeyError, command_key, parse_key
+from writer.commands.idempotency import command_key, parse_key
 
 DEPOSITS, WITHDRAWALS = "/accounts/alice/deposits", "/accounts/alice/withdrawals"
 
@@ -165,6 +166,6 @@ async def test_a_malformed_key_is_400_and_stores_nothing(
         answer = await post(http, key=text)
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "Idempotency-Key")
     elif text != "k\n":
-        with pytest.raises(MalformedKeyError):
+        with pytest.raises(ProblemError):
             parse_key(text)
     assert not store.stored

@@ -60,6 +60,67 @@ async def test_a_race_lost_under_if_match_is_412(http: httpx.AsyncClient, store:
     assert (body["expectedVersion"], body["actualVersion"]) == (1, 2)
 
 
+async def test_a_command_for_a_new_account_alone_opens_it_once(http: httpx.AsyncClient, store: MemoryStore) -> None:
+    only_new = {"If-None-Match": "*"}
+    first = await http.post("/accounts/bob/deposits", json=DEPOSIT, headers=only_new)
+    assert (first.status_code, first.headers["etag"]) == (201, '"1"')
+    body = is_problem(
+        await http.post("/accounts/bob/deposits", json=DEPOSIT, headers=only_new), 412, "precondition-failed"
+    )
+    assert (body["actualVersion"], len(store.stored["bob"])) == (1, 1)
+    store.others_are_faster(1, "eve")
+    body = is_problem(
+        await http.post("/accounts/eve/deposits", json=DEPOSIT, headers=only_new), 412, "precondition-failed"
+    )
+    assert body["actualVersion"] == 1
+
+
+async def test_a_repeat_gets_its_answer_whatever_its_condition_says_by_now(
+    http: httpx.AsyncClient, store: MemoryStore
+) -> None:
+    headers = {"If-None-Match": "*", "Idempotency-Key": "k"}
+    answers = [await http.post("/accounts/bob/deposits", json=DEPOSIT, headers=headers) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert len(store.stored["bob"]) == 1
+
+
+async def test_a_read_evaluates_its_conditions(http: httpx.AsyncClient, opened: str) -> None:
+    async def status(*lines: tuple[str, str]) -> int:
+        return (await http.get("/accounts/alice", headers=list(lines))).status_code
+
+    assert await status(("If-None-Match", '"1"')) == 304
+    assert await status(("If-None-Match", '"7"'), ("If-None-Match", '"1"')) == 304
+    assert await status(("If-None-Match", '"7"')) == 200
+    assert await status(("If-None-Match", "1")) == 400
+    assert await status(("If-Match", '"1"')) == 200
+    assert await status(("If-Match", '"7"'), ("If-Match", '"1"')) == 200
+    assert await status(("If-Match", '"7"')) == 412
+    assert await status(("Idempotency-Key", "k")) == 400
+
+
+async def test_no_route_takes_what_it_does_not_declare(http: httpx.AsyncClient, api: FastAPI) -> None:
+    for path, operations in api.openapi()["paths"].items():
+        for method in operations:
+            url = path.format(accountId="alice", betId="derby")
+            body = is_problem(await http.request(method, f"{url}?nobody-knows=1"), 400, "malformed-request")
+            assert body["errors"][0]["field"] == "nobody-knows", url
+            body = is_problem(await http.request(method, url, headers={"If-Range": "x"}), 400, "malformed-request")
+            assert body["errors"][0]["field"] == "If-Range", url
+
+
+@pytest.mark.parametrize("query", ["version=1&version=1", "version=1&limit=3", "versoin=1", "at=&at="])
+async def test_a_query_that_is_not_read_whole_is_refused(http: httpx.AsyncClient, opened: str, query: str) -> None:
+    is_problem(await http.get(f"/accounts/alice?{query}"), 400, "malformed-request")
+
+
+@pytest.mark.parametrize("path", ["/accounts/alice", "/accounts/alice/events?limit=1", "/ready", "/metrics", "/docs"])
+async def test_head_works_wherever_get_does(http: httpx.AsyncClient, opened: str, path: str) -> None:
+    head, get = await http.head(path), await http.get(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers.get("etag") == get.headers.get("etag")
+    assert head.headers["content-type"] == get.headers["content-type"]
+
+
 @pytest.mark.parametrize("failure", [ThrottledError("at http://secret"), EndpointError("at http://secret")])
 async def test_a_transient_failure_is_503_with_retry_after(
     http: httpx.AsyncClient, store: MemoryStore, failure: Exception
