@@ -1,6 +1,5 @@
 """``kinfold restore``."""
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -33,6 +32,7 @@ def restore(
     [dim]$[/dim] kinfold restore --segments 16
     """
     from kinfold.restore.restore import Restore
+    from ledger.runtime.cli_output import print_json, to_json
     from ledger.runtime.progress_bar import ProgressBars
     from projector.cli.context import operator
     from projector.cli.options import WRONG, refuse
@@ -45,7 +45,7 @@ def restore(
     except UnverifiedError as error:
         refuse(error, WRONG)
     if as_json:
-        typer.echo(json.dumps(_to_json(done, dry_run=dry_run)))
+        print_json({"dryRun": dry_run, **to_json(done)})
     else:
         _print(done, dry_run=dry_run)
     if done.histories.holes:
@@ -72,22 +72,6 @@ def _join(components: "Components", report: Any) -> None:
     bridge.ensure(
         clients, names, all_specs(names), plan, waiter, stream_arn=settings.stream_arn, region=settings.region
     )
-
-
-def _to_json(done: "Restored", *, dry_run: bool) -> dict[str, Any]:
-    histories = done.histories
-    return {
-        "dryRun": dry_run,
-        "replaced": done.replaced,
-        "events": histories.events,
-        "accounts": histories.accounts,
-        "holes": {account_id: list(map(list, holes)) for account_id, holes in histories.holes.items()},
-        "dropped": done.leftovers.to_json(),
-        "rebuilt": [
-            {"projection": each.projection, "generation": each.generation, "accounts": each.accounts}
-            for each in done.rebuilt
-        ],
-    }
 
 
 def _print(done: "Restored", *, dry_run: bool) -> None:

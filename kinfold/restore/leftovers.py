@@ -1,7 +1,7 @@
 """What was derived from events that a restored table no longer holds, and would be believed, or is in the way."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -38,17 +38,6 @@ class Leftovers:
     unproven_answers: int = 0
     backfills: int = 0
     dead_letters: list[str] = field(default_factory=list)
-
-    def to_json(self) -> dict[str, Any]:
-        """The leftovers as ``--json`` prints them."""
-        found = asdict(self)
-        return {
-            "snapshots": found["snapshots"],
-            "answers": found["answers"],
-            "unprovenAnswers": found["unproven_answers"],
-            "backfills": found["backfills"],
-            "deadLetters": found["dead_letters"],
-        }
 
 
 class LeftoverSweep:

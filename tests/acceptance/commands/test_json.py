@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 Kinfold = Callable[..., tuple[int, str, str]]
 CAMEL: Final = re.compile(r"[a-z][a-zA-Z0-9]*")
 #: Objects whose keys are data: names of tables, accounts, services, and kinds of findings.
-MAPS: Final = frozenset({"tables", "versions", "tally", "pids"})
+MAPS: Final = frozenset({"tables", "versions", "tally", "pids", "holes"})
 #: Every command with ``--json``, in an order that works, and its exit codes; {writer} is the running writer's URL.
 COMMANDS: Final = {
     "token shop --scope read": (0,),
@@ -50,6 +50,7 @@ COMMANDS: Final = {
     "projector rebuild": (0,),
     "projector rebuild --abort": (0,),
     "projector generations list": (0,),
+    "restore --dry-run": (0,),
     "demo --events 20 --accounts 2 --writers 2 --endpoint-url {aws}": (0,),
 }
 

@@ -64,8 +64,9 @@ def test_a_lost_table_from_its_deletion_to_all_agree(
         assert "events_table_replaced" in service.log.read_text()
     code, out, err = kinfold("restore", "--dry-run", "--json")
     planned = json.loads(out)
-    assert (code, planned["replaced"], planned["events"], planned["holes"]) == (0, True, 5, {}), err
-    assert planned["dropped"]["snapshots"] == 1
+    assert (code, planned["replaced"]) == (0, True), err
+    assert planned["histories"] == {"events": 5, "accounts": 1, "holes": {}}
+    assert planned["leftovers"]["snapshots"] == 1
     refused = deposit("1.00")
     assert (refused.status_code, refused.json()["type"]) == (503, "urn:kinfold:problem:events-table-replaced")
     assert answer(projector, "/balances/alice")[0] == 503
