@@ -5,6 +5,7 @@ from typing import Any
 
 import faust
 import structlog
+from aiohttp.web import AppRunner
 from faust.web.drivers.aiohttp import Web
 
 from ledger.runtime.auth import Access
@@ -23,6 +24,8 @@ class Server(Web):
 
     def __init__(self, app: faust.App, bound: socket.socket, access: Access, limits: Limits, **options: Any) -> None:
         super().__init__(app, **options)
+        # A body that says it is compressed is refused as it stands: what is none would be a traceback.
+        self._runner = AppRunner(self.web_app, access_log=None, auto_decompress=False)
         self._bound = bound
         self._limits = limits
         self._access = access

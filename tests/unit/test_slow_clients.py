@@ -295,6 +295,19 @@ def test_a_client_that_goes_in_the_middle_of_its_body_is_no_failure(
     assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
 
 
+@pytest.mark.parametrize("service", [writer, projector], ids=lambda service: service.__name__, indirect=True)
+def test_a_body_that_is_not_compressed_as_it_says_is_refused_and_no_failure(
+    service: Service, log_lines: list[MutableMapping[str, Any]], caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        with closing(service.http()) as client:
+            headers = {"Content-Encoding": "gzip", "Content-Type": "application/json", "Authorization": "Bearer kf_all"}
+            client.request("POST", service.post, b"no gzip", headers)
+            assert client.getresponse().status == 415
+    assert [line for line in log_lines if line["event"] not in {"connections_cut", "serving"}] == []
+    assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
+
+
 def test_a_reader_that_waits_for_its_version_is_not_cut_and_leaves_room_for_others() -> None:
     with projector() as service:
         path = "/balances/alice?min_version=1&wait=6"
