@@ -42,6 +42,7 @@ def build_api(
         description="Commands on accounts become events. Every error is a problem (RFC 9457).",
         lifespan=lifespan,
         redirect_slashes=False,
+        openapi_url=None,
     )
     handler = CommandHandler(
         accounts,
@@ -54,6 +55,7 @@ def build_api(
     app.include_router(command_routes(handler))
     app.include_router(account_routes(accounts))
     app.include_router(operation_routes(accounts, metrics))
+    app.include_router(openapi.document_routes(app))
     error_handlers.install(app)
     openapi.describe(app)
     # The last one added is the outermost.

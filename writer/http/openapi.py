@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
+from starlette.responses import JSONResponse, Response
 
 from ledger.runtime.problems import MEDIA_TYPE
 from ledger.runtime.request.preconditions import TAGS
+from writer.http.declared_route import DeclaredRoute
 from writer.http.schemas import Problem
 from writer.middleware.authentication import needed_scope
 from writer.problems import PROBLEMS
@@ -89,6 +92,25 @@ def describe(app: FastAPI) -> None:
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]
+
+
+def document_routes(app: FastAPI) -> APIRouter:
+    """The document of ``app``, and the pages that show it. FastAPI's own pass over what a client states."""
+    router = APIRouter(route_class=DeclaredRoute, include_in_schema=False)
+
+    @router.get("/openapi.json")
+    async def document() -> Response:
+        return JSONResponse(app.openapi())
+
+    @router.get("/docs")
+    async def docs() -> Response:
+        return get_swagger_ui_html(openapi_url="/openapi.json", title=app.title)
+
+    @router.get("/redoc")
+    async def redoc() -> Response:
+        return get_redoc_html(openapi_url="/openapi.json", title=app.title)
+
+    return router
 
 
 def _document(app: FastAPI) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from writer.problems import CORRELATION_SCOPE_KEY, problem_response
 log = structlog.get_logger(__name__)
 
 #: The page that shows the OpenAPI document loads scripts and styles; it shows no data.
-_PAGES: Final = frozenset({"/docs", "/redoc", "/docs/oauth2-redirect"})
+_PAGES: Final = frozenset({"/docs", "/redoc"})
 
 
 class RequestContextMiddleware:

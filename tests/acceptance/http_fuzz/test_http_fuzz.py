@@ -83,7 +83,8 @@ def test_no_request_ends_in_a_500_a_hang_or_a_death(stack: Stack, name: str) -> 
     service.check()
     assert httpx.get(f"{service.url}/health", trust_env=False, timeout=30).status_code == 200
     is_clean(service.log)
-    assert {200, 400, 404} <= seen.keys(), "the requests were too wild, or too tame"
+    sound = {200, 201} if name == "writer" else {200}
+    assert {400, 404} | sound <= seen.keys(), "the requests were too wild, or too tame"
 
 
 def judge(request: Request, answer: Answer) -> None:
@@ -91,7 +92,7 @@ def judge(request: Request, answer: Answer) -> None:
     # Without an answer, the connection was closed: what had come was no HTTP, or not all of a request.
     assert answer.status in {0, 503} or answer.status < 500 or answer.status in {501, 505}, (request, answer)
     if answer.status == 0:
-        assert request.odd or not request.raw.startswith((b"GET ", b"POST ", b"HEAD "))
+        assert request.odd, request
         return
     if answer.status == 503:
         assert answer.headers["retry-after"]

@@ -108,6 +108,15 @@ async def test_no_route_takes_what_it_does_not_declare(http: httpx.AsyncClient, 
             assert body["errors"][0]["field"] == "If-Range", url
 
 
+@pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json"])
+async def test_the_document_takes_nothing_either(http: httpx.AsyncClient, path: str) -> None:
+    page = await http.get(path)
+    assert (page.status_code, "openapi" in page.text) == (200, True)
+    is_problem(await http.get(f"{path}?nobody-knows=1"), 400, "malformed-request")
+    for field in ("If-None-Match", "Idempotency-Key"):
+        is_problem(await http.get(path, headers={field: "*"}), 400, "malformed-request")
+
+
 @pytest.mark.parametrize("query", ["version=1&version=1", "version=1&limit=3", "versoin=1", "at=&at="])
 async def test_a_query_that_is_not_read_whole_is_refused(http: httpx.AsyncClient, opened: str, query: str) -> None:
     is_problem(await http.get(f"/accounts/alice?{query}"), 400, "malformed-request")
