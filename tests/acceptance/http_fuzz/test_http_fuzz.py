@@ -31,7 +31,7 @@ from tests.support.waiting import until
 pytestmark = [pytest.mark.acceptance, pytest.mark.integration]
 
 #: 20,000 by hand, fewer in every run.
-REQUESTS: Final = int(os.environ.get("FUZZED_REQUESTS", "900"))
+REQUESTS: Final = int(os.environ.get("FUZZED_REQUESTS", "1800"))
 MONEY: Final = {"amount": "100.00", "currency": "EUR"}
 
 
