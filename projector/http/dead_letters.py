@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 import faust
 from aiohttp.web import Request, Response
@@ -16,6 +16,9 @@ from projector.dead_letters.letters import MAX_REASON, State, StoredLetter, is_u
 from projector.dead_letters.redrive import DeadLetterError, NoSuchLetterError, Redriven
 from projector.http.authentication import PRINCIPAL
 from projector.http.responses import Page, answer
+
+#: What a decision about a letter takes.
+_DECIDING: Final = Taken(frozenset({"dry_run"}))
 
 
 def mount_operations(app: faust.App, components: Components) -> None:
@@ -47,28 +50,24 @@ def mount_operations(app: faust.App, components: Components) -> None:
     class Redrive(Page):
         """Redrive the letter's account; ``dry_run=true`` only reports what would happen."""
 
-        taken = Taken(frozenset({"dry_run"}))
+        taken = _DECIDING
 
         async def post(self, request: Request, letter_id: str) -> Response:
-            by = request[PRINCIPAL].name
-            dry_run = request.query.get("dry_run", "false")
-            if dry_run not in {"true", "false"}:
-                raise BAD_QUERY.of("dry_run is true or false")
+            by, dry_run = request[PRINCIPAL].name, _is_dry_run(request)
             if request.body_exists and read_json(await request.read()) != {}:
                 raise BAD_BODY.of("a redrive takes nothing in its body: ?dry_run=true only reports what would happen")
             return await _redriven(
-                lambda: components.redrive.redrive(
-                    letter_id, components.new_projectors, by=by, dry_run=dry_run == "true"
-                )
+                lambda: components.redrive.redrive(letter_id, components.new_projectors, by=by, dry_run=dry_run)
             )
 
     @app.page("/dead-letters/{letter_id}/skip")
     class Skip(Page):
         """Skip the letter's event for good: ``{"reason": "..."}``; ``dry_run=true`` only reports what would happen."""
 
+        taken = _DECIDING
+
         async def post(self, request: Request, letter_id: str) -> Response:
-            by = request[PRINCIPAL].name
-            dry_run = request.query.get("dry_run") == "true"
+            by, dry_run = request[PRINCIPAL].name, _is_dry_run(request)
             why = _reason(await request.read())
             if why is None:
                 raise BAD_BODY.of(f'a body like {{"reason": "ticket 4711"}}, at most {MAX_REASON} characters')
@@ -93,6 +92,14 @@ async def _answered(work: Callable[[], dict[str, Any]]) -> Response:
 def _chosen(components: Components, account_id: str | None, state: str) -> list[StoredLetter]:
     letters = components.letters.list(account_id=account_id)
     return sorted((each for each in letters if state in ("all", each.state)), key=lambda letter: letter.first_at)
+
+
+def _is_dry_run(request: Request) -> bool:
+    """Raises ProblemError (400): neither true nor false."""
+    given = request.query.get("dry_run", "false")
+    if given not in {"true", "false"}:
+        raise BAD_QUERY.of("dry_run is true or false")
+    return given == "true"
 
 
 def _reason(body: bytes) -> str | None:

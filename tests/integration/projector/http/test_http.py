@@ -56,7 +56,8 @@ def built(aws_endpoint: str, clients: Clients, ledger_tables: Names, profile: st
     for number, day in enumerate(DAYS, 1):
         at = f"{day}T12:00:00.000000+00:00"
         deliver(handler, components, StoredEvent("alice", number, "account", "FundsDeposited", payload, at, "c"))
-        deliver(handler, components, StoredEvent("mallory", 1, "account", "Unheard", "{}", at, "c"))
+        deliver(handler, components, unheard := StoredEvent("mallory", 1, "account", "Unheard", "{}", at, "c"))
+    clients.dynamodb.put_item(TableName=ledger_tables.events, Item=unheard.to_item())
     yield built
     built.executor.shutdown()
 
@@ -209,3 +210,13 @@ async def test_head_works_wherever_get_does(http: httpx.AsyncClient, path: str) 
 @pytest.mark.parametrize("path", ["/", "/router", "/router/", "/router/x/", "/table/", "/table/x/"])
 async def test_no_page_of_fausts_own_is_served(http: httpx.AsyncClient, path: str) -> None:
     assert (await http.get(path)).status_code == 404
+
+
+@pytest.mark.parametrize(("decision", "result"), [("redrive", "would be redriven"), ("skip", "would be skipped")])
+async def test_a_decision_is_tried_without_being_made(http: httpx.AsyncClient, decision: str, result: str) -> None:
+    letter = "/dead-letters/balance-summary~mallory~1"
+    body = {"reason": "ticket 4711"} if decision == "skip" else None
+    tried = await http.post(f"{letter}/{decision}?dry_run=true", json=body)
+    assert (tried.status_code, tried.json().get("result")) == (200, result), tried.text
+    assert (await http.get(letter)).json()["state"] == "open"
+    is_refused(await http.post(f"{letter}/{decision}?dry_run=maybe", json=body), "dry_run is true or false")
