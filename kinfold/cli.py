@@ -108,7 +108,7 @@ def _front_door(
 ) -> None:
     # A service knows no other's tables: `bridge ensure` and `bridge status` take them from here.
     context.obj = _every_table
-    if any(name.upper().startswith("KINFOLD_") for name in os.environ):
+    if any(name.startswith("KINFOLD_") for name in os.environ):
         _warn_of_unknown_variables()
 
 
