@@ -13,6 +13,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Mapping, Set
+from dataclasses import dataclass
 from functools import partial
 
 from aws_client.call_pool import CallPool
@@ -55,84 +56,72 @@ def moves(
     return found
 
 
-async def hand_off(
-    table: LeaseTable, coordination: CoordinationTables, options: KinesisOptions, calls: CallPool
-) -> None:
-    """Remove this worker's report and leader lock, and hand off its leases. Call it only after the daemon's end.
+@dataclass(frozen=True, slots=True)
+class LeaseHandOff:
+    """Hands off leases for the worker of `options`. Transient failures are retried for as long as they last."""
 
-    Every lease then belongs to a worker that reported lately, or to none if there is no such worker. Only a worker that
-    was killed within the last two reports may be mistaken for alive; its leases move on after the fail-over time, as
-    all of its leases do. Transient failures are retried for as long as they last.
-    """
-    me = options.worker_id
-    await calls.retry_until_answered("retire this worker", coordination.retire, me)
-    await calls.retry_until_answered("release the leader's lock", coordination.release_leadership, me)
-    await _hand_off_all(me, set(), table, coordination, options, calls)
+    table: LeaseTable
+    coordination: CoordinationTables
+    options: KinesisOptions
+    calls: CallPool
 
+    async def leave(self) -> None:
+        """Remove this worker's report and leader lock, and hand off its leases. Call it only after the daemon's end.
 
-async def replace_leader(
-    lock: LeaderLock, table: LeaseTable, coordination: CoordinationTables, options: KinesisOptions, calls: CallPool
-) -> None:
-    """Clear the lock of a leader that died, unless it was renewed meanwhile, and hand off its leases.
+        Every lease then belongs to a worker that reported lately, or to none if there is no such worker. Only a worker
+        that was killed within the last two reports may be mistaken for alive; its leases move on after the fail-over
+        time, as all of its leases do.
+        """
+        me = self.options.worker_id
+        await self.calls.retry_until_answered("retire this worker", self.coordination.retire, me)
+        await self.calls.retry_until_answered("release the leader's lock", self.coordination.release_leadership, me)
+        await self._hand_off(me, frozenset())
 
-    The other workers ask for the lock every 30 seconds, and only then is there a new leader to assign anything. Of
-    several workers that call this, one acts. Transient failures are retried for as long as they last.
-    """
-    if not await calls.retry_until_answered("clear the leader's lock", coordination.clear_lock, lock):
-        return
-    log.warning(
-        "Cleared the leader's lock: worker %s gave no sign of life; its leases go to workers that live",
-        lock.owner,
-        extra={"action": "leader_lock_cleared", "worker_id": lock.owner},
-    )
-    await _hand_off_all(lock.owner, {options.worker_id}, table, coordination, options, calls)
+    async def replace_leader(self, lock: LeaderLock) -> None:
+        """Clear the lock of a leader that died, unless it was renewed meanwhile, and hand off its leases.
 
-
-async def _hand_off_all(
-    leaver: str,
-    living: Set[str],
-    table: LeaseTable,
-    coordination: CoordinationTables,
-    options: KinesisOptions,
-    calls: CallPool,
-) -> None:
-    given: dict[str, Lease] = {}
-    rounds = 0
-    # A second round, because a leader may have read the last report and write only now.
-    while await _hand_off_once(leaver, living, table, coordination, options, calls, given) or rounds == 0:
-        rounds += 1
-        await asyncio.sleep(_ROUND_INTERVAL)
-
-
-async def _hand_off_once(
-    leaver: str,
-    living: Set[str],
-    table: LeaseTable,
-    coordination: CoordinationTables,
-    options: KinesisOptions,
-    calls: CallPool,
-    given: dict[str, Lease],
-) -> bool:
-    """Move what must be moved and record it in `given`; whether there was anything. `living` need no report.
-
-    The leases are read before the reports. So a recipient either still reported after our write, and sees the lease
-    when it stops itself, or is found gone in the next round.
-    """
-    leases = await calls.retry_until_answered("look at the leases", table.scan)
-    since = time.time() - _MISSED_REPORTS * report_interval(options)
-    alive = await calls.retry_until_answered("look for other workers", coordination.reporting, since)
-    planned = moves(leases, given, alive | living, leaver)
-    for lease, recipient in planned:
-        write = table.release if recipient is None else partial(table.take, owner=recipient)
-        try:
-            given[lease.key] = await calls.retry_until_answered(f"hand off the lease of {lease.key}", write, lease)
-        except LeaseLostError as lost:
-            log.info("%s", lost, extra={"action": "lease_taken", "shard": lease.key})
-            continue
-        log.info(
-            "Left the lease of %s to %s",
-            lease.key,
-            recipient or "the next worker",
-            extra={"action": "lease_given", "shard": lease.key, "receiver": recipient},
+        The other workers ask for the lock every 30 seconds, and only then is there a new leader to assign anything. Of
+        several workers that call this, one acts.
+        """
+        if not await self.calls.retry_until_answered("clear the leader's lock", self.coordination.clear_lock, lock):
+            return
+        log.warning(
+            "Cleared the leader's lock: worker %s gave no sign of life; its leases go to workers that live",
+            lock.owner,
+            extra={"action": "leader_lock_cleared", "worker_id": lock.owner},
         )
-    return bool(planned)
+        await self._hand_off(lock.owner, frozenset([self.options.worker_id]))
+
+    async def _hand_off(self, leaver: str, living: Set[str]) -> None:
+        given: dict[str, Lease] = {}
+        rounds = 0
+        # A second round, because a leader may have read the last report and write only now.
+        while await self._hand_off_once(leaver, living, given) or rounds == 0:
+            rounds += 1
+            await asyncio.sleep(_ROUND_INTERVAL)
+
+    async def _hand_off_once(self, leaver: str, living: Set[str], given: dict[str, Lease]) -> bool:
+        """Move what must be moved and record it in `given`; whether there was anything. `living` need no report.
+
+        The leases are read before the reports. So a recipient either still reported after our write, and sees the
+        lease when it stops itself, or is found gone in the next round.
+        """
+        leases = await self.calls.retry_until_answered("look at the leases", self.table.scan)
+        since = time.time() - _MISSED_REPORTS * report_interval(self.options)
+        alive = await self.calls.retry_until_answered("look for other workers", self.coordination.reporting, since)
+        planned = moves(leases, given, alive | living, leaver)
+        for lease, recipient in planned:
+            write = self.table.release if recipient is None else partial(self.table.take, owner=recipient)
+            doing = f"hand off the lease of {lease.key}"
+            try:
+                given[lease.key] = await self.calls.retry_until_answered(doing, write, lease)
+            except LeaseLostError as lost:
+                log.info("%s", lost, extra={"action": "lease_taken", "shard": lease.key})
+                continue
+            log.info(
+                "Left the lease of %s to %s",
+                lease.key,
+                recipient or "the next worker",
+                extra={"action": "lease_given", "shard": lease.key, "receiver": recipient},
+            )
+        return bool(planned)

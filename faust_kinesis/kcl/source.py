@@ -25,7 +25,7 @@ from faust_kinesis.kcl.bootstrap import prepare
 from faust_kinesis.kcl.coordination_tables import CoordinationTables
 from faust_kinesis.kcl.daemon import Daemon
 from faust_kinesis.kcl.daemon_log import DaemonLog
-from faust_kinesis.kcl.lease_handoff import hand_off, replace_leader
+from faust_kinesis.kcl.lease_handoff import LeaseHandOff
 from faust_kinesis.kcl.properties import Endpoints, daemon_properties, jvm_options, report_interval
 from faust_kinesis.kcl.session import Session
 from faust_kinesis.kcl.watchdog import LeaderWatch, Watchdog
@@ -65,6 +65,7 @@ class KclSource(LeasedSource):
         super().__init__(stream, options, kinesis=kinesis, dynamodb=dynamodb)
         self._endpoints = Endpoints(kinesis.meta.region_name, kinesis.meta.endpoint_url, dynamodb.meta.endpoint_url)
         self._coordination = CoordinationTables(dynamodb, options.application)
+        self._hand_off = LeaseHandOff(self._table, self._coordination, options, self._writes)
         self._child = child
         self._daemon_log = DaemonLog(stream, options.worker_id)
         self._sessions: dict[Session, asyncio.Task[None]] = {}
@@ -96,7 +97,7 @@ class KclSource(LeasedSource):
             await asyncio.sleep(_DRAIN_POLL)
         self._daemon.kill()
         await asyncio.wait({main})
-        await hand_off(self._table, self._coordination, self._options, self._writes)
+        await self._hand_off.leave()
 
     @override
     def _own_status(self) -> Mapping[str, ShardStatus]:
@@ -209,7 +210,7 @@ class KclSource(LeasedSource):
         report = await retried("look for the leader", self._coordination.last_sign_of, lock.owner) if lock else None
         silent = self._leader_watch.is_silent(lock, report, own_report, time.monotonic())
         if lock is not None and silent and lock.owner != self._options.worker_id:
-            await replace_leader(lock, self._table, self._coordination, self._options, self._writes)
+            await self._hand_off.replace_leader(lock)
 
     async def _check_signs(self, loop_watchdog: LoopWatchdog) -> None:
         """Raises DaemonError, AgentHungError. Ends the process when the event loop itself is blocked for as long."""

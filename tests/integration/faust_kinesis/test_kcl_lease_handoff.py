@@ -9,7 +9,7 @@ import pytest
 
 from aws_client.call_pool import CallPool
 from faust_kinesis.kcl.coordination_tables import CoordinationTables, LeaderLock, kcl_specs
-from faust_kinesis.kcl.lease_handoff import hand_off, replace_leader
+from faust_kinesis.kcl.lease_handoff import LeaseHandOff
 from faust_kinesis.leases.table import TRIM_HORIZON, Lease, LeaseTable
 from faust_kinesis.options import KinesisOptions
 from ledger.store.tables import ensure_table
@@ -55,12 +55,14 @@ class Workers:
         return {key: lease.owner for key, lease in sorted(self.table.scan().items())}
 
     async def replace(self, lock: LeaderLock, by: str) -> None:
-        options = KinesisOptions(application=self._application, worker_id=by)
-        await replace_leader(lock, self.table, self.coordination, options, self.calls)
+        await self._hand_off(by).replace_leader(lock)
 
     async def leave(self, worker: str) -> None:
+        await self._hand_off(worker).leave()
+
+    def _hand_off(self, worker: str) -> LeaseHandOff:
         options = KinesisOptions(application=self._application, worker_id=worker)
-        await hand_off(self.table, self.coordination, options, self.calls)
+        return LeaseHandOff(self.table, self.coordination, options, self.calls)
 
 
 @pytest.fixture
