@@ -1,10 +1,12 @@
 """``kinfold restore``."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kinfold.restore.restore import Restored
     from projector.components import Components
 
@@ -52,7 +54,7 @@ def restore(
         raise typer.Exit(WRONG)
 
 
-def _join(components: "Components", report: Any) -> None:
+def _join(components: "Components", report: "Callable[[str], None]") -> None:
     """Enable what carries the table to the stream, unless it works."""
     from kinfold.tables import all_specs
     from ledger.runtime.settings import load_settings

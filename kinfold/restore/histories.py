@@ -89,7 +89,7 @@ def check_histories(
     scan = SegmentedScan(dynamodb, table, ProjectionExpression="aggregateId, sequenceNumber")
     read_segments(scan, (Cursor(),) * segments, count, moved, retry)
     doubtful = [account_id for account_id in counts if counts[account_id] != last[account_id]]
-    # Once more, consistently: what is appended meanwhile is no hole.
+    # Once more: what was appended meanwhile is no hole.
     holes = {account_id: retry(partial(_holes, dynamodb, table, account_id)) for account_id in doubtful}
     return Histories(sum(counts.values()), len(counts), {name: found for name, found in holes.items() if found})
 

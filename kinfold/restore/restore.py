@@ -56,7 +56,10 @@ class Restore:
         return Restored(self._is_replaced(), self._check(segments), self._sweep(dry_run=True))
 
     def run(self, *, segments: int) -> Restored:
-        """Bring everything in line. Raises HolesError, with nothing changed; JobRunningError while a rebuild runs."""
+        """Bring everything in line. Raises HolesError, with nothing changed; JobRunningError, JobLostError.
+
+        These two say that another process has begun to rebuild, or to restore, meanwhile.
+        """
         components, names = self._components, self._components.names
         table_id, replaced = self._retry(self._identities.actual), self._is_replaced()
         histories = self._check(segments)

@@ -15,9 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
-import structlog
 from aiohttp.web import Response
-from structlog.testing import capture_logs
 
 from ledger.runtime.auth import Access
 from ledger.runtime.aws import Clients
@@ -169,14 +167,6 @@ def plain_asgi() -> Iterator[Service]:
 
     with served(large, lifespan="off") as port:
         yield Service(port)
-
-
-@pytest.fixture(autouse=True)
-def log_lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[MutableMapping[str, Any]]]:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    with capture_logs(processors=(structlog.contextvars.merge_contextvars,)) as lines:
-        yield lines
 
 
 @pytest.fixture(params=[writer, projector, bridge], ids=lambda service: service.__name__)

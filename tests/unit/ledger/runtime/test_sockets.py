@@ -48,29 +48,28 @@ def test_of_two_that_wait_on_one_address_the_second_is_told_at_once() -> None:
         bind("127.0.0.1", waiting.getsockname()[1])
 
 
-def test_an_address_whose_last_connections_linger_can_be_had_again() -> None:
+@pytest.fixture
+def lingering_port() -> int:
+    """The port of an address with a connection in TIME_WAIT, where who closes first keeps it."""
     with bind("127.0.0.1", 0) as before:
         listen(before)
         with socket.create_connection(before.getsockname()) as client:
-            # Who closes first keeps the connection in TIME_WAIT.
             before.accept()[0].close()
             assert client.recv(1) == b""
-        port = before.getsockname()[1]
-    with bind("127.0.0.1", port) as again:
+        port: int = before.getsockname()[1]
+    return port
+
+
+def test_an_address_whose_last_connections_linger_can_be_had_again(lingering_port: int) -> None:
+    with bind("127.0.0.1", lingering_port) as again:
         listen(again)
         socket.create_connection(again.getsockname()).close()
 
 
-def test_who_is_too_late_on_a_lingering_address_is_told_when_it_listens() -> None:
-    with bind("127.0.0.1", 0) as before:
-        listen(before)
-        with socket.create_connection(before.getsockname()) as client:
-            before.accept()[0].close()
-            assert client.recv(1) == b""
-        port = before.getsockname()[1]
-    with bind("127.0.0.1", port) as first, bind("127.0.0.1", port) as second:
+def test_who_is_too_late_on_a_lingering_address_is_told_when_it_listens(lingering_port: int) -> None:
+    with bind("127.0.0.1", lingering_port) as first, bind("127.0.0.1", lingering_port) as second:
         listen(first)
-        with pytest.raises(ConfigurationError, match=rf"127\.0\.0\.1 port {port}: .*in use.*--port"):
+        with pytest.raises(ConfigurationError, match=rf"127\.0\.0\.1 port {lingering_port}: .*in use.*--port"):
             listen(second)
 
 
