@@ -41,7 +41,11 @@ class Restored:
 
 
 class Restore:
-    """Restores one profile. For one run; not thread-safe. Raises ResourceError, and what a rebuild raises."""
+    """Restores one profile. For one run; not thread-safe. Raises ResourceError, and what a rebuild raises.
+
+    Raises EndpointError or ThrottledError before it has begun; after that, a transient fault is retried for as long as
+    it lasts.
+    """
 
     def __init__(self, components: Components, join: Callable[[], None], progress: ProgressReport) -> None:
         """``join`` joins the events table to the stream, where it is not."""
@@ -61,7 +65,7 @@ class Restore:
         These two say that another process has begun to rebuild, or to restore, meanwhile.
         """
         components, names = self._components, self._components.names
-        table_id, replaced = self._retry(self._identities.actual), self._is_replaced()
+        table_id, replaced = self._identities.actual(), self._is_replaced()
         histories = self._check(segments)
         if histories.holes:
             raise HolesError(names.events, histories.holes)
@@ -77,8 +81,8 @@ class Restore:
         return Restored(replaced, histories, leftovers, tuple(rebuilt))
 
     def _is_replaced(self) -> bool:
-        recorded = self._retry(self._identities.find)
-        return recorded is not None and recorded.table_id != self._retry(self._identities.actual)
+        recorded = self._identities.find()
+        return recorded is not None and recorded.table_id != self._identities.actual()
 
     def _check(self, segments: int) -> Histories:
         dynamodb, table = self._components.clients.dynamodb, self._components.names.events

@@ -1,6 +1,7 @@
 """`kinfold restore`: after the events table came back with less, everything agrees with it, and with nothing else."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
@@ -8,19 +9,21 @@ import pytest
 from kinfold.restore.histories import HolesError
 from kinfold.restore.restore import Restore
 from ledger.domain.account import Account
+from ledger.errors import EndpointError
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.idempotency_keys import CommandKey, IdempotencyKeys
 from ledger.store.snapshots import Snapshot, SnapshotStore
 from ledger.store.table_identity import TableIdentities
 from ledger.store.tables import Names, ensure_table
-from projector.components import Components
+from projector.components import Components, build_components
 from projector.engine.read_model import table_spec
 from projector.ingest.batch_handler import BatchHandler
 from projector.projections import PROJECTIONS
 from projector.projections.balance_summary import BALANCE_SUMMARY
 from projector.projections.daily_activity import DAILY_ACTIVITY
 from projector.rebuild.build_lease import BuildStore
+from projector.settings import ProjectorSettings
 from stream_bridge.provisioning.bridge import bridge_specs
 from tests.integration.projector.conftest import MakeComponents, deliver
 from tests.integration.projector.rebuild.test_rebuild import Reported
@@ -224,3 +227,13 @@ def test_the_table_is_recorded_as_it_was_when_the_restore_began(
     identity = identities.find()
     assert identity is not None
     assert (identity.table_id, identity.restored_at is not None) == (identities.actual(), True)
+
+
+@pytest.mark.parametrize("begin", [Restore.look, Restore.run], ids=["look", "run"])
+def test_an_endpoint_that_does_not_answer_at_the_start_is_said_and_not_waited_for(
+    begin: Callable[..., object], projector_settings: ProjectorSettings, executor: ThreadPoolExecutor
+) -> None:
+    nowhere = projector_settings.model_copy(update={"endpoint_url": "http://127.0.0.1:9"})
+    components = build_components(nowhere, Clients(nowhere, attempts=1), executor)
+    with pytest.raises(EndpointError):
+        begin(Restore(components, lambda: None, Reported()), segments=1)
