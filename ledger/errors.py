@@ -27,6 +27,7 @@
         ├── CorruptHistoryError     stored events that break an invariant: a hole, a foreign attribute, a bad payload
         │   └── UndecodableEventError   one event that this code cannot read
         ├── UnusableRecordError     a record of the stream that is no INSERT of an event into our table
+        │   └── ForeignRecordError      a change record of another table
         ├── JobRunningError         another process runs the job
         ├── JobLostError            another process took the job over, or ended it
         │   (ledger.domain.errors)

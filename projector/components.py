@@ -79,7 +79,7 @@ def build_components(
     projections: tuple[Projection[Any], ...] = PROJECTIONS,
 ) -> Components:
     """Wire the components; makes no call. ``executor`` runs the bulk writes."""
-    names = Names(settings.profile)
+    names = Names(settings.profile, settings.events_table)
     metrics = Metrics()
     store = EventStore(clients.dynamodb, names.events)
     letters = DeadLetters(clients.dynamodb, names.dead_letters)

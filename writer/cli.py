@@ -59,7 +59,7 @@ def serve(
             attempts=2,
             read_timeout=settings.writer_read_timeout,
         )
-        names, metrics = Names(settings.profile), Metrics()
+        names, metrics = Names(settings.profile, settings.events_table), Metrics()
         guard = TableGuard(TableIdentities(clients.dynamodb, names))
         store = EventStore(clients.dynamodb, names.events, retry_seconds=settings.writer_patience, guard=guard.check)
         snapshots = SnapshotWriter(

@@ -1,6 +1,7 @@
 """A profile for one run: everything named after it is deleted at the end."""
 
 import contextlib
+import re
 import secrets
 from typing import Final
 
@@ -29,7 +30,8 @@ def delete_profile(clients: Clients, profile: str) -> None:
             name
             for page in dynamodb.get_paginator("list_tables").paginate()
             for name in page["TableNames"]
-            if f"-{profile}-" in f"{name}-"
+            # What follows is a generation, a table of KCL's, or the name under which the events were restored.
+            if re.search(rf"-{re.escape(profile)}(?![a-z0-9])", name)
         ]
         for table in tables:
             with contextlib.suppress(dynamodb.exceptions.ResourceNotFoundException):

@@ -16,7 +16,12 @@ from ledger.runtime.settings import Settings
 from ledger.runtime.sockets import LOOPBACK_HOSTS, is_loopback_url
 
 #: What each setting that the services get is called where it comes from.
-_VARIABLES: Final = {"profile": "KINFOLD_PROFILE", "endpoint_url": "AWS_ENDPOINT_URL", "region": "AWS_REGION"}
+_VARIABLES: Final = {
+    "profile": "KINFOLD_PROFILE",
+    "endpoint_url": "AWS_ENDPOINT_URL",
+    "region": "AWS_REGION",
+    "events_table": "KINFOLD_EVENTS_TABLE",
+}
 
 
 def service_environment(endpoint: str, profile: str, extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -26,6 +31,8 @@ def service_environment(endpoint: str, profile: str, extra: Mapping[str, str] | 
     requests must be signed, and not with anybody's real keys. Requests to this machine go through no proxy.
     """
     env = dict(os.environ)
+    if profile != env.get("KINFOLD_PROFILE"):
+        env.pop("KINFOLD_EVENTS_TABLE", None)
     # The services that we start listen on loopback only, in profiles that no token was made for.
     env.setdefault("KINFOLD_ACCESS", "off")
     if is_loopback_url(endpoint):
@@ -51,7 +58,8 @@ def service_clients(endpoint: str, profile: str) -> Clients:
     """
     env = service_environment(endpoint, profile)
     region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or REGION
-    given = {"profile": profile, "endpoint_url": endpoint, "region": region}
+    events = env.get("KINFOLD_EVENTS_TABLE")
+    given = {"profile": profile, "endpoint_url": endpoint, "region": region, "events_table": events}
     try:
         settings = Settings.model_validate(given)
     except ValidationError as error:

@@ -28,10 +28,12 @@ def restore(
 
     Checks every history for holes, joins the table to the stream again, drops snapshots, answers to commands and dead
     letters of events that are no more, rebuilds and verifies every read model, and lets the services go on. Services
-    may run meanwhile: they wait. Stopped half-way, run it again.
+    may run meanwhile: they wait. Stopped half-way, run it again. A table that was restored under another name is given
+    by KINFOLD_EVENTS_TABLE, here and to every service.
 
     [dim]$[/dim] kinfold restore --dry-run
     [dim]$[/dim] kinfold restore --segments 16
+    [dim]$[/dim] KINFOLD_EVENTS_TABLE=domain-events-prod.2026-01-31 kinfold restore
     """
     from kinfold.restore.restore import Restore
     from ledger.runtime.cli_output import print_json, to_json
@@ -104,4 +106,6 @@ def _print(done: "Restored", *, dry_run: bool) -> None:
     elif dry_run:
         typer.echo("and every read model would be rebuilt and verified: `kinfold restore`")
     else:
+        for table in done.former:
+            typer.echo(f"{table} is read by nothing any more: disable its streaming destination, if it has one")
         typer.echo("everything agrees with the events table; services go on within 20 seconds")

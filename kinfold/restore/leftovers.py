@@ -11,7 +11,7 @@ import structlog
 from aws_client.tables import unchanged, write_if
 from ledger.runtime.aws import aws_errors
 from ledger.store.change_record import decode
-from ledger.store.errors import CorruptHistoryError, UnusableRecordError
+from ledger.store.errors import CorruptHistoryError, ForeignRecordError, UnusableRecordError
 from ledger.store.event_store import EventStore
 from ledger.store.parallel_scan import Cursor, Item, RetryUntilStopped, SegmentedScan
 from ledger.store.stored_event import EventReference, StoredEvent
@@ -136,9 +136,11 @@ def _answer_of(item: Item) -> EventReference:
 
 
 def _event_of(raw: bytes, table: str) -> StoredEvent | None:
-    """The event of a letter's raw data: a change record, or an item of the events table."""
+    """The event of a letter's raw data: an item of the events table, or a change record, of a former table perhaps."""
     try:
         return decode(raw, table)
+    except ForeignRecordError as foreign:
+        return None if foreign.table == table else _event_of(raw, foreign.table)
     except UnusableRecordError:
         pass
     try:

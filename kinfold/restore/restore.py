@@ -1,6 +1,7 @@
 """Brings everything derived in line with an events table that was restored, step by step.
 
-1. Check every history for holes: nothing is changed when there is one.
+1. Check every history for holes: nothing is changed when there is one. Then record the table's name, if that is new:
+   from the next look on, nothing serves the former table.
 2. Join the table to the stream again: a restored table comes without a streaming destination.
 3. Give up builds that began on the old table, and drop what was derived from events that are no more.
 4. Rebuild every read model, verified before readers see it.
@@ -10,9 +11,11 @@ Each step may be repeated, so a killed restore is simply run again.
 """
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 import structlog
 
@@ -21,7 +24,7 @@ from kinfold.restore.leftovers import Leftovers, LeftoverSweep
 from ledger.errors import ResourceError
 from ledger.runtime.progress_bar import ProgressReport
 from ledger.store.parallel_scan import RetryUntilStopped
-from ledger.store.table_identity import TableIdentities
+from ledger.store.table_identity import LOOK_INTERVAL, TableIdentities
 from projector.components import Components
 from projector.projections import PROJECTIONS
 from projector.rebuild.generations import GenerationTables
@@ -29,12 +32,20 @@ from projector.rebuild.rebuild import Rebuild, Rebuilt
 
 log = structlog.get_logger(__name__)
 
+#: Seconds until every service has looked which table there is. One that never saw the new table before it is recorded
+#: would go on with what it remembers of the lost one.
+NOTICED_BY_ALL: Final = LOOK_INTERVAL + 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What was found and done; ``rebuilt`` is empty in a dry run. ``replaced``: whether the table is another one."""
+    """What was found and done; ``rebuilt`` is empty in a dry run.
+
+    ``replaced``: whether the table is another one; ``former``: other names under which the events were before.
+    """
 
     replaced: bool
+    former: tuple[str, ...]
     histories: Histories
     leftovers: Leftovers
     rebuilt: tuple[Rebuilt, ...] = ()
@@ -57,7 +68,8 @@ class Restore:
 
     def look(self, *, segments: int) -> Restored:
         """Say what ``run`` would do; changes nothing. A history with a hole is part of the answer."""
-        return Restored(self._is_replaced(), self._check(segments), self._sweep(dry_run=True))
+        replaced, former = self._compare()
+        return Restored(replaced, former, self._check(segments), self._sweep(dry_run=True))
 
     def run(self, *, segments: int) -> Restored:
         """Bring everything in line. Raises HolesError, with nothing changed; JobRunningError, JobLostError.
@@ -65,24 +77,32 @@ class Restore:
         These two say that another process has begun to rebuild, or to restore, meanwhile.
         """
         components, names = self._components, self._components.names
-        table_id, replaced = self._identities.actual(), self._is_replaced()
+        table_id, (replaced, former) = self._identities.actual(), self._compare()
         histories = self._check(segments)
         if histories.holes:
             raise HolesError(names.events, histories.holes)
+        began = time.monotonic()
+        self._retry(self._identities.move)
         self._join()
         GenerationTables(components.clients.dynamodb, names).abort(PROJECTIONS, self._progress.report)
         leftovers = self._sweep(dry_run=False)
         self._retry(components.skips.reload)
         rebuilt = Rebuild(components, self._progress).run(PROJECTIONS, segments=segments)
+        if replaced and (left := began + NOTICED_BY_ALL - time.monotonic()) > 0:
+            self._progress.report(f"waiting {left:.0f} s until every service has noticed the table ...")
+            self._retry.stop.wait(left)
         if self._retry(self._identities.actual) != table_id:
             raise ResourceError(f"table {names.events} was made anew while it was worked on: `kinfold restore` again")
         self._retry(lambda: self._identities.restored(table_id, datetime.now(UTC)))
         log.info("restored", table=names.events, table_id=table_id)
-        return Restored(replaced, histories, leftovers, tuple(rebuilt))
+        return Restored(replaced, former, histories, leftovers, tuple(rebuilt))
 
-    def _is_replaced(self) -> bool:
-        recorded = self._identities.find()
-        return recorded is not None and recorded.table_id != self._identities.actual()
+    def _compare(self) -> tuple[bool, tuple[str, ...]]:
+        recorded, ours = self._identities.find(), self._components.names.events
+        if recorded is None:
+            return False, ()
+        replaced = (recorded.table_id, recorded.name) != (self._identities.actual(), ours)
+        return replaced, tuple(sorted({recorded.name, *recorded.former} - {ours}))
 
     def _check(self, segments: int) -> Histories:
         dynamodb, table = self._components.clients.dynamodb, self._components.names.events

@@ -42,6 +42,10 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("AWS_ENDPOINT_URL"),
         description="the AWS endpoint; unset means AWS itself",
     )
+    events_table: str | None = Field(
+        None,
+        description="the events table, where it was restored under another name: domain-events-{profile}.NAME",
+    )
     region: str = Field(
         "us-east-1",
         min_length=1,
@@ -62,6 +66,17 @@ class Settings(BaseSettings):
         "",
         description="names of further variables to pass on, for what the AWS SDK starts (ledger.runtime.environment)",
     )
+
+    @field_validator("events_table")
+    @classmethod
+    def _of_the_profile(cls, value: str | None, info: ValidationInfo) -> str | None:
+        own = f"domain-events-{info.data.get('profile')}"
+        # No profile has a dot in its name, so this can be no other profile's table.
+        if value and value != own and not re.fullmatch(rf"{re.escape(own)}\.[A-Za-z0-9_.-]{{1,128}}", value):
+            raise ValueError(
+                f"an events table of this profile is {own}, or {own}.NAME where it was restored under another name"
+            )
+        return value or None
 
     @field_validator("endpoint_url")
     @classmethod

@@ -12,7 +12,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from ledger.domain.identifiers import AccountId
-from ledger.store.errors import CorruptHistoryError, UnusableRecordError
+from ledger.store.errors import CorruptHistoryError, ForeignRecordError, UnusableRecordError
 from ledger.store.stored_event import MAX_SEQUENCE_NUMBER, StoredEvent, item_size
 
 #: Gives the account id back, or raises ValidationError. Bound once: every record asks.
@@ -50,9 +50,9 @@ def encode(event: StoredEvent, table: str, region: str) -> bytes:
 def decode(data: bytes, table: str) -> StoredEvent:
     """Read the event that a change record of ``table`` inserted.
 
-    Raises UnusableRecordError for bytes that are no change record, for another table's, and for a MODIFY or REMOVE:
-    nothing may update or delete an event, so these mean that somebody tampered with the table. The error names account
-    and sequence number where the record's keys tell them.
+    Raises ForeignRecordError for another table's, and UnusableRecordError for bytes that are no change record, and for
+    a MODIFY or REMOVE: nothing may update or delete an event, so these mean that somebody tampered with the table. The
+    error names account and sequence number where the record's keys tell them.
     """
     try:
         record: Any = orjson.loads(data)
@@ -61,7 +61,7 @@ def decode(data: bytes, table: str) -> StoredEvent:
     except (orjson.JSONDecodeError, AttributeError, IndexError, KeyError, TypeError):
         raise UnusableRecordError(f"{len(data)} bytes that are not a change record of DynamoDB") from None
     if source != table:
-        raise UnusableRecordError(f"a change record of table {str(source)[:80]!r}, not of {table!r}")
+        raise ForeignRecordError(str(source), table)
     if name != "INSERT":
         reason = (
             f"a {str(name)[:20]} of an event: events are append-only, so the table was changed past the event store"

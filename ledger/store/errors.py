@@ -68,6 +68,14 @@ class UnusableRecordError(PermanentError):
         super().__init__(reason if account_id is None else f"account {account_id}, event {sequence_number}: {reason}")
 
 
+class ForeignRecordError(UnusableRecordError):
+    """A change record of another table than ours."""
+
+    def __init__(self, table: str, ours: str) -> None:
+        self.table = table
+        super().__init__(f"a change record of table {table[:80]!r}, not of {ours!r}")
+
+
 class ConditionFailedError(PermanentError):
     """Internal to the event store: the write's condition did not hold at this sequence number.
 
@@ -82,6 +90,9 @@ class ConditionFailedError(PermanentError):
 
 class TableReplacedError(TransientError):
     """The events table was made anew since everything derived was made. Passes once `kinfold restore` has been run."""
+
+    #: As for read models that do not agree with the event store: an operator has to act.
+    exit_code = 4
 
 
 class JobRunningError(PermanentError):

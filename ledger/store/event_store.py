@@ -65,7 +65,7 @@ class EventStore:
         table: str,
         *,
         retry_seconds: float = 10.0,
-        guard: Callable[[], None] = lambda: None,
+        guard: Callable[[], object] = lambda: None,
     ) -> None:
         """``retry_seconds``: for how long a write is retried while it meets throttling or contention.
 

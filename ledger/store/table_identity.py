@@ -1,14 +1,15 @@
 """Which events table everything derived was made from: one that was made anew since is noticed, and not taken for it.
 
 Snapshots and read models outlive an events table that is deleted and restored, and the restored one may hold less.
-DynamoDB gives each table an id of its own. The one that all was derived from is kept in a row beside the projections'
-control rows; ``kinfold restore`` writes the new one once everything agrees with it.
+DynamoDB gives each table an id of its own. That and the name of the one that all was derived from are kept in a row
+beside the projections' control rows; ``kinfold restore`` writes the new id once everything agrees with it. Where it was
+restored under another name, it writes that first, so that what still serves the former table stops.
 """
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -36,10 +37,15 @@ _ROW: Final = {"projection": {"S": "#events-table"}}
 
 @dataclass(frozen=True, slots=True)
 class TableIdentity:
-    """The table that all was derived from. ``restored_at``: when it was made so by a restore, None if it never was."""
+    """The table that all was derived from. ``restored_at``: when it was made so by a restore, None if it never was.
+
+    ``former``: names under which the events were kept before; the stream may still have their change records.
+    """
 
     table_id: str
+    name: str
     restored_at: datetime | None = None
+    former: frozenset[str] = frozenset()
 
 
 class TableIdentities:
@@ -68,7 +74,9 @@ class TableIdentities:
             return None
         item = answer["Item"]
         restored = datetime.fromisoformat(item["restoredAt"]["S"]) if "restoredAt" in item else None
-        return TableIdentity(item["tableId"]["S"], restored)
+        # A version that knew no other name recorded none.
+        name = item["tableName"]["S"] if "tableName" in item else Names(self._names.profile).events
+        return TableIdentity(item["tableId"]["S"], name, restored, frozenset(item.get("former", {}).get("SS", ())))
 
     def begin(self) -> None:
         """Record the table that there is now, unless one is recorded. Idempotent and safe to race."""
@@ -76,19 +84,46 @@ class TableIdentities:
             write_if(
                 self._dynamodb.put_item,
                 TableName=self._names.projections,
-                Item={**_ROW, "tableId": {"S": self.actual()}},
+                Item={**_ROW, "tableId": {"S": self.actual()}, "tableName": {"S": self._names.events}},
                 ConditionExpression="attribute_not_exists(tableId)",
             )
 
+    def move(self) -> None:
+        """Record that the events are under our table's name from now on, though nothing agrees with it yet.
+
+        What serves the former table finds that at its next look.
+        """
+        recorded = self.find()
+        if recorded is not None and recorded.name != self._names.events:
+            self._write(replace(recorded, name=self._names.events, former=self._former(recorded)))
+
     def restored(self, table_id: str, now: datetime) -> None:
         """Record that everything derived agrees with the table of this id, whatever was recorded before."""
-        item: Any = {**_ROW, "tableId": {"S": table_id}, "restoredAt": {"S": timestamp(now)}}
+        recorded = self.find()
+        former = self._former(recorded) if recorded is not None else frozenset[str]()
+        self._write(TableIdentity(table_id, self._names.events, now, former))
+
+    def _former(self, recorded: TableIdentity) -> frozenset[str]:
+        return (recorded.former | {recorded.name}) - {self._names.events}
+
+    def _write(self, identity: TableIdentity) -> None:
+        item: Any = {**_ROW, "tableId": {"S": identity.table_id}, "tableName": {"S": identity.name}}
+        if identity.restored_at is not None:
+            item["restoredAt"] = {"S": timestamp(identity.restored_at)}
+        if identity.former:
+            item["former"] = {"SS": sorted(identity.former)}
         with aws_errors(f"recording which table {self._names.events} is"):
             self._dynamodb.put_item(TableName=self._names.projections, Item=item)
 
     def check(self) -> TableIdentity | None:
-        """What was recorded. Raises TableReplacedError when the table is another one by now."""
+        """What was recorded. Raises TableReplacedError when the table is another one by now, or has another name."""
         recorded = self.find()
+        if recorded is not None and recorded.name != self._names.events:
+            raise TableReplacedError(
+                f"the events are in table {recorded.name} by now, and this is set to {self._names.events}: set "
+                f"KINFOLD_EVENTS_TABLE={recorded.name} and start again, or, where {self._names.events} is to replace "
+                "it, `kinfold restore`"
+            )
         if recorded is not None and recorded.table_id != (actual := self.actual()):
             raise TableReplacedError(
                 f"table {self._names.events} was made anew (it is {actual}, and everything derived is of "
@@ -109,24 +144,25 @@ class TableGuard:
         self._on_restored = on_restored
         self._replaced: TableReplacedError | None = None
         self._stop = threading.Event()
-        #: When the table was last restored.
-        self.restored_at: datetime | None = None
+        #: What was recorded at the last look that found everything as it should be.
+        self._identity: TableIdentity | None = None
 
     @property
     def reason(self) -> str | None:
         """Why the service must not go on; None while it may."""
         return str(self._replaced) if self._replaced is not None else None
 
-    def check(self) -> None:
-        """Raises TableReplacedError while the table is another one than at the last restore, or at the beginning."""
+    def check(self) -> TableIdentity | None:
+        """What is recorded. Raises TableReplacedError while the table is another one than that."""
         if (reason := self.reason) is not None:
             raise TableReplacedError(reason)
+        return self._identity
 
     def look(self) -> None:
         """Compare once. What was found before stays when the endpoint does not answer."""
         try:
             identity = self.identities.check()
-            if self._replaced is not None:
+            if self._replaced is not None or self._identity not in (None, identity):
                 self._on_restored()
                 log.info("events_table_restored", action="none: the service goes on")
         except TableReplacedError as replaced:
@@ -136,7 +172,7 @@ class TableGuard:
         except KinfoldError as error:
             log.warning("events_table_not_checked", reason=str(error), action="none: it is looked at again")
         else:
-            self.restored_at = identity.restored_at if identity is not None else None
+            self._identity = identity
             self._replaced = None
 
     @contextmanager

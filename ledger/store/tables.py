@@ -20,10 +20,12 @@ _LOOK: Final = 1.0
 class Names:
     """What belongs to one profile is named after it: tables and the stream."""
 
-    def __init__(self, profile: str) -> None:
+    def __init__(self, profile: str, events: str | None = None) -> None:
+        """``events``: the events table, where it was restored under another name (``Settings.events_table``)."""
         self.profile = profile
-        #: The event store's table, and the Kinesis stream that carries its change records.
-        self.events = self.stream = f"domain-events-{profile}"
+        #: The Kinesis stream that carries the change records of the event store's table, and that table.
+        self.stream = f"domain-events-{profile}"
+        self.events = events or self.stream
         #: One snapshot an account.
         self.snapshots = f"snapshots-{profile}"
         #: The idempotency keys of commands, and what each was answered with.

@@ -56,7 +56,7 @@ def run(
     def log_waiting(reason: str) -> None:
         structlog.get_logger(__name__).info("waiting", reason=reason)
 
-    names = Names(settings.profile)
+    names = Names(settings.profile, settings.events_table)
     tables = [names.events, *(spec.name for spec in control_specs(names))]
     with bound:
         wait_for_endpoint(clients, settings.endpoint_timeout, log_waiting, tables, [names.stream])

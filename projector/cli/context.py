@@ -12,12 +12,18 @@ from projector.settings import ProjectorSettings
 
 
 @contextlib.contextmanager
-def operator() -> Iterator[Components]:
+def operator(*, folds: bool = False) -> Iterator[Components]:
     """The projector's components, on the environment's settings, for the length of one command.
 
-    Raises ConfigurationError. Logs are kept to warnings, since commands report for themselves.
+    ``folds``: the command holds read models against the events table, which has to be the one they are derived from.
+
+    Raises ConfigurationError, and with ``folds`` TableReplacedError and what one call of the endpoint raises. Logs are
+    kept to warnings, since commands report for themselves.
     """
     settings = load_settings(ProjectorSettings)
     configure_logs("WARNING" if settings.log_level == "INFO" else settings.log_level, settings.log_format)
     with ThreadPoolExecutor(settings.write_concurrency, thread_name_prefix="row-write") as executor:
-        yield build_components(settings, Clients(settings, connections=settings.write_concurrency + 8), executor)
+        components = build_components(settings, Clients(settings, connections=settings.write_concurrency + 8), executor)
+        if folds:
+            components.guard.identities.check()
+        yield components

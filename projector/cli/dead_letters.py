@@ -63,7 +63,8 @@ def show(letter_id: Annotated[str, typer.Argument(metavar="ID")], as_json: Json 
 
 
 @app.command(
-    epilog="Exit codes: 0 nothing is halted any more, 1 an account is still halted or a record still unusable."
+    epilog="Exit codes: 0 nothing is halted any more, 1 an account is still halted or a record still unusable, 4 the "
+    "events table was made anew."
 )
 def redrive(
     letter_id: Id = None,
@@ -93,7 +94,10 @@ def redrive(
     _each(one, letter_id, account, matching, as_json=as_json)
 
 
-@app.command(epilog="Exit codes: 0 every event is skipped, 1 one cannot be, or a later event halts the account.")
+@app.command(
+    epilog="Exit codes: 0 every event is skipped, 1 one cannot be, or a later event halts the account, 4 the events "
+    "table was made anew."
+)
 def skip(
     reason: Annotated[str, typer.Option(help="Why the event may be skipped, for the record.")],
     letter_id: Id = None,
@@ -148,7 +152,7 @@ def _each(
     from projector.dead_letters.redrive import UNDONE
 
     undone = False
-    with operator() as components:
+    with operator(folds=True) as components:
         components.skips.load()
         chosen = _chosen(components.letters, account, matching, "open") if letter_id is None else []
         ids = [letter.id for letter in chosen] if letter_id is None else [letter_id]

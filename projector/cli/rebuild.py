@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 EPILOG = (
     "Exit codes: 0 readers see the new generation, 1 a resource is gone or the build was aborted meanwhile, 2 bad "
     "settings, 3 too many accounts were halted, 4 the new generation does not agree with the event store and is not "
-    "shown, 6 another rebuild is running, 75 the endpoint does not answer, 130 Ctrl-C (run it again to resume)."
+    "shown, or the events table was made anew, 6 another rebuild is running, 75 the endpoint does not answer, 130 "
+    "Ctrl-C (run it again to resume)."
 )
 
 
@@ -42,7 +43,7 @@ def rebuild(
     from projector.rebuild.rebuild import Rebuild, UnverifiedError
 
     try:
-        with operator() as components, ProgressBars() as progress:
+        with operator(folds=True) as components, ProgressBars() as progress:
             rebuilt = Rebuild(components, progress).run(projections, segments=segments)
     except UnverifiedError as error:
         refuse(error, WRONG)

@@ -21,8 +21,9 @@ _NAMED = 100
 
 EPILOG = (
     "Exit codes: 0 every account agrees, or was repaired; 4 an account is wrong (or has rows without events, or events "
-    "that cannot be read); 5 none is wrong, but some are behind, missing or halted; 1 the generation was replaced "
-    "meanwhile or a resource is gone; 2 bad settings; 3 too many accounts were halted; 75 the endpoint does not answer."
+    "that cannot be read), or the events table was made anew; 5 none is wrong, but some are behind, missing or halted; "
+    "1 the generation was replaced meanwhile or a resource is gone; 2 bad settings; 3 too many accounts were halted; "
+    "75 the endpoint does not answer."
 )
 
 
@@ -52,7 +53,7 @@ def verify(
     from projector.cli.context import operator
 
     tally: Counter[str] = Counter()
-    with operator() as components, ProgressBars() as progress:
+    with operator(folds=True) as components, ProgressBars() as progress:
         components.skips.load()
         for each in chosen(projection):
             printer = _Printer(each.name, progress, as_json=as_json)

@@ -183,6 +183,9 @@ class Redrive:
             event = decode(stored.letter.raw, self._events_table)
         except UnusableRecordError as error:
             return Redriven(stored.id, "still unusable", reason=error.reason)
+        if self._store.lost([event.reference]):
+            reason = "the events table does not hold its event: it was restored to a moment before it"
+            return Redriven(stored.id, "still unusable", event.aggregate_id, reason=reason)
         if dry_run:
             return Redriven(stored.id, "would be redriven", event.aggregate_id)
         redrive = self._letters.begin_redrive(stored.id)

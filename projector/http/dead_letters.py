@@ -57,7 +57,8 @@ def mount_operations(app: faust.App, components: Components) -> None:
             if request.body_exists and read_json(await request.read()) != {}:
                 raise BAD_BODY.of("a redrive takes nothing in its body: ?dry_run=true only reports what would happen")
             return await _redriven(
-                lambda: components.redrive.redrive(letter_id, components.new_projectors, by=by, dry_run=dry_run)
+                components,
+                lambda: components.redrive.redrive(letter_id, components.new_projectors, by=by, dry_run=dry_run),
             )
 
     @app.page("/dead-letters/{letter_id}/skip")
@@ -72,11 +73,13 @@ def mount_operations(app: faust.App, components: Components) -> None:
             if why is None:
                 raise BAD_BODY.of(f'a body like {{"reason": "ticket 4711"}}, at most {MAX_REASON} characters')
             return await _redriven(
-                lambda: components.redrive.skip(letter_id, components.new_projectors, by=by, why=why, dry_run=dry_run)
+                components,
+                lambda: components.redrive.skip(letter_id, components.new_projectors, by=by, why=why, dry_run=dry_run),
             )
 
 
-async def _redriven(work: Callable[[], Redriven]) -> Response:
+async def _redriven(components: Components, work: Callable[[], Redriven]) -> Response:
+    components.guard.check()
     return await _answered(lambda: work().to_json())
 
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
@@ -14,10 +14,10 @@ from aws_client.retry import RetryPolicy
 from faust_kinesis.records import Record, RecordBatch
 from ledger.errors import ResourceError, TransientError
 from ledger.store.change_record import decode
-from ledger.store.errors import UnusableRecordError
+from ledger.store.errors import ForeignRecordError, UnusableRecordError
 from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
-from ledger.store.table_identity import TableGuard
+from ledger.store.table_identity import TableGuard, TableIdentity
 from projector.dead_letters.account_halts import AccountHalts
 from projector.dead_letters.letters import DeadLetter, Origin
 from projector.ingest.projector_set import Projectors
@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 
 #: How far the clocks of Kinesis and of whoever ran a restore may be apart.
 CLOCKS: Final = timedelta(minutes=5)
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class _Decoded:
 
     events: list[StoredEvent] = field(default_factory=list)
     sources: list[tuple[RecordBatch, Record]] = field(default_factory=list)
-    #: Events of records that arrived before the events table was restored.
+    #: Events of records that arrived before the events table was restored, or of a former table.
     old: list[StoredEvent] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
 
@@ -80,7 +81,8 @@ class BatchHandler:
         """``table``: the events table, whose change records are the only ones applied.
 
         Nothing is applied while ``guard`` finds another table there. After a restore the stream still has records of
-        events that are lost: what arrived before it is applied only if ``store`` holds it.
+        events that are lost, and of a table that the events were in before: these are applied only if ``store`` holds
+        them.
         """
         self._projectors = projectors
         self._account_halts = account_halts
@@ -98,28 +100,33 @@ class BatchHandler:
         A transient fault is retried for as long as it lasts. Raises StormError, or a permanent error of the
         endpoint (a table that is gone, say), with no batch completed: the checkpoint must not pass them.
         """
-        decoded = await asyncio.to_thread(self._decode, batches)
+        for batch in batches:
+            self._metrics.records.inc(len(batch.records))
+            self._metrics.millis_behind_latest.labels(batch.shard_id).set(batch.millis_behind_latest)
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(TransientError),
             wait=RetryPolicy(0.1, 10.0, jitter=1.0),
             before_sleep=self._hold,
         ):
             with attempt, self._metrics.batch_seconds.time():
-                await asyncio.to_thread(self._apply, decoded)
+                events = await asyncio.to_thread(self._apply, batches)
         self.fault = None
-        self.wakeups.announce(decoded.events)
+        self.wakeups.announce(events)
         for batch in batches:
             batch.complete()
 
-    def _decode(self, batches: Sequence[RecordBatch]) -> _Decoded:
+    def _decode(self, batches: Sequence[RecordBatch], identity: TableIdentity | None) -> _Decoded:
         decoded = _Decoded()
+        former = identity.former if identity is not None else frozenset[str]()
+        old_before = identity.restored_at + CLOCKS if identity is not None and identity.restored_at else _NEVER
         for batch in batches:
-            self._metrics.records.inc(len(batch.records))
-            self._metrics.millis_behind_latest.labels(batch.shard_id).set(batch.millis_behind_latest)
             for record in batch.records:
                 try:
                     event = decode(record.data, self._table)
                 except UnusableRecordError as error:
+                    if isinstance(error, ForeignRecordError) and error.table in former:
+                        decoded.old += self._of_former_table(record, error.table)
+                        continue
                     letter = DeadLetter(
                         error.reason,
                         _origin(batch, record),
@@ -131,13 +138,16 @@ class BatchHandler:
                 else:
                     decoded.events.append(event)
                     decoded.sources.append((batch, record))
-                    if self._guard.restored_at is not None and record.arrived_at < self._guard.restored_at + CLOCKS:
+                    if record.arrived_at < old_before:
                         decoded.old.append(event)
         return decoded
 
-    def _apply(self, decoded: _Decoded) -> None:
-        """Apply to every read model that is fed, including one that a rebuild adds meanwhile."""
-        self._guard.check()
+    def _apply(self, batches: Sequence[RecordBatch]) -> list[StoredEvent]:
+        """Apply to every read model that is fed, including one that a rebuild adds meanwhile. Returns what was applied.
+
+        Decoded anew at each attempt: what a record is worth is another matter once the table has been restored.
+        """
+        decoded = self._decode(batches, self._guard.check())
         events = self._stored(decoded)
         done: set[str] = set()
         while projectors := [each for each in self._projectors.fed() if each.model.table not in done]:
@@ -153,10 +163,11 @@ class BatchHandler:
                 # A generation was given up meanwhile: apply the batch again without it.
                 done -= {each.model.table for each in projectors}
                 log.info("generation_is_gone", reason=str(error))
+        return events
 
     def _stored(self, decoded: _Decoded) -> list[StoredEvent]:
         """The events, without those that a restore of the table has lost."""
-        lost = self._store.lost(event.reference for event in decoded.old)
+        lost = self._store.lost(event.reference for event in decoded.old) if decoded.old else set()
         for event in lost:
             log.warning(
                 "event_is_lost",
@@ -165,6 +176,24 @@ class BatchHandler:
                 action="none: the events table was restored to a moment before it",
             )
         return [event for event in decoded.events if event.reference not in lost] if lost else decoded.events
+
+    def _of_former_table(self, record: Record, table: str) -> list[StoredEvent]:
+        """The event of a record that another name of the events table stands in: to be looked for, never folded.
+
+        What our table holds of the former one's events was there when everything was rebuilt.
+        """
+        try:
+            return [decode(record.data, table)]
+        except UnusableRecordError as error:
+            log.warning(
+                "former_table_changed",
+                table=table,
+                account=error.account_id,
+                sequence_number=error.sequence_number,
+                reason=error.reason,
+                action="none: nothing is derived of this table any more; disable its streaming destination",
+            )
+            return []
 
     def _hold(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None

@@ -32,7 +32,7 @@ def load(kind: type[S]) -> S:
 def compose() -> tuple[BridgeSettings, Clients, Names]:
     """Settings, clients and names for one command. Raises ConfigurationError."""
     settings = load(BridgeSettings)
-    return settings, Clients(settings), Names(settings.profile)
+    return settings, Clients(settings), Names(settings.profile, settings.events_table)
 
 
 def listen(settings: BridgeDaemonSettings, host: str | None, port: int | None) -> tuple[Access, socket.socket, Limits]:

@@ -48,7 +48,7 @@ def relay(host: Host = None, port: Port = None) -> None:
     for number in STOP_SIGNALS:
         signal.signal(number, lambda *_: sys.exit(0))
     settings, health = load(RelaySettings), RelayHealth()
-    names, clients = Names(settings.profile), Clients(settings, connections=_CONNECTIONS)
+    names, clients = Names(settings.profile, settings.events_table), Clients(settings, connections=_CONNECTIONS)
     guard = TableGuard(TableIdentities(clients.dynamodb, names))
     with serving(health, *listen(settings, host, port), guard):
         wait_for_tables(settings, clients, names.events, names.relay, streams=[names.stream])

@@ -52,7 +52,7 @@ def watch(
     settings = load(WatchSettings)
     access, bound, limits = listen(settings, host, port)
     with bound:
-        names = Names(settings.profile)
+        names = Names(settings.profile, settings.events_table)
         clients = Clients(settings, connections=_THREADS + 4)
         wait_for_tables(settings, clients, names.bridge)
         guard = TableGuard(TableIdentities(clients.dynamodb, names))

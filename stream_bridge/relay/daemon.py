@@ -158,7 +158,7 @@ def build_relay(settings: RelaySettings, health: RelayHealth, clients: Clients, 
     ``prompt``: clients whose calls end while the lease holds (``put_timeouts``), for what needs the lease: puts, and
     writes to the lease itself.
     """
-    names, worker_id = Names(settings.profile), settings.worker_id or platform.node()
+    names, worker_id = Names(settings.profile, settings.events_table), settings.worker_id or platform.node()
     reads, leases, puts = (
         CallPool(threads, f"relay-{name}", listener=health) for name, threads in (("read", 8), ("lease", 4), ("put", 2))
     )

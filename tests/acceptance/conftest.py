@@ -22,12 +22,12 @@ def bridge(clients: Clients, names: Names) -> None:
 
 @pytest.fixture
 def start_kinfold(child_env: dict[str, str]) -> Callable[..., subprocess.Popen[str]]:
-    """Start ``kinfold ...`` without waiting for it."""
+    """Start ``kinfold ...``, with ``env`` on top, without waiting for it."""
 
-    def start(*arguments: str) -> subprocess.Popen[str]:
+    def start(*arguments: str, **env: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "kinfold", *arguments],
-            env=child_env,
+            env=child_env | env,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -40,8 +40,8 @@ def start_kinfold(child_env: dict[str, str]) -> Callable[..., subprocess.Popen[s
 def kinfold(start_kinfold: Callable[..., subprocess.Popen[str]]) -> Callable[..., tuple[int, str, str]]:
     """Run ``kinfold ...``; gives exit code, standard output and standard error."""
 
-    def run(*arguments: str) -> tuple[int, str, str]:
-        process = start_kinfold(*arguments)
+    def run(*arguments: str, **env: str) -> tuple[int, str, str]:
+        process = start_kinfold(*arguments, **env)
         out, err = process.communicate(timeout=120)
         return process.returncode, out, err
 

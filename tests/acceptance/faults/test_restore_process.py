@@ -22,6 +22,20 @@ def answer(service: Service, path: str) -> tuple[int, Any]:
     return found.status_code, found.json()
 
 
+def deposit(writer: Service, amount: str) -> httpx.Response:
+    body = {"amount": amount, "currency": "EUR"}
+    return httpx.post(f"{writer.url}/accounts/alice/deposits", json=body, trust_env=False, timeout=30)
+
+
+def first_events(clients: Clients, names: Names, count: int) -> list[Any]:
+    """Alice's, as a backup has them."""
+    return clients.dynamodb.query(
+        TableName=names.events,
+        KeyConditionExpression="aggregateId = :a AND sequenceNumber <= :n",
+        ExpressionAttributeValues={":a": {"S": "alice"}, ":n": {"N": str(count)}},
+    )["Items"]
+
+
 @pytest.mark.timeout(300)
 def test_a_lost_table_from_its_deletion_to_all_agree(
     bridge: None,
@@ -38,18 +52,10 @@ def test_a_lost_table_from_its_deletion_to_all_agree(
         start_service("bridge", "watch"),
     ]
 
-    def deposit(amount: str) -> httpx.Response:
-        body = {"amount": amount, "currency": "EUR"}
-        return httpx.post(f"{writer.url}/accounts/alice/deposits", json=body, trust_env=False, timeout=30)
-
     for _ in range(12):
-        assert deposit("100.00").status_code == 201
+        assert deposit(writer, "100.00").status_code == 201
     assert answer(projector, "/balances/alice?min_version=12")[1]["balance"] == "1200.00"
-    backup = clients.dynamodb.query(
-        TableName=names.events,
-        KeyConditionExpression="aggregateId = :a AND sequenceNumber <= :n",
-        ExpressionAttributeValues={":a": {"S": "alice"}, ":n": {"N": "5"}},
-    )["Items"]
+    backup = first_events(clients, names, 5)
 
     clients.dynamodb.delete_table(TableName=names.events)
     clients.dynamodb.get_waiter("table_not_exists").wait(TableName=names.events, WaiterConfig={"Delay": 1})
@@ -67,7 +73,7 @@ def test_a_lost_table_from_its_deletion_to_all_agree(
     assert (code, planned["replaced"]) == (0, True), err
     assert planned["histories"] == {"events": 5, "accounts": 1, "holes": {}}
     assert planned["leftovers"]["snapshots"] == 1
-    refused = deposit("1.00")
+    refused = deposit(writer, "1.00")
     assert (refused.status_code, refused.json()["type"]) == (503, "urn:kinfold:problem:events-table-replaced")
     assert answer(projector, "/balances/alice")[0] == 503
     for words in (("projector", "status"), ("bridge", "status", "--sample", "0")):
@@ -79,10 +85,57 @@ def test_a_lost_table_from_its_deletion_to_all_agree(
     assert code == 0, err
     assert "everything agrees with the events table" in out
 
-    until(lambda: deposit("7.00").status_code == 201, within=60)
+    until(lambda: deposit(writer, "7.00").status_code == 201, within=60)
     shown = until(lambda: answer(projector, "/balances/alice?min_version=6"), lambda found: found[0] == 200, within=60)
     assert shown[1]["balance"] == "507.00"
     assert httpx.get(f"{writer.url}/accounts/alice", trust_env=False).json()["balance"] == "507.00"
     assert kinfold("projector", "verify", "--wait", "20")[0] == 0
     for service in services[:3]:
         until(lambda service=service: answer(service, "/ready")[0] == 200, within=60)  # type: ignore[misc]
+
+
+@pytest.mark.timeout(300)
+def test_events_that_are_restored_under_another_name(
+    bridge: None,
+    clients: Clients,
+    names: Names,
+    start_service: Callable[..., Service],
+    kinfold: Run,
+) -> None:
+    """The former table is still there, and what serves it goes on until the restore begins."""
+    former = [
+        start_service("writer", "serve"),
+        start_service("projector", "run", KINFOLD_WORKER_ID="former"),
+        start_service("bridge", "watch"),
+    ]
+    for _ in range(4):
+        assert deposit(former[0], "100.00").status_code == 201
+    assert answer(former[1], "/balances/alice?min_version=4")[1]["balance"] == "400.00"
+    moved = Names(names.profile, f"{names.events}.restored")
+    ensure_table(clients.dynamodb, store_specs(moved)[0])
+    for item in first_events(clients, names, 3):
+        clients.dynamodb.put_item(TableName=moved.events, Item=item)
+
+    for words in (("projector", "rebuild"), ("projector", "verify"), ("projector", "dead-letters", "redrive", "--all")):
+        code, _, err = kinfold(*words, KINFOLD_EVENTS_TABLE=moved.events)
+        assert (code, f"KINFOLD_EVENTS_TABLE={names.events} " in " ".join(err.split())) == (4, True), (words, err)
+    code, out, err = kinfold("restore", KINFOLD_EVENTS_TABLE=moved.events)
+    assert code == 0, err
+    assert f"{names.events} is read by nothing any more" in " ".join(out.split())
+
+    for service in former:
+        until(
+            lambda service=service: f"KINFOLD_EVENTS_TABLE={moved.events}" in answer(service, "/ready")[1]["detail"],  # type: ignore[misc]
+            within=60,
+        )
+    assert deposit(former[0], "1.00").status_code == 503
+    for service in former:
+        service.stop()
+    writer = start_service("writer", "serve", KINFOLD_EVENTS_TABLE=moved.events)
+    projector = start_service("projector", "run", KINFOLD_EVENTS_TABLE=moved.events, KINFOLD_WORKER_ID="moved")
+    assert deposit(writer, "7.00").json()["balance"] == "307.00"
+    shown = until(lambda: answer(projector, "/balances/alice?min_version=4"), lambda found: found[0] == 200, within=60)
+    assert shown[1]["balance"] == "307.00"
+    assert kinfold("projector", "verify", "--wait", "20", KINFOLD_EVENTS_TABLE=moved.events)[0] == 0
+    listed = json.loads(kinfold("projector", "status", "--json", KINFOLD_EVENTS_TABLE=moved.events)[1])
+    assert listed["openDeadLetters"] == 0

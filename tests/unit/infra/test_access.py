@@ -62,6 +62,17 @@ def test_no_action_has_a_wildcard_and_no_resource_is_everything_or_another_profi
             assert "prod" in resource or resource in {"arn:aws:kms:::key/k", "{TokensSecret}"}, statement
 
 
+@pytest.mark.parametrize("name", ROLES)
+def test_an_events_table_that_was_restored_under_another_name_takes_the_place_of_the_former(name: str) -> None:
+    moved = Role(Template("access", Profile="prod", EventsTableSuffix=".a"), f"{name}Role")
+    former, restored = table_arn(NAMES.events), table_arn(Names("prod", "domain-events-prod.a").events)
+    for action in {each for statement in role(name).statements for each in statement.actions}:
+        assert moved.allows(action, restored) == role(name).allows(action, former)
+        assert moved.allows(action, f"{restored}/stream/x") == role(name).allows(action, f"{former}/stream/x")
+        if not action.endswith("ListTables"):
+            assert not action.startswith("dynamodb:") or not moved.allows(action, former)
+
+
 @pytest.mark.parametrize("name", ["Projector", "Operator"])
 def test_a_new_projection_is_named_in_both_roles_that_write_read_models(name: str) -> None:
     for projection in PROJECTIONS:

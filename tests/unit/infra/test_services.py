@@ -93,6 +93,7 @@ def test_the_code_knows_every_setting_and_accepts_it(name: str, monkeypatch: pyt
     for kind in SETTINGS[name]:
         settings = load_settings(kind)
         assert (settings.profile, settings.region, settings.log_format) == ("prod", "us-east-1", "json")
+        assert settings.events_table == "domain-events-prod"
         assert settings.bridge == ("relay" if name in {"watch", "relay", "ensure", "operator"} else "native")
         if name in DAEMONS:
             assert isinstance(settings, GuardedSettings)

@@ -4,11 +4,18 @@ from collections.abc import Callable
 
 import pytest
 
+from kinfold.restore import restore
 from ledger.runtime.aws import Clients
 from ledger.store.tables import Names, ensure_table, store_specs
 
 #: Brings the table back as it was when each account had at most so many events; 0: empty.
 MakeAnew = Callable[[int], None]
+
+
+@pytest.fixture(autouse=True)
+def noticed_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No service of these tests looks by itself."""
+    monkeypatch.setattr(restore, "NOTICED_BY_ALL", 0.2)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from kinfold.restore import restore
 from kinfold.restore.histories import HolesError
 from kinfold.restore.restore import Restore
 from ledger.domain.account import Account
@@ -218,12 +219,21 @@ def test_an_account_that_a_record_has_halted_further_than_the_table_goes_is_halt
 
 
 def test_the_table_is_recorded_as_it_was_when_the_restore_began(
-    components: Components, handler: BatchHandler, store: EventStore, make_anew: MakeAnew, new_restore: MakeRestore
+    components: Components,
+    handler: BatchHandler,
+    store: EventStore,
+    make_anew: MakeAnew,
+    another: MakeComponents,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     deliver(handler, components, *deposit(store, "alice", 2))
     identities = TableIdentities(components.clients.dynamodb, components.names)
     make_anew(1)
-    new_restore().run(segments=1)
+    # Longer than everything else takes.
+    monkeypatch.setattr(restore, "NOTICED_BY_ALL", 30)
+    reported = Reported()
+    Restore(another(), lambda: None, reported).run(segments=1)
+    assert any("every service has noticed the table" in line for line in reported.lines)
     identity = identities.find()
     assert identity is not None
     assert (identity.table_id, identity.restored_at is not None) == (identities.actual(), True)

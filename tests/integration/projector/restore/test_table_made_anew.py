@@ -144,4 +144,4 @@ def test_a_service_looks_again_and_again(
             guard.check()
         identities.restored(identities.actual(), datetime.now(UTC))
         until(lambda: guard.reason is None, within=20)
-    assert guard.restored_at is not None
+    assert guard.check() == identities.find()

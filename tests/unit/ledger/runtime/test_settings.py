@@ -2,6 +2,7 @@ import pytest
 
 from ledger.errors import ConfigurationError
 from ledger.runtime.settings import Settings, load_settings
+from ledger.store.tables import Names
 
 ENDPOINT = "http://127.0.0.1:4566"
 
@@ -30,6 +31,23 @@ def test_another_profile_needs_no_endpoint(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     settings = load_settings(Settings)
     assert (settings.profile, settings.endpoint_url, settings.region) == ("production", None, "eu-west-1")
+
+
+@pytest.mark.parametrize("table", ["domain-events-prod", "domain-events-prod.2026-01-31", ""])
+def test_the_events_table_may_have_another_name_of_its_profiles(monkeypatch: pytest.MonkeyPatch, table: str) -> None:
+    monkeypatch.setenv("KINFOLD_PROFILE", "prod")
+    monkeypatch.setenv("KINFOLD_EVENTS_TABLE", table)
+    settings = load_settings(Settings)
+    names = Names(settings.profile, settings.events_table)
+    assert (names.events, names.stream) == (table or "domain-events-prod", "domain-events-prod")
+
+
+@pytest.mark.parametrize("table", ["domain-events-prod-eu", "domain-events-test", "orders", "domain-events-prod.a b"])
+def test_an_events_table_of_another_profile_is_refused(monkeypatch: pytest.MonkeyPatch, table: str) -> None:
+    monkeypatch.setenv("KINFOLD_PROFILE", "prod")
+    monkeypatch.setenv("KINFOLD_EVENTS_TABLE", table)
+    with pytest.raises(ConfigurationError, match=r"KINFOLD_EVENTS_TABLE=.*domain-events-prod\.NAME"):
+        load_settings(Settings)
 
 
 def test_every_bad_setting_is_named_at_once_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
