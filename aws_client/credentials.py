@@ -1,4 +1,4 @@
-"""A role's credentials, whose source may fail for a while: ECS's and EKS's endpoints, STS, a file, a process.
+"""A role's credentials, whose source may fail for a while: endpoints of ECS, EKS and EC2, STS, a file, a process.
 
 botocore asks the source while it makes a client, keeps what it then finds, even nothing, and passes on whatever the
 source raises. Here the source is asked at the first request and, after a failure, again; credentials that cannot be
@@ -8,7 +8,6 @@ renewed are used until they end; and a source that fails raises an error of the 
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 from botocore.credentials import CredentialResolver, Credentials, RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, NoCredentialsError
 
+from aws_client.instance_metadata import InstanceMetadata
 from aws_client.retry import should_log
 from aws_client.sdk_settings import CONFIGURED_WRONGLY, refused
 
@@ -30,13 +30,13 @@ log = logging.getLogger(__name__)
 _RENEWED_BEFORE = 600
 #: Seconds for which a failure stands, so that threads that waited for one attempt do not each make another.
 _FAILURE_STANDS = 1.0
-_METADATA_SERVICE = ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE")
 
 
 def install_patient_credentials(session: boto3.session.Session) -> None:
     """Give every client that the session makes from now on the credentials that its chain of sources finds."""
     core = session._session
-    found = PatientCredentials(core.get_component("credential_provider"))
+    chain = core.get_component("credential_provider")
+    found = PatientCredentials(chain, InstanceMetadata(core, chain))
     core.register_component("credential_provider", _Resolver(found))
 
 
@@ -47,9 +47,11 @@ class PatientCredentials(Credentials):
     SettingRefusedError for one that is configured wrongly, and the SDK's other errors as they come.
     """
 
-    def __init__(self, chain: CredentialResolver) -> None:
+    def __init__(self, chain: CredentialResolver, metadata: InstanceMetadata) -> None:
+        """``metadata``: the end of the chain, of which the SDK does not say that it failed."""
         self.method = "patient"
         self._chain = chain
+        self._metadata = metadata
         self._lock = threading.Lock()
         self._found: Credentials | None = None
         self._frozen: ReadOnlyCredentials | None = None
@@ -78,7 +80,7 @@ class PatientCredentials(Credentials):
     def _renew(self) -> BotoCoreError | ClientError | None:
         """Ask the source; why it did not give credentials, or None."""
         try:
-            self._found = self._found or self._chain.load_credentials() or _nothing_found()
+            self._found = self._found or self._chain.load_credentials() or self._nothing_found()
             self._frozen = self._found.get_frozen_credentials()
         except Exception as error:  # noqa: BLE001 - a source may answer anything
             self._failed_at = time.monotonic()
@@ -90,6 +92,12 @@ class PatientCredentials(Credentials):
             return failure
         self._failures = 0
         return None
+
+    def _nothing_found(self) -> Credentials:
+        failure = self._metadata.failure()
+        if failure:
+            raise CredentialRetrievalError(provider="iam-role", error_msg=failure)
+        raise NoCredentialsError
 
 
 class _Resolver(CredentialResolver):
@@ -105,13 +113,6 @@ class _Resolver(CredentialResolver):
 
 def _ends_within(seconds: int, credentials: Credentials) -> bool:
     return isinstance(credentials, RefreshableCredentials) and credentials.refresh_needed(refresh_in=seconds)
-
-
-def _nothing_found() -> Credentials:
-    """Raises the error of a chain that found nothing: the metadata service of EC2 does not say that it failed."""
-    if any(os.environ.get(name) for name in _METADATA_SERVICE):
-        raise CredentialRetrievalError(provider="iam-role", error_msg="the metadata service gives none")
-    raise NoCredentialsError
 
 
 def _named(error: Exception) -> BotoCoreError | ClientError:

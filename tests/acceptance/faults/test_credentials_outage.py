@@ -17,12 +17,15 @@ EXPIRED = b'{"AccessKeyId":"a","SecretAccessKey":"s","Token":"t","Expiration":"2
 
 
 @pytest.fixture
-def credentials(child_env: dict[str, str]) -> Iterator[CredentialsEndpoint]:
-    """The only credentials that the services have."""
+def credentials(child_env: dict[str, str], request: pytest.FixtureRequest) -> Iterator[CredentialsEndpoint]:
+    """The only credentials that the services have: those of a container, or of an instance of EC2."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
         child_env.pop(name, None)
     with CredentialsEndpoint() as endpoint:
-        child_env |= endpoint.environment | {"AWS_EC2_METADATA_DISABLED": "true"}
+        if getattr(request, "param", "container") == "instance":
+            child_env |= {"AWS_EC2_METADATA_SERVICE_ENDPOINT": endpoint.url, "AWS_EC2_METADATA_DISABLED": "false"}
+        else:
+            child_env |= endpoint.environment | {"AWS_EC2_METADATA_DISABLED": "true"}
         yield endpoint
 
 
@@ -73,3 +76,17 @@ def test_services_wait_while_credentials_are_out(
     credentials.mend()
     until(lambda: deposit(writer, "alice").status_code, lambda code: code == 201)
     until(lambda: balance(projector, 2).status_code, lambda code: code == 200, within=60)
+
+
+@pytest.mark.parametrize("credentials", ["instance"], indirect=True)
+def test_services_wait_for_an_instance_s_metadata_service(
+    credentials: CredentialsEndpoint, bridge: None, start_service: Callable[..., Service]
+) -> None:
+    credentials.fail(503, b"")
+    services = [start_service("writer", "serve", ready=False), start_service("projector", "run", ready=False)]
+    for service in services:
+        until(lambda log=service.log: "HTTP status 503" in log.read_text())  # type: ignore[misc]
+    credentials.mend()
+    for service in services:
+        service.wait_until_ready(60, print)
+    assert deposit(services[0], "alice").status_code == 201

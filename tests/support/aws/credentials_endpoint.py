@@ -1,4 +1,4 @@
-"""The endpoint from which a container gets its role's credentials, as ECS and EKS have it, which can fail."""
+"""Where a container of ECS or EKS, or an instance of EC2, gets its role's credentials; it can fail."""
 
 import json
 import threading
@@ -23,7 +23,13 @@ class CredentialsEndpoint:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 endpoint.asked += 1
-                status, body = endpoint._answer or (200, _credentials(seconds))
+                given = b"role" if self.path.endswith("/security-credentials/") else _credentials(seconds)
+                self._give(*(endpoint._answer or (200, given)))
+
+            def do_PUT(self) -> None:
+                self._give(*(endpoint._answer or (200, b"token")))
+
+            def _give(self, status: int, body: bytes) -> None:
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -35,9 +41,14 @@ class CredentialsEndpoint:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 
     @property
+    def url(self) -> str:
+        """Where it answers, also as the metadata service of EC2."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
     def environment(self) -> dict[str, str]:
         """What ECS and EKS put into a container's environment."""
-        return {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{self._server.server_address[1]}/role"}
+        return {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{self.url}/role"}
 
     def fail(self, status: int, body: bytes) -> None:
         """Answer every request so from now on."""

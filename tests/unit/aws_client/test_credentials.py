@@ -1,6 +1,7 @@
 """Credentials from a source that fails for a while, as ECS's and EKS's endpoint, over real HTTP."""
 
 import logging
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,9 +11,9 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 from botocore import exceptions as sdk
-from botocore.utils import ContainerMetadataFetcher
+from botocore.utils import ContainerMetadataFetcher, InstanceMetadataFetcher
 
-from aws_client import credentials
+from aws_client import credentials, instance_metadata
 from aws_client.credentials import install_patient_credentials
 from aws_client.failures import Failure, classify
 from tests.support.aws.credentials_endpoint import CredentialsEndpoint
@@ -122,6 +123,78 @@ def test_a_metadata_service_that_is_configured_and_silent_passes(monkeypatch: py
     monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1")
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
     with pytest.raises(sdk.CredentialRetrievalError):
+        sign()
+
+
+@pytest.fixture
+def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[CredentialsEndpoint]:
+    """The metadata service at the address that no setting names."""
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
+    with CredentialsEndpoint(3600) as endpoint:
+        monkeypatch.setattr(InstanceMetadataFetcher, "_select_base_url", lambda *_: endpoint.url)
+        monkeypatch.setattr(instance_metadata, "_MACHINE", {})
+        yield endpoint
+
+
+@pytest.mark.parametrize(("status", "body"), [(500, b""), (503, b"busy"), (429, b""), (200, b""), (200, b"<html>")])
+def test_an_instance_whose_metadata_service_fails_at_the_first_look_passes(
+    metadata: CredentialsEndpoint, status: int, body: bytes
+) -> None:
+    metadata.fail(status, body)
+    frozen = signer()
+    for _ in range(2):
+        with pytest.raises(sdk.CredentialRetrievalError, match=f"HTTP status {status}"):
+            frozen()
+    metadata.mend()
+    assert frozen().access_key == "test"
+
+
+def test_a_metadata_service_that_takes_connections_and_is_silent_passes(
+    metadata: CredentialsEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setattr(InstanceMetadataFetcher, "_select_base_url", lambda *_: url)
+        with pytest.raises(sdk.CredentialRetrievalError, match="does not answer"):
+            sign()
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_an_instance_without_a_role_and_the_service_of_another_cloud_do_not_pass(
+    metadata: CredentialsEndpoint, status: int
+) -> None:
+    metadata.fail(status, b"")
+    with pytest.raises(sdk.NoCredentialsError):
+        sign()
+
+
+@pytest.mark.parametrize(
+    ("file", "error"), [("Amazon EC2\n", sdk.CredentialRetrievalError), ("LENOVO\n", sdk.NoCredentialsError)]
+)
+def test_nobody_at_the_address_passes_on_a_machine_of_ec2_alone(
+    metadata: CredentialsEndpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, file: str, error: type[Exception]
+) -> None:
+    (tmp_path / "sys_vendor").write_text(file)
+    machine = {str(tmp_path / "none"): "ec2", str(tmp_path / "sys_vendor"): "amazon ec2"}
+    monkeypatch.setattr(instance_metadata, "_MACHINE", machine)
+    monkeypatch.setattr(InstanceMetadataFetcher, "_select_base_url", lambda *_: "http://127.0.0.1:1")
+    with pytest.raises(error):
+        sign()
+
+
+def test_a_metadata_service_that_the_configuration_file_names_passes(
+    metadata: CredentialsEndpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "config").write_text("[default]\nec2_metadata_service_endpoint = http://127.0.0.1:1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setattr(InstanceMetadataFetcher, "_select_base_url", lambda *_: "http://127.0.0.1:1")
+    with pytest.raises(sdk.CredentialRetrievalError, match="does not answer"):
+        sign()
+
+
+def test_a_metadata_service_that_is_named_and_disabled_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1")
+    with pytest.raises(sdk.NoCredentialsError):
         sign()
 
 
