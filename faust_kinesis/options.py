@@ -137,7 +137,7 @@ class KinesisOptions(BaseModel):
     java_heap_mb: int = Field(default=256, ge=64)
     """kcl: the cap on the Java process's heap. KCL holds up to 8 MB read ahead a shard, and copies of it."""
     kcl_properties: KclProperties = Field(default_factory=dict)
-    """kcl: properties of the MultiLangDaemon, over `faust_kinesis.kcl.properties`. As text: JSON, or k=v,k=v."""
+    """kcl: properties of the MultiLangDaemon, over those of `kcl.processes.properties`. As text: JSON, or k=v,k=v."""
 
     @property
     def renew_interval(self) -> float:

@@ -1,7 +1,7 @@
 """Every table of a profile: each service names its own, and ``kinfold bridge ensure`` makes them all."""
 
 from aws_client.tables import TableSpec
-from faust_kinesis.kcl.coordination_tables import kcl_specs
+from faust_kinesis.kcl.coordination.tables import kcl_specs
 from ledger.store.tables import Names, store_specs
 from projector.engine.provisioning import control_specs
 from stream_bridge.provisioning.bridge import bridge_specs

@@ -17,7 +17,7 @@ from bench.alone.fake_events_table import MemoryEvents
 from bench.contest.bench_profile import BenchProfile, bench_profile, emulator
 from bench.contest.workloads import skewed
 from bench.metering.meter import Meter
-from faust_kinesis.kcl.coordination_tables import kcl_specs
+from faust_kinesis.kcl.coordination.tables import kcl_specs
 from kinfold.local.environment import service_clients, service_environment
 from ledger.domain.account import AGGREGATE_TYPE, Account
 from ledger.domain.events import FundsDeposited, encode_payload

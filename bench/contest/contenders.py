@@ -14,7 +14,7 @@ from typing import Any, Final
 from aws_client.tables import TableSpec
 from bench.contest.bench_profile import BenchProfile
 from bench.metering.meter import TreeWatch
-from faust_kinesis.kcl.coordination_tables import kcl_specs
+from faust_kinesis.kcl.coordination.tables import kcl_specs
 from kinfold.local.child import stop
 from kinfold.local.environment import service_environment
 from projector.engine.provisioning import control_specs

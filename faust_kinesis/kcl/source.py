@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from faust_kinesis.errors import DaemonError, StreamGoneError
-from faust_kinesis.kcl.bootstrap import prepare
-from faust_kinesis.kcl.coordination_tables import CoordinationTables
-from faust_kinesis.kcl.daemon import Daemon
-from faust_kinesis.kcl.daemon_log import DaemonLog
-from faust_kinesis.kcl.lease_handoff import LeaseHandOff
-from faust_kinesis.kcl.properties import Endpoints, daemon_properties, jvm_options, report_interval
+from faust_kinesis.kcl.coordination.bootstrap import prepare
+from faust_kinesis.kcl.coordination.lease_handoff import LeaseHandOff
+from faust_kinesis.kcl.coordination.tables import CoordinationTables
+from faust_kinesis.kcl.coordination.watchdog import LeaderWatch, Watchdog
+from faust_kinesis.kcl.processes.daemon import Daemon
+from faust_kinesis.kcl.processes.daemon_log import DaemonLog
+from faust_kinesis.kcl.processes.properties import Endpoints, daemon_properties, jvm_options, report_interval
 from faust_kinesis.kcl.session import Session
-from faust_kinesis.kcl.watchdog import LeaderWatch, Watchdog
 from faust_kinesis.leased_source import LeasedSource, end_tasks
 from faust_kinesis.loop_watchdog import LoopWatchdog
 from faust_kinesis.options import KinesisOptions

@@ -15,7 +15,7 @@ from botocore.parsers import ResponseParserError
 from tenacity import RetryCallState, Retrying, retry_if_exception, retry_if_exception_type, stop_after_delay
 
 from aws_client.answer_check import install_answer_check
-from aws_client.credentials import install_patient_credentials
+from aws_client.credentials.patient_credentials import install_patient_credentials
 from aws_client.failures import Failure, classify, describe, refused_action, safe_cause
 from aws_client.fast_get_records import install_fast_get_records
 from aws_client.fast_statements import install_fast_statements

@@ -18,7 +18,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from faust_kinesis.errors import LeaseLostError
-from faust_kinesis.kcl.coordination_tables import CoordinationTables
+from faust_kinesis.kcl.coordination.tables import CoordinationTables
 from faust_kinesis.leases.checkpoint_tracker import SHARD_END
 from faust_kinesis.leases.table import AT_TIMESTAMP, LATEST, TRIM_HORIZON, Lease, LeaseTable
 from faust_kinesis.records import RecordBatch

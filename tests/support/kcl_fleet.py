@@ -10,7 +10,7 @@ from typing import Self
 
 import httpx
 
-from faust_kinesis.kcl.coordination_tables import CoordinationTables
+from faust_kinesis.kcl.coordination.tables import CoordinationTables
 from faust_kinesis.leases.table import LeaseTable
 from kinfold.local.environment import service_environment
 from kinfold.local.service import Service

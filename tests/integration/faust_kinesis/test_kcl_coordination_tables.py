@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aws_client.call_pool import CallPool
-from faust_kinesis.kcl.coordination_tables import CoordinationTables, kcl_specs
+from faust_kinesis.kcl.coordination.tables import CoordinationTables, kcl_specs
 from faust_kinesis.leases.coordinator import LeaseCoordinator
 from faust_kinesis.leases.table import LeaseTable
 from faust_kinesis.options import KinesisOptions

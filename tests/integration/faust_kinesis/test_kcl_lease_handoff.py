@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aws_client.call_pool import CallPool
-from faust_kinesis.kcl.coordination_tables import CoordinationTables, LeaderLock, kcl_specs
-from faust_kinesis.kcl.lease_handoff import LeaseHandOff
+from faust_kinesis.kcl.coordination.lease_handoff import LeaseHandOff
+from faust_kinesis.kcl.coordination.tables import CoordinationTables, LeaderLock, kcl_specs
 from faust_kinesis.leases.table import TRIM_HORIZON, Lease, LeaseTable
 from faust_kinesis.options import KinesisOptions
 from ledger.store.tables import ensure_table

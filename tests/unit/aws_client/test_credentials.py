@@ -13,8 +13,8 @@ import pytest
 from botocore import exceptions as sdk
 from botocore.utils import ContainerMetadataFetcher, InstanceMetadataFetcher
 
-from aws_client import credentials, instance_metadata
-from aws_client.credentials import install_patient_credentials
+from aws_client.credentials import instance_metadata, patient_credentials
+from aws_client.credentials.patient_credentials import install_patient_credentials
 from aws_client.failures import Failure, classify
 from tests.support.aws.credentials_endpoint import CredentialsEndpoint
 
@@ -32,7 +32,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
     monkeypatch.setattr(ContainerMetadataFetcher, "SLEEP_TIME", 0)
-    monkeypatch.setattr(credentials, "_FAILURE_STANDS", 0.0)
+    monkeypatch.setattr(patient_credentials, "_FAILURE_STANDS", 0.0)
 
 
 def sign() -> "ReadOnlyCredentials":
@@ -89,14 +89,14 @@ def test_credentials_that_cannot_be_renewed_are_used_until_they_end(
     endpoint.fail(500, b"fault")
     with caplog.at_level(logging.WARNING, "aws_client"):
         assert [frozen().access_key for _ in range(5)] == ["test"] * 5
-    said = [record for record in caplog.records if record.name == "aws_client.credentials"]
+    said = [record for record in caplog.records if record.name == "aws_client.credentials.patient_credentials"]
     assert [getattr(record, "attempt", None) for record in said] == [1, 4]
 
 
 def test_threads_that_waited_for_one_attempt_make_no_other(
     endpoint: CredentialsEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(credentials, "_FAILURE_STANDS", 60.0)
+    monkeypatch.setattr(patient_credentials, "_FAILURE_STANDS", 60.0)
     endpoint.fail(500, b"fault")
     frozen, together = signer(), threading.Barrier(16)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from faust_kinesis.errors import ConfigurationError
-from faust_kinesis.kcl.daemon import INSTALL, find_jars, find_java
+from faust_kinesis.kcl.processes.daemon import INSTALL, find_jars, find_java
 
 
 @pytest.fixture

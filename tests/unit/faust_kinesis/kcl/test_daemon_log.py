@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from faust_kinesis.kcl.daemon_log import DaemonLog, logback_configuration
+from faust_kinesis.kcl.processes.daemon_log import DaemonLog, logback_configuration
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_flood_is_cut_and_only_the_last_errors_are_remembered() -> None:
 
 
 def test_kcl_writes_its_info_only_for_our_debug(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "faust_kinesis.kcl.daemon_log")
+    caplog.set_level(logging.INFO, "faust_kinesis.kcl.processes.daemon_log")
     assert '<root level="WARN">' in logback_configuration()
-    caplog.set_level(logging.DEBUG, "faust_kinesis.kcl.daemon_log")
+    caplog.set_level(logging.DEBUG, "faust_kinesis.kcl.processes.daemon_log")
     assert '<root level="INFO">' in logback_configuration()

@@ -1,6 +1,6 @@
 """Where a stopping worker's leases go."""
 
-from faust_kinesis.kcl.lease_handoff import moves
+from faust_kinesis.kcl.coordination.lease_handoff import moves
 from faust_kinesis.leases.checkpoint_tracker import SHARD_END
 from faust_kinesis.leases.table import TRIM_HORIZON, Lease
 

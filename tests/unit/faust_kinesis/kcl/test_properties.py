@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
-from faust_kinesis.kcl.properties import Endpoints, daemon_properties, render
+from faust_kinesis.kcl.processes.properties import Endpoints, daemon_properties, render
 from faust_kinesis.options import OWN_PROPERTIES, KinesisOptions, parse_properties
 
 LOCAL = Endpoints("eu-west-1", "http://127.0.0.1:4566", "http://127.0.0.1:4566")

@@ -3,8 +3,8 @@
 import pytest
 
 from faust_kinesis.errors import AgentHungError, DaemonError
-from faust_kinesis.kcl.coordination_tables import LeaderLock
-from faust_kinesis.kcl.watchdog import LeaderWatch, Watchdog
+from faust_kinesis.kcl.coordination.tables import LeaderLock
+from faust_kinesis.kcl.coordination.watchdog import LeaderWatch, Watchdog
 from faust_kinesis.options import KinesisOptions
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from aws_client.call_pool import CallPool
-from faust_kinesis.kcl.coordination_tables import CoordinationTables, kcl_specs
+from faust_kinesis.kcl.coordination.tables import CoordinationTables, kcl_specs
 from faust_kinesis.leases.coordinator import LeaseCoordinator
 from faust_kinesis.leases.table import AT_TIMESTAMP, LATEST, Lease, LeaseTable
 from faust_kinesis.options import KinesisOptions

@@ -20,9 +20,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from faust_kinesis.errors import ConfigurationError, DaemonError
-from faust_kinesis.kcl import guard_process, pipe_process
-from faust_kinesis.kcl.daemon_log import DaemonLog, logback_configuration
-from faust_kinesis.kcl.properties import render
+from faust_kinesis.kcl.processes import guard_process, pipe_process
+from faust_kinesis.kcl.processes.daemon_log import DaemonLog, logback_configuration
+from faust_kinesis.kcl.processes.properties import render
 
 _MAIN = "software.amazon.kinesis.multilang.MultiLangDaemon"
 _MAX_SOCKET_PATH = 100

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from botocore.credentials import CredentialResolver, Credentials, RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, NoCredentialsError
 
-from aws_client.instance_metadata import InstanceMetadata
+from aws_client.credentials.instance_metadata import InstanceMetadata
 from aws_client.retry import should_log
 from aws_client.sdk_settings import CONFIGURED_WRONGLY, refused
 

@@ -18,8 +18,8 @@ from functools import partial
 
 from aws_client.call_pool import CallPool
 from faust_kinesis.errors import LeaseLostError
-from faust_kinesis.kcl.coordination_tables import CoordinationTables, LeaderLock
-from faust_kinesis.kcl.properties import report_interval
+from faust_kinesis.kcl.coordination.tables import CoordinationTables, LeaderLock
+from faust_kinesis.kcl.processes.properties import report_interval
 from faust_kinesis.leases.table import Lease, LeaseTable
 from faust_kinesis.options import KinesisOptions
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from faust_kinesis.errors import AgentHungError, DaemonError
-from faust_kinesis.kcl.coordination_tables import LeaderLock
+from faust_kinesis.kcl.coordination.tables import LeaderLock
 from faust_kinesis.options import KinesisOptions
 
 _START_LIMIT = 120.0

@@ -1,0 +1,1 @@
+"""A role's credentials: found at the first request, and waited for while their source fails."""

@@ -1,0 +1,1 @@
+"""Who has which lease: KCL's own tables, handing leases off, and whether everybody is alive."""

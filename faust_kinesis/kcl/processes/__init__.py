@@ -1,0 +1,1 @@
+"""Amazon's MultiLangDaemon and the processes around it: configured, started, heard, ended."""
