@@ -18,6 +18,13 @@ def _money(value: Decimal) -> Value:
     return {"S": format_amount(value)}
 
 
+def _read_money(value: Value) -> Decimal:
+    amount = Decimal(value["S"])
+    if not amount.is_finite() or format_amount(amount) != value["S"]:
+        raise ValueError("no amount that was stored")
+    return amount
+
+
 def _number(value: int) -> Value:
     return {"N": str(value)}
 
@@ -28,7 +35,7 @@ def _text(value: str) -> Value:
 
 #: By field type: to DynamoDB, from DynamoDB, to JSON. Money is stored as text, so that no digit is lost.
 _CODECS: Mapping[type, tuple[Callable[[Any], Value], Callable[[Value], Any], Callable[[Any], Any]]] = {
-    Decimal: (_money, lambda value: Decimal(value["S"]), format_amount),
+    Decimal: (_money, _read_money, format_amount),
     int: (_number, lambda value: int(value["N"]), int),
     str: (_text, lambda value: str(value["S"]), str),
 }

@@ -12,15 +12,16 @@ from typing import Any
 import orjson
 import structlog
 
+from aws_client.retry import should_log
 from ledger.store.stored_event import StoredEvent, timestamp
 from projector.dead_letters.letters import DeadLetter, DeadLetters, Origin, Skips, StoredLetter
 from projector.dead_letters.storm_guard import StormGuard
 from projector.engine.fold import Poison
 from projector.engine.projector import Projector
-from projector.engine.read_model import ReadModel
+from projector.engine.read_model import ReadModel, UnreadableRowError
 from projector.engine.read_model_registry import ReadModels
 from projector.metrics import Metrics
-from projector.projection import Halt
+from projector.projection import HEAD, Halt
 
 log = structlog.get_logger(__name__)
 
@@ -78,6 +79,9 @@ class AccountHalts:
         was faster. Returns False when an operator has skipped the event: apply it again, and it is skipped.
         """
         stored = self._letters.store(letter)
+        if letter.account_id is not None and letter.sequence_number is None:
+            self._row_unreadable(letter.account_id, stored)
+            return True
         self._metrics.dead_letters.inc()
         log.error(
             "dead_letter",
@@ -100,8 +104,26 @@ class AccountHalts:
         self._skips.add(letter)
         return letter.projection is None
 
+    def _row_unreadable(self, account_id: str, stored: StoredLetter) -> None:
+        """Tell of an account that waits for its row: until then each of its events finds the row as it is."""
+        if should_log(stored.attempts):
+            log.error(
+                "row_unreadable",
+                id=stored.id,
+                account=account_id,
+                reason=stored.letter.reason,
+                attempts=stored.attempts,
+                action="kinfold projector verify --repair",
+            )
+        if stored.attempts == 1:
+            self._metrics.dead_letters.inc()
+            self._storm.halted(account_id, stored.letter.reason)
+
     def _letter(self, poison: Poison, projector: Projector[Any], source: Source) -> DeadLetter:
         """The letter of what cannot be applied. Where no record is at hand, one that is stored keeps its origin."""
+        if poison.sequence_number is None:
+            model = projector.model
+            return DeadLetter(poison.reason, Origin(model.table), b"", model.projection.name, poison.account_id)
         record = source(poison.account_id, poison.sequence_number)
         origin, raw = record or (
             Origin(self._events_table),
@@ -127,8 +149,12 @@ class AccountHalts:
         is_open = self._letters.is_open(stored.id)
         halt = Halt(sequence_number, stored.letter.reason, timestamp(datetime.now(UTC)), stored.id)
         while True:
-            head = projector.model.get(account_id)
             projector.forget(account_id)
+            try:
+                head = projector.model.get(account_id)
+            except UnreadableRowError as error:
+                log.error("not_halted", account=account_id, id=stored.id, reason=str(error), action="see the reason")  # noqa: TRY400
+                return True
             if head is not None and (head.halted or (overtaken and head.version >= sequence_number)):
                 return True
             if projector.model.halt(account_id, head.version if head else None, halt, is_open):
@@ -154,5 +180,4 @@ class AccountHalts:
             for other in self._models.fed()
             if other.projection.name == model.projection.name and other.table != model.table
         ]
-        heads = [other.get(account_id) for other in others]
-        return any(head is not None and head.halted for head in heads)
+        return any(head.halted for other in others for head in other.read([(account_id, HEAD)])[0].values())

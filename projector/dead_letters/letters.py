@@ -44,7 +44,7 @@ def is_usable_reason(text: object) -> TypeGuard[str]:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a record came from; for an event that was read from the event store, ``shard_id`` is empty."""
+    """Where a record came from; for an event or a row, ``stream`` is its table and ``shard_id`` empty."""
 
     stream: str
     shard_id: str = ""
@@ -52,7 +52,7 @@ class Origin:
 
     def __str__(self) -> str:
         if not self.shard_id:
-            return f"event store {self.stream}"
+            return f"table {self.stream}"
         return f"stream {self.stream}, shard {self.shard_id}, record {self.record_sequence_number}"
 
 
@@ -60,8 +60,9 @@ class Origin:
 class DeadLetter:
     """One thing that can never be applied.
 
-    ``projection``, ``account_id`` and ``sequence_number`` are None where the record names none. ``raw`` is the data as
-    it came; the table keeps MAX_RAW bytes of it, and ``origin`` says where to find it whole.
+    ``projection``, ``account_id`` and ``sequence_number`` are None where the record names none. With an account and no
+    sequence number, it is a row of the account that cannot be read. ``raw`` is the data as it came; the table keeps
+    MAX_RAW bytes of it, and ``origin`` says where to find it whole.
     """
 
     reason: str
@@ -75,7 +76,7 @@ class DeadLetter:
     def id(self) -> str:
         """The natural key, safe in a URL's path."""
         if self.account_id is not None:
-            return f"{self.projection or 'record'}~{self.account_id}~{self.sequence_number}"
+            return f"{self.projection or 'record'}~{self.account_id}~{self.sequence_number or 'row'}"
         return f"{self.origin.stream}~{self.origin.shard_id}~{self.origin.record_sequence_number}"
 
 
@@ -144,7 +145,9 @@ class DeadLetters:
         if letter.projection is not None:
             values["projection"] = {"S": letter.projection}
         if letter.account_id is not None:
-            values |= {"accountId": {"S": letter.account_id}, "sequenceNumber": {"N": str(letter.sequence_number)}}
+            values["accountId"] = {"S": letter.account_id}
+        if letter.sequence_number is not None:
+            values["sequenceNumber"] = {"N": str(letter.sequence_number)}
         sets = ", ".join(f"#{name} = :{name}" for name in values)
         values |= {"one": {"N": "1"}, "open": {"S": "open"}, "skipped": {"S": "skipped"}}
         update = f"SET {sets}, firstAt = if_not_exists(firstAt, :lastAt)"

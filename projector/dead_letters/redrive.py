@@ -21,6 +21,7 @@ from projector.dead_letters.account_halts import AccountHalts
 from projector.dead_letters.letters import DeadLetters, Skips, StoredLetter
 from projector.engine.fold import Poison
 from projector.engine.projector import Projector
+from projector.engine.read_model import UnreadableRowError
 
 log = structlog.get_logger(__name__)
 
@@ -114,12 +115,15 @@ class Redrive:
             for target in targets():
                 if stored.letter.projection not in (None, target.model.projection.name):
                     continue
-                head = target.model.get(account_id)
-                lifted = lifted or (head is not None and head.halted is not None)
-                if not dry_run:
-                    # Also where it is not halted: an earlier redrive may have died after it lifted the halt.
-                    poison = self._fold_on(account_id, target, targets) or poison
+                try:
                     head = target.model.get(account_id)
+                    lifted = lifted or (head is not None and head.halted is not None)
+                    if not dry_run:
+                        # Also where it is not halted: an earlier redrive may have died after it lifted the halt.
+                        poison = self._fold_on(account_id, target, targets) or poison
+                        head = target.model.get(account_id)
+                except UnreadableRowError as error:
+                    return Redriven(letter_id, "still halted", account_id, versions, str(error))
                 versions[target.model.table] = head.version if head else 0
             if poison is not None:
                 return Redriven(letter_id, "still halted", account_id, versions, poison.reason)
@@ -197,6 +201,8 @@ class Redrive:
 
     def _check_skippable(self, stored: StoredLetter, targets: Targets) -> None:
         letter = stored.letter
+        if letter.account_id is not None and letter.sequence_number is None:
+            raise DeadLetterError(f"{stored.id} is about a row, and there is no event to skip: {letter.reason}")
         if letter.account_id is None or letter.sequence_number is None or letter.projection is None:
             return
         if self._store.version(letter.account_id).number < letter.sequence_number:

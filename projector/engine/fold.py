@@ -15,10 +15,13 @@ Skipped = Callable[[str, int], bool]
 
 @dataclass(frozen=True, slots=True)
 class Poison:
-    """An event that a projection can never apply; ``event`` is None when the event store lacks it."""
+    """An event that a projection can never apply; ``event`` is None when the event store lacks it.
+
+    ``sequence_number`` is None where a row of the account cannot be read: until it is repaired, nothing is applied.
+    """
 
     account_id: str
-    sequence_number: int
+    sequence_number: int | None
     reason: str
     event: StoredEvent | None
 

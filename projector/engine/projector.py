@@ -15,7 +15,7 @@ from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from projector.engine.fold import Folded, Poison, Skipped, first_head, fold_on
 from projector.engine.gap_repair import NextEvents
-from projector.engine.read_model import ReadModel, RowChange, RowKey
+from projector.engine.read_model import ReadModel, RowChange, RowKey, UnreadableRowError
 from projector.metrics import Metrics, TableMetrics
 from projector.projection import HEAD, Row, UnprojectableEventError
 
@@ -84,7 +84,8 @@ class Projector(Generic[S]):
         """Make the effect of every event durable: applied, known to be applied already, or waiting in the event store.
 
         At-least-once delivery in any order in, exactly-once effect out. Returns the events that can never be applied,
-        one an account at most; everything before them is durable. Events of a halted account wait where they are.
+        one an account at most; everything before them is durable. Events of a halted account wait where they are, and
+        so do those of an account with a row that cannot be read, which is among what is returned.
 
         Raises ThrottledError, EndpointError or ResourceError when the endpoint fails; call again with the same events.
         """
@@ -97,9 +98,14 @@ class Projector(Generic[S]):
             if delivered[0].sequence_number == 1 and (account_id, HEAD) not in self._cache
         }
         while pending:
-            heads = self._rows([(account_id, HEAD) for account_id in pending], newcomers)
-            pending = self._without_halted(pending, heads)
-            advances = self._advance(pending, heads, newcomers)
+            heads, unreadable = self._rows([(account_id, HEAD) for account_id in pending], newcomers)
+            readable = {name: delivered for name, delivered in pending.items() if name not in unreadable}
+            pending = self._without_halted(readable, heads)
+            advances, unreadable_parts = self._advance(pending, heads, newcomers)
+            for error in (unreadable | unreadable_parts).values():
+                self.forget(error.account_id)
+                poisons.append(Poison(error.account_id, None, str(error), None))
+            pending = {name: pending[name] for name in advances}
             lost = self._write(advances)
             self._metrics.lost_conditions.inc(len(lost))
             # Only a write shows that a newcomer is one.
@@ -136,44 +142,51 @@ class Projector(Generic[S]):
                 going[account_id] = delivered
         return going
 
-    def _rows(self, keys: Collection[RowKey], newcomers: Collection[str]) -> dict[RowKey, Row[S]]:
-        """The rows that exist, from the cache or the table.
+    def _rows(
+        self, keys: Collection[RowKey], newcomers: Collection[str]
+    ) -> tuple[dict[RowKey, Row[S]], dict[str, UnreadableRowError]]:
+        """The rows that exist, from the cache or the table; by account, those that cannot be read.
 
         Those of ``newcomers``, accounts whose first event was delivered and whose head is not cached, are assumed to be
         absent: the conditional write fails if one is not, and the next round reads it.
         """
         known = {key: self._cache[key] for key in keys if key in self._cache}
         unknown = [key for key in keys if key not in known and key[0] not in newcomers]
-        return known | self.model.get_many(unknown) if unknown else known
+        found, unreadable = self.model.read(unknown) if unknown else ({}, {})
+        return known | found, unreadable
 
     def _advance(
         self, pending: dict[str, list[StoredEvent]], heads: dict[RowKey, Row[S]], newcomers: Collection[str]
-    ) -> dict[str, _Advance[S]]:
+    ) -> tuple[dict[str, _Advance[S]], dict[str, UnreadableRowError]]:
         rounds = {
             account_id: NextEvents(self._store, account_id, heads.get((account_id, HEAD)), delivered)
             for account_id, delivered in pending.items()
         }
-        parts = self._parts_of(rounds, newcomers)
+        parts, unreadable = self._parts_of(rounds, newcomers)
         advances = {}
         for account_id, each in rounds.items():
+            if account_id in unreadable:
+                continue
             before = heads.get((account_id, HEAD))
             head = before or first_head(account_id)
             folded = fold_on(self._projection, head, parts[account_id], each, self._skipped)
             advances[account_id] = _Advance(
                 before, parts[account_id], folded, each.duplicates, each.gaps, each.finished
             )
-        return advances
+        return advances, unreadable
 
     def _parts_of(
         self, rounds: Mapping[str, NextEvents], newcomers: Collection[str]
-    ) -> defaultdict[str, dict[str, Row[S]]]:
-        """The parts that exist of those which the rounds' events belong to, by account."""
+    ) -> tuple[defaultdict[str, dict[str, Row[S]]], dict[str, UnreadableRowError]]:
+        """The parts that exist of those which the rounds' events belong to, by account; and what cannot be read."""
         parts: defaultdict[str, dict[str, Row[S]]] = defaultdict(dict)
+        unreadable: dict[str, UnreadableRowError] = {}
         if self._projection.part is not None:
             keys = {(name, part) for name, each in rounds.items() for part in self._part_names(each.events)}
-            for (account_id, part), row in self._rows(keys, newcomers).items():
+            rows, unreadable = self._rows(keys, newcomers)
+            for (account_id, part), row in rows.items():
                 parts[account_id][part] = row
-        return parts
+        return parts, unreadable
 
     def _part_names(self, events: Iterable[StoredEvent]) -> Iterator[str]:
         """The parts of the events, up to an event that has none: the fold stops there too, with the reason."""

@@ -29,7 +29,14 @@ RowKey = tuple[str, str]
 
 
 class UnreadableRowError(ResourceError):
-    """A row that no projector could have written."""
+    """A row that no projector could have written: somebody has edited it. ``account_id``: whose it is."""
+
+    def __init__(self, table: str, account_id: str, cause: Exception) -> None:
+        self.account_id = account_id
+        super().__init__(
+            f"a row of account {account_id} in {table} cannot be read ({cause!r}): `kinfold projector verify --repair` "
+            "rewrites it"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +89,28 @@ class ReadModel(Generic[S]):
         return self.get_many([(account_id, HEAD)]).get((account_id, HEAD))
 
     def get_many(self, keys: Iterable[RowKey]) -> dict[RowKey, Row[S]]:
-        """Read rows (account, part), strongly consistent; one that does not exist is absent from the answer."""
-        found: dict[RowKey, Row[S]] = {}
-        for chunk in chunks(list(keys), MAX_KEYS):
-            found |= self._get_chunk(chunk)
+        """Read rows (account, part), strongly consistent; one that does not exist is absent from the answer.
+
+        Raises UnreadableRowError.
+        """
+        found, unreadable = self.read(keys)
+        for error in unreadable.values():
+            raise error
         return found
+
+    def read(self, keys: Iterable[RowKey]) -> tuple[dict[RowKey, Row[S]], dict[str, UnreadableRowError]]:
+        """Like ``get_many``; what cannot be read is told by account, beside the rows that can."""
+        found: dict[RowKey, Row[S]] = {}
+        unreadable: dict[str, UnreadableRowError] = {}
+        for chunk in chunks(list(keys), MAX_KEYS):
+            for item in self._get_chunk(chunk):
+                try:
+                    row = self.row(item)
+                except UnreadableRowError as error:
+                    unreadable[error.account_id] = error
+                else:
+                    found[row.account_id, row.part] = row
+        return found, unreadable
 
     def parts(self, account_id: str, first: str, last: str, limit: int) -> list[Row[S]]:
         """Read an account's parts from ``first`` to ``last``, in order, strongly consistent, at most ``limit``."""
@@ -149,21 +173,19 @@ class ReadModel(Generic[S]):
     def row(self, item: Mapping[str, Mapping[str, Any]]) -> Row[S]:
         """Parse an item of the table. Raises UnreadableRowError for one that no projector could have written."""
         columns = self.projection.columns
+        part = item[self.projection.part_name]["S"] if self.projection.part_name else HEAD
         try:
             return Row(
                 account_id=item["aggregateId"]["S"],
-                part=item[self.projection.part_name]["S"] if self.projection.part_name else HEAD,
-                version=int(item["version"]["N"]),
-                state=columns.state(item) if columns.names[0] in item else None,
+                part=part,
+                version=_version(item["version"]["N"]),
+                state=columns.state(item) if part != HEAD or not item.keys().isdisjoint(columns.names) else None,
                 halted=_halt(item["halted"]["M"]) if "halted" in item else None,
                 revision=int(item["revision"]["N"]) if "revision" in item else 0,
                 event_hash=item["eventHash"]["S"] if "eventHash" in item else None,
             )
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-            raise UnreadableRowError(
-                f"a row of account {item['aggregateId']['S']} in {self.table} cannot be read ({error!r}): "
-                f"`kinfold projector verify --repair` rewrites it"
-            ) from error
+            raise UnreadableRowError(self.table, item["aggregateId"]["S"], error) from error
 
     def readable(self, item: Mapping[str, Mapping[str, Any]]) -> Row[S] | None:
         """Like ``row``, but None for an item that cannot be read."""
@@ -194,13 +216,13 @@ class ReadModel(Generic[S]):
             "ExpressionAttributeValues": values,
         }
 
-    def _get_chunk(self, keys: Sequence[RowKey]) -> dict[RowKey, Row[S]]:
+    def _get_chunk(self, keys: Sequence[RowKey]) -> list[dict[str, Any]]:
         read = BatchRead(self._dynamodb, self.table, [self.key(*key) for key in keys], ConsistentRead=True)
-        rows: list[Row[S]] = []
+        items: list[dict[str, Any]] = []
         for attempt in retrying(self._retry_seconds):
             with attempt, aws_errors(f"reading {len(keys)} rows of {self.table}"):
-                rows = list(map(self.row, read()))
-        return {(row.account_id, row.part): row for row in rows}
+                items = list(read())
+        return items
 
     def _write_chunk(self, changes: Sequence[RowChange[S]]) -> set[RowKey]:
         lost: set[RowKey] = set()
@@ -232,6 +254,13 @@ class ReadModel(Generic[S]):
         if row.revision == 0:
             return {"Statement": f"{statement} IS MISSING", "Parameters": parameters}
         return {"Statement": f"{statement}=?", "Parameters": [*parameters, {"N": str(row.revision)}]}
+
+
+def _version(text: str) -> int:
+    version = int(text)
+    if version < 0:
+        raise ValueError(f"version {version}")
+    return version
 
 
 def _insert(table: str, columns: Sequence[str]) -> str:

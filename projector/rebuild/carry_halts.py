@@ -5,10 +5,11 @@ it has there. The event store does not show why, so a rebuild would lift the hal
 decision. And where the new generation had not met the account yet, readers would see its version go back at the flip.
 """
 
+from contextlib import suppress
 from typing import Any
 
 from projector.dead_letters.letters import DeadLetters
-from projector.engine.read_model import ReadModel
+from projector.engine.read_model import ReadModel, UnreadableRowError
 from projector.ingest.feeder import Feeder
 
 
@@ -26,21 +27,23 @@ def carry_halts(letters: DeadLetters, active: ReadModel[Any], new: ReadModel[Any
         if letter.letter.projection is None and letter.letter.account_id is not None
     }
     for letter_id, account_id in accounts.items():
-        while (shown := active.get(account_id)) is not None:
-            head = new.get(account_id)
-            version = head.version if head else None
-            reachable = min(shown.version, feeder.stored(account_id))
-            behind = (version or 0) < reachable
-            if head is not None and head.halted is not None:
-                if not behind or head.halted.dead_letter not in accounts:
+        # What cannot be read in ``new`` keeps it from being shown, and in ``active`` it is replaced.
+        with suppress(UnreadableRowError):
+            while (shown := active.get(account_id)) is not None:
+                head = new.get(account_id)
+                version = head.version if head else None
+                reachable = min(shown.version, feeder.stored(account_id))
+                behind = (version or 0) < reachable
+                if head is not None and head.halted is not None:
+                    if not behind or head.halted.dead_letter not in accounts:
+                        break
+                    new.lift(head)
+                elif behind:
+                    feeder.catch_up(account_id, reachable)
+                elif (
+                    shown.halted is None
+                    or shown.halted.dead_letter != letter_id
+                    or new.halt(account_id, version, shown.halted, letters.is_open(letter_id))
+                    or not letters.reopen(letter_id)
+                ):
                     break
-                new.lift(head)
-            elif behind:
-                feeder.catch_up(account_id, reachable)
-            elif (
-                shown.halted is None
-                or shown.halted.dead_letter != letter_id
-                or new.halt(account_id, version, shown.halted, letters.is_open(letter_id))
-                or not letters.reopen(letter_id)
-            ):
-                break

@@ -49,6 +49,7 @@ class Repair:
     def __init__(self, dynamodb: "DynamoDBClient", model: ReadModel[Any], feeder: Feeder) -> None:
         self._dynamodb = dynamodb
         self._model = model
+        self._feeder = feeder
         self._catch_up = CatchUp(feeder)
 
     def repair(self, compared: Compared[Any]) -> str:
@@ -57,7 +58,9 @@ class Repair:
             return self._catch_up.repair(compared)
         rewritten = [self._write(compared.account_id, difference) for difference in _heads_last(compared.differences)]
         if compared.kind == "wrong" and compared.stored and compared.halted is None:
-            self._catch_up.repair(replace(compared, kind="behind"))
+            # A worker may have passed by what came meanwhile, since it could not read the row.
+            stored = self._feeder.stored(compared.account_id)
+            self._catch_up.repair(replace(compared, kind="behind", stored=stored))
         if not all(rewritten):
             return "somebody else wrote to it meanwhile"
         return "deleted" if compared.kind == "extra" else "rewritten"

@@ -131,7 +131,7 @@ class Verification:
 
     def _heads(self, account_ids: list[str]) -> dict[str, int]:
         model = self._checker.model
-        rows = model.get_many((account_id, HEAD) for account_id in account_ids)
+        rows, _ = model.read((account_id, HEAD) for account_id in account_ids)
         return {account_id: row.version for (account_id, _), row in rows.items()}
 
     def _first_events(self) -> SegmentedScan:

@@ -12,6 +12,7 @@ from ledger.runtime.aws import Clients
 from projector.app import build_app
 from projector.components import Components
 from projector.projections.balance_summary import BALANCE_SUMMARY
+from projector.projections.daily_activity import DAILY_ACTIVITY
 from projector.settings import ProjectorSettings
 from tests.integration.projector.conftest import deliver
 from tests.support.accounts import deposit, poison
@@ -38,6 +39,34 @@ async def test_a_row_that_cannot_be_read(http: httpx.AsyncClient, components: Co
     answer = await http.get("/balances/alice")
     assert (answer.status_code, answer.json()["type"]) == (503, "urn:kinfold:problem:unreadable-row")
     assert "`kinfold projector verify --repair` rewrites it" in answer.json()["detail"]
+
+
+async def test_a_part_that_cannot_be_read(http: httpx.AsyncClient, components: Components, clients: Clients) -> None:
+    table = DAILY_ACTIVITY.table(components.names.profile, 1)
+    for day, version in (("!", "1"), ("2026-01-02", "one")):
+        row = {
+            "aggregateId": {"S": "alice"},
+            "day": {"S": day},
+            "version": {"N": version} if day == "!" else {"S": version},
+        }
+        clients.dynamodb.put_item(TableName=table, Item=row)
+    answer = await http.get("/activity/alice")
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:kinfold:problem:unreadable-row")
+
+
+async def test_a_redrive_and_a_skip_of_an_account_whose_row_cannot_be_read(
+    http: httpx.AsyncClient, components: Components, clients: Clients
+) -> None:
+    row = {"aggregateId": {"S": "alice"}, "version": {"S": "one"}}
+    clients.dynamodb.put_item(TableName=BALANCE_SUMMARY.table(components.names.profile, 1), Item=row)
+    await asyncio.to_thread(deliver, components.batch_handler(), components, *deposit(components.store, "alice"))
+    letter, headers = "/dead-letters/balance-summary~alice~row", {"Content-Type": "application/json"}
+    assert (await http.get(letter)).json()["sequenceNumber"] is None
+    redriven = await http.post(f"{letter}/redrive", headers=headers)
+    assert redriven.json()["result"] == "still halted"
+    assert "`kinfold projector verify --repair`" in redriven.json()["reason"]
+    skipped = await http.post(f"{letter}/skip", json={"reason": "test"})
+    assert (skipped.status_code, "there is no event to skip" in skipped.json()["detail"]) == (409, True)
 
 
 async def test_a_history_that_cannot_be_read(http: httpx.AsyncClient, components: Components, clients: Clients) -> None:
