@@ -1,5 +1,6 @@
 """The ``kinfold`` command: one front door to every service, and one way in which commands fail."""
 
+import http.client
 import importlib
 import inspect
 import io
@@ -22,8 +23,11 @@ from kinfold.restore.command import EPILOG as RESTORE_EPILOG
 from kinfold.restore.command import restore
 from ledger.errors import ConfigurationError, KinfoldError, TransientError
 from ledger.runtime.auth import Credential, Scope, digest, new_token
+from ledger.runtime.cli_input import bearer_token, check_proxy, http_url
 from ledger.runtime.environment import keep_own_variables
+from ledger.runtime.logs import configure_logs
 from ledger.runtime.sockets import is_loopback_url
+from ledger.runtime.start_signals import signals_end_the_start
 
 if TYPE_CHECKING:
     from aws_client.tables import TableSpec
@@ -36,6 +40,9 @@ SERVICES: Final = {
     "writer": ("writer.cli", "Commands in over HTTP, events out."),
     "projector": ("projector.cli", "Fold the stream into balance summaries."),
 }
+
+#: What runs until a signal comes, and is not interrupted by one while it starts.
+_LONG_RUNNING: Final = frozenset({("writer", "serve"), ("projector", "run"), ("bridge", "watch"), ("bridge", "relay")})
 
 EPILOG: Final = (
     "Exit codes: 0 done, 1 failed, 2 bad settings or arguments, 75 the endpoint does not answer or throttles (try "
@@ -115,7 +122,6 @@ def _front_door(
 def _warn_of_unknown_variables() -> None:
     """In the log's format: the first line of a service that logs JSON must be JSON, too."""
     from kinfold.variables import unknown_variables
-    from ledger.runtime.logs import configure_logs
 
     unknown = list(unknown_variables(os.environ))
     if unknown:
@@ -127,29 +133,34 @@ def _warn_of_unknown_variables() -> None:
 
 @app.command(epilog="Exit codes: 0 it answered with success, 1 it did not.")
 def health(
-    url: Annotated[str, typer.Argument(help="For example http://127.0.0.1:8080/health")],
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the answer.")] = 3,
+    url: Annotated[str, typer.Argument(callback=http_url, help="For example http://127.0.0.1:8080/health")],
+    timeout: Annotated[float, typer.Option(min=0.1, max=3600, help="Seconds to wait for the answer.")] = 3,
     token: Annotated[
         str | None,
-        typer.Option(envvar="KINFOLD_TOKEN", help="A token with the scope operate, for /ready of a guarded service."),
+        typer.Option(
+            envvar="KINFOLD_TOKEN",
+            callback=bearer_token,
+            help="A token with the scope operate, for /ready of a guarded service.",
+        ),
     ] = None,
 ) -> None:
     """Ask a service whether it is well: a health check for a container without a shell.
 
     [dim]$[/dim] kinfold health http://127.0.0.1:8080/ready
     """
-    if not url.startswith(("http://", "https://")):
-        raise typer.BadParameter("an http:// or https:// URL is needed")
+    from ledger.runtime.cli_output import tell_failure
+
+    check_proxy(url)
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})  # noqa: S310
     proxies = urllib.request.ProxyHandler({} if is_loopback_url(url) else None)
     try:
         with urllib.request.build_opener(proxies).open(request, timeout=timeout) as answer:
             typer.echo(answer.read(10_000).decode(errors="replace"))
     except urllib.error.HTTPError as error:
-        typer.echo(f"{error.code}: {error.read(10_000).decode(errors='replace')}", err=True)
+        tell_failure(f"{url} answers {error.code}: {error.read(10_000).decode(errors='replace')}", 1)
         raise typer.Exit(1) from None
-    except OSError as error:
-        typer.echo(f"{url} does not answer: {error}", err=True)
+    except (OSError, http.client.HTTPException) as error:
+        tell_failure(f"{url} does not answer: {error}", 1)
         raise typer.Exit(1) from None
 
 
@@ -188,11 +199,12 @@ def main() -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     in_json = os.environ.get("KINFOLD_LOG_FORMAT") == "json"
-    if in_json:
-        from ledger.runtime.logs import configure_logs
-
-        # For what fails before a command has read its settings.
-        configure_logs("INFO", "json")
+    runs = tuple(sys.argv[1:3]) in _LONG_RUNNING or sys.argv[1:2] == ["up"]
+    if in_json or runs:
+        # For what happens before a command has read its settings.
+        configure_logs("INFO", "json" if in_json else "text")
+    if runs:
+        signals_end_the_start()
     try:
         ended = app(_arguments(), prog_name="kinfold", standalone_mode=not in_json)
     except Exception as error:
@@ -202,7 +214,8 @@ def main() -> NoReturn:
         from ledger.runtime.cli_output import tell_failure
 
         # An error of the command line puts its words together only when asked.
-        tell_failure(error.format_message() if isinstance(error, TyperException) else str(error), code)
+        reason = error.format_message() if isinstance(error, TyperException) else str(error)
+        tell_failure(reason or "given up, or no command given: --help lists them", code)
         sys.exit(code)
     sys.exit(ended if isinstance(ended, int) else 0)
 

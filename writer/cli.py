@@ -46,43 +46,42 @@ def serve(
 
     Waits for the endpoint and the tables first, as long as KINFOLD_ENDPOINT_TIMEOUT says.
     """
-    with server.signals_end_the_process():
-        settings = load_settings(WriterSettings)
-        configure_logs(settings.log_level, settings.log_format)
-        access, bound = settings.claim(
-            settings.writer_host if host is None else host, settings.writer_port if port is None else port
-        )
-        limits = settings.limits(settings.writer_threads + _OTHER_CONNECTIONS)
-        clients = Clients(
-            settings,
-            connections=settings.writer_threads + _OTHER_CONNECTIONS,
-            attempts=2,
-            read_timeout=settings.writer_read_timeout,
-        )
-        names, metrics = Names(settings.profile, settings.events_table), Metrics()
-        guard = TableGuard(TableIdentities(clients.dynamodb, names))
-        store = EventStore(clients.dynamodb, names.events, retry_seconds=settings.writer_patience, guard=guard.check)
-        snapshots = SnapshotWriter(
-            SnapshotStore(clients.dynamodb, names.snapshots), metrics, interval=settings.snapshot_interval
-        )
-        keys = IdempotencyKeys(clients.dynamodb, names.commands, retention=settings.writer_key_retention)
+    settings = load_settings(WriterSettings)
+    configure_logs(settings.log_level, settings.log_format)
+    access, bound = settings.claim(
+        settings.writer_host if host is None else host, settings.writer_port if port is None else port
+    )
+    limits = settings.limits(settings.writer_threads + _OTHER_CONNECTIONS)
+    clients = Clients(
+        settings,
+        connections=settings.writer_threads + _OTHER_CONNECTIONS,
+        attempts=2,
+        read_timeout=settings.writer_read_timeout,
+    )
+    names, metrics = Names(settings.profile, settings.events_table), Metrics()
+    guard = TableGuard(TableIdentities(clients.dynamodb, names))
+    store = EventStore(clients.dynamodb, names.events, retry_seconds=settings.writer_patience, guard=guard.check)
+    snapshots = SnapshotWriter(
+        SnapshotStore(clients.dynamodb, names.snapshots), metrics, interval=settings.snapshot_interval
+    )
+    keys = IdempotencyKeys(clients.dynamodb, names.commands, retention=settings.writer_key_retention)
 
-        def log_waiting(reason: str) -> None:
-            log.info("waiting", reason=reason)
+    def log_waiting(reason: str) -> None:
+        log.info("waiting", reason=reason)
 
-        def log_serving() -> None:
-            log.info(
-                "serving",
-                url=address(bound),
-                table=names.events,
-                endpoint=clients.endpoint,
-                access="open" if access.open else "tokens",
-            )
+    def log_serving() -> None:
+        log.info(
+            "serving",
+            url=address(bound),
+            table=names.events,
+            endpoint=clients.endpoint,
+            access="open" if access.open else "tokens",
+        )
 
-        with bound:
-            tables = [names.events, names.snapshots, names.commands]
-            wait_for_endpoint(clients, settings.endpoint_timeout, log_waiting, tables)
-            api = build_api(AccountRepository(store, snapshots), keys, settings, access, metrics)
-            with guard.watching():
-                server.serve(api, bound, limits, drain_timeout=settings.writer_drain_timeout, on_start=log_serving)
-        log.info("stopped")
+    with bound:
+        tables = [names.events, names.snapshots, names.commands]
+        wait_for_endpoint(clients, settings.endpoint_timeout, log_waiting, tables)
+        api = build_api(AccountRepository(store, snapshots), keys, settings, access, metrics)
+        with guard.watching():
+            server.serve(api, bound, limits, drain_timeout=settings.writer_drain_timeout, on_start=log_serving)
+    log.info("stopped")

@@ -1,10 +1,11 @@
 """``kinfold bridge relay``."""
 
 import asyncio
-import signal
-import sys
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
+from ledger.runtime.start_signals import STOP_SIGNALS
 from stream_bridge.cli.options import Host, Port
 
 if TYPE_CHECKING:
@@ -12,9 +13,10 @@ if TYPE_CHECKING:
     from stream_bridge.relay.health import RelayHealth
     from stream_bridge.settings import RelaySettings
 
+log = structlog.get_logger(__name__)
+
 #: Connections for its calls: a read of every shard, and of histories, may be under way at once.
 _CONNECTIONS: Final = 32
-STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 EPILOG: Final = (
     "Exit codes: 0 stopped by SIGTERM or Ctrl-C, 1 failed for good (the message says why), 2 bad settings, 75 the "
     "endpoint does not answer (try again)."
@@ -44,9 +46,6 @@ def relay(host: Host = None, port: Port = None) -> None:
     from stream_bridge.relay.health import RelayHealth
     from stream_bridge.settings import RelaySettings
 
-    # Until the relay runs, it holds nothing that it would have to release.
-    for number in STOP_SIGNALS:
-        signal.signal(number, lambda *_: sys.exit(0))
     settings, health = load(RelaySettings), RelayHealth()
     names, clients = Names(settings.profile, settings.events_table), Clients(settings, connections=_CONNECTIONS)
     guard = TableGuard(TableIdentities(clients.dynamodb, names))
@@ -54,6 +53,7 @@ def relay(host: Host = None, port: Port = None) -> None:
         wait_for_tables(settings, clients, names.events, names.relay, streams=[names.stream])
         with guard.watching():
             asyncio.run(_run(settings, health, clients))
+    log.info("stopped")
 
 
 async def _run(settings: "RelaySettings", health: "RelayHealth", clients: "Clients") -> None:

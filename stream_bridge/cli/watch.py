@@ -1,13 +1,14 @@
 """``kinfold bridge watch``."""
 
 import asyncio
-import signal
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 
+import structlog
 import typer
 
+from ledger.runtime.start_signals import STOP_SIGNALS
 from stream_bridge.cli.options import Host, Port
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from ledger.store.tables import Names
     from stream_bridge.settings import WatchSettings
     from stream_bridge.watch.daemon import Watch
+
+log = structlog.get_logger(__name__)
 
 EPILOG: Final = (
     "Exit codes: 0 stopped by SIGTERM or Ctrl-C, 2 bad settings, 75 the endpoint does not answer at start (try again)."
@@ -60,6 +63,7 @@ def watch(
         built, calls = _build(settings, clients, names, stopping, repair=repair)
         with guard.watching(), serving(built, access, bound, limits, guard):
             asyncio.run(_run(built, calls, stopping))
+    log.info("stopped")
 
 
 async def _run(built: "Watch", calls: "CallPool", stopping: threading.Event) -> None:
@@ -69,7 +73,7 @@ async def _run(built: "Watch", calls: "CallPool", stopping: threading.Event) -> 
         stopping.set()
         stop.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, end)
     try:
         await built.run(stop)

@@ -1,20 +1,7 @@
 import logging
 import os
-import signal
 import subprocess
 import sys
-
-import pytest
-
-from writer import server
-
-
-def test_a_signal_while_waiting_ends_the_process_well() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(SystemExit) as end, server.signals_end_the_process():
-        os.kill(os.getpid(), signal.SIGTERM)
-    assert end.value.code == 0
-    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_importing_the_writer_starts_and_opens_nothing() -> None:
