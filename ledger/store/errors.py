@@ -17,6 +17,13 @@ class VersionConflictError(PermanentError):
         )
 
 
+class NoSuchAccountError(PermanentError):
+    """Somebody names an account that has no event. Nothing was done."""
+
+    def __init__(self, *account_ids: str) -> None:
+        super().__init__(f"the event store holds no event of account {', '.join(account_ids)}")
+
+
 class CommandRecordedError(PermanentError):
     """The command's idempotency key was recorded by a request that was faster. Nothing was written."""
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from projector.components import Components
-    from projector.dead_letters.letters import DeadLetters, StoredLetter
+    from projector.dead_letters.letters import StoredLetter
     from projector.dead_letters.redrive import Redriven
 
 app = typer.Typer(
@@ -41,7 +41,7 @@ def list_letters(
     from projector.cli.context import operator
 
     with operator() as components:
-        letters = _chosen(components.letters, account, matching, state)
+        letters = _chosen(components, account, matching, state)
     for letter in letters:
         typer.echo(json.dumps(letter.to_json()) if as_json else _line(letter))
     if not as_json:
@@ -63,8 +63,8 @@ def show(letter_id: Annotated[str, typer.Argument(metavar="ID")], as_json: Json 
 
 
 @app.command(
-    epilog="Exit codes: 0 nothing is halted any more, 1 an account is still halted or a record still unusable, 4 the "
-    "events table was made anew."
+    epilog="Exit codes: 0 nothing is halted any more, 1 an account is still halted, a record still unusable, or what "
+    "is named is not there, 4 the events table was made anew."
 )
 def redrive(
     letter_id: Id = None,
@@ -95,8 +95,8 @@ def redrive(
 
 
 @app.command(
-    epilog="Exit codes: 0 every event is skipped, 1 one cannot be, or a later event halts the account, 4 the events "
-    "table was made anew."
+    epilog="Exit codes: 0 every event is skipped, 1 one cannot be, a later event halts the account, or what is named "
+    "is not there, 4 the events table was made anew."
 )
 def skip(
     reason: Annotated[str, typer.Option(help="Why the event may be skipped, for the record.")],
@@ -154,7 +154,7 @@ def _each(
     undone = False
     with operator(folds=True) as components:
         components.skips.load()
-        chosen = _chosen(components.letters, account, matching, "open") if letter_id is None else []
+        chosen = _chosen(components, account, matching, "open") if letter_id is None else []
         ids = [letter.id for letter in chosen] if letter_id is None else [letter_id]
         for number, each in enumerate(ids, start=1):
             outcome = one(components, each)
@@ -167,14 +167,21 @@ def _each(
 
 
 def _chosen(
-    letters: "DeadLetters", account: str | None, matching: str | None, state: str | None
+    components: "Components", account: str | None, matching: str | None, state: str | None
 ) -> "list[StoredLetter]":
-    """The letters chosen, in the order in which they came."""
+    """The letters chosen, in the order in which they came. Raises NoSuchAccountError."""
+    from ledger.store.errors import NoSuchAccountError
+
     if state not in {None, "all", "open", "redriven", "skipped"}:
         raise typer.BadParameter("a state is open, redriven, skipped or all")
+    if account == "":
+        raise typer.BadParameter("an account's id has a character at least", param_hint="--account")
+    letters = list(components.letters.list(account_id=account))
+    if account is not None and not letters and components.store.version(account).number == 0:
+        raise NoSuchAccountError(account)
     found = [
         letter
-        for letter in letters.list(account_id=account)
+        for letter in letters
         if state in (None, "all", letter.state) and (matching is None or matching in letter.letter.reason)
     ]
     return sorted(found, key=lambda letter: (letter.first_at, letter.id))

@@ -17,7 +17,7 @@ from uuid import uuid4
 import structlog
 
 from ledger.runtime.progress_bar import ProgressReport
-from ledger.store.errors import CorruptHistoryError
+from ledger.store.errors import CorruptHistoryError, NoSuchAccountError
 from ledger.store.event_store import EventStore
 from ledger.store.parallel_scan import Cursor, Item, RetryUntilStopped, SegmentedScan, approximate_size, read_segments
 from ledger.store.resumable_job import JobHeartbeat
@@ -128,7 +128,7 @@ class Backfill:
         and a page a segment.
 
         Raises JobRunningError when another process runs the same backfill, JobLostError when one took it over,
-        ThrottledError, EndpointError or ResourceError.
+        NoSuchAccountError, with nothing put, ThrottledError, EndpointError or ResourceError.
         """
         self._outcome = Outcome()
         if selection.accounts:
@@ -183,6 +183,9 @@ class Backfill:
 
     def _accounts(self, selection: Selection, handle: Callable[[list[StoredEvent]], None]) -> None:
         store = EventStore(self._dynamodb, self._table)
+        missing = [each for each in selection.accounts if not self._retry(partial(store.version, each)).number]
+        if missing:
+            raise NoSuchAccountError(*missing)
         with suppress(_StoppedError):
             for account_id in selection.accounts:
                 for chunk in self._chunks(store, account_id):

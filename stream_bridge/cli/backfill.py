@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from stream_bridge.backfill.selection import Selection
 
 EPILOG = (
-    "Exit codes: 0 all of it is on the stream, 1 some events fit no record, something is gone, or another process took "
-    "the backfill over, 2 bad settings or arguments, 6 another process runs the same backfill, 75 the endpoint does "
-    "not answer, 130 Ctrl-C (run it again to resume)."
+    "Exit codes: 0 all of it is on the stream, 1 some events fit no record, there is no such account, something is "
+    "gone, or another process took the backfill over, 2 bad settings or arguments, 6 another process runs the same "
+    "backfill, 75 the endpoint does not answer, 130 Ctrl-C (run it again to resume)."
 )
 
 
@@ -101,12 +101,15 @@ def backfill(
 
 
 def _selection(accounts: list[str], since: str | None, until: str | None, *, everything: bool) -> "Selection":
+    from ledger.domain.identifiers import is_account_id
     from stream_bridge.backfill.selection import Selection
 
     if not (accounts or since or until or everything):
         raise typer.BadParameter("say what to put: --account, --since, --until, or --all for every event there is")
     if everything and (accounts or since or until):
         raise typer.BadParameter("--all is every event: it goes with no --account, --since or --until")
+    if no_accounts := [each for each in accounts if not is_account_id(each)]:
+        raise typer.BadParameter(f"--account: {', '.join(map(repr, no_accounts))} can be no account's id")
     start, end = _moment("--since", since), _moment("--until", until)
     if start and end and start >= end:
         raise typer.BadParameter(f"--since {since} is not before --until {until}")

@@ -12,7 +12,7 @@ import pytest
 
 from ledger.runtime.aws import Clients
 from ledger.store import parallel_scan, resumable_job
-from ledger.store.errors import JobLostError, JobRunningError
+from ledger.store.errors import JobLostError, JobRunningError, NoSuchAccountError
 from ledger.store.parallel_scan import Cursor
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
@@ -88,7 +88,10 @@ def test_all_accounts(make: Callable[..., Backfill], append: Append, on_stream: 
 
 def test_by_account(make: Callable[..., Backfill], append: Append, on_stream: OnStream) -> None:
     alice, _, carol = append("alice", 1100), append("bob", 5), append("carol", 3)
-    selection = Selection(("alice", "carol", "nobody"))
+    with pytest.raises(NoSuchAccountError, match="nobody"):
+        make().run(Selection(("alice", "nobody")))
+    assert on_stream() == []
+    selection = Selection(("alice", "carol"))
     assert make().count(selection) == Outcome(read=1103, published=1103)
     assert make().run(selection) == Outcome(read=1103, published=1103)
     shown = on_stream()
@@ -166,7 +169,8 @@ def test_a_second_one_is_refused_while_the_first_one_runs(
             with pytest.raises(JobRunningError, match="is being run by another process") as error:
                 make().run(Selection(), restart=restart)
             refused.append(str(error.value))
-        assert make().run(Selection(("bob",))).read == 0, "another selection is another backfill"
+        old = Selection(("alice",), until=datetime(2020, 1, 1, tzinfo=UTC))
+        assert make().run(old).published == 0, "another selection is another backfill"
 
     assert make(Reported(40, second)).run(Selection(), segments=1).read == 100
     assert len(refused) == 2
