@@ -34,10 +34,16 @@ class ProjectorSettings(GuardedSettings):
         "polling", description="polling: one process reads every shard; kcl: Amazon's KCL shares them among workers"
     )
     batch_timeout: float = Field(
-        300, ge=1, description="kcl: seconds for which batches may wait with none done, then the worker ends"
+        300,
+        ge=1,
+        le=604_800,
+        description="kcl: seconds for which batches may wait with none done, then the worker ends",
     )
     daemon_timeout: float = Field(
-        60, ge=10, description="kcl: seconds without a sign of life of the Java process, then the worker ends"
+        60,
+        ge=10,
+        le=604_800,
+        description="kcl: seconds without a sign of life of the Java process, then the worker ends",
     )
     java_heap_mb: int = Field(256, ge=64, description="kcl: the cap on the Java process's heap, in MB")
     kcl_properties: str = Field(

@@ -27,7 +27,10 @@ class BridgeSettings(Settings):
         None, description="where the stream must be; it is compared with the account and region in use"
     )
     active_timeout: float = Field(
-        300, ge=0, description="seconds to wait for a stream or destination to become ACTIVE; AWS takes about a minute"
+        300,
+        ge=0,
+        le=604_800,
+        description="seconds to wait for a stream or destination to become ACTIVE; AWS takes about a minute",
     )
     failover_time: float = Field(10, ge=1, le=300, description="seconds after which a silent relay's lease is taken")
 

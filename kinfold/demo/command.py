@@ -20,7 +20,9 @@ from kinfold.load.tally import LoadResult
 from kinfold.local.embedded_aws import local_aws
 from kinfold.local.environment import service_clients
 from kinfold.local.stack import Stack
-from ledger.runtime.cli_output import output, print_json, print_line, print_table
+from ledger.runtime.cli_input import http_url
+from ledger.runtime.cli_output import output, print_json, print_line, print_table, tell
+from ledger.runtime.logs import in_json
 from ledger.runtime.sockets import LOOPBACK
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
@@ -62,7 +64,9 @@ app = typer.Typer(add_completion=False)
 def demo(
     endpoint_url: Annotated[
         str | None,
-        typer.Option("--endpoint-url", help="Use this endpoint; without it the embedded AWS is started."),
+        typer.Option(
+            "--endpoint-url", callback=http_url, help="Use this endpoint; without it the embedded AWS is started."
+        ),
     ] = None,
     accounts: Annotated[int, typer.Option(min=1, max=10_000, help="How many accounts; a few get most events.")] = 40,
     events: Annotated[int, typer.Option(min=1, help="How many events to append.")] = 1000,
@@ -91,7 +95,7 @@ def demo(
     service_clients(endpoint_url or f"http://{LOOPBACK}", profile)
     with contextlib.ExitStack() as cleanup:
         if endpoint_url is None:
-            _report("the embedded AWS starts")
+            tell("the embedded AWS starts")
             endpoint_url = cleanup.enter_context(local_aws())
         endpoint = endpoint_url.rstrip("/")
         clients = service_clients(endpoint, profile)
@@ -103,7 +107,7 @@ def demo(
                 shards=shards,
                 env={"KINFOLD_CONSUMER": consumer},
                 bridge=bridge,
-                report=_report,
+                report=tell,
             )
         )
         names = Names(profile)
@@ -127,7 +131,7 @@ def _run(stack: Stack, plan: LoadPlan, store: EventStore, table: str) -> tuple[O
     """Load, wait until the summaries in ``table`` have caught up, compare."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     start = time.monotonic()
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=Console(stderr=True), disable=in_json()) as progress:
         appended = progress.add_task("events appended ", total=plan.events)
         projected = progress.add_task("events projected", total=plan.events)
 
@@ -168,13 +172,9 @@ def _print(outcome: Outcome) -> None:
 
 def _report_faults(audits: list[AccountAudit], reordered: list[str]) -> None:
     for each in disagreements(audits):
-        _report(
+        tell(
             f"account {each.account_id}: the writer confirmed version {each.confirmed}, its events fold to "
             f"{each.folded}, its summary shows {each.summary}"
         )
     for fault in reordered:
-        _report(f"on the raw stream, {fault}")
-
-
-def _report(line: str) -> None:
-    typer.echo(line, err=True)
+        tell(f"on the raw stream, {fault}")

@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ledger.runtime.cli_input import bearer_token, http_url
+
 if TYPE_CHECKING:
     from kinfold.load.tally import LoadResult
 
 
 def load(
-    url: Annotated[str, typer.Option(help="The writer.")] = "http://127.0.0.1:8080",
+    url: Annotated[str, typer.Option(help="The writer.", callback=http_url)] = "http://127.0.0.1:8080",
     accounts: Annotated[
         int, typer.Option(min=1, max=100_000, help="How many accounts; a few get most commands.")
     ] = 100,
@@ -19,7 +21,9 @@ def load(
     seed: Annotated[int, typer.Option(help="The same seed makes the same commands.")] = 0,
     token: Annotated[
         str | None,
-        typer.Option(envvar="KINFOLD_TOKEN", help="A token with the scope write, where one is needed."),
+        typer.Option(
+            envvar="KINFOLD_TOKEN", callback=bearer_token, help="A token with the scope write, where one is needed."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
@@ -34,10 +38,11 @@ def load(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from kinfold.load.runner import LoadPlan, run_load
+    from ledger.runtime.logs import in_json
 
     plan = LoadPlan(accounts=accounts, events=events, writers=writers, seed=seed, token=token)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=Console(stderr=True), disable=in_json()) as progress:
         task = progress.add_task("events appended", total=events)
         result = run_load(url, plan, lambda so_far: progress.update(task, completed=so_far.appended))
     if as_json:

@@ -13,6 +13,7 @@ import httpx
 from kinfold.load.tally import LoadResult, Tally
 from kinfold.load.traffic import Command, Traffic
 from ledger.errors import ConfigurationError, EndpointError, KinfoldError
+from ledger.runtime.cli_input import check_proxy
 from ledger.runtime.sockets import is_loopback_url
 
 _PROGRESS_EVERY: Final = 0.1
@@ -57,11 +58,12 @@ def run_load(url: str, plan: LoadPlan, on_progress: Callable[[LoadResult], None]
     and counts once.
 
     Raises EndpointError when nobody answers at the start, or no event was confirmed for ``plan.stall_timeout`` seconds,
-    and UnexpectedAnswerError.
+    UnexpectedAnswerError, and ConfigurationError for a proxy that is none.
     """
     tally = Tally(plan.events)
     limits = httpx.Limits(max_connections=plan.writers, max_keepalive_connections=plan.writers)
     headers = {"Authorization": f"Bearer {plan.token}"} if plan.token else {}
+    check_proxy(url)
     with httpx.Client(
         base_url=url, headers=headers, timeout=30, limits=limits, trust_env=not is_loopback_url(url)
     ) as client:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Final, Self
 import typer
 
 from kinfold.choices import BRIDGE_HELP, BridgeChoice, ConsumerOption
+from ledger.runtime.cli_input import http_url
+from ledger.runtime.logs import in_json
 
 if TYPE_CHECKING:
     from kinfold.local.stack import Stack
@@ -31,6 +33,7 @@ def up(
         typer.Option(
             "--endpoint-url",
             envvar="AWS_ENDPOINT_URL",
+            callback=http_url,
             help="Use this endpoint; without it the embedded AWS is started.",
         ),
     ] = None,
@@ -62,6 +65,7 @@ def up(
     from kinfold.local.embedded_aws import LocalAws
     from kinfold.local.environment import service_clients
     from kinfold.local.stack import Stack
+    from ledger.runtime.cli_output import tell
     from ledger.runtime.sockets import LOOPBACK, claim_ports
 
     # Before anything is started, in place of in the log of one of the services.
@@ -72,7 +76,7 @@ def up(
             writer_port, projector_port, bridge_port, aws_port = claimed.values()
         aws = None
         if endpoint_url is None:
-            _report("the embedded AWS starts")
+            tell("the embedded AWS starts")
             aws = LocalAws(aws_port)
             cleanup.callback(aws.stop)
         endpoint = endpoint_url or (aws.url if aws else "")
@@ -89,7 +93,7 @@ def up(
             writer_port=writer_port,
             projector_port=projector_port,
             bridge_port=bridge_port,
-            report=_report,
+            report=tell,
         )
         signals.stack = stack
         cleanup.enter_context(_followed(stack.logs))
@@ -123,8 +127,10 @@ class _Signals:
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
         if not self._ending:
+            from ledger.runtime.cli_output import tell
+
             self._ending = True
-            _report("stopping; once more to kill")
+            tell("stopping; once more to kill")
             raise _StopRequestedError
         if self.stack is not None:
             self.stack.kill()
@@ -142,7 +148,7 @@ def _followed(logs: Mapping[str, Path]) -> Iterator[None]:
         while not last_round:
             last_round = done.wait(_POLL)
             for name, log in logs.items():
-                offsets[name] += _show_lines(f"{name:<{width}} | ", log, offsets[name])
+                offsets[name] += _show_lines(name, width, log, offsets[name])
 
     thread = threading.Thread(target=follow, name="follow-logs", daemon=True)
     thread.start()
@@ -153,7 +159,7 @@ def _followed(logs: Mapping[str, Path]) -> Iterator[None]:
         thread.join()
 
 
-def _show_lines(prefix: str, log: Path, offset: int) -> int:
+def _show_lines(name: str, width: int, log: Path, offset: int) -> int:
     """Print the whole lines after ``offset``; returns how many bytes they have."""
     if not log.exists():
         return 0
@@ -161,8 +167,20 @@ def _show_lines(prefix: str, log: Path, offset: int) -> int:
         file.seek(offset)
         whole, newline, _ = file.read().rpartition(b"\n")
     for line in whole.decode(errors="replace").splitlines():
-        typer.echo(f"{prefix}{line}", err=True)
+        if in_json():
+            typer.echo(_with_service(name, line), err=True)
+        else:
+            typer.echo(f"{name:<{width}} | {line}", err=True)
     return len(whole) + len(newline)
+
+
+def _with_service(name: str, line: str) -> str:
+    """A line of a service's log, which is JSON with the service's name; its standard output is there too, as text."""
+    try:
+        said = dict(json.loads(line))
+    except (ValueError, TypeError):
+        said = {"event": "printed", "text": line}
+    return json.dumps({"service": name, **said})
 
 
 def _announce(stack: "Stack", endpoint: str, profile: str, *, as_json: bool) -> None:
@@ -189,7 +207,3 @@ A first command, and what the projector made of it:
 Ctrl-C stops everything.
 """
     )
-
-
-def _report(line: str) -> None:
-    typer.echo(line, err=True)

@@ -74,7 +74,7 @@ def configure_logs(level: str, style: str, *, quiet: Iterable[str] = ()) -> None
     # What a command tells is no matter of the level.
     logging.getLogger("ledger.runtime.cli_output").setLevel(logging.INFO)
     if level.upper() != "DEBUG":
-        for library in ("botocore", "boto3", "urllib3", "asyncio", *quiet):
+        for library in ("botocore", "boto3", "urllib3", "httpx", "asyncio", *quiet):
             logging.getLogger(library).setLevel(logging.WARNING)
         # aws_client.credentials says the same, without a traceback for every request.
         logging.getLogger("botocore.credentials").setLevel(logging.ERROR)

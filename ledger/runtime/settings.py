@@ -53,7 +53,10 @@ class Settings(BaseSettings):
         description="the AWS region",
     )
     endpoint_timeout: float = Field(
-        120, ge=0, description="seconds to wait at start for an endpoint, table or stream that is not there yet"
+        120,
+        ge=0,
+        le=604_800,
+        description="seconds to wait at start for an endpoint, table or stream that is not there yet",
     )
     bridge: Bridge = Field(
         "native", description="what carries the table to the stream: DynamoDB's own destination, or `bridge relay`"

@@ -31,11 +31,12 @@ def status(as_json: Json = False) -> None:
     """
     from rich.console import Console
 
+    from ledger.runtime.logs import in_json
     from projector.cli.context import operator
     from projector.projections import PROJECTIONS
     from projector.status.status import read_status
 
-    with operator() as components, Console(stderr=True).status("reading ...") as progress:
+    with operator() as components, Console(stderr=True, quiet=in_json()).status("reading ...") as progress:
         settings = components.settings
         found = read_status(
             components, PROJECTIONS, mode=settings.bridge, watch=settings.failover_time, report=progress.update

@@ -36,7 +36,8 @@ def verify(
         bool, typer.Option("--repair", help="Rewrite wrong rows, delete rows without events, catch late accounts up.")
     ] = False,
     wait: Annotated[
-        float, typer.Option(min=0, help="Seconds that a late account has to catch up before it counts as behind.")
+        float,
+        typer.Option(min=0, max=86_400, help="Seconds that a late account has to catch up before it counts as behind."),
     ] = 5,
     segments: Segments = 4,
     as_json: Json = False,

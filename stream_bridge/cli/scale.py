@@ -37,6 +37,7 @@ def scale(
     [dim]$[/dim] kinfold bridge scale --on-demand --retention 168 --key alias/aws/kinesis
     """
     from ledger.runtime.cli_output import print_json, tell
+    from ledger.runtime.logs import in_json
     from stream_bridge.cli.context import compose
     from stream_bridge.provisioning.scaling import change_stream
     from stream_bridge.provisioning.stream import StreamPlan, need_stream
@@ -49,12 +50,13 @@ def scale(
     settings, clients, names = compose()
     stream = need_stream(clients.kinesis, names.stream)
     if retention is not None and retention < stream.retention_hours and not yes:
-        typer.confirm(
-            f"Records older than {retention} h are dropped from stream {stream.name} at once (the event store keeps "
-            f"its events). Go on?",
-            abort=True,
-            err=True,
+        loss = (
+            f"records older than {retention} h are dropped from stream {stream.name} at once (the event store keeps "
+            "its events)"
         )
+        if in_json():
+            raise typer.BadParameter(f"{loss}: confirm it with --yes")
+        typer.confirm(f"{loss}. Go on?", abort=True, err=True)
     plan = StreamPlan(shards=shards, on_demand=on_demand, retention_hours=retention, key=key)
     waiter = StateWaiter(settings.active_timeout, tell)
     done = change_stream(clients.kinesis, names.stream, plan, waiter)

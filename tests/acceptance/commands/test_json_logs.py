@@ -1,4 +1,4 @@
-"""KINFOLD_LOG_FORMAT=json: whatever a service meets, every line on its standard error is JSON."""
+"""KINFOLD_LOG_FORMAT=json: whatever a process of ours meets, every line on its standard error is JSON."""
 
 import json
 import signal
@@ -140,6 +140,74 @@ def test_a_start_that_fails(words: str, env: dict[str, str], code: int, reason: 
     last = parsed(ended.stderr)[-1]
     assert (ended.returncode, last["event"], last["exit_code"]) == (code, "command_failed", code)
     assert reason in last["reason"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "reason"),
+    [
+        ("", 2, "--help"),
+        ("bridge", 2, "--help"),
+        ("health http://127.0.0.1:1/", 1, "does not answer"),
+        ("load --url http://127.0.0.1:1", 75, "no writer answers"),
+        ("load --url http://[::x", 2, "--url"),
+        ("demo --endpoint-url http://[::x", 2, "--endpoint-url"),
+        ("up --writer-port 0x", 2, "--writer-port"),
+    ],
+)
+def test_a_command_of_a_person_that_fails(words: str, code: int, reason: str, child_env: dict[str, str]) -> None:
+    ended = run(words, child_env)
+    last = parsed(ended.stderr)[-1]
+    assert (ended.returncode, last["event"], last["exit_code"]) == (code, "command_failed", code)
+    assert reason in last["reason"]
+
+
+def test_a_load_a_demo_and_what_answers_no_health_check(
+    child_env: dict[str, str], aws_endpoint: str, clients: Clients, names: Names, tmp_path: Path
+) -> None:
+    demo = run(f"demo --events 20 --accounts 2 --endpoint-url {aws_endpoint}", child_env)
+    assert (demo.returncode, {line["event"] for line in parsed(demo.stderr)}) == (0, {"told"})
+    made_bridge(clients, names, 1)
+    with running(SERVICES["writer"], child_env, tmp_path / "log") as writer:
+        until(writer.answers)
+        load = run(f"load --url http://127.0.0.1:{writer.port} --events 20 --accounts 2", child_env)
+        assert (load.returncode, load.stderr) == (0, "")
+        health = run(f"health http://127.0.0.1:{writer.port}/nothing", child_env)
+        assert health.returncode == 1
+        assert "answers 404" in parsed(health.stderr)[-1]["reason"]
+
+
+def test_what_runs_all_shows_whose_line_each_is(child_env: dict[str, str], aws_endpoint: str, tmp_path: Path) -> None:
+    words = f"up --endpoint-url {aws_endpoint} --writer-port 0 --projector-port 0 --bridge-port 0 --json"
+    with (tmp_path / "log").open("wb") as log:
+        command = [sys.executable, "-m", "kinfold", *words.split()]
+        env = child_env | {"KINFOLD_LOG_FORMAT": "json"}
+        with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=log) as process:
+            assert process.stdout is not None
+            assert json.loads(process.stdout.readline())["writer"]
+            process.send_signal(signal.SIGINT)
+    assert process.returncode == 0
+    lines = parsed((tmp_path / "log").read_text())
+    assert {line.get("service") for line in lines} == {None, "bridge", "watch", "writer", "projector"}
+    assert {line["event"] for line in lines if "service" not in line} == {"told"}
+
+
+def test_what_would_be_asked_is_refused(child_env: dict[str, str], clients: Clients, names: Names) -> None:
+    made_bridge(clients, names, 1)
+    assert run("bridge scale --retention 48", child_env).returncode == 0
+    ended = run("bridge scale --retention 24", child_env)
+    assert ended.returncode == 2
+    assert "--yes" in parsed(ended.stderr)[-1]["reason"]
+
+
+def run(words: str, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "kinfold", *words.split()],
+        env=env | {"KINFOLD_LOG_FORMAT": "json"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 @pytest.mark.parametrize(
