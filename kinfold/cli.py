@@ -1,14 +1,11 @@
 """The ``kinfold`` command: one front door to every service, and one way in which commands fail."""
 
-import http.client
 import importlib
 import inspect
 import io
 import json
 import os
 import sys
-import urllib.error
-import urllib.request
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import structlog
@@ -17,6 +14,7 @@ import typer.core
 import typer.main
 from typer.exceptions import TyperException
 
+from kinfold.health import TIMEOUT, TOKEN_VARIABLE, ask
 from kinfold.load.command import load
 from kinfold.local.up import up
 from kinfold.restore.command import EPILOG as RESTORE_EPILOG
@@ -26,7 +24,6 @@ from ledger.runtime.auth import Credential, Scope, digest, new_token
 from ledger.runtime.cli_input import bearer_token, check_proxy, http_url
 from ledger.runtime.environment import keep_own_variables
 from ledger.runtime.logs import configure_logs
-from ledger.runtime.sockets import is_loopback_url
 from ledger.runtime.start_signals import signals_end_the_start
 
 if TYPE_CHECKING:
@@ -134,34 +131,30 @@ def _warn_of_unknown_variables() -> None:
 @app.command(epilog="Exit codes: 0 it answered with success, 1 it did not.")
 def health(
     url: Annotated[str, typer.Argument(callback=http_url, help="For example http://127.0.0.1:8080/health")],
-    timeout: Annotated[float, typer.Option(min=0.1, max=3600, help="Seconds to wait for the answer.")] = 3,
+    timeout: Annotated[float, typer.Option(min=0.1, max=3600, help="Seconds to wait for the answer.")] = TIMEOUT,
     token: Annotated[
         str | None,
         typer.Option(
-            envvar="KINFOLD_TOKEN",
+            envvar=TOKEN_VARIABLE,
             callback=bearer_token,
             help="A token with the scope operate, for /ready of a guarded service.",
         ),
     ] = None,
 ) -> None:
-    """Ask a service whether it is well: a health check for a container without a shell.
+    """Ask a service whether it is well.
+
+    For a health check every second, `python -m kinfold.health URL` does the same in a tenth of the time.
 
     [dim]$[/dim] kinfold health http://127.0.0.1:8080/ready
     """
     from ledger.runtime.cli_output import tell_failure
 
     check_proxy(url)
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})  # noqa: S310
-    proxies = urllib.request.ProxyHandler({} if is_loopback_url(url) else None)
-    try:
-        with urllib.request.build_opener(proxies).open(request, timeout=timeout) as answer:
-            typer.echo(answer.read(10_000).decode(errors="replace"))
-    except urllib.error.HTTPError as error:
-        tell_failure(f"{url} answers {error.code}: {error.read(10_000).decode(errors='replace')}", 1)
-        raise typer.Exit(1) from None
-    except (OSError, http.client.HTTPException) as error:
-        tell_failure(f"{url} does not answer: {error}", 1)
-        raise typer.Exit(1) from None
+    well, said = ask(url, timeout=timeout, token=token)
+    if not well:
+        tell_failure(said, 1)
+        raise typer.Exit(1)
+    typer.echo(said)
 
 
 @app.command()

@@ -68,7 +68,7 @@ def test_start_order_each_service_waits_for_what_it_needs() -> None:
     assert services["bridge"]["depends_on"] == {"localstack": {"condition": "service_healthy"}}
     for name in ("watch", "relay", "writer", "projector"):
         assert services[name]["depends_on"] == {"bridge": {"condition": "service_completed_successfully"}}
-        assert services[name]["healthcheck"]["test"][:3] == ["CMD", "kinfold", "health"]
+        assert services[name]["healthcheck"]["test"][:4] == ["CMD", "python", "-m", "kinfold.health"]
     assert "healthcheck" in services["localstack"]
 
 
@@ -115,8 +115,8 @@ class Composed:
 
     def healthy(self, name: str) -> bool:
         words = [self.here(word) for word in self.services[name]["healthcheck"]["test"][1:]]
-        if words[0] == "kinfold":
-            words[:1] = [sys.executable, "-m", "kinfold"]
+        if words[0] == "python":
+            words[0] = sys.executable
         return subprocess.run(words, env=CONTAINER, capture_output=True, check=False, timeout=20).returncode == 0
 
 
