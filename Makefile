@@ -14,7 +14,7 @@ PYTEST_ARGS ?=
 TEST_PROCESSES ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test simulate bench bench-install check format lock clean
+.PHONY: help install demo up test test-engine simulate bench bench-install check format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
@@ -36,6 +36,10 @@ up: $(STAMP) ## the embedded AWS and all three services until Ctrl-C
 
 test: $(STAMP) ## every test, on the embedded AWS
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+
+# Each file has containers of its own, which wait more than they work.
+test-engine: $(STAMP) ## the image and docker-compose.yml on a Docker engine
+	$(BIN)/python -m pytest --engine -n 3 --dist loadfile $(PYTEST_ARGS) tests/acceptance/engine
 
 simulate: $(STAMP) ## bad days by their numbers: SEEDS=1000 of them, or ARGS="--seed 4711 --trace"
 	$(BIN)/python -m simulation $(if $(SEEDS),--seeds $(SEEDS)) $(ARGS)

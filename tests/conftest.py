@@ -38,12 +38,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="test on the LocalStack that localstack-client finds (LOCALSTACK_HOST)",
     )
+    parser.addoption("--engine", action="store_true", help="run those tests, too, that need a Docker engine")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Files of the acceptance and of the integration tests in turn, then the unit tests, which are short.
 
-    So those that start processes, and keep the cores busy, run beside those that wait for KCL.
+    So those that start processes, and keep the cores busy, run beside those that wait for KCL. Those that need a Docker
+    engine are left out unless ``--engine`` asks for them.
     """
     places: dict[Path, tuple[bool, int]] = {}
     files: Counter[str] = Counter()
@@ -53,6 +55,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             places[item.path] = suite == "unit", files[suite]
             files[suite] += 1
     items.sort(key=lambda item: places[item.path])
+    if not config.getoption("--engine"):
+        left_out = [item for item in items if item.get_closest_marker("engine")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture(scope="session")

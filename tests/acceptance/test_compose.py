@@ -1,7 +1,7 @@
-"""docker-compose.yml, read and lived through without Docker.
+"""docker-compose.yml, read and lived through on a machine without a Docker engine.
 
 Each service's own command, environment and health check runs as a process here; only host names and ports are mapped.
-What no engine on this machine can show (the image, the network, read-only roots) is not claimed.
+The image, the containers and their confinement, restarts and the network are shown on an engine, in `engine/`.
 """
 
 import os
@@ -53,14 +53,12 @@ def test_it_runs_without_an_env_file_and_the_example_says_what_it_runs_with() ->
     assert used == set(env_example())
 
 
-def test_services_are_pinned_confined_and_bound_to_loopback() -> None:
+def test_services_are_pinned_and_bound_to_loopback() -> None:
     services = compose({})["services"]
     assert tuple(services) == SERVICES
     assert services["localstack"]["image"] == "localstack/localstack:4.14.0"
     for name, service in services.items():
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), name
-        if name != "localstack":
-            assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"]), name
 
 
 def test_start_order_each_service_waits_for_what_it_needs() -> None:
@@ -72,10 +70,9 @@ def test_start_order_each_service_waits_for_what_it_needs() -> None:
     assert "healthcheck" in services["localstack"]
 
 
-def test_the_image_is_pinned_runs_as_nobody_special_and_copies_every_package() -> None:
+def test_the_image_is_pinned_and_copies_every_package() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert re.search(r"^ARG PYTHON=3\.\d+\.\d+-slim-\w+$", dockerfile, re.MULTILINE)
-    assert re.search(r"^USER \d+$", dockerfile, re.MULTILINE)
     kept = (ROOT / ".dockerignore").read_text().splitlines()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     for package in project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]:

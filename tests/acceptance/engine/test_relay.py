@@ -1,0 +1,72 @@
+"""The reference environment with the relay, without Java; then on KCL with two projectors, one of which is killed."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.acceptance.engine.disturbances import assert_confined, assert_stops_in_time, disturb, loaded
+from tests.support.compose_project import ComposeProject, docker
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.engine, pytest.mark.timeout(1800)]
+
+SERVICES: Final = ("relay", "writer", "watch", "projector")
+
+
+@pytest.fixture(scope="module")
+def project(polling_image: str, checkout: Path) -> Iterator[ComposeProject]:
+    settings = {"KINFOLD_BRIDGE": "relay", "KINFOLD_CONSUMER": "polling"}
+    with ComposeProject(checkout, polling_image, profiles=["relay"], **settings) as project:
+        project.up()
+        yield project
+
+
+def test_the_relay_is_confined(project: ComposeProject) -> None:
+    assert_confined(project, "relay")
+
+
+def test_the_relay_is_disturbed_under_load(project: ComposeProject) -> None:
+    with loaded(project, "disturbed") as load:
+        disturb(project, load, "relay")
+
+
+def reading(project: ComposeProject) -> Counter[str]:
+    """How many shards each projector reads, by the host name of its container, which is its worker id."""
+    shards: Counter[str] = Counter()
+    for container in project.containers("projector"):
+        ask = ["python", "-m", "kinfold.health", "http://127.0.0.1:6066/metrics"]
+        held = re.search(r"^kinfold_projector_leases_held (\d+)", docker("exec", container, *ask, check=False), re.M)
+        shards[docker("inspect", "--format", "{{.Config.Hostname}}", container)] = int(held[1]) if held else 0
+    return shards
+
+
+def owners(project: ComposeProject) -> set[str]:
+    """The workers that have leases, as the command for operators says."""
+    status = project.kinfold("relay", "projector", "status", "--json").stdout
+    return set(re.findall(r'"owner": ?"([^"]+)"', status))
+
+
+def test_two_projectors_share_the_shards_and_the_other_takes_a_killed_ones(
+    project: ComposeProject, kcl_image: str
+) -> None:
+    with loaded(project, "shared") as load:
+        project.up("--scale", "projector=2", KINFOLD_IMAGE=kcl_image, KINFOLD_CONSUMER="kcl")
+        load.wait_for_more(8)
+
+        def why() -> str:
+            return f"{reading(project)}\n{project.log('projector')}"
+
+        until(lambda: reading(project), lambda shards: list(shards.values()) == [1, 1], within=240, why=why)
+        assert owners(project) == reading(project).keys()
+        killed, other = project.containers("projector")
+        docker("kill", killed)  # from outside, so that nothing starts it again
+        left = docker("inspect", "--format", "{{.Config.Hostname}}", other)
+        until(lambda: reading(project)[left], lambda shards: shards == 2, within=240, why=why)
+        assert owners(project) == {left}
+        docker("start", killed)
+        until(lambda: reading(project), lambda shards: list(shards.values()) == [1, 1], within=240, why=why)
+    assert_stops_in_time(project, *SERVICES)
