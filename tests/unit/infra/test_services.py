@@ -133,14 +133,14 @@ def test_it_runs_and_is_checked_and_stopped_as_compose_does_it(name: str) -> Non
     assert ours["StopTimeout"] >= seconds(theirs["stop_grace_period"])
     checked, by_compose = ours["HealthCheck"], theirs["healthcheck"]
     # ECS replaces what fails, compose only says so: hence /health here, whatever compose asks.
-    assert checked["Command"] == [re.sub(r"/ready$", "/health", word) for word in by_compose["test"]]
-    assert checked["Timeout"] == seconds(by_compose["timeout"])
+    *asked, pause = by_compose["test"]
+    assert checked["Command"] == [re.sub(r"/ready$", "/health", word) for word in asked]
+    # ECS asks every five seconds at most, and compose at no other pace once a container runs; both are as patient.
+    assert checked["Interval"] == seconds(by_compose["interval"]) + int(pause)
+    assert checked["Timeout"] + int(pause) <= seconds(by_compose["timeout"])
+    assert checked["Retries"] == by_compose["retries"]
     # Compose only shows how a service is, so it may wait longer for one on a busy laptop.
     assert checked["StartPeriod"] <= seconds(by_compose["start_period"])
-    # ECS asks every five seconds at most. With a service that does not answer, both are as patient.
-    assert (checked["Interval"] + checked["Timeout"]) * checked["Retries"] == (
-        seconds(by_compose["interval"]) + seconds(by_compose["timeout"])
-    ) * by_compose["retries"]
     port = int(ours["Command"][-1])
     assert ours["PortMappings"] == [{"ContainerPort": port}]
     assert f":{port}/health" in checked["Command"][-1]
