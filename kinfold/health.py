@@ -1,4 +1,4 @@
-"""Ask a service whether it is well: ``kinfold health URL``, and ``python -m kinfold.health URL [PAUSE]`` for containers.
+"""Ask a service whether it is well: ``kinfold health URL``, in containers ``python -m kinfold.health URL [PAUSE]``.
 
 Docker asks at one pace, in a start as in a quiet year. So this needs a tenth of the time in which the command line has
 started; and in a container older than a minute it asks only after ``PAUSE`` seconds.

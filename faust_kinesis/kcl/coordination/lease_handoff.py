@@ -16,7 +16,10 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from functools import partial
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from aws_client.call_pool import CallPool
+from aws_client.failures import describe
 from faust_kinesis.errors import LeaseLostError
 from faust_kinesis.kcl.coordination.tables import CoordinationTables, LeaderLock
 from faust_kinesis.kcl.processes.properties import report_interval
@@ -70,12 +73,20 @@ class LeaseHandOff:
 
         Every lease then belongs to a worker that reported lately, or to none if there is no such worker. Only a worker
         that was killed within the last two reports may be mistaken for alive; its leases move on after the fail-over
-        time, as all of its leases do.
+        time, as all of its leases do. What AWS refuses is logged: the leases move on after the fail-over time, too.
         """
         me = self.options.worker_id
-        await self.calls.retry_until_answered("retire this worker", self.coordination.retire, me)
-        await self.calls.retry_until_answered("release the leader's lock", self.coordination.release_leadership, me)
-        await self._hand_off(me, frozenset())
+        try:
+            await self.calls.retry_until_answered("retire this worker", self.coordination.retire, me)
+            await self.calls.retry_until_answered("release the leader's lock", self.coordination.release_leadership, me)
+            await self._hand_off(me, frozenset())
+        except (ClientError, BotoCoreError) as error:
+            log.error(  # noqa: TRY400 - the error is named, its traceback is the SDK's
+                "Could not hand off the leases of worker %s: %s",
+                me,
+                describe(error),
+                extra={"action": "leases_not_handed_off", "worker_id": me},
+            )
 
     async def replace_leader(self, lock: LeaderLock) -> None:
         """Clear the lock of a leader that died, unless it was renewed meanwhile, and hand off its leases.

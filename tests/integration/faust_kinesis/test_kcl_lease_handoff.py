@@ -133,3 +133,14 @@ async def test_a_lock_that_was_renewed_or_taken_meanwhile_stays(
     await workers.replace(LeaderLock("dead", "1"), by="w1")
     assert workers.coordination.leader_lock() == before
     assert workers.owners() == {"0": "dead"}
+
+
+async def test_tables_that_are_gone_have_no_lease_to_hand_off(
+    workers: Workers, dynamodb: "DynamoDBClient", application: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for spec in kcl_specs(application):
+        dynamodb.delete_table(TableName=spec.name)
+    await workers.leave("w1")
+    assert [record.__dict__["action"] for record in caplog.records if record.levelname == "ERROR"] == [
+        "leases_not_handed_off"
+    ]
