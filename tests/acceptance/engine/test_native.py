@@ -1,4 +1,4 @@
-"""The reference environment as it stands, by the native destination and KCL: lived in, disturbed, and brought back."""
+"""The reference environment as it stands: native destination and KCL, lived in and disturbed; then by polling."""
 
 import re
 import subprocess
@@ -6,19 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import httpx
 import pytest
 
 from tests.acceptance.engine.disturbances import assert_confined, assert_stops_in_time, disturb, loaded
 from tests.support.compose_project import ComposeProject
-from tests.support.waiting import until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.engine, pytest.mark.timeout(1800)]
 
 SERVICES: Final = ("projector", "writer", "watch")
 #: The status codes of README's first session, in its order.
 ANSWERS: Final = [201, 201, 201, 200, 200, 422, 412, 412, 201, 201, 200, 200, 200, 200]
-DEPOSIT: Final = {"amount": "1.00", "currency": "EUR"}
 
 
 @pytest.fixture(scope="module")
@@ -46,28 +43,6 @@ def test_a_service_is_confined(project: ComposeProject, service: str) -> None:
 def test_each_service_is_disturbed_under_load(project: ComposeProject) -> None:
     with loaded(project, "disturbed") as load:
         disturb(project, load, *SERVICES)
-
-
-def test_localstack_restarts_every_service_says_what_to_do_and_one_command_brings_all_back(
-    project: ComposeProject,
-) -> None:
-    account = f"{project.url('writer')}/accounts/before"
-    assert httpx.post(f"{account}/deposits", json=DEPOSIT, trust_env=False, timeout=30).status_code == 201
-    project.compose("restart", "localstack")
-    restarted = project.state("localstack")["StartedAt"]
-
-    def silent() -> list[str]:
-        logs = {service: project.compose("logs", "--since", restarted, service).stdout for service in SERVICES}
-        return [service for service, log in logs.items() if "`kinfold bridge ensure` creates" not in log]
-
-    until(silent, lambda services: services == [], within=300)
-    assert not any(project.is_ready(service) for service in SERVICES)
-    refused = httpx.post(f"{account}/deposits", json=DEPOSIT, trust_env=False, timeout=30)
-    assert refused.status_code == 503, refused.text
-    project.up()
-    assert httpx.get(account, trust_env=False, timeout=30).json()["version"] == 0
-    with loaded(project, "restarted"):
-        pass
 
 
 def test_polling_goes_on_where_kcl_was(project: ComposeProject) -> None:

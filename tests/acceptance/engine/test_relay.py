@@ -1,4 +1,7 @@
-"""The reference environment with the relay, without Java; then on KCL with two projectors, one of which is killed."""
+"""The reference environment with the relay, without Java; then two projectors on KCL, one of which is killed.
+
+In the end LocalStack loses everything.
+"""
 
 import re
 from collections import Counter
@@ -6,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import httpx
 import pytest
 
 from tests.acceptance.engine.disturbances import assert_confined, assert_stops_in_time, disturb, loaded
@@ -15,6 +19,7 @@ from tests.support.waiting import until
 pytestmark = [pytest.mark.acceptance, pytest.mark.engine, pytest.mark.timeout(1800)]
 
 SERVICES: Final = ("relay", "writer", "watch", "projector")
+DEPOSIT: Final = {"amount": "1.00", "currency": "EUR"}
 
 
 @pytest.fixture(scope="module")
@@ -69,4 +74,29 @@ def test_two_projectors_share_the_shards_and_the_other_takes_a_killed_ones(
         assert owners(project) == {left}
         docker("start", killed)
         until(lambda: reading(project), lambda shards: list(shards.values()) == [1, 1], within=240, why=why)
+
+
+def test_localstack_restarts_every_service_says_what_to_do_and_one_command_brings_all_back(
+    project: ComposeProject,
+) -> None:
+    def deposit() -> int:
+        url = f"{project.url('writer')}/accounts/before/deposits"
+        return httpx.post(url, json=DEPOSIT, trust_env=False, timeout=30).status_code
+
+    assert deposit() == 201
+    project.compose("restart", "localstack")
+    restarted = project.state("localstack")["StartedAt"]
+
+    def silent() -> list[str]:
+        logs = {service: project.compose("logs", "--since", restarted, service).stdout for service in SERVICES}
+        return [service for service, log in logs.items() if "`kinfold bridge ensure` creates" not in log]
+
+    until(silent, lambda services: services == [], within=300)
+    assert not any(project.is_ready(service) for service in SERVICES)
+    assert deposit() == 503
+    project.up()
+    account = httpx.get(f"{project.url('writer')}/accounts/before", trust_env=False, timeout=30)
+    assert account.status_code == 404, account.text
+    with loaded(project, "restarted"):
+        pass
     assert_stops_in_time(project, *SERVICES)
