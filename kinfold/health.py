@@ -25,7 +25,7 @@ _YOUNG: Final = 60.0
 
 
 def ask(url: str, *, timeout: float = TIMEOUT, token: str | None = None) -> tuple[bool, str]:
-    """Whether ``url``, of http or https, answers with success within ``timeout`` seconds; and what it says, or why not."""
+    """Whether ``url`` (http or https) answers with success within ``timeout`` seconds; what it says, or why not."""
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})  # noqa: S310
     proxies = urllib.request.ProxyHandler({} if is_loopback_url(url) else None)
     try:
