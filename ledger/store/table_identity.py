@@ -161,19 +161,27 @@ class TableGuard:
     def look(self) -> None:
         """Compare once. What was found before stays when the endpoint does not answer."""
         try:
+            self.compare()
+        except TableReplacedError:
+            return
+        except KinfoldError as error:
+            log.warning("events_table_not_checked", reason=str(error), action="none: it is looked at again")
+
+    def compare(self) -> TableIdentity | None:
+        """What is recorded now. Raises TableReplacedError, and as ``TableIdentities`` does when it cannot be told."""
+        try:
             identity = self.identities.check()
-            if self._replaced is not None or self._identity not in (None, identity):
-                self._on_restored()
-                log.info("events_table_restored", action="none: the service goes on")
         except TableReplacedError as replaced:
             self._replaced = replaced
             action = "`kinfold restore --dry-run` says what is lost"
             log.error("events_table_replaced", reason=str(replaced), action=action)  # noqa: TRY400 - no fault of ours
-        except KinfoldError as error:
-            log.warning("events_table_not_checked", reason=str(error), action="none: it is looked at again")
-        else:
-            self._identity = identity
-            self._replaced = None
+            raise
+        if self._replaced is not None or self._identity not in (None, identity):
+            self._on_restored()
+            log.info("events_table_restored", action="none: the service goes on")
+        self._identity = identity
+        self._replaced = None
+        return identity
 
     @contextmanager
     def watching(self) -> Iterator[Self]:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
@@ -14,12 +14,13 @@ from aws_client.retry import RetryPolicy
 from faust_kinesis.records import Record, RecordBatch
 from ledger.errors import ResourceError, TransientError
 from ledger.store.change_record import decode
-from ledger.store.errors import ForeignRecordError, UnusableRecordError
+from ledger.store.errors import ForeignRecordError, TableReplacedError, UnusableRecordError
 from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from ledger.store.table_identity import TableGuard, TableIdentity
 from projector.dead_letters.account_halts import AccountHalts
 from projector.dead_letters.letters import DeadLetter, Origin
+from projector.engine.projector import Projector
 from projector.ingest.projector_set import Projectors
 from projector.ingest.wakeups import Wakeups
 from projector.metrics import Metrics
@@ -90,6 +91,8 @@ class BatchHandler:
         self._guard = guard
         self._table = table
         self._metrics = metrics
+        #: What was fed when the events table was compared last.
+        self._compared: set[str] = set()
         self.fault: TransientFault | None = None
         #: Readers that wait for what is applied here.
         self.wakeups = Wakeups()
@@ -147,10 +150,11 @@ class BatchHandler:
 
         Decoded anew at each attempt: what a record is worth is another matter once the table has been restored.
         """
-        decoded = self._decode(batches, self._guard.check())
+        identity = self._guard.check()
+        decoded = self._decode(batches, identity)
         events = self._stored(decoded)
         done: set[str] = set()
-        while projectors := [each for each in self._projectors.fed() if each.model.table not in done]:
+        while projectors := [each for each in self._fed(identity) if each.model.table not in done]:
             try:
                 for projector in projectors:
                     self._account_halts.apply(projector, events, decoded.source)
@@ -164,6 +168,21 @@ class BatchHandler:
                 done -= {each.model.table for each in projectors}
                 log.info("generation_is_gone", reason=str(error))
         return events
+
+    def _fed(self, identity: TableIdentity | None) -> list[Projector[Any]]:
+        """The projectors of what is fed, for what was decoded for the table of this identity.
+
+        A generation that was not fed before may be one that a restore builds, of a table which nobody here has noticed
+        yet: so the table is compared first, and nothing is fed that was decoded for another one.
+
+        Raises TableReplacedError, or what keeps the table from being compared.
+        """
+        projectors = self._projectors.fed()
+        tables = {each.model.table for each in projectors}
+        if not tables <= self._compared and self._guard.compare() != identity:
+            raise TableReplacedError("the events table was restored while a batch was applied: it is decoded anew")
+        self._compared = tables
+        return projectors
 
     def _stored(self, decoded: _Decoded) -> list[StoredEvent]:
         """The events, without those that a restore of the table has lost."""
