@@ -28,7 +28,7 @@ from ledger.errors import KinfoldError, TransientError
 from stream_bridge.daemon_http import HealthReport
 from stream_bridge.watch.destination_health import BridgeVerdict, Inspector, assess
 from stream_bridge.watch.followers import StreamTail, TableTail
-from stream_bridge.watch.reconciler import StreamReconciler
+from stream_bridge.watch.reconciler import Key, StreamReconciler
 from stream_bridge.watch.republish import Republisher
 from stream_bridge.watch.watermark import PendingWatermarks, Watermark, WatermarkStore, with_gap
 
@@ -282,7 +282,7 @@ class Watch:
         now = time.monotonic()
         missing = self.reconciler.missing(now)
         if len(missing) > self._missing:
-            account_id, number = missing[-1]
+            account_id, number, _ = missing[-1]
             log.error(
                 "events_missing", count=len(missing), account=account_id, sequence_number=number, action=self._remedy()
             )
@@ -305,7 +305,7 @@ class Watch:
             return "the relay brings them: look at `kinfold bridge status`"
         return "they are put on the stream once the destination works and nobody holds the watch"
 
-    async def _put(self, keys: list[tuple[str, int]]) -> None:
+    async def _put(self, keys: list[Key]) -> None:
         lost = await self._calls.once(self._republisher.put, keys)
         self.reconciler.restart_grace(keys, time.monotonic())
         self.reconciler.forget(lost)

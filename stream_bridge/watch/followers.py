@@ -1,7 +1,7 @@
 """Tails the two streams that the watch compares: the table's own, and the Kinesis stream."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +15,8 @@ from faust_kinesis.polling.shard_reader import ShardReader
 from faust_kinesis.records import Record
 from ledger.runtime.aws import aws_errors
 from ledger.store.change_record import decode
-from ledger.store.errors import UnusableRecordError
+from ledger.store.errors import CorruptHistoryError, UnusableRecordError
+from ledger.store.stored_event import StoredEvent
 from stream_bridge.dynamodb_stream import StreamDescription, TableStream
 from stream_bridge.watch.reconciler import Key
 from stream_bridge.watch.watermark import Watermark
@@ -139,9 +140,17 @@ class TableTail:
             self._positions[shard_id] = change["SequenceNumber"]
             read_until = change.get("ApproximateCreationDateTime", now)
             if record["eventName"] == "INSERT" and (since is None or read_until >= since):
-                keys.append((change["Keys"]["aggregateId"]["S"], int(change["Keys"]["sequenceNumber"]["N"])))
+                keys.append(_key_of(change))
         self._read_until[shard_id] = max(read_until, self._begin)
         self._sink(keys)
+
+
+def _key_of(change: Mapping[str, Any]) -> Key:
+    try:
+        event = StoredEvent.from_item(change.get("NewImage", {}))
+    except CorruptHistoryError:
+        return change["Keys"]["aggregateId"]["S"], int(change["Keys"]["sequenceNumber"]["N"]), ""
+    return event.aggregate_id, event.sequence_number, event.event_hash
 
 
 class StreamTail:
@@ -210,8 +219,8 @@ class StreamTail:
             # The projector makes it a dead letter; here it counts as shown.
             if error.account_id is None or error.sequence_number is None:
                 return None
-            return error.account_id, error.sequence_number
-        return event.aggregate_id, event.sequence_number
+            return error.account_id, error.sequence_number, ""
+        return event.aggregate_id, event.sequence_number, event.event_hash
 
 
 class _FollowedShards:

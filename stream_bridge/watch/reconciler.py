@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-#: Account and sequence number.
-Key = tuple[str, int]
+#: Account, sequence number and hash of an event: a restore of the table may give its number to another one. No hash
+#: where a change shows no event.
+Key = tuple[str, int, str]
 
 #: Events taken and not shown that are kept; at this count, no more should be read from the table (``full``).
 MAX_WAITING: Final = 100_000

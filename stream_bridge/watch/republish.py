@@ -10,6 +10,7 @@ import structlog
 
 from ledger.store.errors import CorruptHistoryError
 from ledger.store.event_store import EventStore
+from ledger.store.stored_event import StoredEvent
 from stream_bridge.backfill.backfill import Backfill, Outcome
 from stream_bridge.backfill.progress import BackfillStore
 from stream_bridge.backfill.publisher import Publisher
@@ -43,18 +44,15 @@ class Republisher:
 
         An account's run of numbers costs one query. Raises TransientError or ResourceError; some may be put then.
         """
-        lost: list[Key] = []
-        events = []
+        events: list[StoredEvent] = []
         for account_id, first, last in runs(keys):
             try:
                 events += list(self._store.read(account_id, after=first - 1, until=last))
             except CorruptHistoryError as error:
                 log.warning("history_corrupt", account=account_id, reason=str(error), action="kinfold projector verify")
-                lost += [(account_id, number) for number in range(first, last + 1)]
-        found = {(event.aggregate_id, event.sequence_number) for event in events}
         too_large = self._publisher.put(events)
-        lost += [(event.aggregate_id, event.sequence_number) for event in too_large]
-        return lost + [key for key in keys if key not in found and key not in lost]
+        put = {key for event in events if event not in too_large for key in _keys_of(event)}
+        return [key for key in keys if key not in put]
 
     def fill(self, gap: tuple[datetime, datetime]) -> Outcome:
         """Republish what occurred in this period; resumes what an earlier watch left of it.
@@ -76,10 +74,16 @@ class Republisher:
         self._stop_filling.set()
 
 
+def _keys_of(event: StoredEvent) -> Sequence[Key]:
+    """What stands for an event: the event itself, or a change at its number that shows none."""
+    return [(event.aggregate_id, event.sequence_number, found) for found in (event.event_hash, "")]
+
+
 def runs(keys: Iterable[Key]) -> Iterator[tuple[str, int, int]]:
     """Group keys into runs of consecutive numbers: account, first and last. Pure."""
-    # Within a run, a number and its place in the sorted keys grow alike.
-    by_run = groupby(enumerate(sorted(set(keys))), lambda placed: (placed[1][0], placed[1][1] - placed[0]))
+    # Within a run, a number and its place in the sorted numbers grow alike.
+    numbered = {(account_id, number) for account_id, number, _ in keys}
+    by_run = groupby(enumerate(sorted(numbered)), lambda placed: (placed[1][0], placed[1][1] - placed[0]))
     for (account_id, _), run in by_run:
         numbers = [number for _, (_, number) in run]
         yield account_id, numbers[0], numbers[-1]

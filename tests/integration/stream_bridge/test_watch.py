@@ -33,6 +33,7 @@ from stream_bridge.watch.destination_health import BridgeObservation, Inspector
 from stream_bridge.watch.followers import StreamTail, TableTail
 from stream_bridge.watch.republish import Republisher
 from stream_bridge.watch.watermark import Watermark, WatermarkStore
+from tests.support.accounts import stored_event
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
@@ -138,6 +139,17 @@ async def test_just_what_the_endpoint_dropped_is_put_on_the_stream(
         later = await asyncio.to_thread(append, "later", 1)
         await eventually(lambda: keys(later).keys() <= keys(on_stream()).keys())
     assert keys(on_stream()) == keys(stored) + repeated + keys(later)
+
+
+async def test_an_event_that_the_table_has_lost_does_not_stand_for_the_one_that_has_its_number_now(
+    watching: Callable[..., Any], append: Append, on_stream: OnStream, publisher: Publisher
+) -> None:
+    """A stream keeps for a day what a restored table has lost, and shows it more than once."""
+    async with watching(ScriptedInspector()) as watch:
+        await asyncio.to_thread(publisher.put, [stored_event("alice")] * 2)
+        [stored] = await asyncio.to_thread(append, "alice", 1)
+        await eventually(lambda: stored in on_stream())
+        await eventually(lambda: watch.ready().reason is None)
 
 
 async def test_what_was_taken_while_no_watch_ran_is_compared_by_the_next(

@@ -134,7 +134,7 @@ async def test_a_first_tail_begins_at_the_tip_and_passes_over_all_that_was_befor
         stream.shards["tip"].records.append((5, now))
         stream.shards["child"] = ScriptedShard([(6, now - HOUR)])  # whatever AWS's clock says: it is a new shard
         await eventually(lambda: len(said.taken) == 2)
-        assert sorted(said.taken) == [("a", 5), ("a", 6)]
+        assert sorted(said.taken) == [("a", 5, ""), ("a", 6, "")]
         (begun,) = said.begun
         assert (begun.stream_arn, begun.positions) == (ARN, {"tip": None})
         assert tail.watermark() == Watermark(moment(tail), ARN, {"closed": "2", "tip": "5", "child": "6"})
@@ -151,7 +151,7 @@ async def test_what_resumes_from_a_first_watermark_takes_all_that_came_after_it(
     stream.shards["tip"].records += [(2, now), (3, now)]
     async with run(stream, begun):
         await eventually(lambda: len(said.taken) == 2)
-    assert said.taken == [("a", 2), ("a", 3)]
+    assert said.taken == [("a", 2, ""), ("a", 3, "")]
     stream.arn = f"{ARN}-after"
     async with run(stream, begun):
         await eventually(lambda: said.lost == [begun.moment - MARGIN])
@@ -191,10 +191,10 @@ async def test_a_known_position_counts_more_than_a_time(watching: tuple[Watching
     async with run(stream, watermark) as tail:
         await eventually(lambda: len(said.taken) == 2)
         assert moment(tail) >= now - MARGIN, "a watermark never goes back"
-    assert (said.taken, said.begun) == ([("a", 2), ("a", 3)], [])
+    assert (said.taken, said.begun) == ([("a", 2, ""), ("a", 3, "")], [])
     async with run(stream, replace(watermark, positions={"tip": None})):
         await eventually(lambda: len(said.taken) == 3)
-    assert said.taken[2:] == [("a", 3)]
+    assert said.taken[2:] == [("a", 3, "")]
 
 
 @pytest.mark.parametrize(("hours", "lost"), [(23, False), (25, True)])
@@ -206,5 +206,5 @@ async def test_a_tail_that_was_away_for_longer_than_the_stream_keeps_has_lost_so
     stream = ScriptedStream({"younger": ScriptedShard([(8, now - HOUR)])})
     watermark = Watermark(now - hours * HOUR, ARN, {"gone": "7"})
     async with run(stream, watermark) as tail:
-        await eventually(lambda: said.taken == [("a", 8)] and tail.following)
+        await eventually(lambda: said.taken == [("a", 8, "")] and tail.following)
     assert said.lost == [watermark.moment - MARGIN] * lost

@@ -8,20 +8,20 @@ from hypothesis import strategies as st
 
 from stream_bridge.watch.reconciler import Key, StreamReconciler
 
-KEYS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 9)), unique=True, max_size=20)
+KEYS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 9), st.sampled_from("xy")), unique=True, max_size=20)
 
 
 def test_an_event_that_is_not_shown_in_time_is_missing() -> None:
     reconciler = StreamReconciler(grace=20)
-    reconciler.took([("a", 1), ("a", 2), ("b", 1)], 100)
-    reconciler.shown([("a", 2)], 101)
+    reconciler.took([("a", 1, ""), ("a", 2, ""), ("b", 1, "")], 100)
+    reconciler.shown([("a", 2, "")], 101)
     assert reconciler.missing(119.9) == []
-    assert reconciler.missing(120) == [("a", 1), ("b", 1)]
-    reconciler.restart_grace([("a", 1)], 120)
-    assert reconciler.missing(121) == [("b", 1)]
-    assert reconciler.missing(140) == [("a", 1), ("b", 1)]
-    reconciler.shown([("b", 1)], 141)
-    reconciler.forget([("a", 1)])
+    assert reconciler.missing(120) == [("a", 1, ""), ("b", 1, "")]
+    reconciler.restart_grace([("a", 1, "")], 120)
+    assert reconciler.missing(121) == [("b", 1, "")]
+    assert reconciler.missing(140) == [("a", 1, ""), ("b", 1, "")]
+    reconciler.shown([("b", 1, "")], 141)
+    reconciler.forget([("a", 1, "")])
     assert (reconciler.missing(10**6), reconciler.waiting) == ([], 0)
 
 
@@ -44,15 +44,15 @@ def test_what_is_missing_is_just_what_was_taken_and_not_shown(
 
 def test_what_was_shown_first_is_remembered_for_a_while_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     reconciler = StreamReconciler(grace=10, memory=60)
-    reconciler.shown([("a", 1), ("a", 2)], 0)
-    reconciler.took([("a", 1)], 59)
-    reconciler.shown([("b", 1)], 61)
-    reconciler.took([("a", 2)], 62)
-    assert reconciler.missing(80) == [("a", 2)], "a false alarm, which costs a record"
+    reconciler.shown([("a", 1, ""), ("a", 2, "")], 0)
+    reconciler.took([("a", 1, "")], 59)
+    reconciler.shown([("b", 1, "")], 61)
+    reconciler.took([("a", 2, "")], 62)
+    assert reconciler.missing(80) == [("a", 2, "")], "a false alarm, which costs a record"
     monkeypatch.setattr("stream_bridge.watch.reconciler.MAX_EARLY", 3)
-    reconciler.shown([("c", number) for number in range(10)], 80)
-    reconciler.took([("c", number) for number in range(10)], 81)
-    assert [key for key in reconciler.missing(100) if key[0] == "c"] == [("c", number) for number in range(7)]
+    reconciler.shown([("c", number, "") for number in range(10)], 80)
+    reconciler.took([("c", number, "") for number in range(10)], 81)
+    assert [key for key in reconciler.missing(100) if key[0] == "c"] == [("c", number, "") for number in range(7)]
 
 
 def test_it_says_when_it_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +60,7 @@ def test_it_says_when_it_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     reconciler = StreamReconciler(grace=10)
     full = []
     for number in (1, 2):
-        reconciler.took([("a", number)], 0)
+        reconciler.took([("a", number, "")], 0)
         full.append(reconciler.full)
-    reconciler.shown([("a", 1)], 0)
+    reconciler.shown([("a", 1, "")], 0)
     assert [*full, reconciler.full] == [False, True, False]
