@@ -16,6 +16,7 @@ from simulation.actors.service import Service
 from simulation.faults.outages import SCOPES
 from simulation.invariants.projections.rows import ACTIVITY, BALANCES
 from simulation.kernel.scheduler import Process
+from simulation.loss import TableLoss
 from simulation.plan import STORMY, Disturbance
 from simulation.world import World
 
@@ -29,6 +30,8 @@ _SOON: Final = 8.0
 #: Seconds for which a command stands still, and after which another one is started beside it.
 _LONG: Final = (3.0, 12.0)
 _BESIDE: Final = 1.0
+#: Seconds after which a restore that was killed is started again.
+_AFTER: Final = 1.0
 
 
 class Disturbances:
@@ -41,12 +44,14 @@ class Disturbances:
         self._commands: list[Process] = []
         self._disabled = False
         for each in world.plan.disturbances:
-            self._later(each.at, lambda each=each: self._happen(each))  # type: ignore[misc]
+            self._later(world.plan.moment(each.at), lambda each=each: self._happen(each))  # type: ignore[misc]
+        if world.plan.loss is not None:
+            TableLoss(world, world.plan.loss, lambda: self._command(Disturbance(0.0, "restore", 0.0, _AFTER)))
 
     @property
     def busy(self) -> bool:
-        """Whether an operator's command is at work."""
-        return any(process.alive for process in self._commands)
+        """Whether an operator's command is at work, or a lost table is still to be restored."""
+        return self._world.restores.pending or any(process.alive for process in self._commands)
 
     def _happen(self, what: Disturbance) -> None:
         self._world.log(f"-- {what}")
@@ -56,12 +61,12 @@ class Disturbances:
         elif all(map(self._world.checkpoints.made, (BALANCES, ACTIVITY))):
             self._command(what)
 
-    def _command(self, what: Disturbance) -> None:
+    def _command(self, what: Disturbance) -> Process:
         """Start an operator's command; some are killed or stand still, and then the same is started once more."""
         interruptions, random = self._world.interruptions, self._world.random
         process = self._start(what.kind)
         if self._world.calm:
-            return
+            return process
         drawn, calls, seconds = random.random(), 1 + int(_CALLS * random.random() ** 2), _SOON * random.random()
         waits = random.random() < 0.5
 
@@ -83,6 +88,7 @@ class Disturbances:
                 interruptions.after(process, calls, act)
         elif drawn < _KILLED + _STILL + _STARVED:
             interruptions.starve(process, STORMY)
+        return process
 
     def _start(self, command: str) -> Process:
         process: Process = self._operator.start(command)
@@ -163,17 +169,20 @@ class Disturbances:
 
     def _destination_off(self, what: Disturbance) -> None:
         world = self._world
-        if world.plan.bridge != "native":
+        if world.plan.bridge != "native" or not world.control.has_destination(world.destination):
             return
         # What was enabled a moment ago and is disabled again is left so: somebody means it. AWS's own failures are not.
-        world.control.set_destination(world.destination, "ENABLE_FAILED" if self._disabled else "DISABLED")
+        enabled = self._disabled or world.histories.losses
+        world.control.set_destination(world.destination, "ENABLE_FAILED" if enabled else "DISABLED")
         self._disabled = True
         if not world.plan.watch:
-            self._later(what.seconds, lambda: world.control.set_destination(world.destination, "ACTIVE"))
+            self._later(what.seconds, world.enable_destination)
 
     def _poison(self, what: Disturbance) -> None:
         """An event that some fold cannot hold, stored past the writer. Often an operator looks at it soon."""
         world = self._world
+        if world.restores.away:
+            return
         account = f"account-{int(what.pick * world.plan.accounts)}"
         number = world.histories.version(account) + 1
         payload = {

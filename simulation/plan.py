@@ -10,6 +10,12 @@ from simulation.faults.weather import Climate
 
 #: Seconds of virtual time in which disturbances happen.
 STORMY: Final = 25.0
+#: Seconds for which a lost events table is gone. AWS takes minutes: longer than any call, pause or retry that has begun
+#: before lasts.
+AWAY: Final = 40.0
+#: Seconds after the operator's restore begins in which disturbances happen, and the share of runs that have one.
+_RESTORING: Final = 30.0
+_LOST: Final = 0.25
 
 #: What may befall a run, and how likely each is relative to the others. Half of the runs know a few kinds only, each as
 #: likely as any other: so what has to meet often does.
@@ -51,6 +57,32 @@ class Disturbance:
 
 
 @dataclass(frozen=True, slots=True)
+class Loss:
+    """The events table is deleted at ``at``, and comes back as it was ``back`` seconds earlier, as another table.
+
+    ``waits``: seconds until an operator runs the restore.
+    """
+
+    at: float
+    back: float
+    waits: float
+
+    @classmethod
+    def drawn(cls, random: Random) -> Loss | None:
+        """Most runs know none."""
+        if random.random() >= _LOST:
+            return None
+        return cls(
+            at=5.0 + 12.0 * random.random(),
+            back=random.choice((0.0, 1.0, 3.0, 8.0, STORMY)),
+            waits=random.choice((0.5, 5.0, 25.0, 45.0)),
+        )
+
+    def __str__(self) -> str:
+        return f"lost at {self.at:.2f} s, back as {self.back:.1f} s before, restored {self.waits:.1f} s later"
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """One run. Everything a run does follows from its plan and its seed."""
 
@@ -84,6 +116,19 @@ class Plan:
     skew: float = 0.0
     climate: Climate = field(default_factory=Climate)
     disturbances: tuple[Disturbance, ...] = ()
+    loss: Loss | None = None
+
+    @property
+    def storm(self) -> float:
+        """Seconds of virtual time until the faults stop."""
+        return self.moment(STORMY)
+
+    def moment(self, at: float) -> float:
+        """When a disturbance happens: none while the events table is gone, and those after it until it is restored."""
+        loss = self.loss
+        if loss is None or at < loss.at:
+            return at
+        return loss.at + AWAY + (at - loss.at) / (STORMY - loss.at) * (loss.waits + _RESTORING)
 
     @classmethod
     def drawn(cls, seed: int) -> Plan:
@@ -134,12 +179,13 @@ class Plan:
                     key=lambda each: each.at,
                 )
             ),
+            loss=Loss.drawn(Random(f"loss {seed}")),
         )
 
     def described(self) -> list[str]:
         """The plan in lines, as a report shows it."""
-        plain = [f.name for f in fields(self) if f.name not in {"climate", "disturbances"}]
+        plain = [f.name for f in fields(self) if f.name not in {"climate", "disturbances", "loss"}]
         lines = [", ".join(f"{name} {getattr(self, name)}" for name in plain)]
         climate: Any = self.climate
         lines.append("climate: " + ", ".join(f"{f.name} {getattr(climate, f.name):g}" for f in fields(climate)))
-        return lines + [str(each) for each in self.disturbances]
+        return lines + [str(each) for each in (*self.disturbances, self.loss) if each is not None]

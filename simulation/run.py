@@ -17,11 +17,13 @@ from simulation.actors.writer import Client, Writer
 from simulation.disturbances import Disturbances
 from simulation.invariants.projections.rows import ACTIVITY, BALANCES
 from simulation.kernel.scheduler import StandstillError
-from simulation.plan import STORMY, Plan
+from simulation.plan import Plan
 from simulation.world import ClientPool, World
 
 #: Seconds of virtual time within which everything agrees once the faults have stopped.
 CALM: Final = 120.0
+#: Seconds within which all work has ended after a loss: a command waits two minutes for a table that a restore dropped.
+_WORK: Final = 150.0
 
 
 @dataclass(slots=True)
@@ -74,12 +76,12 @@ class Run:
             for service in self._services:
                 service.start()
             disturbances = Disturbances(world, self._services)
-            world.scheduler.run(world.scheduler.now + STORMY)
+            world.scheduler.run(world.scheduler.now + plan.storm)
             world.clear()
             if plan.bridge == "native" and not self._watch_enables:
-                world.control.set_destination(world.destination, "ACTIVE")
+                world.enable_destination()
             world.log("-- the faults stop")
-            self._until(lambda: all(client.done for client in self._clients) and not disturbances.busy, "work ends")
+            self._until(lambda: self._is_done(disturbances), "work ends", within=CALM if plan.loss is None else _WORK)
             self._until(lambda: all(map(world.checkpoints.made, (BALANCES, ACTIVITY))), "a projector has started")
             self._command("redrive")
             if self._may_have_lost:
@@ -98,13 +100,18 @@ class Run:
         digest = hashlib.sha256("\n".join(self._trace).encode()).hexdigest() if self._trace is not None else ""
         return Outcome(self._seed, world.plan, world.network.calls, world.violations, digest, self._trace or [])
 
-    def _until(self, holds: Callable[[], bool], what: str, why: Callable[[], str] = lambda: "") -> None:
+    def _is_done(self, disturbances: Disturbances) -> bool:
+        return all(client.done for client in self._clients) and not disturbances.busy
+
+    def _until(
+        self, holds: Callable[[], bool], what: str, why: Callable[[], str] = lambda: "", *, within: float = CALM
+    ) -> None:
         world = self.world
-        deadline = world.scheduler.now + CALM
+        deadline = world.scheduler.now + within
         while not world.violations and not holds():
             if world.scheduler.now >= deadline:
                 world.violated(
-                    "in the end everything agrees", f"after {CALM:.0f} s without faults, not: {what}: {why()}"
+                    "in the end everything agrees", f"after {within:.0f} s without faults, not: {what}: {why()}"
                 )
                 return
             world.scheduler.run(min(deadline, world.scheduler.now + 1.0))

@@ -48,6 +48,8 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
         yield replace(plan, disturbances=())
     for place in range(len(plan.disturbances)):
         yield replace(plan, disturbances=plan.disturbances[:place] + plan.disturbances[place + 1 :])
+    if plan.loss is not None:
+        yield replace(plan, loss=None)
     if plan.watch:
         yield replace(plan, watch=False)
     odds = [field.name for field in fields(Climate) if field.name not in {"latency", "slowness"}]

@@ -34,6 +34,7 @@ from simulation.invariants.projections.halts import Halts
 from simulation.invariants.projections.letters import Letters
 from simulation.invariants.projections.readers import Readers
 from simulation.invariants.projections.rows import Rows
+from simulation.invariants.restores import Restores
 from simulation.kernel import primitives
 from simulation.kernel.scheduler import EPOCH, Process, Scheduler
 from simulation.plan import Plan
@@ -114,31 +115,47 @@ class World:
         )
         pool.connection.network = self.network
         self.stream = self.kinesis.create(self.names.stream, plan.shards)
-        self.histories = Histories(self.violated)
+        self.histories = Histories(self.clock, self.violated)
         self.rows = Rows(self.histories, self.violated, PROFILE)
-        self.checkpoints = Checkpoints(self.db, self.stream, self.rows, self.violated, PROFILE)
-        self.order = RelayOrder(self.stream, self.violated)
+        self.checkpoints = Checkpoints(self.db, self.stream, self.histories, self.rows, self.violated, PROFILE)
+        self.order = RelayOrder(self.histories, self.stream, self.violated)
         self.order.watching = plan.bridge == "relay"
         self.relayed = Relayed(self.stream, lambda: self.table_streams.of(self.names.events), self.violated)
         self.leases = Leases(lambda shard: shard in self.stream.log.shards, self.violated)
         self.relay_leases = Leases(self._in_table_stream, self.violated)
-        self.halts = Halts(self.db, self.names.dead_letters, self.checkpoints, self.violated)
+        self.halts = Halts(self.db, self.names.dead_letters, self.checkpoints, self.rows, self.violated)
         self.generations = Generations(self.clock, self.violated)
-        self.flips = Flips(self.db, self.clock, self._working, self.violated, PROFILE)
+        self.flips = Flips(self.db, self.rows, self.clock, self._working, self.violated, PROFILE)
         self.builds = Jobs("builder", self.violated)
         self.runs = Jobs("runner", self.violated)
-        self.letters = Letters(self.rows, self.violated)
+        self.letters = Letters(self.histories, self.rows, self._restoring, self.violated)
         self.arrivals = Arrivals(self.histories, self.stream)
-        self.backfills = Backfills(self.histories, self.stream, self.violated)
+        self.backfills = Backfills(self.histories, self.stream, self._restoring, self.violated)
         self.answers = Answers(self.histories, self.violated)
         self.readers = Readers(self.violated)
+        self.restores = Restores(
+            self.db,
+            self.histories,
+            self.letters,
+            self.checkpoints,
+            lambda: self.scheduler.now,
+            self._current,
+            self.violated,
+        )
         self.db.made = self._made
         for spec in (*store_specs(self.names), *control_specs(self.names), *bridge_specs(self.names)):
             self.control.create_table(spec.request())
+        self._record_events_table()
         #: The request that names DynamoDB's own destination.
         self.destination = {"TableName": self.names.events, "StreamArn": self.stream.arn}
         if plan.bridge == "native":
             self.control.enable_kinesis_streaming_destination(self.destination)
+
+    def _record_events_table(self) -> None:
+        """As `bridge ensure` does once it has made the tables."""
+        table, found = self.db.table(self.names.projections), self.db.table(self.names.events).description
+        item = {"projection": {"S": "#events-table"}, "tableId": {"S": found["TableId"]}}
+        table.put(table.key_of(item), item)
 
     def clock(self) -> float:
         """AWS's own clock: seconds since 1970."""
@@ -176,7 +193,12 @@ class World:
         elif table.name == names.relay:
             table.listeners += [self.relayed.changed, self.relay_leases.changed]
         elif table.name == names.projections:
-            table.listeners += [self.generations.changed, self.flips.flipped, self.builds.changed]
+            table.listeners += [
+                self.restores.recorded,
+                self.generations.changed,
+                self.flips.flipped,
+                self.builds.changed,
+            ]
         elif table.name == names.bridge:
             table.listeners += [self.backfills.changed, self.runs.changed]
         elif table.name == names.dead_letters:
@@ -200,8 +222,24 @@ class World:
         return stream is not None and shard in stream.log.shards
 
     def _working(self) -> bool:
+        return self._is_running("projector-")
+
+    def _restoring(self) -> bool:
+        return self._is_running("restore-")
+
+    def _is_running(self, name: str) -> bool:
+        """Whether a process whose name begins so runs at this moment."""
+        process = self._current()
+        return process is not None and process.name.startswith(name)
+
+    def _current(self) -> Process | None:
         fiber = self.scheduler.current
-        return fiber is not None and fiber.process.name.startswith("projector-")
+        return fiber.process if fiber is not None else None
+
+    def enable_destination(self) -> None:
+        """Have AWS mend the table's destination, where it has one."""
+        if self.control.has_destination(self.destination):
+            self.control.set_destination(self.destination, "ACTIVE")
 
     def clear(self) -> None:
         """The faults stop."""
@@ -212,6 +250,8 @@ class World:
 
     def _observe(self, operation: str, request: Request, outcome: str) -> None:
         self.interruptions.called()
+        if outcome == "ok" and self.restores.replaced:
+            self.restores.called(operation, request)
         if self.trace is not None:
             self.log(f"{operation.partition('.')[2]} {_subject(request)} -> {outcome}")
 

@@ -48,10 +48,14 @@ class Projector(Service):
     async def _main(self) -> None:
         world, names = self.world, self.world.names
         components = components_of(world)
-        clients = components.clients
-        handler = components.batch_handler()
-        await asyncio.to_thread(prepare, clients.dynamodb, names, PROJECTIONS)
+        await asyncio.to_thread(prepare, components.clients.dynamodb, names, PROJECTIONS)
         await asyncio.to_thread(components.skips.load)
+        with components.guard.watching():
+            await self._work(components)
+
+    async def _work(self, components: Components) -> None:
+        world, names = self.world, self.world.names
+        clients, handler = components.clients, components.batch_handler()
         options = KinesisOptions(
             application=names.leases,
             worker_id=self.name,
@@ -68,7 +72,9 @@ class Projector(Service):
                 together.append(batch)
                 batch = await source.next_batch(0.0) if len(together) < 4 else None
             if together:
+                told = world.restores.told()
                 await handler.handle(together)
+                world.restores.went_on(f"{self.name} completes batches", told=told)
 
 
 class Reader(Service):
@@ -79,18 +85,24 @@ class Reader(Service):
         world = self.world
         components = components_of(world)
         prepare(components.clients.dynamodb, world.names, PROJECTIONS)
-        while True:
-            world.scheduler.sleep(world.random.random() * 2)
-            for projection in PROJECTIONS:
-                try:
-                    self._read(components, projection)
-                except TransientError:
-                    continue
+        with components.guard.watching():
+            while True:
+                world.scheduler.sleep(world.random.random() * 2)
+                for projection in PROJECTIONS:
+                    try:
+                        components.guard.check()
+                        self._read(components, projection)
+                    except TransientError:
+                        continue
 
     def _read(self, components: Components, projection: Any) -> None:
-        for number in range(self.world.plan.accounts):
-            account = f"account-{number}"
+        world = self.world
+        for number in range(world.plan.accounts):
+            account, losses, unsettled = f"account-{number}", world.histories.losses, world.restores.unsettled
             head = components.models.active(projection).get(account)
             # A row that somebody has changed may have passed an event that it could never hold.
-            if account not in self.world.rows.ever_tampered:
-                self.world.readers.saw(self.name, projection.name, account, head.version if head else None)
+            if account in world.rows.ever_tampered or losses != world.histories.losses or (losses and unsettled):
+                continue
+            world.readers.saw(self.name, projection.name, account, head.version if head else None)
+            if losses and head is not None:
+                world.restores.read(projection.name, account, head)

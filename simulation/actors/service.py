@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import traceback
 from abc import ABC, abstractmethod
+from typing import Final
 
-from ledger.errors import TransientError
+from ledger.errors import ResourceError, TransientError
 from simulation.kernel.scheduler import Process
 from simulation.world import World
+
+#: Seconds after which a service is started again that has ended because a table is not there.
+_GONE: Final = 5.0
 
 
 class Service(ABC):
@@ -33,13 +37,23 @@ class Service(ABC):
                 # As a container that exits with 75: it is started again.
                 self.world.log(f"{self.name} ends: {error}")
                 self.later(1.0)
+            except ResourceError as error:
+                if not self.world.restores.felt:
+                    self._failed(error)
+                    raise
+                # The events table is gone, or has no stream yet.
+                self.world.log(f"{self.name} ends: {error}")
+                self.later(_GONE)
             except Exception as error:
-                self.world.violated("a service goes on", f"{self.name} ended: {error!r}\n{traceback.format_exc()}")
+                self._failed(error)
                 raise
             else:
                 process.alive = False
 
         self.world.scheduler.spawn(process, main, "main")
+
+    def _failed(self, error: Exception) -> None:
+        self.world.violated("a service goes on", f"{self.name} ended: {error!r}\n{traceback.format_exc()}")
 
     def later(self, seconds: float) -> None:
         """End the process, and start another one after so many seconds."""

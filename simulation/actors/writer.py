@@ -13,12 +13,13 @@ from typing_extensions import override
 from ledger.domain.account import Account
 from ledger.domain.errors import RefusedError
 from ledger.domain.money import format_amount
-from ledger.errors import PermanentError, TransientError
+from ledger.errors import PermanentError, ResourceError, TransientError
 from ledger.store.errors import VersionConflictError
 from ledger.store.event_store import EventStore
 from ledger.store.idempotency_keys import CommandKey, IdempotencyKeys
 from ledger.store.snapshots import SnapshotStore
 from ledger.store.stored_event import StoredEvent
+from ledger.store.table_identity import TableGuard, TableIdentities
 from simulation.actors.service import Service
 from simulation.invariants.answers import Asked
 from simulation.invariants.fold import Wish, money
@@ -35,6 +36,8 @@ from writer.metrics import Metrics
 
 #: Odds that a client sends a command that has a key twice at once.
 _HEDGED: Final = 0.2
+#: Seconds longer that a client waits which is told that the table is gone.
+_GONE: Final = 4.0
 #: Odds that a client uses the key of an earlier command for a new one.
 _REUSE: Final = 0.1
 
@@ -53,9 +56,10 @@ class Client:
 
     @property
     def done(self) -> bool:
-        """Whether every wish was answered, and the run is not too short to be worth anything."""
+        """Whether every wish was answered, the run is worth something, and a table that is lost was restored."""
         world = self._world
-        return self._left <= 0 and self._asked is None and world.network.calls >= world.plan.calls
+        long_enough = world.network.calls >= world.plan.calls and not world.restores.pending
+        return self._left <= 0 and self._asked is None and long_enough
 
     def ask(self, handler: CommandHandler) -> None:
         """Ask one writer until every wish is answered."""
@@ -66,7 +70,8 @@ class Client:
                 self._asked = self._wished()
             if self._attempts(handler, self._asked):
                 self._asked = None
-            scheduler.sleep(self._random.random() * 2 * self._world.plan.pace)
+            pause = self._random.random() * 2 * self._world.plan.pace
+            scheduler.sleep(pause + _GONE if self._world.restores.away else pause)
 
     def _wished(self) -> Asked:
         random, account = self._random, f"account-{self._random.randrange(self._world.plan.accounts)}"
@@ -101,6 +106,7 @@ class Client:
         key: CommandKey | None = None
         if asked.key is not None:
             key = command_key("client", asked.key, asked.account, command)
+        told = self._world.restores.told()
         try:
             result = handler.handle(
                 CommandRequest(asked.account, command, Precondition(asked.claimed), correlation_id, key)
@@ -115,6 +121,12 @@ class Client:
             return asked.key is None
         except KeyReusedError:
             answers.key_refused(asked, correlation_id)
+        except ResourceError as error:
+            # The answer of 503 while the table is gone.
+            if not self._world.restores.felt:
+                self._world.violated("a writer answers", f"{asked.wish} of {asked.account}: {error!r}")
+            answers.once(asked)
+            return asked.key is None
         except PermanentError as error:
             if None not in self._world.histories.states[asked.account]:
                 self._world.violated("a writer answers", f"{asked.wish} of {asked.account}: {error!r}")
@@ -123,7 +135,9 @@ class Client:
                 self._asked = None
             raise
         else:
-            answers.accepted(asked, result.body, replayed=result.replayed)
+            if not result.replayed:
+                self._world.restores.went_on(f"{asked.wish} is accepted", told=told)
+            answers.accepted(asked, correlation_id, result.body, replayed=result.replayed)
             if asked.key is not None:
                 self._confirmed.append(asked)
         return True
@@ -141,7 +155,8 @@ class Writer(Service):
         world, names = self.world, self.world.names
         dynamodb = world.pool.take(attempts=2, read_timeout=5.0).dynamodb
         metrics = Metrics()
-        store = EventStore(dynamodb, names.events, retry_seconds=world.plan.patience)
+        guard = TableGuard(TableIdentities(dynamodb, names))
+        store = EventStore(dynamodb, names.events, retry_seconds=world.plan.patience, guard=guard.check)
         snapshots = SnapshotWriter(SnapshotStore(dynamodb, names.snapshots), metrics, interval=world.plan.snapshots)
         handler = CommandHandler(
             AccountRepository(store, snapshots),
@@ -152,10 +167,11 @@ class Writer(Service):
             retry_seconds=world.plan.patience,
         )
         threads = [Thread(target=client.ask, args=(handler,), name=client.name) for client in self.clients]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with guard.watching():
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
 
 
 def _render(account: Account, stored: Sequence[StoredEvent]) -> str:

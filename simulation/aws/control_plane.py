@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from simulation.aws.errors import AwsError, NotModelledError, not_found, validation
 from simulation.aws.streams.kinesis import Kinesis
 from simulation.aws.streams.table_stream import TableStream, TableStreams
 from simulation.aws.tables.dynamodb import DynamoDB
+from simulation.aws.tables.values import Item
 
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -61,24 +62,37 @@ class ControlPlane:
         specified = request.get("StreamSpecification", {})
         if specified.get("StreamEnabled") and specified.get("StreamViewType") != "NEW_IMAGE":
             raise NotModelledError(f"a stream of {specified.get('StreamViewType')}")
-        table = self._dynamodb.create(request["TableName"], request["KeySchema"], request["AttributeDefinitions"])
+        self.restore_table(request)
+        if specified.get("StreamEnabled"):
+            self.enable_stream(request["TableName"])
+        return {"TableDescription": self._described(request["TableName"])}
+
+    def restore_table(self, request: Request, items: Iterable[Item] = ()) -> None:
+        """Make a table that holds items: an id of its own, no stream, no destination. ``request``: as CreateTable's."""
+        table = self._dynamodb.create(
+            request["TableName"], request["KeySchema"], request["AttributeDefinitions"], items
+        )
         self._tables += 1
         table.description = {"TableId": f"table-{self._tables}"} | {
-            name: request[name]
-            for name in ("AttributeDefinitions", "KeySchema", "StreamSpecification")
-            if name in request
+            name: request[name] for name in ("AttributeDefinitions", "KeySchema")
         }
-        if specified.get("StreamEnabled"):
-            label = f"2026-01-01T00:00:{self._clock():09.6f}"
-            stream = TableStream(table, self._stream_shards, self._clock, label)
-            stream.listeners.append(lambda record: self._copy(table.name, record))
-            self._streams.add(stream)
-        return {"TableDescription": self._described(table.name)}
+
+    def enable_stream(self, name: str) -> None:
+        """Give a table a stream, as an UpdateTable does; what it takes from now on is on it."""
+        table = self._dynamodb.table(name)
+        table.description["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}
+        label = f"2026-01-01T00:00:{self._clock():09.6f}"
+        stream = TableStream(table, self._stream_shards, self._clock, label)
+        stream.listeners.append(lambda record: self._copy(table.name, record))
+        self._streams.add(stream)
 
     def delete_table(self, request: Request) -> Answer:
-        described = self._described(request["TableName"])
-        del self._dynamodb.tables[request["TableName"]]
-        self._expiries.pop(request["TableName"], None)
+        """With the table go its destinations; its stream stays readable for a day."""
+        name = request["TableName"]
+        described = self._described(name)
+        del self._dynamodb.tables[name]
+        self._expiries.pop(name, None)
+        self._destinations = {place: status for place, status in self._destinations.items() if place[0] != name}
         return {"TableDescription": described}
 
     def describe_table(self, request: Request) -> Answer:
@@ -132,6 +146,10 @@ class ControlPlane:
         """Give the destination a status, as AWS may by itself."""
         self._destinations[request["TableName"], request["StreamArn"]] = status
 
+    def has_destination(self, request: Request) -> bool:
+        """Whether the table was ever joined to the stream, in whatever state that is by now."""
+        return (request["TableName"], request["StreamArn"]) in self._destinations
+
     def _switch(self, request: Request, status: str) -> Answer:
         name = self._dynamodb.table(request["TableName"]).name
         self._kinesis.stream({"StreamARN": request["StreamArn"]})
@@ -154,7 +172,7 @@ class ControlPlane:
             **table.description,
         }
         stream = self._streams.of(name)
-        if stream is not None:
+        if stream is not None and stream.table is table:
             described |= {"LatestStreamArn": stream.arn, "LatestStreamLabel": stream.label}
         return described
 

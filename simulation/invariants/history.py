@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from simulation.aws.tables.table import Key, Table
 from simulation.aws.tables.values import Item
 from simulation.invariants.fold import State, UnfoldableError, fold
+from simulation.invariants.records import event_hash, event_in
 
 Violated = Callable[[str, str], None]
 
@@ -16,8 +18,13 @@ Violated = Callable[[str, str], None]
 class Histories:
     """Every account's history, followed write by write."""
 
-    def __init__(self, violated: Violated) -> None:
+    def __init__(self, clock: Callable[[], float], violated: Violated) -> None:
+        self._clock = clock
         self._violated = violated
+        self._times: defaultdict[str, list[float]] = defaultdict(list)
+        #: How often events were lost, and the versions that accounts had after the last time.
+        self.losses = 0
+        self.kept: dict[str, int] = {}
         self.items: defaultdict[str, list[Item]] = defaultdict(list)
         #: The account after each of its events; None from the first on that nobody can read.
         self.states: defaultdict[str, list[State | None]] = defaultdict(lambda: [State()])
@@ -27,6 +34,29 @@ class Histories:
     def version(self, account: str) -> int:
         """How many events are stored."""
         return len(self.items[account])
+
+    def holds(self, item: Item) -> bool:
+        """Whether this very event is stored, and was not lost."""
+        account, number = item["aggregateId"]["S"], int(item["sequenceNumber"]["N"])
+        items = self.items[account]
+        return number <= len(items) and event_hash(items[number - 1]) == event_hash(item)
+
+    def was_lost(self, data: bytes) -> bool:
+        """Whether a record is of an event that is not stored any more."""
+        if not self.losses:
+            return False
+        item = event_in(data)
+        return item is not None and not self.holds(item)
+
+    def go_back(self, moment: float) -> None:
+        """What was stored after a moment is lost: whatever a transaction stores is stored at one moment."""
+        self.losses += 1
+        self.stored.clear()
+        for account, items in self.items.items():
+            kept = self.kept[account] = bisect_right(self._times[account], moment)
+            del items[kept:], self._times[account][kept:], self.states[account][kept + 1 :]
+            for number, item in enumerate(items, start=1):
+                self.stored[item["correlationId"]["S"]].append((account, number))
 
     def changed(self, table: Table, key: Key, before: Item | None, after: Item | None) -> None:
         """A write to the events table."""
@@ -41,6 +71,7 @@ class Histories:
             )
             return
         self.items[account].append(after)
+        self._times[account].append(self._clock())
         self.states[account].append(_next(self.states[account][-1], after))
         self.stored[after["correlationId"]["S"]].append((account, number))
 

@@ -9,6 +9,17 @@ from typing import Any
 from simulation.aws.tables.values import Item
 
 
+def event_in(data: bytes) -> Item | None:
+    """The event that a change record inserts, or that an item in JSON is; None for anything else."""
+    try:
+        found: Any = json.loads(data)
+        item: Item = found["dynamodb"]["NewImage"] if "dynamodb" in found else found
+        event_hash(item)
+    except (KeyError, TypeError, ValueError):
+        return None
+    return item
+
+
 def event_of(data: bytes) -> tuple[str, int] | None:
     """Account and number of the event that a change record inserts; None for any other record."""
     try:

@@ -20,7 +20,16 @@ from simulation.mutants.faults import MUTANTS
 from simulation.mutants.mutant import Mutant
 
 #: The packages that a copy holds.
-PACKAGES: Final = ("aws_client", "ledger", "faust_kinesis", "writer", "stream_bridge", "projector", "simulation")
+PACKAGES: Final = (
+    "aws_client",
+    "ledger",
+    "faust_kinesis",
+    "writer",
+    "stream_bridge",
+    "projector",
+    "kinfold",
+    "simulation",
+)
 _ROOT: Final = Path(__file__).resolve().parents[2]
 #: More seeds than ever run, and CPU seconds more than allowed, after which a process that hangs is killed.
 _SEEDS: Final = 1_000_000

@@ -15,10 +15,8 @@ CONSUMING: Final = (
         "completed-before-applied",
         "a batch is completed before its effect is durable",
         _HANDLER,
-        "        decoded = await asyncio.to_thread(self._decode, batches)\n",
-        "        decoded = await asyncio.to_thread(self._decode, batches)\n"
-        "        for batch in batches:\n"
-        "            batch.complete()\n",
+        "            self._metrics.records.inc(len(batch.records))\n",
+        "            self._metrics.records.inc(len(batch.records))\n            batch.complete()\n",
     ),
     Mutant(
         "checkpoint-of-the-last-added",

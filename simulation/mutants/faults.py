@@ -8,7 +8,8 @@ from simulation.mutants.consuming import CONSUMING
 from simulation.mutants.mutant import Mutant
 from simulation.mutants.operating import OPERATING
 from simulation.mutants.projecting import PROJECTING
+from simulation.mutants.restoring import RESTORING
 from simulation.mutants.sending import SENDING
 from simulation.mutants.writing import WRITING
 
-MUTANTS: Final[tuple[Mutant, ...]] = (*WRITING, *PROJECTING, *CONSUMING, *OPERATING, *SENDING)
+MUTANTS: Final[tuple[Mutant, ...]] = (*WRITING, *PROJECTING, *CONSUMING, *OPERATING, *SENDING, *RESTORING)

@@ -151,6 +151,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("Floors", "faust_kinesis/errors.py", "ledger.errors"),
         ("Floors", "writer/server.py", "projector.app"),
         ("Floors", "stream_bridge/settings.py", "kinfold.cli"),
+        ("Floors", "simulation/actors/operator.py", "kinfold.tables"),
         ("Folders of ledger", "ledger/runtime/logs.py", "ledger.store.tables"),
         ("Folders of faust_kinesis", "faust_kinesis/leases/planner.py", "faust_kinesis.polling.source"),
         ("Folders of writer", "writer/commands/commands.py", "writer.http.schemas"),
@@ -169,9 +170,7 @@ def test_an_import_that_is_reversed_is_found(copy: Path, contract: str, path: st
     finally:
         (copy / path).write_text(source)
     assert result.returncode == 1
-    assert any(line.startswith(contract) and line.endswith("BROKEN") for line in result.stdout.splitlines()), (
-        result.stdout
-    )
+    assert any(line.startswith(contract) and " BROKEN" in line for line in result.stdout.splitlines()), result.stdout
 
 
 def test_imports_keep_the_contracts(copy: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from random import Random
 from typing import Any, Final
 
@@ -70,11 +70,22 @@ class DynamoDB:
         #: Hears of each table that is made.
         self.made: Callable[[Table], None] = lambda _: None
 
-    def create(self, name: str, schema: Sequence[Mapping[str, str]], definitions: Sequence[Mapping[str, str]]) -> Table:
-        """Make a table, of a KeySchema and AttributeDefinitions. Raises ResourceInUseException."""
+    def create(
+        self,
+        name: str,
+        schema: Sequence[Mapping[str, str]],
+        definitions: Sequence[Mapping[str, str]],
+        items: Iterable[Item] = (),
+    ) -> Table:
+        """Make a table, of a KeySchema and AttributeDefinitions. Raises ResourceInUseException.
+
+        ``items``: what a restored one holds, before anybody hears of it.
+        """
         if name in self.tables:
             raise AwsError("ResourceInUseException", f"Table already exists: {name}")
         table = Table(name, schema, definitions, clock=self._clock, staleness=self._staleness)
+        for item in items:
+            table.put(table.key_of(item), item)
         self.tables[name] = table
         self.made(table)
         return table

@@ -6,22 +6,29 @@ from collections import defaultdict
 
 from simulation.aws.streams.kinesis import Stream
 from simulation.aws.streams.shard_log import Shard
-from simulation.invariants.history import Violated
+from simulation.invariants.history import Histories, Violated
 from simulation.invariants.records import event_of
 
 
 class RelayOrder:
     """Follows what reaches the stream, for as long as nobody but the relay puts events on it."""
 
-    def __init__(self, stream: Stream, violated: Violated) -> None:
+    def __init__(self, histories: Histories, stream: Stream, violated: Violated) -> None:
+        self._histories = histories
         self._violated = violated
         self._seen: defaultdict[str, int] = defaultdict(int)
         self.watching = True
         stream.listeners.append(self._arrived)
 
+    def go_back(self) -> None:
+        """Events were lost. What is left counts as seen: it may have been lost to the stream with the old table."""
+        self._seen.update(self._histories.kept)
+
     def _arrived(self, shard: Shard, partition_key: str, data: bytes) -> None:
         event = event_of(data)
         if event is None or not self.watching:
+            return
+        if self._histories.was_lost(data):
             return
         account, number = event
         if number > self._seen[account] + 1:

@@ -23,6 +23,10 @@ class Relayed:
         self._shown: set[tuple[str, int]] = set()
         stream.listeners.append(self._arrived)
 
+    def go_back(self) -> None:
+        """Events were lost: others take their numbers."""
+        self._shown.clear()
+
     def _arrived(self, _: Shard, __: str, data: bytes) -> None:
         event = event_of(data)
         if event is not None:

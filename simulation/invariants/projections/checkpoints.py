@@ -11,7 +11,7 @@ from simulation.aws.streams.shard_log import Shard
 from simulation.aws.tables.dynamodb import DynamoDB
 from simulation.aws.tables.table import NO_SORT, Key, Table
 from simulation.aws.tables.values import Item
-from simulation.invariants.history import Violated
+from simulation.invariants.history import Histories, Violated
 from simulation.invariants.projections.rows import ACTIVITY, BALANCES, Rows
 from simulation.invariants.records import event_of
 
@@ -21,8 +21,11 @@ _END: Final = "SHARD_END"
 class Checkpoints:
     """Follows the lease table of the projectors."""
 
-    def __init__(self, db: DynamoDB, stream: Stream, rows: Rows, violated: Violated, profile: str) -> None:
+    def __init__(
+        self, db: DynamoDB, stream: Stream, histories: Histories, rows: Rows, violated: Violated, profile: str
+    ) -> None:
         self._db = db
+        self._histories = histories
         self._rows = rows
         self._violated = violated
         self._profile = profile
@@ -68,8 +71,13 @@ class Checkpoints:
         event = event_of(data)
         if event is None:
             return None if self._has_letter(shard_id, number) else f"record {number} is no event and no dead letter"
+        if self._histories.was_lost(data):
+            return None
         account, version = event
         for projection in (BALANCES, ACTIVITY):
+            # A restore replaces it, and reads what is stored.
+            if self.outdated(projection):
+                continue
             head = self.head(projection, account)
             if head is None or (int(head["version"]["N"]) < version and "halted" not in head):
                 if self._waits(projection, account, version):
@@ -116,11 +124,18 @@ class Checkpoints:
 
     def made(self, projection: str) -> bool:
         """Whether a projector has made the projection's control row, and the table that it names."""
-        return f"{projection}-{self._profile}-{self.active(projection)}" in self._db.tables
+        return self._table(projection) in self._db.tables
+
+    def outdated(self, projection: str) -> bool:
+        """Whether readers see a generation with rows of a history that was lost."""
+        return self._table(projection) in self._rows.doomed
+
+    def _table(self, projection: str) -> str:
+        return f"{projection}-{self._profile}-{self.active(projection)}"
 
     def head(self, projection: str, account: str) -> Item | None:
         """An account's head in the generation that readers see."""
-        table = self._db.tables.get(f"{projection}-{self._profile}-{self.active(projection)}")
+        table = self._db.tables.get(self._table(projection))
         if table is None:
             return None
         return table.get((account, "!" if projection == ACTIVITY else NO_SORT))

@@ -14,6 +14,7 @@ from simulation.aws.tables.dynamodb import DynamoDB
 from simulation.aws.tables.table import NO_SORT, Key, Table
 from simulation.aws.tables.values import Item
 from simulation.invariants.history import Violated
+from simulation.invariants.projections.rows import Rows
 
 #: Seconds for which a reader may go by a control row that it has read.
 _SEEN: Final = 2.0
@@ -25,10 +26,17 @@ class Flips:
     """Compares the generation that readers leave with the one that they are shown next."""
 
     def __init__(
-        self, db: DynamoDB, clock: Callable[[], float], working: Callable[[], bool], violated: Violated, profile: str
+        self,
+        db: DynamoDB,
+        rows: Rows,
+        clock: Callable[[], float],
+        working: Callable[[], bool],
+        violated: Violated,
+        profile: str,
     ) -> None:
         """``working``: whether it is a worker that runs at this moment."""
         self._db = db
+        self._rows = rows
         self._working = working
         self._clock = clock
         self._violated = violated
@@ -40,10 +48,10 @@ class Flips:
 
     def flipped(self, _: Table, key: Key, before: Item | None, after: Item | None) -> None:
         """A write to a control row."""
-        if before is None or after is None or before["active"] == after["active"]:
+        if before is None or after is None or before.get("active") == after.get("active"):
             return
         old, new = (self._db.tables.get(f"{key[0]}-{self._profile}-{row['active']['N']}") for row in (before, after))
-        if old is None or new is None:
+        if old is None or new is None or old.name in self._rows.doomed:
             return
         self._flips[old.name] = new, self._clock()
         for account, version in self._fed[old.name].items():

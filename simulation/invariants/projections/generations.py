@@ -24,7 +24,7 @@ class Generations:
 
     def changed(self, _: Table, key: Key, before: Item | None, after: Item | None) -> None:
         """A write to a control row."""
-        if before is None or after is None:
+        if before is None or after is None or "active" not in after:
             return
         projection, now = key[0], self._clock()
         if before["active"] != after["active"]:

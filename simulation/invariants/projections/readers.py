@@ -12,6 +12,10 @@ class Readers:
         self._violated = violated
         self._seen: dict[tuple[str, str, str], int] = {}
 
+    def forget(self) -> None:
+        """Events were lost: versions may go back."""
+        self._seen.clear()
+
     def saw(self, reader: str, projection: str, account: str, version: int | None) -> None:
         """A reader saw an account at a version; None: it saw none."""
         place = (reader, projection, account)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any, Final
 
 from simulation.aws.tables.table import Key, Table
@@ -31,6 +32,13 @@ class Rows:
         self.tampering = False
         #: Accounts of which any row ever was.
         self.ever_tampered: set[str] = set()
+        #: Tables with rows of a history that was lost: a restore replaces them, and no reader sees them after it.
+        self.doomed: frozenset[str] = frozenset()
+
+    def go_back(self, tables: Iterable[str]) -> None:
+        """Events were lost, of which these tables may have rows."""
+        self.doomed = frozenset(filter(self.projection_of, tables))
+        self.tampered.clear()
 
     def projection_of(self, table: str) -> str | None:
         """The projection whose table this is."""
@@ -41,8 +49,11 @@ class Rows:
         """A write to a read model's table."""
         place = (table.name, key)
         if self.tampering:
-            self.tampered.add(place)
             self.ever_tampered.add(key[0])
+        if table.name in self.doomed:
+            return
+        if self.tampering:
+            self.tampered.add(place)
             return
         was_tampered = place in self.tampered
         projection = self.projection_of(table.name)
@@ -112,6 +123,8 @@ class Rows:
             self.skipped = skipped
 
     def _is_first_bad(self, projection: str, account: str, number: int) -> bool:
+        if number > self._histories.version(account):
+            return False
         try:
             self._expected(projection, account, _HEAD, number - 1)
         except UnfoldableError:
