@@ -112,6 +112,8 @@ class Plan:
     page_bytes: int = 2048
     cache: int = 1000
     snapshots: int = 5
+    #: Accounts that every second writer holds, from the first one on.
+    held: int = 0
     staleness: float = 1.0
     skew: float = 0.0
     climate: Climate = field(default_factory=Climate)
@@ -180,6 +182,7 @@ class Plan:
                 )
             ),
             loss=Loss.drawn(Random(f"loss {seed}")),
+            held=random.choice((0, 1, 1000)),
         )
 
     def described(self) -> list[str]:

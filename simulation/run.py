@@ -51,7 +51,8 @@ class Run:
     def _made(self) -> list[Service]:
         world, plan = self.world, self.world.plan
         services: list[Service] = [
-            Writer(world, f"writer-{n}", self._clients[n :: plan.writers]) for n in range(plan.writers)
+            Writer(world, f"writer-{n}", self._clients[n :: plan.writers], held=plan.held * (n % 2 == 0))
+            for n in range(plan.writers)
         ]
         services += [Projector(world, f"projector-{n}") for n in range(plan.projectors)]
         services += [Reader(world, f"reader-{n}") for n in range(plan.readers)]

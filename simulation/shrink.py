@@ -19,6 +19,7 @@ _LEAST: Final[dict[str, Any]] = {
     "imports": 0,
     "projectors": 1,
     "readers": 0,
+    "held": 0,
     "shards": 1,
     "table_shards": 1,
     "dropped": 0.0,

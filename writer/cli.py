@@ -12,7 +12,7 @@ from ledger.runtime.sockets import address
 from ledger.store.event_store import EventStore
 from ledger.store.idempotency_keys import IdempotencyKeys
 from ledger.store.snapshots import SnapshotStore
-from ledger.store.table_identity import TableGuard, TableIdentities
+from ledger.store.table_identity import CLOSE_INTERVAL, TableGuard, TableIdentities
 from ledger.store.tables import Names
 from writer import server
 from writer.commands.account_repository import AccountRepository
@@ -59,8 +59,14 @@ def serve(
         read_timeout=settings.writer_read_timeout,
     )
     names, metrics = Names(settings.profile, settings.events_table), Metrics()
-    guard = TableGuard(TableIdentities(clients.dynamodb, names))
-    store = EventStore(clients.dynamodb, names.events, retry_seconds=settings.writer_patience, guard=guard.check)
+    guard = TableGuard(TableIdentities(clients.dynamodb, names), interval=CLOSE_INTERVAL)
+    store = EventStore(
+        clients.dynamodb,
+        names.events,
+        retry_seconds=settings.writer_patience,
+        guard=guard.check,
+        table_id=guard.table_id,
+    )
     snapshots = SnapshotWriter(
         SnapshotStore(clients.dynamodb, names.snapshots), metrics, interval=settings.snapshot_interval
     )
@@ -81,7 +87,8 @@ def serve(
     with bound:
         tables = [names.events, names.snapshots, names.commands]
         wait_for_endpoint(clients, settings.endpoint_timeout, log_waiting, tables)
-        api = build_api(AccountRepository(store, snapshots), keys, settings, access, metrics)
+        accounts = AccountRepository(store, snapshots, held=settings.writer_accounts)
+        api = build_api(accounts, keys, settings, access, metrics)
         with guard.watching():
             server.serve(api, bound, limits, drain_timeout=settings.writer_drain_timeout, on_start=log_serving)
     log.info("stopped")

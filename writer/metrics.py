@@ -33,6 +33,9 @@ class Metrics:
         self.write_retries = counter(
             "write_retries", "Writes of accepted commands sent again after throttling, contention or a lost answer."
         )
+        self.appends = counter(
+            "appends", "Writes to the event store; commands that waited for the same account share one."
+        )
         self.write_units = counter("write_units", "Write units that DynamoDB charged for accepted commands.", "command")
         self.snapshots = counter(
             "snapshots",

@@ -25,6 +25,12 @@ class WriterSettings(GuardedSettings):
         description="seconds for which a command is tried again while DynamoDB throttles or other writers are faster",
     )
     writer_read_timeout: float = Field(5.0, gt=0, le=60, description="seconds to wait for an answer of DynamoDB")
+    writer_accounts: int = Field(
+        10_000,
+        ge=0,
+        le=10_000_000,
+        description="accounts held in memory, so that a command on one needs no read; 0 switches that off",
+    )
     writer_key_retention: int = Field(
         86_400, ge=60, description="seconds for which an Idempotency-Key is remembered with its answer"
     )

@@ -1,5 +1,7 @@
 """What the event store and its tables refuse, and what is wrong with stored data."""
 
+from collections.abc import Collection
+
 from ledger.errors import PermanentError, TransientError
 
 
@@ -25,7 +27,11 @@ class NoSuchAccountError(PermanentError):
 
 
 class CommandRecordedError(PermanentError):
-    """The command's idempotency key was recorded by a request that was faster. Nothing was written."""
+    """Idempotency keys of the append, ``command_ids``, were recorded by requests before it. Nothing was written."""
+
+    def __init__(self, message: str, command_ids: Collection[str]) -> None:
+        self.command_ids = command_ids
+        super().__init__(message)
 
 
 class AppendTooLargeError(PermanentError):

@@ -6,18 +6,18 @@ stored whole or not at all.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from aws_client.batch_reads import MAX_KEYS, BatchRead, chunks
-from ledger.domain.events import DomainEvent, encode_payload
+from ledger.domain.events import DomainEvent
 from ledger.errors import EndpointError
 from ledger.runtime.aws import aws_errors, retrying
 from ledger.store.errors import ConditionFailedError, CorruptHistoryError, VersionConflictError
-from ledger.store.stored_event import EventReference, StoredEvent, timestamp
-from ledger.store.transactions import CommandPut, EventWrite
+from ledger.store.stored_event import EventReference, StoredEvent
+from ledger.store.transactions import CommandPut, Draft, EventWrite
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -32,13 +32,15 @@ _NOBODY: Final = "-"
 class ProvenVersion:
     """A version that this process has read from the table, or written to it.
 
-    Events are never deleted, so what was once read stays true; a bare ``int`` is only a client's claim. Made by
-    ``EventStore`` alone. ``event_hash``: of the event at that version, None where it was not read.
+    Events are never deleted, so what was once read stays true, of this table; a bare ``int`` is only a client's claim.
+    Made by ``EventStore`` alone. ``event_hash``: of the event at that version, None where it was not read.
+    ``table_id``: of the table, None where that was not known, and the proof is good for an append right after it.
     """
 
     aggregate_id: str
     number: int
     event_hash: str | None = field(default=None, compare=False)
+    table_id: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +68,12 @@ class EventStore:
         *,
         retry_seconds: float = 10.0,
         guard: Callable[[], object] = lambda: None,
+        table_id: Callable[[], str | None] = lambda: None,
     ) -> None:
         """``retry_seconds``: for how long a write is retried while it meets throttling or contention.
 
-        ``guard`` is called before each append, and may refuse it.
+        ``guard`` is called before each append, and may refuse it. ``table_id`` gives the id of the table that there is
+        now, None while nobody knows: without it, no proof may be kept.
         """
         self._dynamodb = dynamodb
         # Made once: botocore makes a class for each.
@@ -77,6 +81,7 @@ class EventStore:
         self._table = table
         self._retry_seconds = retry_seconds
         self._guard = guard
+        self._table_id = table_id
 
     def append(
         self,
@@ -103,31 +108,31 @@ class EventStore:
         AppendTooLargeError, or what ``guard`` raises (nothing was written), ThrottledError or EndpointError. After
         these two the write may have succeeded, or succeed yet.
         """
-        self._guard()
         number = expected.number if isinstance(expected, ProvenVersion) else expected
+        draft = Draft(aggregate_id, number, aggregate_type, now=now)
+        stored = draft.add(events, correlation_id)
+        if command is not None:
+            draft.record(command(stored))
+        return self.commit(draft, expected)
+
+    def commit(self, draft: Draft, expected: ProvenVersion | int, *, retry_seconds: float | None = None) -> History:
+        """Store what is drafted after the version ``expected``, like ``append``: all of it or nothing.
+
+        ``retry_seconds`` in place of the store's own. Raises as ``append`` does; CommandRecordedError names the keys.
+        """
+        self._guard()
+        aggregate_id, number, stored = draft.aggregate_id, draft.after, draft.events
         if isinstance(expected, ProvenVersion) and expected.aggregate_id != aggregate_id:
             raise ValueError(f"a proof of {expected.aggregate_id} proves nothing about {aggregate_id}")
-        if number < 0 or not events:
-            raise ValueError(f"an append needs events and a version of 0 or more, got {len(events)} at {number}")
-        occurred_at = timestamp(now or datetime.now(UTC))
-        stored = [
-            StoredEvent(
-                aggregate_id,
-                sequence_number,
-                aggregate_type,
-                event.event_type,
-                encode_payload(event),
-                occurred_at,
-                correlation_id,
-            )
-            for sequence_number, event in enumerate(events, start=number + 1)
-        ]
-        proven = isinstance(expected, ProvenVersion) or number == 0
-        write = EventWrite(self._table, stored, None if proven else number, command(stored) if command else None)
+        if number < 0 or not stored:
+            raise ValueError(f"an append needs events and a version of 0 or more, got {len(stored)} at {number}")
+        table_id = expected.table_id if isinstance(expected, ProvenVersion) else self._table_id()
+        proven = number == 0 or (isinstance(expected, ProvenVersion) and (table_id is None or self.vouches(expected)))
+        write = EventWrite(self._table, stored, None if proven else number, draft.commands)
         write.check_size()
-        version = ProvenVersion(aggregate_id, stored[-1].sequence_number, stored[-1].event_hash)
+        version = ProvenVersion(aggregate_id, stored[-1].sequence_number, stored[-1].event_hash, table_id)
         try:
-            units, retries = self._write(write)
+            units, retries = self._write(write, self._retry_seconds if retry_seconds is None else retry_seconds)
         except ConditionFailedError as failed:
             if failed.resent and failed.conflicting == number:
                 # Once somebody has made the claim true, an earlier request may still arrive and be carried out.
@@ -144,6 +149,10 @@ class EventStore:
             return History(stored, version)
         return History(stored, version, write_units=units, retries=retries)
 
+    def vouches(self, version: ProvenVersion) -> bool:
+        """Whether a version that was proven a while ago still is: the table is known to be the same one."""
+        return version.table_id is not None and version.table_id == self._table_id()
+
     def load(self, aggregate_id: str, *, after: int = 0, until: int | None = None) -> History:
         """Read the events ``after < sequence number <= until`` (default: all), strongly consistent, page by page.
 
@@ -152,13 +161,14 @@ class EventStore:
         Raises CorruptHistoryError when the events that are there do not follow one another without a hole, and
         ThrottledError or EndpointError.
         """
+        table_id = self._table_id()
         # The event at ``after`` comes along: it proves the claim in the same request when nothing follows it.
         events = list(self.read(aggregate_id, after=max(after - 1, 0), until=until))
         if events:
-            version = ProvenVersion(aggregate_id, events[-1].sequence_number, events[-1].event_hash)
+            version = ProvenVersion(aggregate_id, events[-1].sequence_number, events[-1].event_hash, table_id)
             return History(events[1:], version, events[0].event_hash) if after else History(events, version)
         stored = self.version(aggregate_id).number if after else 0
-        return History(events, ProvenVersion(aggregate_id, min(stored, after)))
+        return History(events, ProvenVersion(aggregate_id, min(stored, after), table_id=table_id))
 
     def read(self, aggregate_id: str, *, after: int = 0, until: int | None = None) -> Iterator[StoredEvent]:
         """Like ``load``, an event at a time: memory holds one page (at most 1 MB) however long the history."""
@@ -245,12 +255,12 @@ class EventStore:
             for page in pages:
                 yield from page["Items"]
 
-    def _write(self, write: EventWrite) -> tuple[float, int]:
+    def _write(self, write: EventWrite, retry_seconds: float) -> tuple[float, int]:
         """Send the write, again while it is throttled or contended; returns its write units and the retries.
 
         A retry after an unknown outcome is safe: ``append`` recognises its own events.
         """
-        for attempt in retrying(self._retry_seconds):
+        for attempt in retrying(retry_seconds):
             with attempt:
                 retries = attempt.retry_state.attempt_number - 1
                 try:

@@ -7,6 +7,7 @@ restored under another name, it writes that first, so that what still serves the
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from aws_client.failures import is_not_found
 from aws_client.tables import write_if
-from ledger.errors import KinfoldError
+from ledger.errors import KinfoldError, TransientError
 from ledger.runtime.aws import aws_errors
 from ledger.store.errors import TableReplacedError
 from ledger.store.stored_event import timestamp
@@ -31,6 +32,10 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two looks of a service.
 LOOK_INTERVAL: Final = 20.0
+#: Seconds between two looks of one that keeps proofs of what it has read, and for which each look is good. No table of
+#: AWS is deleted and made anew in so short a time.
+CLOSE_INTERVAL: Final = 5.0
+GOOD_FOR: Final = 2 * CLOSE_INTERVAL
 #: No projection can have this name.
 _ROW: Final = {"projection": {"S": "#events-table"}}
 
@@ -57,9 +62,13 @@ class TableIdentities:
 
     def actual(self) -> str:
         """The id of the table that there is now; its time of creation on an endpoint that gives tables no id."""
+        return self.described()[0]
+
+    def described(self) -> tuple[str, bool]:
+        """The id of the table that there is now, and whether it is being deleted."""
         with aws_errors(f"describing table {self._names.events}"):
             table = self._dynamodb.describe_table(TableName=self._names.events)["Table"]
-        return table.get("TableId") or str(table["CreationDateTime"])
+        return table.get("TableId") or str(table["CreationDateTime"]), table["TableStatus"] == "DELETING"
 
     def find(self) -> TableIdentity | None:
         """What was recorded; None before anything was derived."""
@@ -117,6 +126,19 @@ class TableIdentities:
 
     def check(self) -> TableIdentity | None:
         """What was recorded. Raises TableReplacedError when the table is another one by now, or has another name."""
+        return self.examine()[0]
+
+    def examine(self) -> tuple[TableIdentity | None, str | None]:
+        """What was recorded, and the id of the table that there is now; None while it is being deleted.
+
+        Raises as ``check`` does.
+        """
+        recorded = self._recorded()
+        actual, ending = self.described()
+        self._compare(recorded, actual)
+        return recorded, None if ending else actual
+
+    def _recorded(self) -> TableIdentity | None:
         recorded = self.find()
         if recorded is not None and recorded.name != self._names.events:
             raise TableReplacedError(
@@ -124,12 +146,14 @@ class TableIdentities:
                 f"KINFOLD_EVENTS_TABLE={recorded.name} and start again, or, where {self._names.events} is to replace "
                 "it, `kinfold restore`"
             )
-        if recorded is not None and recorded.table_id != (actual := self.actual()):
+        return recorded
+
+    def _compare(self, recorded: TableIdentity | None, actual: str) -> None:
+        if recorded is not None and recorded.table_id != actual:
             raise TableReplacedError(
                 f"table {self._names.events} was made anew (it is {actual}, and everything derived is of "
                 f"{recorded.table_id}): restore its events if they are lost, then `kinfold restore`"
             )
-        return recorded
 
 
 class TableGuard:
@@ -138,10 +162,24 @@ class TableGuard:
     Before the first look nothing is known, and nothing is held back.
     """
 
-    def __init__(self, identities: TableIdentities, on_restored: Callable[[], None] = lambda: None) -> None:
-        """``on_restored`` is called before a service goes on: to forget what it remembers of lost events."""
+    def __init__(
+        self,
+        identities: TableIdentities,
+        on_restored: Callable[[], None] = lambda: None,
+        *,
+        interval: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``on_restored`` is called before a service goes on: to forget what it remembers of lost events.
+
+        ``interval``: seconds between two looks, by default LOOK_INTERVAL.
+        """
         self.identities = identities
         self._on_restored = on_restored
+        self._interval = interval
+        self._clock = clock
+        #: The id that the last look saw, and when it began.
+        self._seen: tuple[str, float] | None = None
         self._replaced: TableReplacedError | None = None
         self._stop = threading.Event()
         #: What was recorded at the last look that found everything as it should be.
@@ -158,6 +196,14 @@ class TableGuard:
             raise TableReplacedError(reason)
         return self._identity
 
+    def table_id(self) -> str | None:
+        """The id of the table, as a look saw it that began at most GOOD_FOR seconds ago; None while that is unknown.
+
+        What was read from that table is in it still: a table can be replaced by none of its name within that time.
+        """
+        seen = self._seen
+        return seen[0] if seen is not None and self._clock() - seen[1] <= GOOD_FOR else None
+
     def look(self) -> None:
         """Compare once. What was found before stays when the endpoint does not answer."""
         try:
@@ -165,17 +211,21 @@ class TableGuard:
         except TableReplacedError:
             return
         except KinfoldError as error:
+            if not isinstance(error, TransientError):
+                self._seen = None
             log.warning("events_table_not_checked", reason=str(error), action="none: it is looked at again")
 
     def compare(self) -> TableIdentity | None:
         """What is recorded now. Raises TableReplacedError, and as ``TableIdentities`` does when it cannot be told."""
+        began = self._clock()
         try:
-            identity = self.identities.check()
+            identity, seen = self.identities.examine()
         except TableReplacedError as replaced:
-            self._replaced = replaced
+            self._replaced, self._seen = replaced, None
             action = "`kinfold restore --dry-run` says what is lost"
             log.error("events_table_replaced", reason=str(replaced), action=action)  # noqa: TRY400 - no fault of ours
             raise
+        self._seen = None if seen is None else (seen, began)
         if self._replaced is not None or self._identity not in (None, identity):
             self._on_restored()
             log.info("events_table_restored", action="none: the service goes on")
@@ -196,5 +246,5 @@ class TableGuard:
             thread.join(1.0)
 
     def _run(self) -> None:
-        while not self._stop.wait(LOOK_INTERVAL):
+        while not self._stop.wait(LOOK_INTERVAL if self._interval is None else self._interval):
             self.look()

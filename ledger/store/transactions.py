@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
 from aws_client.failures import code_of, is_condition_failed
+from ledger.domain.events import DomainEvent, encode_payload
 from ledger.runtime.aws import aws_errors, translate
 from ledger.store.errors import AppendTooLargeError, CommandRecordedError, ConditionFailedError, RejectedEventError
-from ledger.store.stored_event import StoredEvent, item_size
+from ledger.store.stored_event import StoredEvent, item_size, timestamp
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -31,6 +33,11 @@ class CommandPut:
     condition: str
     values: dict[str, dict[str, str]]
 
+    @property
+    def command_id(self) -> str:
+        """The key of the command's record."""
+        return self.item["commandId"]["S"]
+
     def action(self) -> dict[str, Any]:
         """The put as an action of TransactWriteItems."""
         return {
@@ -43,14 +50,56 @@ class CommandPut:
         }
 
 
+class Draft:
+    """Events after version ``after`` of one aggregate, to be stored together (``EventStore.commit``).
+
+    Commands may share a draft: each adds its events, under a correlation id of its own, and its record, if it has one.
+    """
+
+    def __init__(self, aggregate_id: str, after: int, aggregate_type: str, *, now: datetime | None = None) -> None:
+        """``now``: when the events occur, by default at this moment."""
+        self.aggregate_id = aggregate_id
+        self.after = after
+        self.events: list[StoredEvent] = []
+        self.commands: list[CommandPut] = []
+        self._aggregate_type = aggregate_type
+        self._occurred_at = timestamp(now or datetime.now(UTC))
+
+    @property
+    def room(self) -> int:
+        """How many events and records of commands one transaction still holds beside these."""
+        return MAX_TRANSACTION_ITEMS - len(self.events) - len(self.commands)
+
+    def add(self, events: Sequence[DomainEvent], correlation_id: str) -> list[StoredEvent]:
+        """Add the events of one command. Returns them as they will be stored."""
+        stored = [
+            StoredEvent(
+                self.aggregate_id,
+                sequence_number,
+                self._aggregate_type,
+                event.event_type,
+                encode_payload(event),
+                self._occurred_at,
+                correlation_id,
+            )
+            for sequence_number, event in enumerate(events, start=self.after + len(self.events) + 1)
+        ]
+        self.events += stored
+        return stored
+
+    def record(self, command: CommandPut) -> None:
+        """Add the record of a command whose events were added."""
+        self.commands.append(command)
+
+
 @dataclass(frozen=True, slots=True)
 class EventWrite:
-    """The events of one append, the version it claims (None: proven), and the command it records (None: none)."""
+    """The events of one append, the version it claims (None: proven), and the commands that it records."""
 
     table: str
     events: Sequence[StoredEvent]
     claimed: int | None
-    command: CommandPut | None
+    commands: Sequence[CommandPut] = ()
 
     def check_size(self) -> None:
         """Raise AppendTooLargeError, with both figures, for what DynamoDB cannot take at once."""
@@ -60,8 +109,8 @@ class EventWrite:
             raise AppendTooLargeError(
                 f"{account}: an event of {max(sizes)} bytes; DynamoDB stores at most {MAX_ITEM_BYTES}"
             )
-        actions = len(sizes) + (self.claimed is not None) + (self.command is not None)
-        total = sum(sizes) + (item_size(self.command.item) if self.command else 0)
+        actions = len(sizes) + (self.claimed is not None) + len(self.commands)
+        total = sum(sizes) + sum(item_size(command.item) for command in self.commands)
         if actions > MAX_TRANSACTION_ITEMS or total > MAX_TRANSACTION_BYTES:
             raise AppendTooLargeError(
                 f"{account}: {actions} actions of {total} bytes; one transaction holds at most "
@@ -74,7 +123,7 @@ class EventWrite:
         Returns the write units it took. Raises ConditionFailedError, CommandRecordedError, RejectedEventError (none
         of them wrote anything), ThrottledError and EndpointError.
         """
-        if len(self.events) == 1 and self.claimed is None and self.command is None:
+        if len(self.events) == 1 and self.claimed is None and not self.commands:
             return self._put(dynamodb)
         return self._transact(dynamodb)
 
@@ -109,8 +158,7 @@ class EventWrite:
             {"Put": {"TableName": self.table, "Item": event.to_item(), "ConditionExpression": _FREE}}
             for event in self.events
         ]
-        if self.command is not None:
-            actions.append(self.command.action())
+        actions += [command.action() for command in self.commands]
         doing = f"appending events {self.events[0].sequence_number} to {numbers[-1]} of {account}"
         with aws_errors(doing):
             try:
@@ -118,14 +166,14 @@ class EventWrite:
             except ClientError as error:
                 if code_of(error) != "TransactionCanceledException":
                     raise
-                raise _cancellation(error, numbers, doing) from error
+                raise _cancellation(error, numbers, self.commands, doing) from error
         return _units(answer.get("ConsumedCapacity", []))
 
 
-def _cancellation(error: ClientError, numbers: list[int], doing: str) -> Exception:
+def _cancellation(error: ClientError, numbers: list[int], commands: Sequence[CommandPut], doing: str) -> Exception:
     """Why a transaction was cancelled, from the reason DynamoDB gives for each of its items, in their order.
 
-    What follows the events' own items is the command's.
+    What follows the events' own items are the commands'.
     """
     reasons: list[dict[str, Any]] = error.response.get("CancellationReasons", [])  # type: ignore[assignment]
     for reason, number in zip(reasons, numbers, strict=False):
@@ -133,8 +181,13 @@ def _cancellation(error: ClientError, numbers: list[int], doing: str) -> Excepti
             return ConditionFailedError(number, resent=_resent(error))
         if reason.get("Code") == "ValidationError":
             return RejectedEventError(f"{doing}: event {number} is malformed: {reason.get('Message')}")
-    if any(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons[len(numbers) :]):
-        return CommandRecordedError(f"{doing}: the command was recorded meanwhile; nothing was written")
+    recorded = {
+        command.command_id
+        for reason, command in zip(reasons[len(numbers) :], commands, strict=False)
+        if reason.get("Code") == "ConditionalCheckFailed"
+    }
+    if recorded:
+        return CommandRecordedError(f"{doing}: the command was recorded before; nothing was written", recorded)
     return translate(error, doing)
 
 

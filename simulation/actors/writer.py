@@ -19,7 +19,7 @@ from ledger.store.event_store import EventStore
 from ledger.store.idempotency_keys import CommandKey, IdempotencyKeys
 from ledger.store.snapshots import SnapshotStore
 from ledger.store.stored_event import StoredEvent
-from ledger.store.table_identity import TableGuard, TableIdentities
+from ledger.store.table_identity import CLOSE_INTERVAL, TableGuard, TableIdentities
 from simulation.actors.service import Service
 from simulation.invariants.answers import Asked
 from simulation.invariants.fold import Wish, money
@@ -28,9 +28,10 @@ from simulation.kernel.scheduler import Killed
 from simulation.world import World
 from writer.commands.account_repository import AccountRepository
 from writer.commands.commands import Command, Deposit, PlaceBet, SettleBet, Withdraw
-from writer.commands.handler import CommandHandler, CommandRequest
+from writer.commands.handler import CommandHandler
 from writer.commands.idempotency import KeyReusedError, command_key
 from writer.commands.preconditions import Precondition
+from writer.commands.requests import CommandRequest
 from writer.commands.snapshot_writer import SnapshotWriter
 from writer.metrics import Metrics
 
@@ -146,20 +147,27 @@ class Client:
 class Writer(Service):
     """A writer, with its clients' requests in threads of its own."""
 
-    def __init__(self, world: World, name: str, clients: Sequence[Client]) -> None:
+    def __init__(self, world: World, name: str, clients: Sequence[Client], *, held: int) -> None:
         super().__init__(world, name)
         self.clients = clients
+        self._held = held
 
     @override
     def run(self) -> None:
         world, names = self.world, self.world.names
         dynamodb = world.pool.take(attempts=2, read_timeout=5.0).dynamodb
         metrics = Metrics()
-        guard = TableGuard(TableIdentities(dynamodb, names))
-        store = EventStore(dynamodb, names.events, retry_seconds=world.plan.patience, guard=guard.check)
+        guard = TableGuard(TableIdentities(dynamodb, names), interval=CLOSE_INTERVAL)
+        store = EventStore(
+            dynamodb,
+            names.events,
+            retry_seconds=world.plan.patience,
+            guard=guard.check,
+            table_id=guard.table_id,
+        )
         snapshots = SnapshotWriter(SnapshotStore(dynamodb, names.snapshots), metrics, interval=world.plan.snapshots)
         handler = CommandHandler(
-            AccountRepository(store, snapshots),
+            AccountRepository(store, snapshots, held=self._held),
             IdempotencyKeys(dynamodb, names.commands, retention=86_400.0),
             metrics,
             _render,

@@ -10,6 +10,7 @@ _EVENTS: Final = "ledger/store/event_store.py"
 _TRANSACTIONS: Final = "ledger/store/transactions.py"
 _KEYS: Final = "ledger/store/idempotency_keys.py"
 _HANDLER: Final = "writer/commands/handler.py"
+_GROUPS: Final = "writer/commands/group_commit.py"
 _REPOSITORY: Final = "writer/commands/account_repository.py"
 
 WRITING: Final = (
@@ -31,8 +32,8 @@ WRITING: Final = (
         "claim-unchecked",
         "a claimed version is not checked: one ahead of the truth makes a hole",
         _EVENTS,
-        "proven = isinstance(expected, ProvenVersion) or number == 0",
-        "proven = True",
+        "proven = number == 0 or (",
+        "proven = True or (",
     ),
     Mutant(
         "own-append-unrecognised",
@@ -73,8 +74,8 @@ WRITING: Final = (
         "command-unrecorded",
         "the record of a command's key is left out of its transaction",
         _TRANSACTIONS,
-        "            actions.append(self.command.action())",
-        "            pass",
+        "        actions += [command.action() for command in self.commands]\n",
+        "",
     ),
     Mutant(
         "record-overwritten",
@@ -101,8 +102,9 @@ WRITING: Final = (
         "replay-ignored",
         "a command that was recorded meanwhile is refused, rather than answered as recorded",
         _HANDLER,
-        "            replay = self._replay(request, entry)\n            if replay is None:\n                raise\n",
-        "            replay = None\n            if replay is None:\n                raise\n",
+        "            # An earlier request with the same key may have been accepted: then this is its answer, and no "
+        "refusal.\n            replay = self._replay(waiting)\n",
+        "            replay = None\n",
     ),
     Mutant(
         "snapshot-ahead-trusted",
@@ -129,8 +131,50 @@ WRITING: Final = (
         "stale-decision",
         "after a conflict a command is decided on the account as it was before",
         _REPOSITORY,
-        "return _folded(loaded.account, self._store.load(loaded.account.account_id, after=loaded.account.version))",
-        "return LoadedAccount(loaded.account, self._store.version(loaded.account.account_id))",
+        "return _folded(account.copy(), history)",
+        "return LoadedAccount(account, history.version)",
+    ),
+    Mutant(
+        "refusal-of-a-held-account",
+        "a command is refused by the account as it is in memory, though another writer may have been at it",
+        _GROUPS,
+        "if not (decision.accepted or fresh):",
+        "if False:",
+    ),
+    Mutant(
+        "held-account-kept-after-a-conflict",
+        "after a lost condition, the account in memory is taken for the one that is stored",
+        _GROUPS,
+        "                loaded, fresh = self._accounts.refresh(loaded), True\n            except CommandRecordedError",
+        "                fresh = True\n            except CommandRecordedError",
+    ),
+    Mutant(
+        "refusal-before-its-group-is-stored",
+        "a command is refused by what a group would make of the account, whether or not that is stored",
+        _GROUPS,
+        "decision.refused.append((each, error))",
+        "each.fail(error)",
+    ),
+    Mutant(
+        "twins-in-a-group",
+        "two requests with one key in a group are two commands",
+        _GROUPS,
+        "if key is not None and key.command_id in first_of_key:",
+        "if key is None and first_of_key.keys() < set():",
+    ),
+    Mutant(
+        "one-correlation-id-a-group",
+        "the events of a group are stored under the correlation id of its first command",
+        _GROUPS,
+        "draft.add(events, request.correlation_id)",
+        "draft.add(events, waiting[0].request.correlation_id)",
+    ),
+    Mutant(
+        "one-state-a-group",
+        "each command of a group is decided on the account as it was before all of them",
+        _GROUPS,
+        "events = decide(account, request.command)",
+        "events = decide(loaded.account, request.command)",
     ),
     Mutant(
         "overdraft",

@@ -16,6 +16,8 @@ from ledger.domain.events import DomainEvent, FundsDeposited
 from ledger.store.change_record import encode
 from ledger.store.event_store import EventStore, History, ProvenVersion
 from ledger.store.stored_event import StoredEvent
+from ledger.store.transactions import Draft
+from writer.commands.account_repository import AccountRepository, LoadedAccount
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -50,6 +52,18 @@ def append(
     return store.append(
         account_id, events, version, aggregate_type=AGGREGATE_TYPE, correlation_id=correlation_id, now=now
     )
+
+
+def save(
+    accounts: AccountRepository, loaded: LoadedAccount, events: Sequence[DomainEvent], correlation_id: str = "test"
+) -> LoadedAccount:
+    """Append events to a loaded account, as the writer does for one command."""
+    account = loaded.account.copy()
+    draft = Draft(account.account_id, account.version, AGGREGATE_TYPE)
+    draft.add(events, correlation_id)
+    for event in events:
+        account.apply(event)
+    return accounts.save(loaded, account, draft, 10)[0]
 
 
 def deposit(

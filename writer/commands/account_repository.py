@@ -1,45 +1,66 @@
 """The repository of accounts: an account is the fold of its events, or of a snapshot and the events after it."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from threading import Lock
+from typing import Final
 
-from ledger.domain.account import AGGREGATE_TYPE, Account
-from ledger.domain.events import DomainEvent
+from cachetools import LRUCache
+
+from ledger.domain.account import Account
 from ledger.store.errors import SnapshotError
 from ledger.store.event_store import EventStore, History, ProvenVersion
 from ledger.store.parallel_scan import Item
 from ledger.store.snapshots import decode
 from ledger.store.stored_event import EventReference, StoredEvent, timestamp
-from ledger.store.transactions import CommandPut
+from ledger.store.transactions import Draft
 from writer.commands.snapshot_writer import SnapshotWriter
 
-#: Makes the record of a command from the account after it and the events that it stores.
-Recording = Callable[[Account, Sequence[StoredEvent]], CommandPut]
+#: Bets of an account that is held that count as another account: it takes some 10 KB more.
+_BETS_AS_ONE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedAccount:
-    """An account as it was read, with the proof under which events may be appended to it."""
+    """An account as it was read or stored, with the proof under which events may be appended to it.
+
+    The account is not mutated any more: its snapshot may be on the way.
+    """
 
     account: Account
     proof: ProvenVersion
 
 
-@dataclass(frozen=True, slots=True)
-class SavedAccount:
-    """An account after an append, and what was appended."""
-
-    account: Account
-    history: History
-
-
 class AccountRepository:
-    """Accounts, kept in the event store. Safe to share between threads."""
+    """Accounts, kept in the event store, and the last ones in memory. Safe to share between threads.
 
-    def __init__(self, store: EventStore, snapshots: SnapshotWriter) -> None:
+    What is held in memory is to append to, never to answer from: another writer may have been at the account since.
+    """
+
+    def __init__(self, store: EventStore, snapshots: SnapshotWriter, *, held: int = 0) -> None:
+        """``held``: how many accounts are held at most; one with many bets counts as more."""
         self._store = store
         self._snapshots = snapshots
+        self._held: LRUCache[str, LoadedAccount] = LRUCache(held, getsizeof=_size)
+        self._lock = Lock()
+
+    def has(self, account_id: str) -> bool:
+        """Whether the account is held, and may be appended to without a look."""
+        with self._lock:
+            held = self._held.get(account_id)
+        return held is not None and self._store.vouches(held.proof)
+
+    def take(self, account_id: str) -> LoadedAccount | None:
+        """Take an account that is held away, to append to it; None when it has to be read."""
+        with self._lock:
+            held = self._held.pop(account_id, None)
+        return held if held is not None and self._store.vouches(held.proof) else None
+
+    def keep(self, loaded: LoadedAccount) -> None:
+        """Hold an account for the next one who takes it. Its proof says for how long that is worth anything."""
+        if self._store.vouches(loaded.proof) and _size(loaded) <= self._held.maxsize:
+            with self._lock:
+                self._held[loaded.account.account_id] = loaded
 
     def load(self, account_id: str, *, until: int | None = None) -> LoadedAccount:
         """Read an account at its latest version, or at version ``until`` if it ever was there; version 0: no events.
@@ -71,11 +92,17 @@ class AccountRepository:
         return self._replay(account_id, until, stored)
 
     def refresh(self, loaded: LoadedAccount) -> LoadedAccount:
-        """Fold what was stored since ``loaded`` was read into it: a history is not read again from its beginning.
+        """Read what was stored since ``loaded`` was: a history is not read again from its beginning.
 
-        Raises CorruptHistoryError, ThrottledError, EndpointError.
+        Unless the event that it ended at is no more, as after a restore of the table.
+
+        Raises CorruptHistoryError, ThrottledError, EndpointError, ResourceError.
         """
-        return _folded(loaded.account, self._store.load(loaded.account.account_id, after=loaded.account.version))
+        account = loaded.account
+        history = self._store.load(account.account_id, after=account.version)
+        if history.version.number < account.version or history.follows != loaded.proof.event_hash:
+            return self.load(account.account_id)
+        return _folded(account.copy(), history)
 
     def at(self, account_id: str, moment: datetime) -> Account:
         """Fold the events up to the first one that occurred after ``moment``; version 0 when there are none.
@@ -93,33 +120,18 @@ class AccountRepository:
         return account
 
     def save(
-        self,
-        loaded: LoadedAccount,
-        events: Sequence[DomainEvent],
-        *,
-        correlation_id: str,
-        recording: Recording | None = None,
-    ) -> SavedAccount:
-        """Append ``events`` after the loaded version, and what ``recording`` makes of them, all or nothing.
+        self, before: LoadedAccount, account: Account, draft: Draft, retry_seconds: float
+    ) -> tuple[LoadedAccount, History]:
+        """Store what is drafted after ``before``, all or nothing; ``account`` is the one that it leads to.
 
-        ``loaded`` stays as it is. An append that crosses a multiple of the interval leaves a snapshot behind.
+        An append that crosses a multiple of the interval leaves a snapshot behind.
 
         Raises VersionConflictError and CommandRecordedError (nothing was written), and ThrottledError or
         EndpointError, after which the events may be stored or not.
         """
-        account = loaded.account.copy()
-        for event in events:
-            account.apply(event)
-        history = self._store.append(
-            account.account_id,
-            events,
-            loaded.proof,
-            aggregate_type=AGGREGATE_TYPE,
-            correlation_id=correlation_id,
-            command=None if recording is None else lambda stored: recording(account, stored),
-        )
-        self._snapshots.offer(loaded.account.version, account, history.version.event_hash)
-        return SavedAccount(account, history)
+        history = self._store.commit(draft, before.proof, retry_seconds=retry_seconds)
+        self._snapshots.offer(before.account.version, account, history.version.event_hash)
+        return LoadedAccount(account, history.version), history
 
     def events(self, account_id: str, *, first: int, limit: int) -> list[StoredEvent]:
         """Read at most ``limit`` stored events from sequence number ``first`` on.
@@ -159,6 +171,11 @@ class AccountRepository:
         if worthless is not None and until is None:
             self._snapshots.offer(0, loaded.account, loaded.proof.event_hash, worthless=worthless)
         return loaded
+
+
+def _size(loaded: LoadedAccount) -> int:
+    account = loaded.account
+    return 1 + (len(account.open_bets) + len(account.settled_bets)) // _BETS_AS_ONE
 
 
 def _folded(account: Account, history: History) -> LoadedAccount:

@@ -1,61 +1,21 @@
-"""Carries a command out: load the account, let it decide, append its events, once per idempotency key."""
+"""Carries commands out, each once per idempotency key, and says of each how it ended."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import structlog
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    stop_after_attempt,
-    stop_after_delay,
-)
 
-from aws_client.retry import RetryPolicy
-from ledger.domain.account import Account
 from ledger.domain.errors import RefusedError
 from ledger.errors import TransientError
 from ledger.store.errors import CommandRecordedError, CorruptHistoryError, VersionConflictError
-from ledger.store.idempotency_keys import CommandKey, IdempotencyKeys, RecordedCommand
-from ledger.store.stored_event import StoredEvent
-from ledger.store.transactions import CommandPut
-from writer.commands.account_repository import AccountRepository, LoadedAccount, SavedAccount
-from writer.commands.commands import Command, decide
+from ledger.store.idempotency_keys import IdempotencyKeys
+from writer.commands.account_repository import AccountRepository
+from writer.commands.group_commit import GroupCommit, Render
 from writer.commands.idempotency import KeyReusedError
-from writer.commands.preconditions import Precondition
+from writer.commands.requests import CommandRequest, CommandResult, Waiting
+from writer.commands.turns import Turns
 from writer.metrics import Metrics
 
 log = structlog.get_logger(__name__)
-
-#: Seconds: exponential backoff with jitter between the attempts of a conflict. An append takes some 10 ms.
-_MIN_PAUSE, _MAX_PAUSE = 0.005, 0.2
-_CREATED = 201
-
-
-@dataclass(frozen=True, slots=True)
-class CommandRequest:
-    """One command of one HTTP request; with a ``key``, its result is recorded and a repeat gets the same one."""
-
-    account_id: str
-    command: Command
-    precondition: Precondition
-    correlation_id: str
-    key: CommandKey | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CommandResult:
-    """The response to a command that was carried out, by this request or, when ``replayed``, by an earlier one."""
-
-    status: int
-    body: str
-    replayed: bool = False
-
-
-#: Renders the response body from the account after the command and the events that it stores.
-Render = Callable[[Account, Sequence[StoredEvent]], str]
 
 
 class CommandHandler:
@@ -75,9 +35,10 @@ class CommandHandler:
         self._accounts = accounts
         self._keys = keys
         self._metrics = metrics
-        self._render = render
-        self._attempts = conflict_retries + 1
-        self._retry_seconds = retry_seconds
+        commit = GroupCommit(
+            accounts, keys, metrics, render, conflict_retries=conflict_retries, retry_seconds=retry_seconds
+        )
+        self._turns = Turns(commit.carry_out)
 
     def handle(self, request: CommandRequest) -> CommandResult:
         """Carry one command out, effectively once: its events are stored whole, or an error says why not.
@@ -91,57 +52,65 @@ class CommandHandler:
         KeyReusedError: the key stands for another command, nothing was written; ThrottledError and EndpointError: the
         events may be stored or not, unless an earlier request stored them.
         """
-        started = time.monotonic()
-        entry = _CommandLog()
+        waiting, outcome = Waiting(request), "failed"
         try:
-            result = self._once_per_key(request, entry)
-            entry.outcome = "replayed" if result.replayed else "accepted"
+            result = self._once_per_key(waiting)
+            outcome = "replayed" if result.replayed else "accepted"
         except RefusedError:
-            entry.outcome = "refused"
+            outcome = "refused"
             raise
         except KeyReusedError:
-            entry.outcome = "key_reused"
+            outcome = "key_reused"
             raise
         except VersionConflictError as conflict:
-            entry.outcome, entry.version = "conflict", conflict.actual
+            outcome, waiting.version = "conflict", conflict.actual
             raise
         except CorruptHistoryError:
-            entry.outcome = "unreadable"
+            outcome = "unreadable"
             raise
         except TransientError:
-            entry.outcome = "unavailable"
+            outcome = "unavailable"
             raise
         else:
             return result
         finally:
-            self._log(request, entry, time.monotonic() - started)
+            self._log(waiting, outcome)
 
-    def _once_per_key(self, request: CommandRequest, entry: "_CommandLog") -> CommandResult:
-        replay = self._replay(request, entry)
-        if replay is not None:
-            return replay
-        try:
-            saved = self._retrying(request, entry)
-        except (RefusedError, VersionConflictError, CommandRecordedError):
-            # A request with the same key may have been faster: then this is its answer, and no refusal.
-            replay = self._replay(request, entry)
-            if replay is None:
-                raise
-            return replay
-        entry.version = saved.account.version
-        entry.write_units = saved.history.write_units
-        self._metrics.write_units.labels(request.command.name).inc(saved.history.write_units)
-        self._metrics.write_retries.inc(saved.history.retries)
-        return CommandResult(_CREATED, self._render(saved.account, saved.history.events))
+    def _once_per_key(self, waiting: Waiting) -> CommandResult:
+        """Have the command carried out. The key is looked up where that can change the answer.
 
-    def _replay(self, request: CommandRequest, entry: "_CommandLog") -> CommandResult | None:
+        The condition of the append proves an unused key, so a command that is decided on an account at hand is not
+        looked up before. Where the account has to be read in any case, a repeat costs less if its key is read first.
+        """
+        account_id = waiting.request.account_id
+        if not (self._turns.busy(account_id) or self._accounts.has(account_id)):
+            replay = self._replay(waiting)
+            if replay is not None:
+                return replay
+        while True:
+            self._turns.wait(waiting)
+            if waiting.result is not None:
+                return waiting.result
+            error, lost = waiting.error, waiting.worthless
+            assert error is not None
+            if not isinstance(error, RefusedError | VersionConflictError | CommandRecordedError | CorruptHistoryError):
+                raise error
+            # An earlier request with the same key may have been accepted: then this is its answer, and no refusal.
+            replay = self._replay(waiting)
+            if replay is not None:
+                return replay
+            if not isinstance(error, CommandRecordedError) or waiting.worthless == lost:
+                raise error
+
+    def _replay(self, waiting: Waiting) -> CommandResult | None:
+        request = waiting.request
         if request.key is None:
             return None
         found = self._keys.find(request.key)
         if found is None:
             return None
         if found.event is not None and not self._accounts.holds(found.event):
-            entry.worthless = found
+            waiting.worthless = found
             log.warning(
                 "command_record_ignored",
                 account=found.event.aggregate_id,
@@ -154,74 +123,19 @@ class CommandHandler:
             raise KeyReusedError
         return CommandResult(found.status, found.body, replayed=True)
 
-    def _retrying(self, request: CommandRequest, entry: "_CommandLog") -> SavedAccount:
-        loaded: LoadedAccount | None = None
-
-        def decide_and_append() -> SavedAccount:
-            nonlocal loaded
-            loaded = self._accounts.load(request.account_id) if loaded is None else self._accounts.refresh(loaded)
-            return self._append(request, loaded, entry.worthless)
-
-        def may_be_retried(error: BaseException) -> bool:
-            return isinstance(error, VersionConflictError) and request.precondition.holds(error.actual)
-
-        def count(_: RetryCallState) -> None:
-            entry.retries += 1
-            self._metrics.conflict_retries.inc()
-
-        retrying = Retrying(
-            retry=retry_if_exception(may_be_retried),
-            stop=stop_after_attempt(self._attempts) | stop_after_delay(self._retry_seconds),
-            wait=RetryPolicy(_MIN_PAUSE, _MAX_PAUSE, jitter=1.0),
-            before_sleep=count,
-            reraise=True,
-        )
-        return retrying(decide_and_append)
-
-    def _append(
-        self, request: CommandRequest, loaded: LoadedAccount, worthless: RecordedCommand | None
-    ) -> SavedAccount:
-        key = request.key
-
-        def record(account: Account, stored: Sequence[StoredEvent]) -> CommandPut:
-            assert key is not None
-            return self._keys.record(key, _CREATED, self._render(account, stored), stored[-1].reference, worthless)
-
-        try:
-            request.precondition.require(request.account_id, loaded.account.version)
-            return self._accounts.save(
-                loaded,
-                decide(loaded.account, request.command),
-                correlation_id=request.correlation_id,
-                recording=None if key is None else record,
-            )
-        except VersionConflictError:
-            self._metrics.conflicts.inc()
-            raise
-
-    def _log(self, request: CommandRequest, entry: "_CommandLog", seconds: float) -> None:
-        self._metrics.commands.labels(request.command.name, entry.outcome).inc()
+    def _log(self, waiting: Waiting, outcome: str) -> None:
+        request, seconds = waiting.request, time.monotonic() - waiting.since
+        self._metrics.commands.labels(request.command.name, outcome).inc()
         self._metrics.seconds.labels(request.command.name).observe(seconds)
         log.info(
             "command",
             account=request.account_id,
             command=request.command.name,
-            outcome=entry.outcome,
-            version=entry.version,
+            outcome=outcome,
+            version=waiting.version,
             correlation_id=request.correlation_id,
-            retries=entry.retries,
-            write_units=entry.write_units,
+            retries=waiting.retries,
+            together=waiting.together,
+            write_units=waiting.write_units,
             ms=round(seconds * 1000, 1),
         )
-
-
-@dataclass(slots=True)
-class _CommandLog:
-    """What is known of a command under way, most of it for the log line that it ends with."""
-
-    outcome: str = "failed"
-    version: int | None = None
-    retries: int = 0
-    write_units: float = 0.0
-    #: The record of the command's key whose events are lost.
-    worthless: RecordedCommand | None = None

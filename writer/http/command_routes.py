@@ -13,9 +13,10 @@ from starlette.responses import Response
 from ledger.domain.account import Account
 from ledger.store.stored_event import StoredEvent
 from writer.commands.commands import Command, Deposit, PlaceBet, SettleBet, Withdraw
-from writer.commands.handler import CommandHandler, CommandRequest, CommandResult
+from writer.commands.handler import CommandHandler
 from writer.commands.idempotency import REPLAYED_HEADER, command_key
 from writer.commands.preconditions import etag
+from writer.commands.requests import CommandRequest, CommandResult
 from writer.http.declared_route import DeclaredRoute
 from writer.http.dependencies import Preconditions, RequestKey
 from writer.http.openapi import HEADERS_OF_ACCEPTED, problems

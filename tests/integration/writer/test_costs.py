@@ -15,7 +15,7 @@ from ledger.store.idempotency_keys import CommandKey, IdempotencyKeys
 from ledger.store.snapshots import Snapshot, SnapshotStore, decode
 from ledger.store.stored_event import item_size
 from ledger.store.tables import Names
-from tests.support.accounts import append, deposit, deposits, rising_deposits
+from tests.support.accounts import append, deposit, deposits, rising_deposits, save
 from tests.support.aws.consumption import consumption
 from tests.support.waiting import until
 from writer.commands.account_repository import AccountRepository
@@ -99,7 +99,7 @@ def test_an_account_of_several_pages_is_loaded_by_at_most_3_requests(
         assert counts.requests == {"GetItem": 1, "Query": 1}, "at most 3"
     # And it may be appended to at once, without another look.
     with consumption(clients) as counts:
-        accounts.save(loaded, deposits(), correlation_id="c")
+        save(accounts, loaded, deposits())
     assert counts.requests == {"PutItem": 1}
     accounts.close(10)
 

@@ -16,7 +16,7 @@ from ledger.store.event_store import EventStore, History, ProvenVersion
 from ledger.store.idempotency_keys import IdempotencyKeys
 from ledger.store.snapshots import SnapshotStore
 from ledger.store.stored_event import EventReference, StoredEvent, timestamp
-from ledger.store.transactions import CommandPut
+from ledger.store.transactions import CommandPut, Draft
 from writer.commands.account_repository import AccountRepository
 from writer.commands.snapshot_writer import SnapshotWriter
 from writer.http.app import build_api
@@ -39,12 +39,15 @@ class MemoryCommands:
         item = self.items.get(Key["commandId"]["S"])
         return {"Item": item} if item else {}
 
-    def put(self, put: CommandPut) -> None:
-        found = self.items.get(put.item["commandId"]["S"])
+    def put(self, *puts: CommandPut) -> None:
+        if taken := [put.command_id for put in puts if not self._free(put)]:
+            raise CommandRecordedError("recorded", taken)
+        self.items |= {put.command_id: put.item for put in puts}
+
+    def _free(self, put: CommandPut) -> bool:
+        found = self.items.get(put.command_id)
         worthless = found and ":lost" in put.values and found["eventHash"] == put.values[":lost"]
-        if found and int(found["expiresAt"]["N"]) > int(put.values[":now"]["N"]) and not worthless:
-            raise CommandRecordedError("recorded")
-        self.items[put.item["commandId"]["S"]] = put.item
+        return not found or worthless or int(found["expiresAt"]["N"]) <= int(put.values[":now"]["N"])
 
 
 class MemoryStore:
@@ -55,6 +58,8 @@ class MemoryStore:
         self.before_append: Callable[[], None] = lambda: None
         self.before_read: Callable[[], None] = lambda: None
         self.read_after: list[int] = []
+        self.appended: list[int] = []
+        self.same_table = True
         self.commands = MemoryCommands()
 
     def load(self, aggregate_id: str, *, after: int = 0, until: int | None = None) -> History:
@@ -72,26 +77,19 @@ class MemoryStore:
         self.before_read()
         return ProvenVersion(aggregate_id, len(self.stored.get(aggregate_id, [])))
 
-    def append(
-        self,
-        aggregate_id: str,
-        events: Sequence[DomainEvent],
-        expected: ProvenVersion,
-        *,
-        aggregate_type: str,
-        correlation_id: str,
-        command: Callable[[Sequence[StoredEvent]], CommandPut] | None = None,
-    ) -> History:
+    def commit(self, draft: Draft, expected: ProvenVersion, *, retry_seconds: float) -> History:
         self.before_append()
-        actual = len(self.stored.get(aggregate_id, []))
+        self.appended.append(len(draft.events))
+        actual = len(self.stored.get(draft.aggregate_id, []))
         if actual != expected.number:
             raise VersionConflictError(
-                aggregate_id, expected=expected.number, actual=actual, conflicting=expected.number + 1
+                draft.aggregate_id, expected=expected.number, actual=actual, conflicting=expected.number + 1
             )
-        stored = self._events(aggregate_id, events, correlation_id)
-        if command is not None:
-            self.commands.put(command(stored))
-        return self._store(aggregate_id, stored)
+        self.commands.put(*draft.commands)
+        return self._store(draft.aggregate_id, draft.events)
+
+    def vouches(self, version: ProvenVersion) -> bool:
+        return self.same_table
 
     def holds(self, event: EventReference) -> bool:
         return any(each.reference == event for each in self.stored.get(event.aggregate_id, []))
@@ -124,7 +122,7 @@ class MemoryStore:
     def _store(self, aggregate_id: str, added: list[StoredEvent]) -> History:
         history = self.stored.setdefault(aggregate_id, [])
         history += added
-        return History(added, ProvenVersion(aggregate_id, len(history)))
+        return History(added, ProvenVersion(aggregate_id, len(history), history[-1].event_hash))
 
     def others_are_faster(self, times: int, account_id: str = "alice") -> None:
         """Another writer deposits one unit of money before each of the next appends."""
@@ -154,7 +152,7 @@ def store() -> MemoryStore:
 @pytest.fixture
 def accounts(store: MemoryStore, metrics: Metrics) -> AccountRepository:
     snapshots = SnapshotWriter(cast("SnapshotStore", None), metrics, interval=0)
-    return AccountRepository(cast("EventStore", store), snapshots)
+    return AccountRepository(cast("EventStore", store), snapshots, held=100)
 
 
 @pytest.fixture

@@ -13,9 +13,10 @@ from ledger.store.idempotency_keys import IdempotencyKeys
 from tests.unit.writer.conftest import MemoryStore
 from writer.commands.account_repository import AccountRepository
 from writer.commands.commands import Command, Deposit, Withdraw
-from writer.commands.handler import CommandHandler, CommandRequest
+from writer.commands.handler import CommandHandler
 from writer.commands.idempotency import command_key
 from writer.commands.preconditions import Precondition
+from writer.commands.requests import CommandRequest
 from writer.http.command_routes import render
 from writer.metrics import Metrics
 

@@ -17,6 +17,7 @@ from ledger.errors import ThrottledError
 from ledger.store.errors import SnapshotError
 from ledger.store.event_store import EventStore
 from ledger.store.snapshots import SCHEMA_VERSION, Snapshot, SnapshotStore, crosses, decode, encode
+from tests.support.accounts import save
 from tests.support.histories import histories
 from tests.support.waiting import until
 from tests.unit.writer.conftest import MemoryStore
@@ -58,7 +59,7 @@ class Rig:
         self.accounts = AccountRepository(cast("EventStore", self.store), self.snapshots)
 
     def append(self, *events: DomainEvent) -> None:
-        self.accounts.save(self.accounts.load("alice"), events, correlation_id="c")
+        save(self.accounts, self.accounts.load("alice"), events)
 
     def close(self) -> None:
         self.snapshots.close(timeout=10)
@@ -273,7 +274,7 @@ def test_an_account_survives_its_snapshot(history: list[DomainEvent]) -> None:
 def test_an_offered_account_does_not_change_under_the_writer(rig: Rig) -> None:
     rig.append(deposit())
     loaded = rig.accounts.load("alice")
-    saved = rig.accounts.save(loaded, [deposit()], correlation_id="c")
+    saved = save(rig.accounts, loaded, [deposit()])
     assert saved.account is not loaded.account
     assert (loaded.account.version, saved.account.version) == (1, 2)
     copy = saved.account.copy()

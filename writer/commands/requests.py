@@ -1,0 +1,73 @@
+"""One command of one request, from its arrival to its outcome."""
+
+import time
+from dataclasses import dataclass, field
+from threading import Event
+
+from ledger.store.idempotency_keys import CommandKey, RecordedCommand
+from writer.commands.commands import Command
+from writer.commands.preconditions import Precondition
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRequest:
+    """One command of one HTTP request; with a ``key``, its result is recorded and a repeat gets the same one."""
+
+    account_id: str
+    command: Command
+    precondition: Precondition
+    correlation_id: str
+    key: CommandKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """The response to a command that was carried out, by this request or, when ``replayed``, by an earlier one."""
+
+    status: int
+    body: str
+    replayed: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Waiting:
+    """A request that waits for its outcome: ``result`` or ``error``. Most of the rest is for its log line."""
+
+    request: CommandRequest
+    since: float = field(default_factory=time.monotonic)
+    result: CommandResult | None = None
+    error: BaseException | None = None
+    version: int | None = None
+    retries: int = 0
+    write_units: float = 0.0
+    #: How many commands were stored together with it, itself among them.
+    together: int = 1
+    #: The record of the command's key whose events are lost.
+    worthless: RecordedCommand | None = None
+    #: Set when it has an outcome, or ``group`` to carry out.
+    woken: Event | None = None
+    group: "list[Waiting] | None" = None
+
+    def accept(self, result: CommandResult) -> None:
+        """The command was carried out."""
+        self.result = result
+        self._wake()
+
+    def fail(self, error: BaseException) -> None:
+        """The command was not carried out, or nobody knows."""
+        self.error = error
+        self._wake()
+
+    def lead(self, group: "list[Waiting]") -> None:
+        """Its thread is to carry out ``group``, of which it is one."""
+        self.group = group
+        self._wake()
+
+    @property
+    def over(self) -> bool:
+        """Whether it has its outcome."""
+        return self.result is not None or self.error is not None
+
+    def _wake(self) -> None:
+        if self.woken is not None:
+            self.woken.set()
