@@ -18,7 +18,7 @@ from aws_client.answer_check import install_answer_check
 from aws_client.credentials.patient_credentials import install_patient_credentials
 from aws_client.failures import Failure, classify, describe, refused_action, safe_cause
 from aws_client.fast_get_records import install_fast_get_records
-from aws_client.fast_statements import install_fast_statements
+from aws_client.fast_writes import install_fast_writes
 from aws_client.retry import RetryPolicy
 from aws_client.sdk_settings import refused_settings_named
 from ledger.errors import (
@@ -78,12 +78,16 @@ class Clients:
             retries={"mode": "standard", "total_max_attempts": attempts},
             # A proxy of the environment has no way to our loopback interface.
             proxies={} if endpoint and is_loopback_url(endpoint) else None,
+            # botocore puts its own one together from twenty parts, twice for each call.
+            user_agent=f"Boto3/{boto3.__version__}",
             user_agent_extra="kinfold",
         )
         with aws_errors("making clients of AWS"), refused_settings_named():
             if session is None:
                 session = boto3.session.Session(region_name=settings.region)
                 install_patient_credentials(session)
+            if app := session._session.get_config_variable("user_agent_appid"):
+                config = config.merge(Config(user_agent_extra=f"kinfold app/{app}"))
             make = partial(session.client, endpoint_url=endpoint, config=config)
             self.dynamodb: DynamoDBClient = make("dynamodb")
             self.dynamodbstreams: DynamoDBStreamsClient = make("dynamodbstreams")
@@ -92,7 +96,7 @@ class Clients:
         for client in (self.dynamodb, self.dynamodbstreams, self.kinesis, self.sts):
             install_answer_check(client)
         install_fast_get_records(self.kinesis)
-        install_fast_statements(self.dynamodb)
+        install_fast_writes(self.dynamodb)
         self.endpoint = endpoint or f"AWS in {_region(session, settings.region)}"
 
 

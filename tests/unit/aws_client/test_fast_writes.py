@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from aws_client.fast_statements import install_fast_statements
+from aws_client.fast_writes import install_fast_writes
 from tests.support.aws.answers import Answers
 
 texts = st.text(max_size=8)
@@ -61,7 +61,7 @@ answers = st.fixed_dictionaries(
 def dynamodb_pair() -> tuple[Answers, Answers]:
     """A client as botocore makes it, and one that sends statements as they are."""
     plain, fast = Answers("dynamodb"), Answers("dynamodb")
-    install_fast_statements(fast.client)
+    install_fast_writes(fast.client)
     return plain, fast
 
 
@@ -107,7 +107,7 @@ def test_every_answer_is_as_botocore_reads_it(dynamodb_pair: tuple[Answers, Answ
 def test_botocore_gets_one_statement_to_check_and_sends_them_all() -> None:
     """If this fails, botocore's events have changed, and bulk writes would send their first statement alone."""
     fast, checked = Answers("dynamodb"), []
-    install_fast_statements(fast.client)
+    install_fast_writes(fast.client)
     fast.client.meta.events.register("before-parameter-build", lambda params, **_: checked.extend(params["Statements"]))
     fast.body = b'{"Responses":[{"TableName":"t"},{"TableName":"t"},{"TableName":"t"}]}'
     answer = fast.client.batch_execute_statement(Statements=[{"Statement": f"s{n}"} for n in range(3)])
@@ -118,7 +118,7 @@ def test_botocore_gets_one_statement_to_check_and_sends_them_all() -> None:
 
 def test_a_retry_sends_all_statements_again() -> None:
     fast = Answers("dynamodb", attempts=3)
-    install_fast_statements(fast.client)
+    install_fast_writes(fast.client)
     fast.status, fast.body = 500, b"{}"
     with pytest.raises(ClientError):
         fast.client.batch_execute_statement(Statements=[{"Statement": f"s{n}"} for n in range(3)])
