@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
@@ -59,6 +60,8 @@ class MemoryStore:
         self.before_read: Callable[[], None] = lambda: None
         self.read_after: list[int] = []
         self.appended: list[int] = []
+        self.drafted: list[StoredEvent] = []
+        self.write_units = 0.0
         self.same_table = True
         self.commands = MemoryCommands()
 
@@ -78,15 +81,16 @@ class MemoryStore:
         return ProvenVersion(aggregate_id, len(self.stored.get(aggregate_id, [])))
 
     def commit(self, draft: Draft, expected: ProvenVersion, *, retry_seconds: float) -> History:
+        self.drafted = draft.events
         self.before_append()
-        self.appended.append(len(draft.events))
         actual = len(self.stored.get(draft.aggregate_id, []))
         if actual != expected.number:
             raise VersionConflictError(
                 draft.aggregate_id, expected=expected.number, actual=actual, conflicting=expected.number + 1
             )
         self.commands.put(*draft.commands)
-        return self._store(draft.aggregate_id, draft.events)
+        self.appended.append(len(draft.events))
+        return replace(self._store(draft.aggregate_id, draft.events), write_units=self.write_units)
 
     def vouches(self, version: ProvenVersion) -> bool:
         return self.same_table
