@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import httpx
 import pytest
@@ -9,6 +9,7 @@ from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.idempotency_keys import IdempotencyKeys
 from ledger.store.snapshots import SnapshotStore
+from ledger.store.table_identity import CLOSE_INTERVAL, TableGuard, TableIdentities
 from ledger.store.tables import Names
 from writer.commands.account_repository import AccountRepository
 from writer.commands.snapshot_writer import SnapshotWriter
@@ -18,8 +19,15 @@ from writer.settings import WriterSettings
 
 
 @pytest.fixture
-def store(clients: Clients, ledger_tables: Names) -> EventStore:
-    return EventStore(clients.dynamodb, ledger_tables.events)
+def guard(make_clients: Callable[[], Clients], ledger_tables: Names) -> Iterator[TableGuard]:
+    """On clients of its own: a test may count, or befall, the calls of the others."""
+    with TableGuard(TableIdentities(make_clients().dynamodb, ledger_tables), interval=CLOSE_INTERVAL).watching() as it:
+        yield it
+
+
+@pytest.fixture
+def store(clients: Clients, ledger_tables: Names, guard: TableGuard) -> EventStore:
+    return EventStore(clients.dynamodb, ledger_tables.events, guard=guard.check, table_id=guard.table_id)
 
 
 @pytest.fixture
@@ -41,7 +49,7 @@ def snapshots(clients: Clients, ledger_tables: Names, metrics: Metrics) -> Itera
 
 @pytest.fixture
 def accounts(store: EventStore, snapshots: SnapshotWriter) -> AccountRepository:
-    return AccountRepository(store, snapshots)
+    return AccountRepository(store, snapshots, held=100)
 
 
 @pytest.fixture

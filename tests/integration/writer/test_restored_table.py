@@ -8,8 +8,10 @@ import pytest
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.snapshots import SnapshotStore, decode
+from ledger.store.table_identity import TableGuard
 from ledger.store.tables import Names
 from tests.support.accounts import append, deposits
+from tests.support.aws.restored import restore_events
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -23,13 +25,16 @@ def snapshot_table(clients: Clients, ledger_tables: Names) -> SnapshotStore:
 
 
 @pytest.fixture
-def lose(clients: Clients, ledger_tables: Names, store: EventStore) -> Lose:
-    """Takes an account back to a version, as a restore of the table does."""
+def lose(clients: Clients, ledger_tables: Names, guard: TableGuard) -> Lose:
+    """Restores the table with an account at an earlier version, which the writer notices. It holds the account."""
 
     def lose(account_id: str, version: int) -> None:
-        for number in range(version + 1, store.version(account_id).number + 1):
-            key = {"aggregateId": {"S": account_id}, "sequenceNumber": {"N": str(number)}}
-            clients.dynamodb.delete_item(TableName=ledger_tables.events, Key=key)
+        restore_events(
+            clients,
+            ledger_tables,
+            lambda event: event.aggregate_id != account_id or event.sequence_number <= version,
+        )
+        guard.look()
 
     return lose
 

@@ -6,7 +6,6 @@ import httpx
 import pytest
 
 from ledger.runtime.aws import Clients
-from ledger.store.event_store import EventStore
 from ledger.store.table_identity import TableGuard, TableIdentities
 from ledger.store.tables import Names, ensure_table
 from projector.engine.provisioning import control_specs
@@ -23,12 +22,9 @@ def identities(clients: Clients, ledger_tables: Names) -> TableIdentities:
 
 @pytest.fixture
 def guard(identities: TableIdentities) -> TableGuard:
-    return TableGuard(identities)
-
-
-@pytest.fixture
-def store(clients: Clients, ledger_tables: Names, guard: TableGuard) -> EventStore:
-    return EventStore(clients.dynamodb, ledger_tables.events, guard=guard.check)
+    guard = TableGuard(identities)
+    guard.look()
+    return guard
 
 
 async def deposit(http: httpx.AsyncClient) -> httpx.Response:
