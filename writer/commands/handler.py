@@ -1,13 +1,16 @@
 """Carries commands out, each once per idempotency key, and says of each how it ended."""
 
 import time
+from threading import Lock
+from typing import Final
 
 import structlog
+from cachetools import LRUCache
 
 from ledger.domain.errors import RefusedError
 from ledger.errors import TransientError
-from ledger.store.errors import CommandRecordedError, CorruptHistoryError, VersionConflictError
-from ledger.store.idempotency_keys import IdempotencyKeys
+from ledger.store.errors import CommandRecordedError, CorruptHistoryError, TableReplacedError, VersionConflictError
+from ledger.store.idempotency_keys import CommandKey, IdempotencyKeys
 from writer.commands.account_repository import AccountRepository
 from writer.commands.group_commit import GroupCommit, Render
 from writer.commands.idempotency import KeyReusedError
@@ -16,6 +19,17 @@ from writer.commands.turns import Turns
 from writer.metrics import Metrics
 
 log = structlog.get_logger(__name__)
+
+#: Keys of which a writer knows that they came before: some megabytes.
+_SEEN_KEYS: Final = 20_000
+#: After these, an earlier request with the same key may be what answers a request.
+_NOTHING_WRITTEN: Final = (
+    RefusedError,
+    VersionConflictError,
+    CommandRecordedError,
+    CorruptHistoryError,
+    TableReplacedError,
+)
 
 
 class CommandHandler:
@@ -39,6 +53,8 @@ class CommandHandler:
             accounts, keys, metrics, render, conflict_retries=conflict_retries, retry_seconds=retry_seconds
         )
         self._turns = Turns(commit.carry_out)
+        self._seen: LRUCache[str, None] = LRUCache(_SEEN_KEYS)
+        self._lock = Lock()
 
     def handle(self, request: CommandRequest) -> CommandResult:
         """Carry one command out, effectively once: its events are stored whole, or an error says why not.
@@ -77,13 +93,11 @@ class CommandHandler:
             self._log(waiting, outcome)
 
     def _once_per_key(self, waiting: Waiting) -> CommandResult:
-        """Have the command carried out. The key is looked up where that can change the answer.
+        """Have the command carried out. Its key is looked up where that can change the answer.
 
-        The condition of the append proves an unused key, so a command that is decided on an account at hand is not
-        looked up before. Where the account has to be read in any case, a repeat costs less if its key is read first.
+        The condition of the append proves an unused key, so one that comes for the first time is not looked up before.
         """
-        account_id = waiting.request.account_id
-        if not (self._turns.busy(account_id) or self._accounts.has(account_id)):
+        if self._came_before(waiting.request.key):
             replay = self._replay(waiting)
             if replay is not None:
                 return replay
@@ -93,7 +107,7 @@ class CommandHandler:
                 return waiting.result
             error, lost = waiting.error, waiting.worthless
             assert error is not None
-            if not isinstance(error, RefusedError | VersionConflictError | CommandRecordedError | CorruptHistoryError):
+            if not isinstance(error, _NOTHING_WRITTEN):
                 raise error
             # An earlier request with the same key may have been accepted: then this is its answer, and no refusal.
             replay = self._replay(waiting)
@@ -101,6 +115,15 @@ class CommandHandler:
                 return replay
             if not isinstance(error, CommandRecordedError) or waiting.worthless == lost:
                 raise error
+
+    def _came_before(self, key: CommandKey | None) -> bool:
+        """Whether this writer has seen the key lately. A repeat then costs two reads, and no write that fails."""
+        if key is None:
+            return False
+        with self._lock:
+            seen = key.command_id in self._seen
+            self._seen[key.command_id] = None
+        return seen
 
     def _replay(self, waiting: Waiting) -> CommandResult | None:
         request = waiting.request

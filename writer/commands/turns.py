@@ -20,10 +20,6 @@ class Turns:
         #: Accounts that somebody is at, each with those who wait for it.
         self._queues: dict[str, list[Waiting]] = {}
 
-    def busy(self, account_id: str) -> bool:
-        """Whether somebody is at the account."""
-        return account_id in self._queues
-
     def wait(self, request: Waiting) -> None:
         """Return once the request has its outcome, from this thread or from that of another one in its group."""
         account_id = request.request.account_id

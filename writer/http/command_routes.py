@@ -11,14 +11,15 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from ledger.domain.account import Account
+from ledger.runtime.request.head import combined
 from ledger.store.stored_event import StoredEvent
 from writer.commands.commands import Command, Deposit, PlaceBet, SettleBet, Withdraw
 from writer.commands.handler import CommandHandler
-from writer.commands.idempotency import REPLAYED_HEADER, command_key
-from writer.commands.preconditions import etag
+from writer.commands.idempotency import REPLAYED_HEADER, command_key, parse_key
+from writer.commands.preconditions import Precondition, etag
 from writer.commands.requests import CommandRequest, CommandResult
 from writer.http.declared_route import DeclaredRoute
-from writer.http.dependencies import Preconditions, RequestKey
+from writer.http.dependencies import IdempotencyKeyHeader, IfMatchHeader, IfNoneMatchHeader
 from writer.http.openapi import HEADERS_OF_ACCEPTED, problems
 from writer.http.schemas import AccountIdInPath, Bet, BetIdInPath, CommandAccepted, Money, Settlement
 from writer.middleware.authentication import CLIENT_SCOPE_KEY
@@ -50,9 +51,17 @@ def command_routes(handler: CommandHandler) -> APIRouter:
     )
 
     async def submission(
-        request: Request, account_id: AccountIdInPath, condition: Preconditions, key: RequestKey
+        request: Request,
+        account_id: AccountIdInPath,
+        if_match: IfMatchHeader = None,
+        if_none_match: IfNoneMatchHeader = None,
+        idempotency_key: IdempotencyKeyHeader = None,
     ) -> Submit:
         """What a route submits its command with: the account, the precondition and the key of its request."""
+        # One dependency: FastAPI takes a tenth of a millisecond for each.
+        condition = Precondition.parse(combined(if_match), combined(if_none_match))
+        given = combined(idempotency_key)
+        key = None if given is None else parse_key(given)
 
         def submit(command: Command) -> Response:
             scope = request.scope

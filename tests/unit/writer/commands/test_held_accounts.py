@@ -154,6 +154,20 @@ def test_a_repeat_gets_its_answer_though_the_held_account_refuses(
     assert len(store.stored[held]) == 3
 
 
+def test_a_key_is_looked_up_when_it_comes_again_or_was_recorded(
+    handler: CommandHandler, other: Callable[..., CommandResult], store: MemoryStore, held: str
+) -> None:
+    happened: list[str] = []
+    store.commands.before_find = lambda: happened.append("look")
+    store.before_append = lambda: happened.append("append")
+    first = run(handler, ONE, key="k")
+    assert happened == ["append"]
+    assert run(handler, ONE, key="k").body == first.body
+    assert happened == ["append", "look"], "a repeat costs no write that fails"
+    assert other(ONE, "k").body == first.body, "another writer learns of it by the condition"
+    assert happened == ["append", "look", "append", "look"]
+
+
 def test_a_repeat_gets_its_answer_though_the_history_can_be_read_no_more(
     handler: CommandHandler, store: MemoryStore, held: str
 ) -> None:
@@ -198,17 +212,17 @@ def test_an_account_that_is_taken_is_held_by_nobody(accounts: AccountRepository,
 
 
 @pytest.fixture
-def other(store: MemoryStore, keys: IdempotencyKeys) -> Callable[[Command], CommandResult]:
+def other(store: MemoryStore, keys: IdempotencyKeys) -> Callable[..., CommandResult]:
     """A command by another writer, which holds accounts too."""
     accounts = AccountRepository(
         cast("EventStore", store), SnapshotWriter(cast("Any", None), Metrics(), interval=0), held=100
     )
     another = CommandHandler(accounts, keys, Metrics(), render, conflict_retries=3, retry_seconds=10)
-    return lambda command: run(another, command)
+    return lambda command, key=None: run(another, command, key=key)
 
 
 def test_two_writers_that_hold_one_account_take_turns(
-    handler: CommandHandler, other: Callable[[Command], CommandResult], store: MemoryStore
+    handler: CommandHandler, other: Callable[..., CommandResult], store: MemoryStore
 ) -> None:
     for round_ in range(1, 6):
         assert version(run(handler, ONE)) == 2 * round_ - 1
