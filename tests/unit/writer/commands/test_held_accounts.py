@@ -218,7 +218,11 @@ def other(store: MemoryStore, keys: IdempotencyKeys) -> Callable[..., CommandRes
         cast("EventStore", store), SnapshotWriter(cast("Any", None), Metrics(), interval=0), held=100
     )
     another = CommandHandler(accounts, keys, Metrics(), render, conflict_retries=3, retry_seconds=10)
-    return lambda command, key=None: run(another, command, key=key)
+
+    def ask(command: Command, key: str | None = None) -> CommandResult:
+        return run(another, command, key=key)
+
+    return ask
 
 
 def test_two_writers_that_hold_one_account_take_turns(
