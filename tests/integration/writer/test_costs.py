@@ -68,6 +68,49 @@ def test_write_units_of_an_append_of_1_kb_events(
     assert all(900 < item_size(event.to_item()) <= 1024 for event in store.load("alice", after=1).events)
 
 
+async def post(http: httpx.AsyncClient, account: str, *, key: str | None = None, what: str = "deposits") -> int:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    body = {"amount": "1", "currency": "EUR"}
+    return (await http.post(f"/accounts/{account}/{what}", json=body, headers=headers)).status_code
+
+
+@pytest.mark.parametrize(
+    ("key", "request_made", "units"), [(None, "PutItem", 1.0), ("k", "TransactWriteItems", 4.0)], ids=["plain", "keyed"]
+)
+async def test_a_command_on_a_held_account_is_one_call_without_a_read(
+    http: httpx.AsyncClient, clients: Clients, exact: bool, key: str | None, request_made: str, units: float
+) -> None:
+    with consumption(clients) as counts:
+        assert await post(http, "alice", key=key and f"{key}0") == 201
+    assert counts.requests == {"GetItem": 1, "Query": 1, request_made: 1}, "one that is not held is read"
+    with consumption(clients) as counts:
+        for number in range(1, 4):
+            assert await post(http, "alice", key=key and f"{key}{number}") == 201
+    assert (counts.requests, counts.read_units) == ({request_made: 3}, 0)
+    assert counts.write_units == 3 * units or not exact
+
+
+async def test_a_refusal_of_a_held_account_is_one_query_more(http: httpx.AsyncClient, clients: Clients) -> None:
+    await post(http, "alice")
+    await post(http, "alice", what="withdrawals")
+    with consumption(clients) as counts:
+        assert await post(http, "alice", what="withdrawals") == 422
+    assert (counts.requests, counts.write_units) == ({"Query": 1}, 0)
+
+
+async def test_a_hot_account_costs_two_write_units_an_event_and_few_calls(
+    http: httpx.AsyncClient, clients: Clients, store: EventStore, exact: bool
+) -> None:
+    await post(http, "alice")
+    with consumption(clients) as counts:
+        assert set(await asyncio.gather(*(post(http, "alice") for _ in range(160)))) == {201}
+    assert store.version("alice").number == 161
+    assert counts.write_units <= 2.2 * 160 or not exact
+    assert counts.read_units == 0
+    # Eight threads: a group is what seven others have sent meanwhile.
+    assert sum(counts.requests.values()) < 80
+
+
 async def test_the_metrics_count_the_write_units(http: httpx.AsyncClient, clients: Clients, exact: bool) -> None:
     body = {"amount": "1", "currency": "EUR"}
     with consumption(clients) as counts:

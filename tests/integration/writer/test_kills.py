@@ -21,13 +21,15 @@ pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 KILLS = int(os.environ.get("KILLS", "10"))
 CLIENTS = 6
 ACCOUNTS = ("alice", "bob", "carol")
+#: One account, so that whenever the writer is killed, a group is on its way.
+HOT_CLIENTS, HOT = 16, ("alice",)
 
 
 class Client:
     """Deposits one unit after the other, each until it is answered; the correlation id names the command."""
 
-    def __init__(self, name: str, url: str, stop: threading.Event) -> None:
-        self._name, self._url, self._stop = name, url, stop
+    def __init__(self, name: str, url: str, accounts: tuple[str, ...], stop: threading.Event) -> None:
+        self._name, self._url, self._accounts, self._stop = name, url, accounts, stop
         self.confirmed: dict[str, dict[str, Any]] = {}
         self.resent = self.replayed = 0
         self.unexpected: list[str] = []
@@ -41,7 +43,7 @@ class Client:
             number = 0
             while not self._stop.is_set():
                 number += 1
-                self._carry_out(http, f"{self._name}-{number}", choose.choice(ACCOUNTS))
+                self._carry_out(http, f"{self._name}-{number}", choose.choice(self._accounts))
 
     def _carry_out(self, http: httpx.Client, key: str, account: str) -> None:
         headers = {"Idempotency-Key": key, "X-Correlation-ID": key}
@@ -66,13 +68,16 @@ class Client:
         self.unexpected.append(f"{key} was not answered for a minute")
 
 
+@pytest.mark.parametrize(
+    ("client_count", "accounts"), [(CLIENTS, ACCOUNTS), (HOT_CLIENTS, HOT)], ids=["accounts", "one hot account"]
+)
 def test_killed_at_random_each_command_counts_once(
-    child_env: dict[str, str], store: EventStore, tmp_path: Path
+    child_env: dict[str, str], store: EventStore, tmp_path: Path, client_count: int, accounts: tuple[str, ...]
 ) -> None:
     choose, stop = random.Random(4711), threading.Event()
     writer = WriterProcess(child_env, tmp_path / "writer.log", snapshot_interval=7)
     with writer:
-        clients = [Client(f"client{n}", writer.url, stop) for n in range(CLIENTS)]
+        clients = [Client(f"client{n}", writer.url, accounts, stop) for n in range(client_count)]
         try:
             for _ in range(KILLS):
                 time.sleep(choose.uniform(0.05, 0.5))
@@ -85,15 +90,18 @@ def test_killed_at_random_each_command_counts_once(
     assert [fault for client in clients for fault in client.unexpected] == []
 
     confirmed = {key: body for client in clients for key, body in client.confirmed.items()}
-    stored = [event for account in ACCOUNTS for event in store.load(account).events]
+    stored = [event for account in accounts for event in store.load(account).events]
     times = Counter(event.correlation_id for event in stored)
     assert times == Counter(dict.fromkeys(confirmed, 1)), "a command is stored twice, or not at all"
     by_command = {event.correlation_id: event for event in stored}
     for key, body in confirmed.items():
         [event] = body["events"]
         assert event["sequenceNumber"] == body["version"] == by_command[key].sequence_number
-    for account in ACCOUNTS:
+    for account in accounts:
         events = store.load(account).events
         assert Account.reconstitute(account, (event.decode() for event in events)).balance == len(events)
     assert sum(client.resent for client in clients) >= KILLS, "the kills met no command: this run proves nothing"
     assert sum(client.replayed for client in clients) > 0, "no kill fell between a write and its answer"
+    if accounts == HOT:
+        times_stored = Counter(event.occurred_at for event in stored)
+        assert max(times_stored.values()) > 2, "no commands were stored together: this run proves nothing"
