@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import json
 import logging
+import os
 import socket
 import threading
 import time
@@ -173,6 +174,26 @@ def plain_asgi() -> Iterator[Service]:
 def service(request: pytest.FixtureRequest) -> Iterator[Service]:
     with request.param() as running:
         yield running
+
+
+def sockets_of(client: socket.socket) -> Iterator[socket.socket]:
+    """The sockets of this process that are connected to the client's: the one that a service accepted."""
+    for name in os.listdir("/dev/fd"):
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(int(name))) as found:
+            if found.getpeername() == client.getsockname():
+                yield found
+
+
+def test_no_answer_on_a_kept_connection_waits_for_an_acknowledgement(service: Service) -> None:
+    def at_once() -> list[int]:
+        with closing(service.http()) as http:
+            http.request("GET", "/health")
+            http.getresponse().read()
+            return [each.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for each in sockets_of(http.sock)]
+
+    # A machine that stands still for a second finds the connection closed.
+    [nodelay] = until(at_once)
+    assert nodelay
 
 
 def until_cut(client: socket.socket, trickle: bytes = b"") -> bytes:
