@@ -90,6 +90,7 @@ def _print(done: "Restored", *, dry_run: bool) -> None:
         typer.echo(f"... and {len(histories.holes) - _NAMED} more accounts with holes: --json names them all")
     typer.echo(
         f"{'would be dropped' if dry_run else 'dropped'}, since their events are no more: {left.snapshots} snapshots, "
+        f"{left.archived_bets} settled bets, "
         f"{left.answers} answers to commands, {len(left.dead_letters)} dead letters, {left.backfills} backfills"
     )
     for letter in left.dead_letters[:_NAMED]:

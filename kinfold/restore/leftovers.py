@@ -1,5 +1,6 @@
 """What was derived from events that a restored table no longer holds, and would be believed, or is in the way."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,6 +11,7 @@ import structlog
 
 from aws_client.tables import unchanged, write_if
 from ledger.runtime.aws import aws_errors
+from ledger.store.bet_archive import ArchivedBet
 from ledger.store.change_record import decode
 from ledger.store.errors import CorruptHistoryError, ForeignRecordError, UnusableRecordError
 from ledger.store.event_store import EventStore
@@ -28,12 +30,13 @@ _BACKFILL: Final = "backfill~"
 
 @dataclass(slots=True)
 class Leftovers:
-    """What is dropped: snapshots, answers to commands, backfills under way, and dead letters by their ids.
+    """What is dropped: snapshots, archived bets, answers to commands, backfills under way, dead letters by their ids.
 
     ``unproven_answers`` stay: they were stored without the event that would tell.
     """
 
     snapshots: int = 0
+    archived_bets: int = 0
     answers: int = 0
     unproven_answers: int = 0
     backfills: int = 0
@@ -64,10 +67,16 @@ class LeftoverSweep:
     def run(self) -> Leftovers:
         """Look through snapshots, answers, dead letters and backfills. Raises ResourceError."""
         found = Leftovers()
-        for items in self._pages(self._names.snapshots, ("aggregateId", "version", "eventHash", "createdAt")):
-            for item in self._worthless(items, _snapshot_of):
+        snapshot = ("aggregateId", "version", "eventHash", "createdAt", "sequenceNumber")
+        for items in self._pages(self._names.snapshots, snapshot):
+            bets = [(item, bet) for item in items if (bet := ArchivedBet.from_item(item)) is not None]
+            unsettled = self._unsettled([bet for _, bet in bets])
+            worthless = [item for item, bet in bets if bet in unsettled]
+            found.archived_bets += len(worthless)
+            snapshots = self._worthless([item for item in items if "version" in item], _snapshot_of)
+            found.snapshots += len(snapshots)
+            for item in (*worthless, *snapshots):
                 self._drop(self._names.snapshots, {"aggregateId": item["aggregateId"]}, item)
-                found.snapshots += 1
         answer = ("commandId", "aggregateId", "sequenceNumber", "eventHash", "expiresAt")
         for items in self._pages(self._names.commands, answer):
             proven = [item for item in items if "eventHash" in item]
@@ -102,6 +111,18 @@ class LeftoverSweep:
         references = [reference_of(item) for item in items]
         lost = self._retry(partial(self._store.lost, [each for each in references if each is not None]))
         return [item for item, each in zip(items, references, strict=True) if each is None or each in lost]
+
+    def _unsettled(self, bets: Sequence[ArchivedBet]) -> set[ArchivedBet]:
+        """The bets that the event at the number of each does not settle; one that cannot be read settles anything."""
+        by_number = {(bet.account_id, bet.settled_at): bet for bet in bets}
+        settled: set[ArchivedBet] = set()
+        for event in self._retry(lambda: list(self._store.find(by_number))):
+            bet = by_number[event.aggregate_id, event.sequence_number]
+            with contextlib.suppress(CorruptHistoryError):
+                if not bet.is_settled_by(event):
+                    continue
+            settled.add(bet)
+        return {*bets} - settled
 
     def _is_lost(self, letter: DeadLetter) -> bool:
         """Whether a letter is about an event that is not stored. One about a record, or no account, stays."""

@@ -27,7 +27,9 @@ AGGREGATE_TYPE = "account"
 class Account:
     """State of one account at ``version``; version 0 is an account that does not exist yet.
 
-    ``balance`` is what can be withdrawn or staked now; ``open_bets`` maps bet id to stake.
+    ``balance`` is what can be withdrawn or staked now; ``open_bets`` maps bet id to stake, ``settled_bets`` bet id to
+    the version at which it was settled. Settled bets may be left to an archive (``archive``), or the state would grow
+    for ever: where ``leans_on_archive`` says so, the archive is to be asked first, and ``recall`` takes what it knows.
     """
 
     account_id: str
@@ -35,7 +37,8 @@ class Account:
     currency: Currency | None = None
     balance: Decimal = ZERO
     open_bets: dict[str, Decimal] = field(default_factory=dict)
-    settled_bets: set[str] = field(default_factory=set)
+    settled_bets: dict[str, int] = field(default_factory=dict)
+    has_archive: bool = False
 
     @classmethod
     def reconstitute(cls, account_id: str, events: Iterable[DomainEvent]) -> Self:
@@ -47,7 +50,25 @@ class Account:
 
     def copy(self) -> Self:
         """An account of its own with the same state."""
-        return replace(self, open_bets=dict(self.open_bets), settled_bets=set(self.settled_bets))
+        return replace(self, open_bets=dict(self.open_bets), settled_bets=dict(self.settled_bets))
+
+    def leans_on_archive(self, bet_id: str) -> bool:
+        """Whether only the archive can say if the bet was settled."""
+        return self.has_archive and bet_id not in self.open_bets and bet_id not in self.settled_bets
+
+    def recall(self, bet_ids: Iterable[str]) -> None:
+        """Know again of bets that the archive has."""
+        self.settled_bets.update(dict.fromkeys(bet_ids, 0))
+
+    def settled_since(self, version: int) -> dict[str, int]:
+        """The bets that were settled after ``version``; archived ones that were recalled are none."""
+        return {bet_id: settled for bet_id, settled in self.settled_bets.items() if settled > version}
+
+    def archive(self, version: int) -> None:
+        """Leave the bets that were settled up to ``version`` to the archive, which has them."""
+        left = self.settled_since(version)
+        if len(left) < len(self.settled_bets):
+            self.settled_bets, self.has_archive = left, True
 
     def deposit(self, amount: Decimal, currency: Currency) -> list[DomainEvent]:
         """Take money in. The first deposit opens the account in its currency.
@@ -99,7 +120,7 @@ class Account:
             case BetSettled():
                 self.balance += event.payout
                 self.open_bets.pop(event.bet_id, None)
-                self.settled_bets.add(event.bet_id)
+                self.settled_bets[event.bet_id] = self.version + 1
             case _:
                 assert_never(event)
         if self.currency is None:

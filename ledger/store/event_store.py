@@ -215,14 +215,21 @@ class EventStore:
     def lost(self, events: Iterable[EventReference]) -> set[EventReference]:
         """Those of the events that are not stored, strongly consistent. Raises ThrottledError, EndpointError."""
         asked = set(events)
-        held: set[EventReference] = set()
-        keys = list({(each.aggregate_id, each.sequence_number): each.key for each in asked}.values())
+        found = self.find((each.aggregate_id, each.sequence_number) for each in asked)
+        return asked - {event.reference for event in found}
+
+    def find(self, numbers: Iterable[tuple[str, int]]) -> Iterator[StoredEvent]:
+        """The events that are stored at these numbers of these aggregates, in no order, strongly consistent.
+
+        Raises CorruptHistoryError, ThrottledError, EndpointError.
+        """
+        keys = [{"aggregateId": {"S": aggregate_id}, "sequenceNumber": _number(at)} for aggregate_id, at in {*numbers}]
         for chunk in chunks(keys, MAX_KEYS):
             read = BatchRead(self._dynamodb, self._table, chunk, ConsistentRead=True)
             for attempt in retrying(self._retry_seconds):
                 with attempt, aws_errors(f"looking for {len(chunk)} events in {self._table}"):
-                    held |= {StoredEvent.from_item(item).reference for item in read()}
-        return asked - held
+                    items = read()
+            yield from map(StoredEvent.from_item, items)
 
     def probe(self) -> None:
         """Ask whether an append could be made. Raises what ``guard`` raises, ResourceError, or a transient error."""

@@ -16,6 +16,7 @@ from aws_client.tables import unchanged, write_if
 from ledger.domain.account import Account
 from ledger.domain.money import Currency
 from ledger.runtime.aws import aws_errors
+from ledger.store.bet_archive import BetArchive
 from ledger.store.errors import SnapshotError
 from ledger.store.parallel_scan import Item
 from ledger.store.stored_event import timestamp
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 
 #: Raise it with every change to the fold (``Account.apply``) or to the state below: a snapshot of another schema is
 #: never used, and the next one replaces it.
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+#: A schema that held every bet that was ever settled, and not where. Its snapshots are read where they have none.
+_SCHEMAS: Final = (1, SCHEMA_VERSION)
 #: Room in an item for everything but the state: keys, numbers, a time.
 _OVERHEAD: Final = 1024
 
@@ -38,7 +41,8 @@ class _State(BaseModel):
     currency: Currency | None
     balance: Decimal
     open_bets: dict[str, Decimal]
-    settled_bets: list[str]
+    settled_bets: list[str] = []
+    has_archive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,11 @@ class SnapshotStore:
 
     dynamodb: "DynamoDBClient"
     table: str
+
+    @property
+    def archive(self) -> BetArchive:
+        """The settled bets that the snapshots leave out."""
+        return BetArchive(self.dynamodb, self.table)
 
     def find(self, account_id: str) -> Item | None:
         """Read the account's snapshot, for ``decode``; None when it has none.
@@ -99,15 +108,20 @@ def crosses(before: int, after: int, interval: int) -> bool:
 
 
 def encode(snapshot: Snapshot) -> dict[str, dict[str, str]]:
-    """Write a snapshot as a DynamoDB item. Raises SnapshotError when it would be too large."""
+    """Write a snapshot as a DynamoDB item. Raises SnapshotError when it would be too large.
+
+    Its account's settled bets are in the archive (``Account.archive``).
+    """
     account = snapshot.account
+    if account.settled_bets:
+        raise ValueError(f"settled bets of {account.account_id} are not in the archive")
     state = _State.model_construct(
         version=account.version,
         currency=account.currency,
         balance=account.balance,
         open_bets=account.open_bets,
-        settled_bets=sorted(account.settled_bets),
-    ).model_dump_json(by_alias=True)
+        has_archive=account.has_archive,
+    ).model_dump_json(by_alias=True, exclude={"settled_bets"})
     if len(state.encode()) > MAX_ITEM_BYTES - _OVERHEAD:
         raise SnapshotError(
             f"the snapshot of {account.account_id} at version {account.version} has {len(state)} bytes; DynamoDB "
@@ -131,19 +145,26 @@ def decode(account_id: str, item: Item) -> Snapshot:
     """
     try:
         schema, version = int(item["schemaVersion"]["N"]), int(item["version"]["N"])
-        if schema != SCHEMA_VERSION:
+        state = _State.model_validate_json(item["state"]["S"]) if schema in _SCHEMAS else None
+        if state is None or state.settled_bets:
             raise SnapshotError(
                 f"the snapshot of {account_id} is of schema {schema}, and this code knows {SCHEMA_VERSION}",
                 reason="schema",
             )
-        state = _State.model_validate_json(item["state"]["S"])
         event_hash = item["eventHash"]["S"] if "eventHash" in item else None
     except (KeyError, TypeError, ValueError) as error:
         raise _unreadable(account_id, type(error).__name__) from None
     if state.version != version:
         raise _unreadable(account_id, "it gives two versions")
-    bets = dict(state.open_bets), set(state.settled_bets)
-    return Snapshot(Account(account_id, version, state.currency, state.balance, *bets), event_hash)
+    account = Account(
+        account_id,
+        version,
+        state.currency,
+        state.balance,
+        open_bets=dict(state.open_bets),
+        has_archive=state.has_archive,
+    )
+    return Snapshot(account, event_hash)
 
 
 def _key(account_id: str) -> dict[str, Any]:

@@ -140,6 +140,17 @@ def _some_keys(request: Request, random: Random) -> Partial | None:
     return {**request, "RequestItems": asked}, complete
 
 
+def _some_puts(request: Request, random: Random) -> Partial | None:
+    asked: Request = {}
+    left: Request = {}
+    for table, puts in request["RequestItems"].items():
+        chosen = [random.random() < 0.5 for _ in puts]
+        for target, wanted in ((asked, True), (left, False)):
+            if some := [put for put, each in zip(puts, chosen, strict=True) if each is wanted]:
+                target[table] = some
+    return ({**request, "RequestItems": asked}, lambda answer: answer.update(UnprocessedItems=left)) if asked else None
+
+
 def _some_of(member: str, answers: str, refusals: tuple[dict[str, Any], ...]) -> Callable[..., Any]:
     def partial(request: Request, random: Random) -> Partial | None:
         chosen = [random.random() < 0.5 for _ in request[member]]
@@ -171,6 +182,7 @@ _RECORD_REFUSALS: Final = tuple(
 )
 _PARTIAL: Final[dict[str, Callable[..., Any]]] = {
     "dynamodb.BatchGetItem": _some_keys,
+    "dynamodb.BatchWriteItem": _some_puts,
     "dynamodb.BatchExecuteStatement": _some_of("Statements", "Responses", _STATEMENT_REFUSALS),
     "kinesis.PutRecords": _some_of("Records", "Records", _RECORD_REFUSALS),
 }

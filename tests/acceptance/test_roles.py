@@ -151,6 +151,7 @@ def the_bridge_is_made(actors: Actors) -> None:
 
 
 def the_writer_serves(actors: Actors, ledger: Ledger) -> None:
+    snapshots = table_arn(ledger.names.snapshots)
     with (
         actors.serve("Writer", "writer", "serve", env={"KINFOLD_SNAPSHOT_INTERVAL": "3"}) as url,
         httpx.Client(base_url=url, trust_env=False, timeout=30) as http,
@@ -160,9 +161,17 @@ def the_writer_serves(actors: Actors, ledger: Ledger) -> None:
             assert http.post(path, json=body, headers={"Idempotency-Key": f"k{number}"}).status_code == 201
         assert http.post(path, json=body, headers={"If-Match": '"4"'}).status_code == 201
         assert http.post("/accounts/bob/deposits", json=body).status_code == 201
+        assert http.post("/accounts/carol/deposits", json=body).status_code == 201
+        bet, settled = {"betId": "derby", "stake": "1.00", "currency": "EUR"}, {"payout": "1.00", "currency": "EUR"}
+        assert http.post("/accounts/carol/bets", json=bet).status_code == 201
+        assert http.post("/accounts/carol/bets/derby/settlement", json=settled).status_code == 201
+        # The writer has one thread for snapshots: this one comes after those before it.
+        until(lambda: ("dynamodb:BatchWriteItem", snapshots) in actors.needed("Writer"), within=30)
+        # It is held in memory, with the bet, until the next append.
+        assert http.post("/accounts/carol/deposits", json=body).status_code == 201
+        assert http.post("/accounts/carol/bets", json=bet).status_code == 422
         for read in ("alice", "alice?version=2", "alice?at=2030-01-01T00:00:00Z", "alice/events?order=newest"):
             assert http.get(f"/accounts/{read}").status_code == 200
-    snapshots = table_arn(ledger.names.snapshots)
     assert ("dynamodb:PutItem", snapshots) in actors.needed("Writer")
 
 

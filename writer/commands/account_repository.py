@@ -1,6 +1,7 @@
 """The repository of accounts: an account is the fold of its events, or of a snapshot and the events after it."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from threading import Lock
 from typing import Final
@@ -8,13 +9,14 @@ from typing import Final
 from cachetools import LRUCache
 
 from ledger.domain.account import Account
+from ledger.store.bet_archive import ArchivedBet
 from ledger.store.errors import SnapshotError
 from ledger.store.event_store import EventStore, History, ProvenVersion
 from ledger.store.parallel_scan import Item
 from ledger.store.snapshots import decode
 from ledger.store.stored_event import EventReference, StoredEvent, timestamp
 from ledger.store.transactions import Draft
-from writer.commands.snapshot_writer import SnapshotWriter
+from writer.commands.snapshot_writer import ArchivedUntil, SnapshotWriter
 
 #: Bets of an account that is held that count as another account: it takes some 10 KB more.
 _BETS_AS_ONE: Final = 100
@@ -29,6 +31,7 @@ class LoadedAccount:
 
     account: Account
     proof: ProvenVersion
+    archived: ArchivedUntil = field(default_factory=ArchivedUntil)
 
 
 class AccountRepository:
@@ -102,7 +105,21 @@ class AccountRepository:
         history = self._store.load(account.account_id, after=account.version)
         if history.version.number < account.version or history.follows != loaded.proof.event_hash:
             return self.load(account.account_id)
-        return _folded(account.copy(), history)
+        return replace(_folded(account.copy(), history), archived=loaded.archived)
+
+    def recall(self, loaded: LoadedAccount, bet_ids: Iterable[str]) -> LoadedAccount:
+        """The account, knowing which of these bets were ever settled: one request where it cannot say so by itself.
+
+        Raises CorruptHistoryError, ThrottledError, EndpointError, ResourceError.
+        """
+        asked = [bet_id for bet_id in bet_ids if loaded.account.leans_on_archive(bet_id)]
+        found = self._snapshots.archived(loaded.account.account_id, asked) if asked else []
+        settled = [each.bet_id for each in found if self._is_settled(each)]
+        if not settled:
+            return loaded
+        account = loaded.account.copy()
+        account.recall(settled)
+        return replace(loaded, account=account)
 
     def at(self, account_id: str, moment: datetime) -> Account:
         """Fold the events up to the first one that occurred after ``moment``; version 0 when there are none.
@@ -129,9 +146,10 @@ class AccountRepository:
         Raises VersionConflictError and CommandRecordedError (nothing was written), and ThrottledError or
         EndpointError, after which the events may be stored or not.
         """
+        account.archive(before.archived.version)
         history = self._store.commit(draft, before.proof, retry_seconds=retry_seconds)
-        self._snapshots.offer(before.account.version, account, history.version.event_hash)
-        return LoadedAccount(account, history.version), history
+        self._snapshots.offer(before.account.version, account, history.version.event_hash, until=before.archived)
+        return LoadedAccount(account, history.version, before.archived), history
 
     def events(self, account_id: str, *, first: int, limit: int) -> list[StoredEvent]:
         """Read at most ``limit`` stored events from sequence number ``first`` on.
@@ -166,10 +184,16 @@ class AccountRepository:
         """Wait for at most ``timeout`` seconds until the snapshots under way are written."""
         self._snapshots.close(timeout)
 
+    def _is_settled(self, bet: ArchivedBet) -> bool:
+        number = bet.settled_at
+        return any(map(bet.is_settled_by, self._store.load(bet.account_id, after=number - 1, until=number).events))
+
     def _replay(self, account_id: str, until: int | None, worthless: Item | None = None) -> LoadedAccount:
         loaded = _folded(Account(account_id), self._store.load(account_id, until=until))
         if worthless is not None and until is None:
-            self._snapshots.offer(0, loaded.account, loaded.proof.event_hash, worthless=worthless)
+            self._snapshots.offer(
+                0, loaded.account, loaded.proof.event_hash, until=loaded.archived, worthless=worthless
+            )
         return loaded
 
 

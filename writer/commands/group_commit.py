@@ -19,7 +19,7 @@ from ledger.store.idempotency_keys import IdempotencyKeys
 from ledger.store.stored_event import StoredEvent
 from ledger.store.transactions import Draft
 from writer.commands.account_repository import AccountRepository, LoadedAccount
-from writer.commands.commands import decide
+from writer.commands.commands import PlaceBet, SettleBet, decide
 from writer.commands.idempotency import KeyReusedError
 from writer.commands.requests import CommandResult, Waiting
 from writer.metrics import Metrics
@@ -89,6 +89,7 @@ class GroupCommit:
         deadline = min(each.since for each in group) + self._retry_seconds
         waiting, conflicts = group, count(1)
         while waiting:
+            loaded = self._accounts.recall(loaded, dict.fromkeys(filter(None, map(_bet_of, waiting))))
             decision = self._decided(loaded, waiting)
             if not (decision.accepted or fresh):
                 loaded, fresh = self._accounts.refresh(loaded), True
@@ -195,6 +196,13 @@ class GroupCommit:
             each.write_units = a_write * (version - before + (each.request.key is not None))
             self._metrics.write_units.labels(each.request.command.name).inc(each.write_units)
             before = version
+
+
+def _bet_of(waiting: Waiting) -> str | None:
+    match waiting.request.command:
+        case PlaceBet(bet_id=bet_id) | SettleBet(bet_id=bet_id):
+            return bet_id
+    return None
 
 
 def _without(waiting: list[Waiting], recorded: CommandRecordedError) -> list[Waiting]:

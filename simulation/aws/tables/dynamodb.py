@@ -25,6 +25,7 @@ Answer = dict[str, Any]
 MAX_KEYS: Final = 100
 MAX_BATCH_BYTES: Final = 16 * 1024 * 1024
 MAX_STATEMENTS: Final = 25
+MAX_WRITES: Final = 25
 PAGE_BYTES: Final = 1024 * 1024
 
 #: A statement's error codes, by those of other calls.
@@ -41,6 +42,7 @@ class DynamoDB:
         "UpdateItem",
         "DeleteItem",
         "BatchGetItem",
+        "BatchWriteItem",
         "BatchExecuteStatement",
         "TransactWriteItems",
         "Query",
@@ -172,6 +174,25 @@ class DynamoDB:
                     found[name].append(item if paths is None else project(item, paths))
                 self._between()
         return _with_units_of_all({"Responses": found, "UnprocessedKeys": left}, request, units)
+
+    def batch_write_item(self, request: Request) -> Answer:
+        """Puts, each at a moment of its own."""
+        asked = request["RequestItems"]
+        puts = [(self.table(name), each) for name, part in asked.items() for each in part]
+        if not 0 < len(puts) <= MAX_WRITES:
+            raise validation("Too many items requested for the BatchWriteItem call")
+        if any("PutRequest" not in each for _, each in puts):
+            raise NotModelledError("deletes in a BatchWriteItem")
+        items = [(table, *stored(each["PutRequest"]["Item"])) for table, each in puts]
+        if len({(table.name, table.key_of(item)) for table, item, _ in items}) < len(items):
+            raise validation("Provided list of item keys contains duplicates")
+        for _, _, size in items:
+            check_size(size)
+        units = dict.fromkeys(asked, 0.0)
+        for table, item, size in items:
+            units[table.name] += write_units(table.store(table.key_of(item), item, size))
+            self._between()
+        return _with_units_of_all({"UnprocessedItems": {}}, request, units)
 
     def batch_execute_statement(self, request: Request) -> Answer:
         """Each statement is atomic; they are carried out one after the other."""

@@ -189,6 +189,29 @@ def test_batches_of_reads(two: TwoEndpoints, make_table: MakeTable, seed: int) -
     _read_batch(two, {"nowhere": {"Keys": [{"id": {"S": "a"}}]}})
 
 
+@pytest.mark.parametrize("seed", range(2))
+def test_batches_of_puts(two: TwoEndpoints, make_table: MakeTable, seed: int) -> None:
+    random = Random(f"puts {seed}")
+    tables = {make_table("rows", *ROWS): ("id",), make_table("parts", *PARTS): ("id", "part")}
+    for number in range(30):
+        asked = {}
+        for table, keys in random.sample(list(tables.items()), random.randint(1, 2)):
+            numbers = random.sample(range(20), random.randint(1, 10))
+            items = [{name: {"S": f"{name}-{n}"} for name in keys} | attributes(random) for n in numbers]
+            asked[table] = [{"PutRequest": {"Item": item}} for item in items]
+        two.dynamodb("batch_write_item", RequestItems=asked)
+        if number % 5 == 0:
+            two.dynamodb("get_item", TableName=next(iter(tables)), Key={"id": {"S": f"id-{random.randrange(20)}"}})
+    rows = next(iter(tables))
+    for count in (25, 26):
+        puts = [{"PutRequest": {"Item": {"id": {"S": f"id-{number}"}}}} for number in range(count)]
+        two.dynamodb("batch_write_item", RequestItems={rows: puts})
+    two.dynamodb("batch_write_item", RequestItems={rows: [{"PutRequest": {"Item": {"id": {"S": "twice"}}}}] * 2})
+    two.dynamodb("batch_write_item", RequestItems={"nowhere": [{"PutRequest": {"Item": {"id": {"S": "a"}}}}]})
+    for table in tables:
+        _all_pages(two, "scan", {"TableName": table})
+
+
 def _read_batch(two: TwoEndpoints, asked: dict[str, Any]) -> None:
     """Items come in any order."""
 

@@ -60,9 +60,9 @@ def needs(service: str, operation: str, params: dict[str, Any], names: Names) ->
             for item in params["TransactItems"]:
                 ((part, what),) = item.items()
                 yield f"dynamodb:{_PARTS[part]}", table_arn(what["TableName"])
-        case "dynamodb", "BatchGetItem":
+        case "dynamodb", "BatchGetItem" | "BatchWriteItem":
             for name in params["RequestItems"]:
-                yield "dynamodb:BatchGetItem", table_arn(name)
+                yield f"dynamodb:{operation}", table_arn(name)
         case "dynamodb", "BatchExecuteStatement":
             for each in params["Statements"]:
                 found = _STATEMENT.match(each["Statement"])

@@ -98,6 +98,9 @@ class MemoryStore:
     def holds(self, event: EventReference) -> bool:
         return any(each.reference == event for each in self.stored.get(event.aggregate_id, []))
 
+    def hash(self, aggregate_id: str, number: int) -> str:
+        return self.stored[aggregate_id][number - 1].event_hash
+
     def read(self, aggregate_id: str) -> Iterator[StoredEvent]:
         self.before_read()
         return iter(self.stored.get(aggregate_id, []))

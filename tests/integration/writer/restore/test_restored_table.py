@@ -67,6 +67,31 @@ async def test_a_snapshot_of_lost_events_is_ignored_and_replaced(
     until(lambda: snapshot_at(snapshot_table, 5 + since, last), within=20)
 
 
+async def bet(http: httpx.AsyncClient, *bet_ids: str) -> list[int]:
+    """Place and settle each, of a stake of 1; gives the statuses of placing them."""
+    placed = []
+    for bet_id in bet_ids:
+        body = {"betId": bet_id, "stake": "1", "currency": "EUR"}
+        placed.append((await http.post("/accounts/alice/bets", json=body)).status_code)
+        settled = {"payout": "1", "currency": "EUR"}
+        await http.post(f"/accounts/alice/bets/{bet_id}/settlement", json=settled)
+    return placed
+
+
+async def test_a_bet_that_was_settled_and_archived_is_placed_again_only_where_a_restore_has_lost_it(
+    http: httpx.AsyncClient, store: EventStore, snapshot_table: SnapshotStore, lose: Lose
+) -> None:
+    await deposit(http, "100")
+    assert await bet(http, *"abcdefg") == [201] * 7
+    until(lambda: snapshot_at(snapshot_table, 15), within=20)
+    assert {each.bet_id for each in snapshot_table.archive.find("alice", "abcdefgh")} == set("abcdefg")
+    assert await bet(http, "a", "g") == [422, 422]
+    lose("alice", 9)
+    assert await bet(http, "a", "d", "g", "f") == [422, 422, 201, 201]
+    until(lambda: snapshot_at(snapshot_table, 10, store.load("alice", after=9).events[0].event_hash), within=20)
+    assert await bet(http, *"abcdefg") == [422] * 4 + [201] + [422] * 2
+
+
 async def test_a_snapshot_of_an_account_that_is_no_more_is_deleted(
     http: httpx.AsyncClient, snapshot_table: SnapshotStore, lose: Lose
 ) -> None:

@@ -70,7 +70,7 @@ def test_an_open_bet_holds_its_stake_and_a_payout_comes_back() -> None:
     live = account(deposited("10"), placed("b1", "4"))
     assert (live.balance, live.open_bets) == (Decimal(6), {"b1": Decimal(4)})
     live.apply(settled("b1", "7.50"))
-    assert (live.balance, live.open_bets, live.settled_bets) == (Decimal("13.50"), {}, {"b1"})
+    assert (live.balance, live.open_bets, live.settled_bets) == (Decimal("13.50"), {}, {"b1": 3})
 
 
 def test_a_lost_bet_pays_0() -> None:

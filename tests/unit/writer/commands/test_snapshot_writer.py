@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, MutableMapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, cast
 
@@ -12,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ledger.domain.account import Account
-from ledger.domain.events import BetSettled, DomainEvent, FundsDeposited
-from ledger.errors import ThrottledError
+from ledger.domain.events import BetPlaced, BetSettled, DomainEvent, FundsDeposited
+from ledger.errors import ResourceError, ThrottledError
 from ledger.store.errors import SnapshotError
 from ledger.store.event_store import EventStore
 from ledger.store.snapshots import SCHEMA_VERSION, Snapshot, SnapshotStore, crosses, decode, encode
@@ -21,7 +22,7 @@ from tests.support.accounts import save
 from tests.support.histories import histories
 from tests.support.waiting import until
 from tests.unit.writer.conftest import MemoryStore
-from writer.commands.account_repository import AccountRepository
+from writer.commands.account_repository import AccountRepository, LoadedAccount
 from writer.commands.snapshot_writer import SnapshotWriter
 from writer.metrics import Metrics
 
@@ -34,6 +35,8 @@ class MemorySnapshots:
     def __init__(self) -> None:
         self.items: dict[str, Any] = {}
         self.before_put: Callable[[], None] = lambda: None
+        self.before_batch: Callable[[], None] = lambda: None
+        self.looked_for: list[str] = []
 
     def get_item(self, *, Key: Any, **_: Any) -> Any:  # noqa: N803 - boto3's name
         item = self.items.get(Key["aggregateId"]["S"])
@@ -46,6 +49,18 @@ class MemorySnapshots:
         if found and int(found["version"]["N"]) >= int(Item["version"]["N"]):
             raise ClientError({"Error": {"Code": "ConditionalCheckFailedException"}}, "PutItem")
         self.items[Item["aggregateId"]["S"]] = Item
+
+    def batch_write_item(self, *, RequestItems: Any) -> Any:  # noqa: N803
+        self.before_batch()
+        [puts] = RequestItems.values()
+        self.items |= {put["PutRequest"]["Item"]["aggregateId"]["S"]: put["PutRequest"]["Item"] for put in puts}
+        return {}
+
+    def batch_get_item(self, *, RequestItems: Any) -> Any:  # noqa: N803
+        [(table, asked)] = RequestItems.items()
+        self.looked_for += [key["aggregateId"]["S"] for key in asked["Keys"]]
+        keys = (key["aggregateId"]["S"] for key in asked["Keys"])
+        return {"Responses": {table: [self.items[key] for key in keys if key in self.items]}}
 
 
 class Rig:
@@ -126,11 +141,20 @@ def test_the_state_equals_the_full_replay_at_every_version(
         left, append = left[size:], append + 1
         reached = len(history) - len(left)
         loaded = rig.accounts.load("alice")
-        assert (loaded.account, loaded.proof.number) == (replays[reached], reached)
+        assert loaded.proof.number == reached
+        check(rig, loaded, replays[reached])
     rig.close()
     for version in range(1, len(history) + 1):
-        assert rig.accounts.load("alice", until=version).account == replays[version]
+        check(rig, rig.accounts.load("alice", until=version), replays[version])
     assert ("alice" in rig.table.items) is (len(history) >= interval)
+
+
+def check(rig: Rig, loaded: LoadedAccount, replay: Account) -> None:
+    """The account is the fold, and knows of every bet that it was settled, if need be by the archive."""
+    account = rig.accounts.recall(loaded, [*replay.settled_bets, "never placed"]).account
+    assert account.settled_bets.keys() == replay.settled_bets.keys()
+    found, fold = (replace(each, settled_bets={}, has_archive=False) for each in (account, replay))
+    assert found == fold
 
 
 def test_a_load_reads_only_what_follows_the_snapshot(rig: Rig) -> None:
@@ -216,7 +240,7 @@ def test_writing_holds_nobody_up_is_bounded_and_drained_at_the_end() -> None:
     rig.table.before_put = blocked_until(release)
     started = time.monotonic()
     for n in range(100):
-        rig.snapshots.offer(0, Account.reconstitute(f"a{n}", [deposit()]), None)
+        rig.snapshots.offer(0, Account.reconstitute(f"a{n}", [deposit()]), "h")
     seconds = time.monotonic() - started
     release.set()
     rig.close()
@@ -230,7 +254,7 @@ def test_the_end_waits_only_so_long() -> None:
     rig, release = Rig(interval=1), threading.Event()
     rig.table.before_put = blocked_until(release)
     for n in range(3):
-        rig.snapshots.offer(0, Account.reconstitute(f"a{n}", [deposit()]), None)
+        rig.snapshots.offer(0, Account.reconstitute(f"a{n}", [deposit()]), "h")
     started = time.monotonic()
     rig.snapshots.close(timeout=0.2)
     assert time.monotonic() - started < 5
@@ -253,13 +277,13 @@ def test_a_snapshot_that_fails_fails_alone(rig: Rig, failure: Exception) -> None
 
 
 def test_a_state_that_no_item_can_hold_is_told_and_the_account_goes_on(rig: Rig) -> None:
-    account = Account.reconstitute("alice", [deposit()])
-    account.settled_bets.update(f"{n:064d}" for n in range(6000))
-    assert len(encode(Snapshot(account, None))["state"]["S"]) < 400 * 1024
-    account.settled_bets.update(f"{n:064d}" for n in range(6200))
+    def betting(bets: int) -> Account:
+        return Account("alice", INTERVAL, "EUR", Decimal(1), {f"{n:064d}": Decimal(1) for n in range(bets)})
+
+    assert len(encode(Snapshot(betting(5600), "h"))["state"]["S"]) < 400 * 1024
     with pytest.raises(SnapshotError, match=r"41\d{4} bytes; DynamoDB stores at most 409600"):
-        encode(Snapshot(account, None))
-    rig.snapshots.offer(INTERVAL - 1, Account("alice", INTERVAL, "EUR", Decimal(1), {}, account.settled_bets), None)
+        encode(Snapshot(betting(5800), "h"))
+    rig.snapshots.offer(INTERVAL - 1, betting(5800), "h")
     until(lambda: rig.counted("snapshots", outcome="too_large") == 1, within=10)
     rig.append(deposit())
     assert rig.accounts.load("alice").account.version == 1
@@ -267,7 +291,9 @@ def test_a_state_that_no_item_can_hold_is_told_and_the_account_goes_on(rig: Rig)
 
 @given(histories(max_size=30))
 def test_an_account_survives_its_snapshot(history: list[DomainEvent]) -> None:
-    snapshot = Snapshot(Account.reconstitute("alice", history), "hash")
+    account = Account.reconstitute("alice", history)
+    account.archive(account.version)
+    snapshot = Snapshot(account, "hash")
     assert decode("alice", encode(snapshot)) == snapshot
 
 
@@ -279,4 +305,92 @@ def test_an_offered_account_does_not_change_under_the_writer(rig: Rig) -> None:
     assert (loaded.account.version, saved.account.version) == (1, 2)
     copy = saved.account.copy()
     copy.apply(BetSettled(bet_id="b", payout=Decimal(1), currency="EUR"))
-    assert saved.account.settled_bets == set()
+    assert saved.account.settled_bets == {}
+
+
+def bets(first: int, last: int) -> list[DomainEvent]:
+    """Bets that are placed and settled at once, two events each."""
+    placed = [BetPlaced(bet_id=f"b{n}", stake=Decimal(1), currency="EUR") for n in range(first, last)]
+    settled = [BetSettled(bet_id=f"b{n}", payout=Decimal(1), currency="EUR") for n in range(first, last)]
+    return [event for pair in zip(placed, settled, strict=True) for event in pair]
+
+
+def recalled(rig: Rig, bet_id: str) -> bool:
+    return bet_id in rig.accounts.recall(rig.accounts.load("alice"), [bet_id]).account.settled_bets
+
+
+def test_a_snapshot_stays_as_small_as_it_was_and_a_bet_is_archived_once(rig: Rig) -> None:
+    """An account that is appended to from memory archives just the bets since its last snapshot."""
+    puts: list[int] = []
+    rig.table.before_batch = lambda: puts.append(1)
+    loaded, sizes = rig.accounts.load("alice"), set()
+    for n in range(200):
+        loaded = save(rig.accounts, loaded, bets(10 * n, 10 * n + 5))
+        until(lambda n=n: rig.table.items["alice"]["version"] == {"N": str(10 * n + 10)}, within=10)  # type: ignore[misc]
+        sizes.add(len(rig.table.items["alice"]["state"]["S"]))
+        assert len(loaded.account.settled_bets) <= 10
+    assert len(sizes) <= 4
+    assert max(sizes) < 100
+    assert len(puts) == 200
+    assert recalled(rig, "b0")
+    assert not recalled(rig, "b5")
+    assert len(rig.table.items) == 1 + 200 * 5
+
+
+def test_the_archive_is_asked_only_for_what_the_state_cannot_tell(rig: Rig) -> None:
+    rig.append(*bets(0, 3))
+    assert recalled(rig, "b0")
+    assert not recalled(rig, "b7")
+    assert rig.table.looked_for == [], "nothing is archived yet"
+    rig.append(*bets(3, 5), BetPlaced(bet_id="open", stake=Decimal(1), currency="EUR"))
+    until(lambda: "alice" in rig.table.items, within=10)
+    rig.append(*bets(7, 8))
+    for known in ("open", "b7"):
+        recalled(rig, known)
+    assert rig.table.looked_for == []
+    assert recalled(rig, "b1")
+    assert rig.table.looked_for == ["alice#b1"]
+
+
+def test_an_archived_bet_is_worth_nothing_where_its_event_is_lost(rig: Rig) -> None:
+    rig.append(*bets(0, 5))
+    until(lambda: "alice" in rig.table.items, within=10)
+    rig.table.items["alice#b1"]["sequenceNumber"] = {"N": "9"}
+    assert not recalled(rig, "b1"), "event 9 places another bet"
+    rig.table.items["alice#b1"]["sequenceNumber"] = {"N": "99"}
+    assert not recalled(rig, "b1")
+    assert recalled(rig, "b2")
+
+
+def test_no_snapshot_leaves_a_bet_out_that_could_not_be_archived(rig: Rig) -> None:
+    def fail() -> None:
+        raise ResourceError("gone")
+
+    rig.table.before_batch = fail
+    rig.append(*bets(0, 5))
+    until(lambda: rig.counted("snapshots", outcome="failed") == 1, within=10)
+    assert rig.table.items == {}
+    rig.table.before_batch = lambda: None
+    rig.append(*bets(5, 10))
+    until(lambda: "alice" in rig.table.items, within=10)
+    assert all(recalled(rig, f"b{n}") for n in range(10))
+
+
+def test_a_snapshot_of_the_schema_before_is_read_where_it_has_no_settled_bets_and_replaced_where_it_has(
+    rig: Rig,
+) -> None:
+    rig.store.add("alice", *[deposit()] * INTERVAL, *bets(0, 4))
+    former = broken(
+        schemaVersion={"N": "1"}, version={"N": str(INTERVAL)}, eventHash={"S": rig.store.hash("alice", 10)}
+    )
+    state = '{"version":10,"currency":"EUR","balance":"10.00","openBets":{},"settledBets":%s}'
+    rig.table.items["alice"] = former | {"state": {"S": state % "[]"}}
+    rig.store.read_after.clear()
+    assert rig.accounts.load("alice").account.version == 18
+    assert rig.store.read_after == [INTERVAL]
+    rig.table.items["alice"] = former | {"state": {"S": state % '["b9"]'}}
+    assert rig.accounts.load("alice").account.settled_bets.keys() == {"b0", "b1", "b2", "b3"}
+    assert rig.counted("snapshots_ignored", reason="schema") == 1
+    rig.append(*bets(4, 6))
+    until(lambda: rig.table.items["alice"]["schemaVersion"] == {"N": str(SCHEMA_VERSION)}, within=10)
+    assert all(recalled(rig, f"b{n}") for n in range(6))
