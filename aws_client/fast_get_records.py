@@ -8,15 +8,34 @@ everything would work as before, at botocore's speed.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-from pybase64 import b64decode
+import msgspec
+from msgspec import UNSET, UnsetType
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
 
-_EXPECTED = frozenset({"Records", "NextShardIterator", "MillisBehindLatest"})
+
+class _Record(msgspec.Struct, forbid_unknown_fields=True, gc=False, rename="pascal"):
+    sequence_number: str
+    approximate_arrival_timestamp: float
+    data: bytes
+    partition_key: str
+    encryption_type: str | UnsetType = UNSET
+
+
+class _Rest(msgspec.Struct, forbid_unknown_fields=True, gc=False, rename="pascal", kw_only=True):
+    next_shard_iterator: str | UnsetType | None = UNSET
+    millis_behind_latest: int | UnsetType = UNSET
+
+
+class _Answer(_Rest, forbid_unknown_fields=True, gc=False, rename="pascal", kw_only=True):
+    records: list[_Record]
+
+
+_decode: Final = msgspec.json.Decoder(_Answer).decode
+_encode: Final = msgspec.json.Encoder().encode
 
 
 def install_fast_get_records(kinesis: KinesisClient) -> None:
@@ -32,27 +51,23 @@ def _parse(response_dict: dict[str, Any], customized_response_dict: dict[str, An
     if response_dict["status_code"] != 200:
         return
     try:
-        rest = orjson.loads(response_dict["body"])
-        records = [_record(each) for each in rest.pop("Records")]
-    except (AttributeError, LookupError, OSError, OverflowError, TypeError, ValueError):
+        answer = _decode(response_dict["body"])
+        records = [_record(each) for each in answer.records]
+    except (msgspec.MsgspecError, RecursionError, OSError, OverflowError, ValueError):
         return
-    # Types are checked because orjson parses an integer of more than 64 bits as a float.
-    iterator, behind = rest.get("NextShardIterator") or "", rest.get("MillisBehindLatest", 0)
-    if rest.keys() <= _EXPECTED and type(iterator) is str and type(behind) is int:
-        response_dict["body"] = orjson.dumps(rest)
-        customized_response_dict["Records"] = records
+    rest = _Rest(next_shard_iterator=answer.next_shard_iterator, millis_behind_latest=answer.millis_behind_latest)
+    response_dict["body"] = _encode(rest)
+    customized_response_dict["Records"] = records
 
 
-def _record(fields: dict[str, Any]) -> dict[str, Any]:
-    """A record as botocore returns it. Raises one of the errors above where botocore's result might differ."""
-    number, key, arrived = fields["SequenceNumber"], fields["PartitionKey"], fields["ApproximateArrivalTimestamp"]
-    encryption = fields.get("EncryptionType", "")
-    if not (type(number) is type(key) is type(encryption) is str and (type(arrived) is float or type(arrived) is int)):
-        raise TypeError
-    record = {
-        "SequenceNumber": number,
-        "ApproximateArrivalTimestamp": datetime.fromtimestamp(arrived, UTC),
-        "Data": b64decode(fields["Data"]),
-        "PartitionKey": key,
+def _record(fields: _Record) -> dict[str, Any]:
+    """A record as botocore returns it. Raises one of the errors above for a time that is none."""
+    record: dict[str, Any] = {
+        "SequenceNumber": fields.sequence_number,
+        "ApproximateArrivalTimestamp": datetime.fromtimestamp(fields.approximate_arrival_timestamp, UTC),
+        "Data": fields.data,
+        "PartitionKey": fields.partition_key,
     }
-    return record | {"EncryptionType": encryption} if "EncryptionType" in fields else record
+    if fields.encryption_type is not UNSET:
+        record["EncryptionType"] = fields.encryption_type
+    return record

@@ -28,10 +28,10 @@ def targets(results: Results) -> list[Target]:
         if steady:
             found.append(_at_most("read units of summaries an event, steady state", 0, max(steady)))
     if "decoding" in results:
-        found.append(_at_least("change records decoded a second a core", 100_000, results["decoding"]["median"]))
+        found.append(_at_least("change records decoded a second a core", 350_000, results["decoding"]["median"]))
     if "projecting" in results:
         rate = middle(run["per_core"] for run in _longest(results))
-        found.append(_at_least("events a second a core through the Faust app, AWS from memory", 50_000, rate))
+        found.append(_at_least("events a second a core through the Faust app, AWS from memory", 65_000, rate))
     if "appends" in results:
         found.append(_appends(results["appends"]))
     if "loads" in results:

@@ -11,10 +11,10 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from faust_kinesis.leases.table import LeaseTable
 from kinfold.demo.scrape import counter
@@ -125,7 +125,7 @@ def test_an_event_that_can_never_be_applied_halts_its_account_and_nothing_else(
     assert command(child_env, "dead-letters", "redrive", letter_id) == 1, "the cause is still there"
     clients.dynamodb.put_item(
         TableName=names.events,
-        Item=replace(poison, payload=READABLE).to_item(),
+        Item=structs.replace(poison, payload=READABLE).to_item(),
     )
     assert command(child_env, "dead-letters", "redrive", "--account", "mallory") == 0
     assert get(projector, "/balances/mallory?min_version=3")["balance"] == "12.00"

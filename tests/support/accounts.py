@@ -4,11 +4,12 @@ import json
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count as count_from
 from typing import TYPE_CHECKING, Final
+
+from msgspec import structs
 
 from faust_kinesis.records import Record, RecordBatch
 from ledger.domain.account import AGGREGATE_TYPE
@@ -98,7 +99,7 @@ def stored_event(
 
 def poison(dynamodb: "DynamoDBClient", table: str, after: StoredEvent) -> StoredEvent:
     """Store an event that no fold can read, as a bad deploy of the writer might."""
-    bad = replace(after, sequence_number=after.sequence_number + 1, payload=UNREADABLE)
+    bad = structs.replace(after, sequence_number=after.sequence_number + 1, payload=UNREADABLE)
     dynamodb.put_item(TableName=table, Item=bad.to_item())
     return bad
 

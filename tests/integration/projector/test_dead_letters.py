@@ -5,12 +5,12 @@ import threading
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
+from msgspec import structs
 
 from ledger.runtime.aws import Clients
 from ledger.store.stored_event import StoredEvent
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.integration
 
 def correct(clients: Clients, names: Names, bad: StoredEvent) -> None:
     """What a new version with an upcaster would read: the payload in order."""
-    good = replace(bad, payload=READABLE)
+    good = structs.replace(bad, payload=READABLE)
     clients.dynamodb.put_item(TableName=names.events, Item=good.to_item())
 
 
@@ -229,7 +229,7 @@ def test_an_event_that_the_store_lacks_halts_its_account_until_a_redrive(
     components: Components, handler: BatchHandler
 ) -> None:
     account = deposit(components.store, count=2)
-    phantom = replace(account[1], sequence_number=9)
+    phantom = structs.replace(account[1], sequence_number=9)
     deliver(handler, components, *account, phantom)
     letter_id = f"balance-summary~{phantom.aggregate_id}~9"
     assert "the event store holds none from 3 on" in letters(components)[letter_id].letter.reason
@@ -334,7 +334,7 @@ def test_a_mended_account_is_not_halted_by_a_letter_that_comes_late(
     deliver(handler, components, *account)
     stale = poison(clients.dynamodb, components.names.events, account[-1])
     correct(clients, components.names, stale)
-    deliver(handler, components, replace(stale, payload=READABLE))
+    deliver(handler, components, structs.replace(stale, payload=READABLE))
     assert balance(components, stale.aggregate_id) == (3, Decimal(12))
     deliver(handler, components, stale)
     assert balance(components, stale.aggregate_id) == (3, Decimal(12))

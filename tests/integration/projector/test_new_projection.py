@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import pytest
+from msgspec import structs
 
 from ledger.domain.events import BetPlaced, BetSettled, FundsDeposited
 from ledger.domain.money import ZERO
@@ -114,7 +115,7 @@ def test_a_crash_between_the_parts_and_their_head_folds_nothing_twice(
 
 def test_an_event_that_tells_no_part_halts_its_account(components: Components, handler: BatchHandler) -> None:
     events = append(components.store, "alice", [BetPlaced(bet_id="derby", stake=Decimal(30), currency="EUR")]).events
-    deliver(handler, components, *events, replace(events[0], sequence_number=2, payload="{}"))
+    deliver(handler, components, *events, structs.replace(events[0], sequence_number=2, payload="{}"))
     head = components.models.active(BETS).get("alice")
     assert head is not None
     assert head.version == 1

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
+from msgspec import structs
 
 from ledger.domain.account import Account
 from ledger.domain.events import DomainEvent
@@ -189,7 +189,7 @@ def test_an_event_that_the_store_does_not_hold_is_refused(
     store: EventStore, projector: Projector[BalanceSummary]
 ) -> None:
     events = deposit(store)
-    phantom = replace(events[0], sequence_number=3)
+    phantom = structs.replace(events[0], sequence_number=3)
     (found,) = projector.apply([*events, phantom])
     assert (found.sequence_number, found.event) == (3, None)
     assert "the event store holds none from 2 on" in found.reason

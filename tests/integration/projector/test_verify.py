@@ -3,7 +3,6 @@
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
@@ -189,7 +189,7 @@ def test_a_row_is_not_called_wrong_for_what_is_skipped_while_it_is_checked(
     events = deposit(store, "mallory", 2)
     bad = poison(clients.dynamodb, ledger_tables.events, events[-1])
     components.feeder(summaries, cache_size=10).feed([*events, bad])
-    clients.dynamodb.put_item(TableName=ledger_tables.events, Item=replace(bad, payload=READABLE).to_item())
+    clients.dynamodb.put_item(TableName=ledger_tables.events, Item=structs.replace(bad, payload=READABLE).to_item())
     corrupt(components, summaries, "mallory", balance={"S": "9.00"})
     operator = another()
     load = components.skips.load

@@ -4,10 +4,10 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from ledger.runtime.aws import Clients
 from projector.components import Components
@@ -46,7 +46,7 @@ def halted(components: Components, clients: Clients, handler: BatchHandler) -> d
     newer = READABLE.replace('"schemaVersion":1', '"schemaVersion":9')
     for account_id in ("carol", "dave"):
         deposit(components.store, account_id)
-        bad = replace(stored_event(account_id, 2, newer))
+        bad = structs.replace(stored_event(account_id, 2, newer))
         clients.dynamodb.put_item(TableName=components.names.events, Item=bad.to_item())
         deliver(handler, components, bad)
         reasons[account_id] = "schemaVersion is newer"

@@ -1,8 +1,7 @@
 """No reader sees a version go back at a flip, whoever has brought an account on while the new generation was built."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec import structs
 
 from ledger.store.tables import ensure_table
 from projector.components import Components
@@ -47,7 +46,7 @@ def test_a_redrive_folds_what_a_rebuild_is_building_as_far_as_what_readers_see(
     bad = poison(components.clients.dynamodb, components.names.events, deposit(store, "alice")[-1])
     for target in components.projectors.fed():
         components.account_halts.apply(target, [bad])
-    mended = replace(bad, payload=READABLE)
+    mended = structs.replace(bad, payload=READABLE)
     components.clients.dynamodb.put_item(TableName=components.names.events, Item=mended.to_item())
     lift = old.lift
 

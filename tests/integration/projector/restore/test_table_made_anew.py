@@ -2,10 +2,10 @@
 
 import asyncio
 from collections import Counter
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec import structs
 
 from ledger.runtime.aws import Clients
 from ledger.store.errors import TableReplacedError
@@ -112,7 +112,7 @@ def test_a_record_of_a_lost_event_is_not_folded_after_a_restore(
     """The stream keeps for a day what the table no longer holds."""
     [kept] = deposit(store, "alice")
     deliver(handler, components, kept)
-    lost = replace(kept, sequence_number=2, correlation_id="lost")
+    lost = structs.replace(kept, sequence_number=2, correlation_id="lost")
     identities.restored(identities.actual(), datetime.now(UTC))
     components.guard.look()
     deliver(handler, components, lost)

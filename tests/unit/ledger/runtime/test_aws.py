@@ -6,10 +6,12 @@ from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.useragent import UserAgentComponent
 
 from ledger.errors import EndpointError, ResourceError
 from ledger.runtime.aws import Clients, wait_for_endpoint
 from ledger.runtime.settings import Settings
+from tests.support.aws.answers import Answers
 from tests.support.aws.fast_clients import reads_pages_at_once, sends_statements_as_they_are
 
 
@@ -19,6 +21,20 @@ def test_clients_go_the_fast_ways_whoever_uses_them(monkeypatch: pytest.MonkeyPa
     clients = Clients(Settings.model_validate({"endpoint_url": "http://127.0.0.1:1"}))
     assert reads_pages_at_once(clients.kinesis)
     assert sends_statements_as_they_are(clients.dynamodb)
+
+
+def test_the_name_of_the_client_is_not_put_together_at_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    clients = Clients(Settings.model_validate({"endpoint_url": "http://127.0.0.1:1"}))
+    monkeypatch.setattr(UserAgentComponent, "to_string", None)
+    answers = Answers("dynamodb", client=clients.dynamodb)
+    sent: list[str] = []
+    clients.dynamodb.meta.events.register(
+        "before-send", lambda request, **_: sent.append(request.headers["User-Agent"])
+    )
+    answers.client.list_tables()
+    assert "kinfold" in str(sent[0])
 
 
 class FakeAws:

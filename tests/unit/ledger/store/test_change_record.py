@@ -1,15 +1,19 @@
 """Reading change records: an INSERT of an event and nothing else."""
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ledger.store.change_record import decode
-from ledger.store.errors import UnusableRecordError
-from ledger.store.stored_event import StoredEvent
+from ledger.store import change_record as reading
+from ledger.store.change_record import decode, encode
+from ledger.store.errors import ForeignRecordError, UnusableRecordError
+from ledger.store.stored_event import ATTRIBUTES, StoredEvent
 from tests.support.accounts import change_record
+from tests.unit.ledger.store.mutations import mutated_bytes, mutated_json
 
 TABLE = "domain-events-local"
 EVENT = StoredEvent(
@@ -75,3 +79,48 @@ def test_the_refusal_never_repeats_the_payload() -> None:
         decode(json.dumps(record).encode(), TABLE)
     assert "5.00" not in str(refusal.value)
     assert "account acc-1, event 3" in str(refusal.value)
+
+
+def outcome(read: Callable[[bytes, str], StoredEvent], data: bytes) -> StoredEvent | tuple[Any, ...]:
+    """The event, or all that the refusal says."""
+    try:
+        return read(data, TABLE)
+    except (UnusableRecordError, ForeignRecordError) as refusal:
+        return type(refusal), str(refusal), vars(refusal)
+
+
+RECORD = encode(EVENT, TABLE, "us-east-1")
+
+
+def test_what_the_native_destination_writes_goes_the_quick_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_examined", None)
+    assert decode(RECORD, TABLE) == EVENT
+
+
+@given(mutated_json(json.loads(RECORD), names=[*ATTRIBUTES, "S", "N", "NewImage", "eventSourceARN"]))
+def test_the_quick_way_says_what_the_other_one_says_of_any_record(record: Any) -> None:
+    data = json.dumps(record).encode()
+    assert outcome(decode, data) == outcome(reading._examined, data)
+
+
+@given(mutated_bytes(RECORD))
+@example(RECORD.replace(b'"SizeBytes":', b'"SizeBytes":1e999,"SizeBytes":'))
+@example(RECORD.replace(b'"eventSource":', b'"other":1e999,"eventSource":'))
+@example(RECORD.replace(b'"userIdentity":null', b'"userIdentity":1e999'))
+@example(RECORD.replace(b"us-east-1", b"\xff"))
+@example(RECORD.replace(b"us-east-1", b"\\ud800"))
+@example(RECORD.replace(b"us-east-1", b"\\q"))
+@example(RECORD.replace(b'"eventName":"INSERT"', b'"eventName":"MODIFY","eventName":"INSERT"'))
+@example(RECORD.replace(b'"eventName":"INSERT"', b'"eventName":"INSERT","eventName":"MODIFY"'))
+@example(RECORD.replace(b'{"N":"3"}', b'{"N":"1_0"}'))
+@example(RECORD.replace(b'{"N":"3"}', b'{"N":" 3 "}'))
+@example(RECORD.replace(b'{"N":"3"}', b'{"N":"3","S":"x"}'))
+@example(RECORD.replace(b"2026-01-02T03:04:05.000006+00:00", b"2026-W01-2T03:04:05.000006+00:00"))
+@example(RECORD.replace(b"2026-01-02T03:04:05.000006+00:00", b"2026-01-02T03:04:05,000006+00:00"))
+@example(RECORD.replace(b"2026-01-02T03:04:05.000006+00:00", b"2026-01-02T24:00:00.000000+00:00"))
+@example(RECORD.replace(b'"acc-1"', b'"acc-1\\n"'))
+@example(b"\xef\xbb\xbf" + RECORD)
+@example(RECORD + b" \n")
+@example(RECORD + RECORD)
+def test_the_quick_way_says_what_the_other_one_says_of_any_bytes(data: bytes) -> None:
+    assert outcome(decode, data) == outcome(reading._examined, data)

@@ -1,4 +1,4 @@
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from ledger.domain.events import FundsDeposited, encode_payload
 from ledger.store.errors import CorruptHistoryError, UndecodableEventError
 from ledger.store.stored_event import ATTRIBUTES, StoredEvent, item_size, timestamp
+from tests.unit.ledger.store.mutations import mutated_json
 
 DEPOSIT = FundsDeposited(amount=Decimal("12.50"), currency="EUR")
 EVENT = StoredEvent(
@@ -63,16 +65,16 @@ def test_a_sequence_number_that_is_no_number_is_refused() -> None:
 
 def test_an_undecodable_event_is_named_and_its_payload_is_not_shown() -> None:
     with pytest.raises(UndecodableEventError, match="alice: event 7") as error:
-        replace(EVENT, payload='{"amount":"s3cr3t"}').decode()
+        structs.replace(EVENT, payload='{"amount":"s3cr3t"}').decode()
     assert "s3cr3t" not in str(error.value)
     assert (error.value.aggregate_id, error.value.sequence_number) == ("alice", 7)
 
 
 @given(st.text(max_size=200))
 def test_the_size_counts_bytes_and_never_too_few(text: str) -> None:
-    item = replace(EVENT, payload=text).to_item()
+    item = structs.replace(EVENT, payload=text).to_item()
     names_and_strings = sum(len(name) + len(value.get("S", "").encode()) for name, value in item.items())
-    assert item_size(replace(EVENT, payload=text).to_item()) >= names_and_strings + 1
+    assert item_size(structs.replace(EVENT, payload=text).to_item()) >= names_and_strings + 1
 
 
 def test_a_timestamp_is_utc_and_sorts_as_text() -> None:
@@ -106,3 +108,24 @@ def test_a_sequence_number_that_no_event_has_is_refused(number: str) -> None:
 def test_a_time_that_is_none_is_refused(moment: str) -> None:
     with pytest.raises(CorruptHistoryError, match="occurredAt"):
         StoredEvent.from_item(EVENT.to_item() | {"occurredAt": {"S": moment}})
+
+
+def outcome(read: Callable[[Any], StoredEvent], item: Any) -> StoredEvent | str:
+    try:
+        return read(item)
+    except CorruptHistoryError as refusal:
+        return str(refusal)
+
+
+@given(mutated_json(EVENT.to_item(), names=["B", "BOOL", "approvedBy", "2026-W01-2T03:04:05.000006+00:00"]))
+def test_the_quick_way_says_what_the_other_one_says_of_any_item(item: Any) -> None:
+    assert outcome(StoredEvent.from_item, item) == outcome(StoredEvent._examined, item)
+
+
+@pytest.mark.parametrize(
+    "text", ["1_0", " 7 ", "+7", "\u0667", "1" * 5000, "2026-01-02T24:00:00.000000+00:00", "\ud800"]
+)
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_so_it_does_of_texts_that_are_nearly_right(name: str, text: str) -> None:
+    item = EVENT.to_item() | {name: {ATTRIBUTES[name]: text}}
+    assert outcome(StoredEvent.from_item, item) == outcome(StoredEvent._examined, item)

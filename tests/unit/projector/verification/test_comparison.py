@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from ledger.domain.events import DomainEvent, encode_payload
 from ledger.store.stored_event import StoredEvent
@@ -24,7 +25,7 @@ HALT = Halt(9, "no such field", "2026-01-02T03:04:05Z", "letter")
 def stored(events: list[DomainEvent]) -> list[StoredEvent]:
     """The events of one account, two on each day."""
     return [
-        replace(
+        structs.replace(
             stored_event("alice", number, encode_payload(event), event_type=event.event_type),
             occurred_at=f"2026-01-{number // 2 + 1:02}T00:00:00+00:00",
         )
@@ -171,7 +172,7 @@ def test_rows_are_judged_as_far_as_a_broken_history_can_be_read(projection: Proj
 @BOTH
 def test_a_skipped_event_counts_as_a_version_and_not_as_an_effect(projection: Projection[Any]) -> None:
     events = stored(deposits(3))
-    events[1] = replace(events[1], payload="{}")
+    events[1] = structs.replace(events[1], payload="{}")
     skipping = fold_on(projection, first_head("alice"), {}, events, lambda _account_id, number: number == 2)
     rows = {HEAD: skipping.head, **skipping.parts}
     assert compared(projection, events, rows, skipped=2).kind == "agrees"

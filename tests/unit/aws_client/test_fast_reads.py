@@ -1,0 +1,97 @@
+"""Scan and Query answers read at once: whatever an endpoint answers, they are as botocore reads them."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from aws_client import fast_reads
+from tests.support.aws.answers import Answers
+
+texts = st.text(max_size=8)
+odd = st.none() | st.booleans() | st.integers() | st.floats() | texts | st.lists(st.integers(), max_size=2)
+values = st.fixed_dictionaries({"S": texts}) | st.fixed_dictionaries({"N": st.integers().map(str)})
+others = st.fixed_dictionaries(
+    {},
+    optional={
+        "S": texts | odd,
+        "N": odd,
+        "B": st.sampled_from(["", "AAAA", "A"]),
+        "BOOL": st.booleans(),
+        "NULL": st.just(value=True),
+        "M": st.dictionaries(texts, values, max_size=2),
+        "L": st.lists(values, max_size=2),
+        "NS": st.lists(texts, max_size=2),
+        "X": odd,
+    },
+)
+keys = st.dictionaries(texts, values, max_size=2)
+items = st.dictionaries(texts, values, max_size=4)
+answers: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {"Items": st.lists(items, max_size=4)},
+    optional={
+        "Count": st.integers(0, 9),
+        "ScannedCount": st.integers(0, 9),
+        "LastEvaluatedKey": keys,
+        "ConsumedCapacity": st.fixed_dictionaries({"TableName": texts, "CapacityUnits": st.floats(0, 9)}),
+    },
+)
+broken = st.tuples(
+    answers,
+    st.sampled_from(["Items", "Count", "ScannedCount", "LastEvaluatedKey", "ConsumedCapacity", "Other"]),
+    odd | st.lists(st.dictionaries(texts, values | others | odd, max_size=3) | odd, max_size=3),
+).map(lambda parts: {**parts[0], parts[1]: parts[2]})
+bodies = (
+    (answers | broken | odd).map(lambda answer: json.dumps(answer).encode())
+    | answers.map(lambda answer: json.dumps(answer, ensure_ascii=False).encode(errors="surrogatepass"))
+    | st.binary(max_size=30)
+)
+WIDE = str(2**70 + 1).encode()
+
+
+@pytest.fixture(scope="module")
+def pair() -> tuple[Answers, Answers]:
+    """A client as botocore makes it, and one that reads items at once."""
+    plain, fast = Answers("dynamodb"), Answers("dynamodb")
+    fast_reads.install_fast_reads(fast.client)
+    return plain, fast
+
+
+def outcome(answers: Answers, operation: str, status: int, body: bytes) -> Any:
+    """What a read gives, or which error it raises."""
+    answers.status, answers.body = status, body
+    request = {"KeyConditionExpression": "id = :id"} if operation == "query" else {}
+    try:
+        answer = getattr(answers.client, operation)(TableName="table", **request)
+    except Exception as error:
+        return type(error).__name__, str(error)
+    return sorted(answer.items())
+
+
+@settings(max_examples=300)
+@example(body=b'{"Items":[{"a":{"S":"x","N":"1"}}]}', status=200, operation="scan")
+@example(body=b'{"Items":[{"a":{}}]}', status=200, operation="scan")
+@example(body=b'{"Items":[{"a":{"S":"x"},"a":{"N":"1"}}]}', status=200, operation="scan")
+@example(body=b'{"Items":[{"a":{"S":"x","S":"y"}}]}', status=200, operation="query")
+@example(body=b'{"Items":[],"Count":' + WIDE + b"}", status=200, operation="query")
+@example(body=b'{"Items":[],"Count":1e999}', status=200, operation="query")
+@example(body=b'{"Items":[{"a":{"S":"x"}}],"Items":[]}', status=200, operation="query")
+@example(body=b'{"Items":[{"a":{"S":"x"}}]}', status=500, operation="query")
+@given(body=bodies, status=st.sampled_from([200, 200, 200, 400, 500]), operation=st.sampled_from(["scan", "query"]))
+def test_every_answer_is_as_botocore_reads_it(
+    pair: tuple[Answers, Answers], body: bytes, status: int, operation: str
+) -> None:
+    plain, fast = pair
+    # repr, because what differs in type but is equal (1 and True, 1 and 1.0) must not pass.
+    assert repr(outcome(fast, operation, status, body)) == repr(outcome(plain, operation, status, body))
+
+
+@given(answer=answers)
+def test_a_good_answer_leaves_botocore_no_item(answer: dict[str, Any]) -> None:
+    response = {"status_code": 200, "body": json.dumps(answer).encode()}
+    read: dict[str, Any] = {}
+    fast_reads._parse(response, read)
+    assert read["Items"] == answer["Items"]
+    assert "Items" not in json.loads(response["body"])  # type: ignore[arg-type]
