@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from ledger.domain.events import DomainEvent
 from ledger.errors import PermanentError
@@ -11,6 +11,7 @@ from ledger.store.stored_event import StoredEvent
 from projector.columns import Columns
 
 S = TypeVar("S")
+S_co = TypeVar("S_co", covariant=True)
 
 #: The sort key of an account's head, in a table whose rows have a part. It sorts before every part.
 HEAD: Final = "!"
@@ -36,6 +37,16 @@ def decoded(stored: StoredEvent) -> DomainEvent:
         raise UnprojectableEventError(stored.aggregate_id, stored.sequence_number, error.reason) from None
 
 
+class Witness(Protocol[S_co]):
+    """Computes an account's states by other code than the fold, an event at a time."""
+
+    def add(self, event: StoredEvent) -> None:
+        """Take the next event. Raises UnprojectableEventError when it cannot be read."""
+
+    def states(self) -> Mapping[str, S_co]:
+        """The state of each part (HEAD without parts) after the events so far."""
+
+
 @dataclass(frozen=True, slots=True)
 class Projection(Generic[S]):
     """A read model, by one fold.
@@ -46,8 +57,7 @@ class Projection(Generic[S]):
     they are durable. So every row is the fold of a prefix of its own events, whatever crashes in between.
 
     ``fold`` raises UnprojectableEventError for an event that it can never fold. ``witness``, where a projection has
-    one, computes the state of each part (HEAD without parts) from a whole history by other code than ``fold``; verify
-    compares with it.
+    one, begins one for an account (by its id); verify compares with it.
     """
 
     name: str
@@ -60,7 +70,7 @@ class Projection(Generic[S]):
     part_name: str | None = None
     part: Callable[[StoredEvent], str] | None = None
     parse_part: Callable[[str], str] | None = None
-    witness: Callable[[list[StoredEvent]], Mapping[str, S]] | None = None
+    witness: Callable[[str], Witness[S]] | None = None
 
     def __post_init__(self) -> None:
         """Raises TypeError for a projection with some of what describes its parts, and not all."""

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -34,21 +34,32 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """How far a segment is read: after ``key`` (None: from its start), or to its end; ``items`` were read so far."""
+    """How far a segment is read: after ``key`` (None: from its start), or to its end; ``items`` were read so far.
+
+    ``counts``: what a job counts beside items, up to there.
+    """
 
     key: Item | None = None
     ended: bool = False
     items: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     def to_item(self) -> dict[str, Any]:
         """The cursor as a control row holds it."""
         key = {"key": {"M": self.key}} if self.key is not None else {}
-        return {"ended": {"BOOL": self.ended}, "items": {"N": str(self.items)}, **key}
+        counts = {"counts": {"M": {name: {"N": str(count)} for name, count in self.counts.items()}}}
+        return {
+            "ended": {"BOOL": self.ended},
+            "items": {"N": str(self.items)},
+            **key,
+            **(counts if self.counts else {}),
+        }
 
     @classmethod
     def from_item(cls, item: Item) -> "Cursor":
         """Read what ``to_item`` wrote."""
-        return cls(item["key"]["M"] if "key" in item else None, item["ended"]["BOOL"], int(item["items"]["N"]))
+        counts = {name: int(count["N"]) for name, count in item["counts"]["M"].items()} if "counts" in item else {}
+        return cls(item["key"]["M"] if "key" in item else None, item["ended"]["BOOL"], int(item["items"]["N"]), counts)
 
 
 class SegmentedScan:
@@ -137,12 +148,17 @@ def read_segments(
             retry(partial(handle, items))
             done(segment, cursor)
 
-    with ThreadPoolExecutor(len(cursors), thread_name_prefix="segment") as pool:
+    in_segments(range(len(cursors)), run, retry.stop)
+
+
+def in_segments(segments: Sequence[int], run: Callable[[int], None], stop: threading.Event) -> None:
+    """Run a thread for each segment until all have ended. The first error of any sets ``stop`` and is raised."""
+    with ThreadPoolExecutor(len(segments), thread_name_prefix="segment") as pool:
         try:
-            futures = [pool.submit(run, segment) for segment in range(len(cursors))]
+            futures = [pool.submit(run, segment) for segment in segments]
             finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
             for future in finished:
                 future.result()
         except BaseException:
-            retry.stop.set()
+            stop.set()
             raise

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,9 +13,10 @@ from projector.cli.options import WAITING, WRONG, Json, ProjectionNames, Segment
 
 if TYPE_CHECKING:
     from ledger.runtime.progress_bar import ProgressBars
+    from ledger.store.parallel_scan import RetryUntilStopped
     from projector.components import Components
     from projector.projection import Projection
-    from projector.verification.verification import Finding
+    from projector.verification.verification import Finding, Verification
 
 #: Accounts named in text; --json names them all.
 _NAMED = 100
@@ -53,12 +55,11 @@ def verify(
     from ledger.runtime.progress_bar import ProgressBars
     from projector.cli.context import operator
 
-    tally: Counter[str] = Counter()
     with operator(folds=True) as components, ProgressBars() as progress:
         components.skips.load()
-        for each in chosen(projection):
-            printer = _Printer(each.name, progress, as_json=as_json)
-            tally += _verify(components, each, printer, sample=sample, repair=repair, wait=wait, segments=segments)
+        tally = _verify(
+            components, chosen(projection), progress, sample, segments, wait, repair=repair, as_json=as_json
+        )
     if tally["wrong"] or tally["extra"] or tally["unreadable"]:
         raise typer.Exit(WRONG)
     if tally["behind"] or tally["missing"] or tally["halted"]:
@@ -104,42 +105,64 @@ class _Printer:
 
 def _verify(
     components: "Components",
-    projection: "Projection[Any]",
-    printer: _Printer,
-    *,
+    projections: "Sequence[Projection[Any]]",
+    progress: "ProgressBars",
     sample: int | None,
-    repair: bool,
-    wait: float,
     segments: int,
+    wait: float,
+    *,
+    repair: bool,
+    as_json: bool,
 ) -> Counter[Any]:
     from ledger.errors import ResourceError
-    from ledger.store.parallel_scan import Cursor, RetryUntilStopped, approximate_size
+    from ledger.store.parallel_scan import RetryUntilStopped
     from projector.verification.repair import Repair
     from projector.verification.verification import verification_of
 
-    dynamodb = components.clients.dynamodb
-    generation = components.generations.read(projection.name).active
-    model = components.models.model(projection, generation)
-    retry = RetryUntilStopped(threading.Event(), printer.progress.report)
-    repairer = Repair(dynamodb, model, components.feeder_of_all(projection, cache_size=1000)) if repair else None
-    verification = verification_of(components, model, retry, printer, repairer=repairer, wait=wait)
-    if sample is not None:
-        verification.sample(sample)
-    else:
-        cursors = [Cursor() for _ in range(segments)]
+    retry = RetryUntilStopped(threading.Event(), progress.report)
+    generations = {each.name: components.generations.read(each.name).active for each in projections}
+    printers = [_Printer(each.name, progress, as_json=as_json) for each in projections]
+    verifications = []
+    for each, printer in zip(projections, printers, strict=True):
+        model = components.models.model(each, generations[each.name])
+        feeder = components.feeder_of_all(each, cache_size=1000)
+        repairer = Repair(components.clients.dynamodb, model, feeder) if repair else None
+        verifications.append(verification_of(components, model, retry, printer, repairer=repairer, wait=wait))
+    if sample is None:
+        _everything(components, verifications, progress, segments, retry)
+    for printer, verification in zip(printers, verifications, strict=True):
+        if sample is not None:
+            verification.sample(sample)
+        else:
+            verification.extra_rows(segments, lambda _segment, _cursor: None)
+        printer.end(generations[printer.projection], verification.tally)
+    for name, generation in generations.items():
+        now = components.generations.read(name).active
+        if now != generation:
+            raise ResourceError(
+                f"generation {generation} of {name} was replaced by {now} while it was verified: verify again"
+            )
+    return sum((verification.tally for verification in verifications), Counter())
 
-        def moved(segment: int, cursor: Cursor) -> None:
-            cursors[segment] = cursor
-            printer.progress.advance(projection.name, sum(each.items for each in cursors))
 
-        total = retry(partial(approximate_size, dynamodb, components.names.events))
-        printer.progress.begin(projection.name, "verifying", total, 0)
-        verification.everything(tuple(cursors), moved)
-        verification.extra_rows(segments, lambda _segment, _cursor: None)
-    printer.end(generation, verification.tally)
-    now = components.generations.read(projection.name).active
-    if now != generation:
-        raise ResourceError(
-            f"generation {generation} of {projection.name} was replaced by {now} while it was verified: verify again"
-        )
-    return Counter(verification.tally)
+def _everything(
+    components: "Components",
+    verifications: "Sequence[Verification]",
+    progress: "ProgressBars",
+    segments: int,
+    retry: "RetryUntilStopped",
+) -> None:
+    """Check every account of all read models in one reading of the events table."""
+    from ledger.store.parallel_scan import Cursor, approximate_size
+    from projector.verification.verification import check_everything
+
+    cursors = [Cursor()] * segments
+    work = ", ".join(each.name for each in verifications)
+
+    def moved(segment: int, cursor: Cursor, *_: object) -> None:
+        cursors[segment] = cursor
+        progress.advance(work, sum(each.items for each in cursors))
+
+    total = retry(partial(approximate_size, components.clients.dynamodb, components.names.events))
+    progress.begin(work, "verifying", total, 0)
+    check_everything(verifications, tuple(cursors), moved)

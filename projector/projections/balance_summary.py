@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import assert_never
 
 from ledger.domain.account import Account
-from ledger.domain.events import BetPlaced, BetSettled, FundsDeposited, FundsWithdrawn
+from ledger.domain.events import BetPlaced, BetSettled, DomainEvent, FundsDeposited, FundsWithdrawn
 from ledger.domain.money import ZERO, format_amount
 from ledger.store.stored_event import StoredEvent
 from projector.columns import Columns
@@ -59,23 +59,47 @@ def fold(summary: BalanceSummary | None, stored: StoredEvent) -> BalanceSummary:
     return BalanceSummary(before.currency, balance, deposited, withdrawn, staked, paid_out, at)
 
 
-def witness(history: list[StoredEvent]) -> Mapping[str, BalanceSummary]:
-    """The summary of a whole history by the account's own fold, and by plain sums."""
-    if not history:
-        return {}
-    events = [decoded(stored) for stored in history]
-    account = Account.reconstitute(history[0].aggregate_id, events)
-    return {
-        HEAD: BalanceSummary(
-            currency=str(account.currency),
-            balance=account.balance,
-            deposited=sum((event.amount for event in events if isinstance(event, FundsDeposited)), ZERO),
-            withdrawn=sum((event.amount for event in events if isinstance(event, FundsWithdrawn)), ZERO),
-            staked=sum((event.stake for event in events if isinstance(event, BetPlaced)), ZERO),
-            paid_out=sum((event.payout for event in events if isinstance(event, BetSettled)), ZERO),
-            last_event_at=history[-1].occurred_at,
-        )
-    }
+class Witness:
+    """The summary by the account's own fold, and by plain sums."""
+
+    def __init__(self, account_id: str) -> None:
+        self._account = Account(account_id)
+        self._sums: dict[type[DomainEvent], Decimal] = {}
+        self._last_at = ""
+
+    def add(self, stored: StoredEvent) -> None:
+        """Take the next event. Raises UnprojectableEventError when it cannot be read."""
+        event = decoded(stored)
+        self._account.apply(event)
+        match event:
+            case (
+                FundsDeposited(amount=amount)
+                | FundsWithdrawn(amount=amount)
+                | BetPlaced(stake=amount)
+                | BetSettled(payout=amount)
+            ):
+                pass
+            case _:
+                assert_never(event)
+        self._sums[type(event)] = self._sums.get(type(event), ZERO) + amount
+        self._last_at = stored.occurred_at
+
+    def states(self) -> Mapping[str, BalanceSummary]:
+        """The summary, once there is an event."""
+        account, sums = self._account, self._sums
+        if account.version == 0:
+            return {}
+        return {
+            HEAD: BalanceSummary(
+                currency=str(account.currency),
+                balance=account.balance,
+                deposited=sums.get(FundsDeposited, ZERO),
+                withdrawn=sums.get(FundsWithdrawn, ZERO),
+                staked=sums.get(BetPlaced, ZERO),
+                paid_out=sums.get(BetSettled, ZERO),
+                last_event_at=self._last_at,
+            )
+        }
 
 
 def _refused(stored: StoredEvent, reason: str) -> UnprojectableEventError:
@@ -83,5 +107,5 @@ def _refused(stored: StoredEvent, reason: str) -> UnprojectableEventError:
 
 
 BALANCE_SUMMARY = Projection(
-    name="balance-summary", path="balances", columns=Columns(BalanceSummary), fold=fold, witness=witness
+    name="balance-summary", path="balances", columns=Columns(BalanceSummary), fold=fold, witness=Witness
 )

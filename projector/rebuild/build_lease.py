@@ -12,9 +12,9 @@ from ledger.store.errors import JobLostError, JobRunningError
 from ledger.store.parallel_scan import Cursor
 from ledger.store.resumable_job import JobStore, ResumableJob
 
-#: joining: the workers may not feed the new generation yet. scanning: the events table is read. verifying: the new
-#: generation is compared with it, account by account.
-Phase = Literal["joining", "scanning", "verifying"]
+#: joining: the workers may not feed the new generation yet. reading: the events table is read, and what its cursors
+#: have passed is built and verified. Other phases are those of earlier versions, whose cursors vouch for less.
+Phase = Literal["joining", "reading"]
 
 _REMOVE = "REMOVE building, builder, beat, phase, cursors"
 

@@ -13,8 +13,10 @@ from projector.engine.read_model import ReadModel, UnreadableRowError
 from projector.ingest.feeder import Feeder
 
 
-def carry_halts(letters: DeadLetters, active: ReadModel[Any], new: ReadModel[Any], feeder: Feeder) -> None:
+def carry_halts(letters: DeadLetters, active: ReadModel[Any], new: ReadModel[Any], feeder: Feeder) -> dict[str, bool]:
     """Halt in ``new`` each account that ``active`` has halted because of a record, at that version or later.
+
+    Returns the accounts that were looked at, and whether ``new`` had halted each before.
 
     No account is taken further than the event store goes, whatever ``active`` shows of events that a restore has lost.
     An account that ``active`` has halted for another reason, and ``new`` because of a record, is brought up to it too.
@@ -26,11 +28,13 @@ def carry_halts(letters: DeadLetters, active: ReadModel[Any], new: ReadModel[Any
         for letter in letters.list(state="open")
         if letter.letter.projection is None and letter.letter.account_id is not None
     }
+    before: dict[str, bool] = {}
     for letter_id, account_id in accounts.items():
         # What cannot be read in ``new`` keeps it from being shown, and in ``active`` it is replaced.
         with suppress(UnreadableRowError):
             while (shown := active.get(account_id)) is not None:
                 head = new.get(account_id)
+                before.setdefault(account_id, head is not None and head.halted is not None)
                 version = head.version if head else None
                 reachable = min(shown.version, feeder.stored(account_id))
                 behind = (version or 0) < reachable
@@ -47,3 +51,4 @@ def carry_halts(letters: DeadLetters, active: ReadModel[Any], new: ReadModel[Any
                     or not letters.reopen(letter_id)
                 ):
                     break
+    return before

@@ -4,10 +4,10 @@ Its rows are read before its events, so that what is appended meanwhile can make
 the skips, so that no row is called wrong for what an operator has skipped meanwhile.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from ledger.runtime.aws import aws_errors
-from ledger.store.errors import CorruptHistoryError
 from ledger.store.event_store import EventStore
 from ledger.store.parallel_scan import Item
 from projector.dead_letters.letters import Skips
@@ -36,6 +36,11 @@ class Checker(Generic[S]):
         self._store = store
         self._skips = skips
 
+    @property
+    def skipped(self) -> Callable[[str, int], bool]:
+        """Whether an operator has skipped an event, as far as was loaded."""
+        return self._skips.of(self.model.projection.name)
+
     def check(self, account_id: str) -> Compared[S]:
         """Compare one account's current rows with its events."""
         compared = self._compare(account_id, self._rows(account_id))
@@ -47,14 +52,7 @@ class Checker(Generic[S]):
         return self._compare(account_id, rows)
 
     def _compare(self, account_id: str, rows: dict[str, StoredRow[S]]) -> Compared[S]:
-        events = []
-        broken = None
-        try:
-            for event in self._store.read(account_id):
-                events.append(event)  # noqa: PERF402 - an error leaves what came before it
-        except CorruptHistoryError as error:
-            broken = str(error)
-        account = AccountHistory(account_id, events, broken, self._skips.of(self.model.projection.name))
+        account = AccountHistory(account_id, self._store.read(account_id), self.skipped)
         return compare(self.model.projection, self.model.image, account, rows)
 
     def _rows(self, account_id: str) -> dict[str, StoredRow[S]]:

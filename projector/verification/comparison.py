@@ -3,15 +3,16 @@
 A row is right when it is the fold of the events 1..its own version. A lower version than the event store's is lag.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any, Generic, Literal, TypeVar
 
-from ledger.errors import PermanentError
+from ledger.store.errors import CorruptHistoryError
 from ledger.store.parallel_scan import Item
 from ledger.store.stored_event import StoredEvent
 from projector.projection import HEAD, Halt, Projection, Row
+from projector.verification.expected_rows import ExpectedRows
 
 S = TypeVar("S")
 
@@ -59,29 +60,11 @@ class Compared(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class AccountHistory:
-    """One account's events in order, as far as they can be read; ``broken``: why not further."""
+    """One account's events in order; iterating raises CorruptHistoryError where they cannot be read further."""
 
     account_id: str
-    events: Sequence[StoredEvent]
-    broken: str | None
+    events: Iterable[StoredEvent]
     skipped: Callable[[str, int], bool]
-
-    @property
-    def stored(self) -> int:
-        """The version up to which the events can be read."""
-        return self.events[-1].sequence_number if self.events else 0
-
-    def event_hash(self, version: int) -> str | None:
-        """The hash of the event at a version that can be read; None at version 0."""
-        return self.events[version - 1].event_hash if version else None
-
-    def folded(self, until: int) -> list[StoredEvent]:
-        """The events 1..until that a projection folds: those that were not skipped."""
-        return [
-            event
-            for event in self.events
-            if event.sequence_number <= until and not self.skipped(self.account_id, event.sequence_number)
-        ]
 
 
 def compare(
@@ -90,25 +73,33 @@ def compare(
     account: AccountHistory,
     rows: Mapping[str, StoredRow[S]],
 ) -> Compared[S]:
-    """Compare an account's rows, by part, with its events, which were read after them. ``image``: a row's item."""
+    """Compare an account's rows, by part, with its events, which are read after them. ``image``: a row's item."""
     stored = rows.get(HEAD)
     head = stored.row if stored else None
     version = head.version if head else None
     halted = head.halted if head else None
+    # What cannot be read has no version: take the whole history.
+    limits = {part: each.row.version if each.row else (inf if part == HEAD else 0) for part, each in rows.items()}
+    folded = ExpectedRows(projection, account.account_id, account.skipped, limits)
+    broken = None
+    try:
+        for event in account.events:
+            folded.add(event)
+    except CorruptHistoryError as error:
+        broken = str(error)
 
     def outcome(kind: Kind, reason: str = "", differences: Sequence[RowDifference[S]] = ()) -> Compared[S]:
-        return Compared(account.account_id, kind, version, account.stored, reason, tuple(differences), halted)
+        return Compared(account.account_id, kind, version, folded.stored, reason, tuple(differences), halted)
 
     furthest = max((each.row.version for each in rows.values() if each.row), default=0)
-    if account.broken is not None and furthest > account.stored:
-        return outcome("unreadable", f"the event store cannot be read after version {account.stored}: {account.broken}")
-    if account.broken is None and not account.events and rows and not (halted and version == 0 and len(rows) == 1):
+    if broken is not None and furthest > folded.stored:
+        return outcome("unreadable", f"the event store cannot be read after version {folded.stored}: {broken}")
+    if broken is None and not folded.stored and rows and not (halted and version == 0 and len(rows) == 1):
         extra = [RowDifference(part, each, None, "no event belongs to it") for part, each in rows.items()]
         return outcome("extra", "the event store holds no event of it", extra)
-    try:
-        expected = _expected(projection, account, rows, version)
-    except PermanentError as error:
-        return outcome("unreadable", f"its events cannot be folded: {error}")
+    if folded.failure is not None:
+        return outcome("unreadable", f"its events cannot be folded: {folded.failure}")
+    expected = folded.rows()
     differences = [
         difference
         for part in sorted(rows.keys() | expected.keys())
@@ -120,44 +111,9 @@ def compare(
         )
     if halted is not None:
         return outcome("halted", f"event {halted.sequence_number}: {halted.reason}")
-    if version is None and (account.events or account.broken):
+    if version is None and (folded.stored or broken):
         return outcome("missing")
-    return outcome("behind" if account.stored > (version or 0) else "agrees")
-
-
-def _expected(
-    projection: Projection[S], account: AccountHistory, rows: Mapping[str, StoredRow[S]], version: int | None
-) -> dict[str, Row[S]]:
-    """The rows that should exist, each at its own version, or at the version that it must have reached."""
-    expected: dict[str, Row[S]] = {}
-    if HEAD in rows:
-        # A head that cannot be read has no version: take the whole history.
-        at = min(account.stored if version is None else version, account.stored)
-        state = _fold(projection, HEAD, account.folded(at)) if projection.part is None else None
-        expected[HEAD] = Row(account.account_id, HEAD, at, state, event_hash=account.event_hash(at))
-    if projection.part is None:
-        return expected
-    by_part: defaultdict[str, list[StoredEvent]] = defaultdict(list)
-    for event in account.folded(account.stored):
-        by_part[projection.part_of(event)].append(event)
-    for part, events in by_part.items():
-        found = rows.get(part)
-        # A part may be ahead of its head, after a crash between the two writes, and never behind it.
-        reached = max(expected[HEAD].version if HEAD in rows else 0, found.row.version if found and found.row else 0)
-        prefix = [event for event in events if event.sequence_number <= reached]
-        if prefix:
-            first: Row[S] = Row(account.account_id, part, 0, None)
-            expected[part] = first.advanced(prefix[-1], _fold(projection, part, prefix))
-    return expected
-
-
-def _fold(projection: Projection[S], part: str, events: list[StoredEvent]) -> S | None:
-    if projection.witness is not None:
-        return projection.witness(events).get(part)
-    state: S | None = None
-    for event in events:
-        state = projection.fold(state, event)
-    return state
+    return outcome("behind" if folded.stored > (version or 0) else "agrees")
 
 
 def _difference(

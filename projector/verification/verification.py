@@ -1,26 +1,29 @@
 """Every account of a read model against the event store, refolded by other code than the engine's where there is some.
 
-Each account is judged by itself, at its own version (``comparison``). Memory holds one account's history per segment,
-however many accounts there are.
+Each account is judged by itself. One whose stored rows are the fold of all that the reading has shown of it agrees;
+every other one is read by itself and judged at its own version (``comparison``). Memory holds no history.
 """
 
 import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from aws_client.batch_reads import MAX_KEYS, BatchRead, chunks
 from ledger.runtime.aws import aws_errors
-from ledger.store.parallel_scan import Cursor, Item, RetryUntilStopped, SegmentedScan, approximate_size, read_segments
+from ledger.store.parallel_scan import Cursor, RetryUntilStopped, SegmentedScan, approximate_size, read_segments
 from projector.components import Components
 from projector.engine.read_model import ReadModel
 from projector.projection import HEAD
 from projector.verification.account_check import Checker
 from projector.verification.comparison import Compared, Kind
+from projector.verification.expected_rows import ExpectedRows
+from projector.verification.history_reading import HistoryReader, PageDone, ScannedAccount, read_histories
+from projector.verification.stored_rows import StoredRows
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -83,6 +86,7 @@ class Verification:
         self._dynamodb = dynamodb
         self._events_table = events_table
         self._checker = checker
+        self._rows = StoredRows(dynamodb, checker.model)
         self._retry = retry
         self._on_finding = on_finding
         self._repairer = repairer
@@ -90,15 +94,44 @@ class Verification:
         self._lock = threading.Lock()
         self._late: dict[str, int] = {}
 
-    def everything(self, cursors: Sequence[Cursor], done: Callable[[int, Cursor], None]) -> None:
-        """Check every account that has a first event, each segment from its cursor."""
-        read_segments(self._first_events(), cursors, self._check_page, done, self._retry)
-        self.settle()
+    @property
+    def name(self) -> str:
+        """The projection's name."""
+        return self._checker.model.projection.name
+
+    def everything(self, cursors: Sequence[Cursor], done: PageDone) -> None:
+        """Check every account, each segment from its cursor, in one reading of the events table."""
+        check_everything([self], cursors, done)
+
+    def read(self, readers: Sequence[HistoryReader], cursors: Sequence[Cursor], done: PageDone) -> None:
+        """Read the events table for all of ``readers``."""
+        scan = SegmentedScan(self._dynamodb, self._events_table)
+        read_histories(scan, cursors, lambda: readers, done, self._retry)
+
+    def follow(self, account_id: str) -> ExpectedRows[Any]:
+        """The rows that the account should have, as its events come."""
+        projection = self._checker.model.projection
+        return ExpectedRows(projection, account_id, self._checker.skipped)
+
+    def finish(self, accounts: Sequence[ScannedAccount]) -> Mapping[str, int]:
+        """Check accounts of which a segment has shown all that it has. See ``HistoryReader``."""
+        agreeing = self.agreeing({each.account_id: each.followers[self.name] for each in accounts if each.whole})
+        for account in accounts:
+            if not (account.whole and account.account_id in agreeing):
+                self.check(account.account_id, counted=account.begins)
+        return {}
+
+    def agreeing(self, expected: Mapping[str, ExpectedRows[Any]]) -> set[str]:
+        """Count and give back those whose stored rows are the expected ones; what the others are, ``check`` says."""
+        rows = {account_id: each.rows() for account_id, each in expected.items() if each.failure is None}
+        agreeing = self._retry(partial(self._rows.agreeing, rows)) if rows else set()
+        self._agree(len(agreeing))
+        return agreeing
 
     def sample(self, accounts: int) -> None:
         """Check about ``accounts`` random accounts, by whole segments, and about as many random rows for extra ones."""
         for account_id in self._random(self._first_events(), self._events_table, accounts):
-            self._check(account_id)
+            self.check(account_id)
         rows = SegmentedScan(self._dynamodb, self._checker.model.table, ProjectionExpression="aggregateId")
         self._check_extra(self._random(rows, self._checker.model.table, accounts))
         self.settle()
@@ -143,20 +176,20 @@ class Verification:
             ProjectionExpression="aggregateId",
         )
 
-    def _check_page(self, items: list[Item]) -> None:
-        for item in items:
-            if self._retry.stop.is_set():
-                return
-            self._check(item["aggregateId"]["S"])
+    def check(self, account_id: str, *, counted: bool = True) -> Finding | None:
+        """Check one account by a reading of its own; None when it agrees, or is late and ``settle`` will say.
 
-    def _check(self, account_id: str) -> None:
+        Without ``counted``, one that agrees was counted before.
+        """
+        if self._retry.stop.is_set():
+            return None
         compared = self._retry(partial(self._checker.check, account_id))
         if compared.kind in {"behind", "missing"} and self._wait:
             with self._lock:
                 if len(self._late) < MAX_LATE:
                     self._late[account_id] = compared.stored
-                    return
-        self._finish(compared)
+                    return None
+        return self._finish(compared, counted=counted)
 
     def _check_extra(self, account_ids: Iterable[str]) -> None:
         for chunk in chunks(list(account_ids), MAX_KEYS):
@@ -195,15 +228,19 @@ class Verification:
             if len(seen) >= accounts:
                 return
 
-    def _finish(self, found: Compared[Any], *, late: bool = False) -> None:
+    def _agree(self, accounts: int) -> None:
+        if accounts:
+            with self._lock:
+                self.tally["agrees"] += accounts
+
+    def _finish(self, found: Compared[Any], *, late: bool = False, counted: bool = True) -> Finding | None:
         """Count the account, repair it where asked to, and report it unless it agrees.
 
         ``late``: it has reached what was stored when first checked, so that what was appended since does not count.
         """
         if found.kind == "agrees" or (late and found.kind == "behind"):
-            with self._lock:
-                self.tally["agrees"] += 1
-            return
+            self._agree(int(counted))
+            return None
         repairer = self._repairer
         with self._lock:
             done = self._retry(partial(repairer.repair, found)) if repairer else ""
@@ -212,7 +249,16 @@ class Verification:
                 self.tally["agrees"] += 1
             else:
                 self.tally[now.kind] += 1
-            self._on_finding(Finding(found, done, now))
+            finding = Finding(found, done, now)
+            self._on_finding(finding)
+        return finding
+
+
+def check_everything(verifications: Sequence[Verification], cursors: Sequence[Cursor], done: PageDone) -> None:
+    """Check every account of several read models in one reading of the events table, and settle what is late."""
+    verifications[0].read(verifications, cursors, done)
+    for verification in verifications:
+        verification.settle()
 
 
 def verification_of(

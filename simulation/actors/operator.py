@@ -127,7 +127,7 @@ class Operator:
             verification = verification_of(
                 components, model, retry, found, repairer=repairer if repair else None, wait=2.0
             )
-            verification.everything((Cursor(),) * _SEGMENTS, lambda _segment, _cursor: None)
+            verification.everything((Cursor(),) * _SEGMENTS, lambda *_: None)
             verification.extra_rows(_SEGMENTS, lambda _segment, _cursor: None)
 
     def _rebuild(self) -> None:

@@ -7,6 +7,8 @@ from typing import Final
 from simulation.mutants.mutant import Mutant
 
 _REBUILD: Final = "projector/rebuild/rebuild.py"
+_BUILDER: Final = "projector/rebuild/builder.py"
+_READING: Final = "projector/verification/history_reading.py"
 _REPAIR: Final = "projector/verification/repair.py"
 _JOBS: Final = "ledger/store/resumable_job.py"
 
@@ -15,17 +17,15 @@ OPERATING: Final = (
         "flip-without-scan-and-verify",
         "a new generation is shown to readers as it was made, empty",
         _REBUILD,
-        "            self._scan(model, heartbeat)\n            heartbeat.check()\n",
-        "            heartbeat.check()\n            heartbeat.end(name, self._builds.flip)\n"
-        "            self._unseen[name] = frozenset()\n"
-        "            return Rebuilt(name, 0, replaced, 0, 0, 0, 0)\n",
+        "            for together in _groups(lanes):\n                self._read(together)\n",
+        "",
     ),
     Mutant(
         "no-wait-for-the-workers",
         "a rebuild scans the events before every worker feeds the new generation",
         _REBUILD,
-        "        self._stop.wait(SEEN_BY_ALL)\n        heartbeat.check()\n",
-        "        heartbeat.check()\n",
+        "            self._stop.wait(SEEN_BY_ALL)\n        for lane in lanes:\n",
+        "        for lane in lanes:\n",
     ),
     Mutant(
         "retired-before-readers-moved",
@@ -54,6 +54,35 @@ OPERATING: Final = (
         "ledger/store/parallel_scan.py",
         "            retry(partial(handle, items))\n            done(segment, cursor)\n",
         "            done(segment, cursor)\n            retry(partial(handle, items))\n",
+    ),
+    Mutant(
+        "cursor-before-histories",
+        "a rebuild's segment counts as read up to a page before the accounts of the page are built",
+        _READING,
+        "            counts = {reader.name: reader.finish(complete) for reader in readers()}\n",
+        "            done(segment, cursor, begun, {})\n"
+        "            counts = {reader.name: reader.finish(complete) for reader in readers()}\n",
+    ),
+    Mutant(
+        "part-of-a-history-for-the-whole",
+        "the events that a page shows of an account count as its whole history",
+        _READING,
+        "        if number == reached + 1 and self.whole:\n",
+        "        if self.whole:\n",
+    ),
+    Mutant(
+        "head-without-its-parts",
+        "a head is inserted although somebody else has begun one of its parts",
+        _BUILDER,
+        " if rows[HEAD].account_id not in lost]",
+        "]",
+    ),
+    Mutant(
+        "others-rows-taken-as-built",
+        "a row that somebody else has begun is taken for the one that should have been inserted",
+        "projector/verification/stored_rows.py",
+        "if found.get(account_id) == rows}",
+        "if account_id in found}",
     ),
     Mutant(
         "job-saved-by-anybody",
@@ -87,7 +116,8 @@ OPERATING: Final = (
         "verification-reads-events-first",
         "the events are read before the rows, so that an account that moves meanwhile looks wrong",
         "projector/verification/account_check.py",
-        "        account = AccountHistory(account_id,",
-        "        rows = self._rows(account_id)\n        account = AccountHistory(account_id,",
+        "AccountHistory(account_id, self._store.read(account_id), self.skipped)\n",
+        "AccountHistory(account_id, list(self._store.read(account_id)), self.skipped)\n"
+        "        rows = self._rows(account_id)\n",
     ),
 )

@@ -54,7 +54,7 @@ def verify(
         repairer=Repair(components.clients.dynamodb, model, feeder) if repair else None,
         wait=wait,
     )
-    verification.everything((Cursor(),) * 2, lambda _segment, _cursor: None)
+    verification.everything((Cursor(),) * 2, lambda *_: None)
     verification.extra_rows(2, lambda _segment, _cursor: None)
     return findings, verification.tally
 

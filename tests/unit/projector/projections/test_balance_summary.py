@@ -11,7 +11,7 @@ from ledger.domain.errors import RefusedError
 from ledger.domain.events import DomainEvent, FundsDeposited, encode_payload
 from ledger.store.stored_event import StoredEvent
 from projector.projection import HEAD, UnprojectableEventError
-from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary, fold, witness
+from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary, Witness, fold
 from tests.support.histories import histories
 
 
@@ -32,7 +32,10 @@ def folded(events: list[StoredEvent]) -> BalanceSummary:
 def test_the_fold_agrees_with_the_accounts_own(events: list[DomainEvent]) -> None:
     history = stored(events)
     summary = folded(history)
-    assert witness(history) == {HEAD: summary}
+    witness = Witness("alice")
+    for event in history:
+        witness.add(event)
+    assert witness.states() == {HEAD: summary}
     assert summary.balance == Account.reconstitute("acc-1", events).balance
     assert summary.balance == summary.deposited - summary.withdrawn - summary.staked + summary.paid_out
 

@@ -1,6 +1,6 @@
 """Which rows are right, late or wrong: each is judged at its own version, against the fold of its events."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from ledger.domain.events import DomainEvent, encode_payload
+from ledger.store.errors import CorruptHistoryError
 from ledger.store.stored_event import StoredEvent
 from projector.engine.fold import first_head, fold_on
 from projector.projection import HEAD, Halt, Projection, Row
@@ -62,7 +63,13 @@ def compared(
     items = {part: StoredRow(image(projection, row) if row else {"id": {"S": "?"}}, row) for part, row in rows.items()}
     if corrupt:
         items[HEAD] = replace(items[HEAD], item={**items[HEAD].item, **corrupt})
-    history = AccountHistory("alice", events, broken, lambda _account_id, number: number == skipped)
+
+    def read() -> Iterator[StoredEvent]:
+        yield from events
+        if broken is not None:
+            raise CorruptHistoryError(broken)
+
+    history = AccountHistory("alice", read(), lambda _account_id, number: number == skipped)
     return compare(projection, lambda row: image(projection, row), history, items)
 
 

@@ -1,0 +1,113 @@
+"""Fills a new generation from the histories of one reading of the events table, and verifies what is then stored.
+
+An account whose whole history was shown gets its rows at once, each on the condition that there is none yet: parts
+before their head, as the engine writes them, so that builder and workers may meet on any account in any order. What
+somebody else has begun, and whatever was not shown in order, the engine folds on, which repairs any gap by itself.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+from ledger.store.parallel_scan import RetryUntilStopped
+from ledger.store.stored_event import StoredEvent
+from projector.components import Components
+from projector.engine.read_model import ReadModel, RowChange
+from projector.ingest.feeder import Feeder
+from projector.projection import HEAD, Row
+from projector.verification.expected_rows import ExpectedRows
+from projector.verification.history_reading import ScannedAccount
+from projector.verification.repair import CatchUp
+from projector.verification.verification import Finding, verification_of
+
+#: Rows that a segment keeps in memory of the accounts that the engine folds.
+_CACHE: Final = 1_000
+#: Outcomes that forbid a flip.
+WRONG: Final = frozenset({"wrong", "unreadable", "extra"})
+
+
+class _Rows:
+    """The rows of one account: by the fold, which are written, and by the witness, with which they are compared."""
+
+    def __init__(self, written: ExpectedRows[Any], witnessed: ExpectedRows[Any]) -> None:
+        self.written = written
+        self.witnessed = witnessed
+
+    def add(self, event: StoredEvent) -> None:
+        self.written.add(event)
+        if self.witnessed is not self.written:
+            self.witnessed.add(event)
+
+
+class Builder:
+    """Builds one generation: a ``HistoryReader``. ``wrong`` has the findings that forbid to show it."""
+
+    def __init__(self, components: Components, model: ReadModel[Any], retry: RetryUntilStopped) -> None:
+        self.wrong: list[Finding] = []
+        self._components = components
+        self._model = model
+        self._retry = retry
+        self._local = threading.local()
+        repairer = CatchUp(components.feeder(model, cache_size=_CACHE))
+        self._verification = verification_of(components, model, retry, self._found, repairer=repairer, wait=0)
+
+    @property
+    def name(self) -> str:
+        """The projection's name."""
+        return self._model.projection.name
+
+    def follow(self, account_id: str) -> _Rows:
+        """The account's rows, as its events come."""
+        projection, witnessed = self._model.projection, self._verification.follow(account_id)
+        if projection.witness is None:
+            return _Rows(witnessed, witnessed)
+        skipped = self._components.skips.of(projection.name)
+        return _Rows(ExpectedRows(projection, account_id, skipped, witnessed=False), witnessed)
+
+    def finish(self, accounts: Sequence[ScannedAccount]) -> Mapping[str, int]:
+        """Write the accounts' rows, verify what is stored, and count those halted, brought up and wrong."""
+        counts: Counter[str] = Counter()
+        rows = {each.account_id: each.followers[self.name] for each in accounts if each.whole}
+        fresh = {name: each for name, each in rows.items() if each.written.failure is None}
+        self._retry(partial(self._insert, [each.written.rows() for each in fresh.values()]))
+        agreeing = self._verification.agreeing({name: each.witnessed for name, each in fresh.items()})
+        for account in accounts:
+            if not (account.whole and account.account_id in agreeing):
+                counts += self._bring_up(account)
+        return counts
+
+    def check(self, account_id: str) -> Counter[str]:
+        """Verify one account by a reading of its own, and count it."""
+        finding = self._verification.check(account_id)
+        if finding is None:
+            return Counter()
+        kind = finding.now.kind
+        return Counter(halted=kind == "halted", wrong=kind in WRONG, broughtUp=bool(finding.done))
+
+    def _bring_up(self, account: ScannedAccount) -> Counter[str]:
+        """Have the engine fold the account as far as it was shown; it reads what is missing."""
+        if account.last is not None and not self._retry.stop.is_set():
+            self._retry(partial(self._feeder.feed, [account.last]))
+        return self.check(account.account_id)
+
+    def _insert(self, accounts: Sequence[Mapping[str, Row[Any]]]) -> None:
+        """Insert rows where there are none; a head only where all its parts were."""
+        parts = [RowChange(row, None) for rows in accounts for part, row in rows.items() if part != HEAD]
+        lost = {account_id for account_id, _ in self._model.write(parts)} if parts else set()
+        heads = [RowChange(rows[HEAD], None) for rows in accounts if rows[HEAD].account_id not in lost]
+        if heads:
+            self._model.write(heads)
+
+    @property
+    def _feeder(self) -> Feeder:
+        """One for each thread: an engine is for one call at a time."""
+        if not hasattr(self._local, "feeder"):
+            self._local.feeder = self._components.feeder(self._model, cache_size=_CACHE)
+        feeder: Feeder = self._local.feeder
+        return feeder
+
+    def _found(self, finding: Finding) -> None:
+        if finding.now.kind in WRONG:
+            self.wrong.append(finding)

@@ -1,0 +1,99 @@
+"""The rows that an account should have, folded as its events come, so that no history is held. Pure."""
+
+from collections.abc import Callable, Mapping
+from math import inf
+from typing import Final, Generic, TypeVar
+
+from ledger.errors import PermanentError
+from ledger.store.stored_event import StoredEvent
+from projector.projection import HEAD, Projection, Row
+
+S = TypeVar("S")
+
+#: Far as the history goes.
+_NO_LIMITS: Final[Mapping[str, float]] = {HEAD: inf}
+
+
+class ExpectedRows(Generic[S]):
+    """One account's rows in one read model, by the projection's witness where it has one, else by its fold."""
+
+    def __init__(
+        self,
+        projection: Projection[S],
+        account_id: str,
+        skipped: Callable[[str, int], bool],
+        limits: Mapping[str, float] = _NO_LIMITS,
+        *,
+        witnessed: bool = True,
+    ) -> None:
+        """``limits``: by part, the version up to which a row is folded; no part is behind the head, and without a limit
+        of its own there is no head.
+        """
+        self.account_id = account_id
+        #: The version up to which events were added, and why some of them cannot be folded.
+        self.stored = 0
+        self.failure: PermanentError | None = None
+        self._projection = projection
+        self._skipped = skipped
+        self._limits = limits
+        self._head_limit = limits.get(HEAD, 0)
+        self._furthest = max(limits.values(), default=0)
+        self._witnessed = witnessed
+        self._head_at: StoredEvent | None = None
+        self._parts: dict[str, _PartFold[S]] = {}
+
+    def add(self, event: StoredEvent) -> None:
+        """Fold the next event."""
+        number = self.stored = event.sequence_number
+        if number > self._furthest or self.failure is not None:
+            return
+        try:
+            if number <= self._head_limit:
+                self._head_at = event
+            if self._skipped(self.account_id, number):
+                return
+            part = self._projection.part_of(event)
+            if number <= self._head_limit or number <= self._limits.get(part, 0):
+                fold = self._parts.get(part)
+                if fold is None:
+                    fold = self._parts[part] = _PartFold(self._projection, self.account_id, part, self._witnessed)
+                fold.add(event)
+        except PermanentError as error:
+            self.failure = error
+
+    def rows(self) -> dict[str, Row[S]]:
+        """The rows by part, as far as the events go. Raises why they cannot be folded."""
+        if self.failure is not None:
+            raise self.failure
+        rows = {}
+        if HEAD in self._limits:
+            at = self._head_at
+            state = self._parts[HEAD].state() if HEAD in self._parts else None
+            version, event_hash = (at.sequence_number, at.event_hash) if at else (0, None)
+            rows[HEAD] = Row(self.account_id, HEAD, version, state, event_hash=event_hash)
+        if self._projection.part is not None:
+            rows |= {part: fold.row() for part, fold in self._parts.items()}
+        return rows
+
+
+class _PartFold(Generic[S]):
+    def __init__(self, projection: Projection[S], account_id: str, part: str, witnessed: bool) -> None:
+        self._first: Row[S] = Row(account_id, part, 0, None)
+        self._fold = projection.fold
+        self._witness = projection.witness(account_id) if witnessed and projection.witness is not None else None
+        self._state: S | None = None
+        self._last: StoredEvent | None = None
+
+    def add(self, event: StoredEvent) -> None:
+        if self._witness is not None:
+            self._witness.add(event)
+        else:
+            self._state = self._fold(self._state, event)
+        self._last = event
+
+    def state(self) -> S | None:
+        return self._witness.states().get(self._first.part) if self._witness is not None else self._state
+
+    def row(self) -> Row[S]:
+        assert self._last is not None
+        return self._first.advanced(self._last, self.state())
