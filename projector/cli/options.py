@@ -16,6 +16,14 @@ ProjectionNames = Annotated[
 ]
 Segments = Annotated[int, typer.Option(min=1, max=64, help="Parallel readers of the events table.")]
 
+ReadProcesses = Annotated[
+    int, typer.Option("--processes", min=1, max=64, help="Processes that share the segments; one a core.")
+]
+ReadUnits = Annotated[
+    float | None,
+    typer.Option(min=1, show_default=False, help="Read units a second that the events table is asked for at most."),
+]
+
 # Exit codes of the operator's commands beside 0, 1, 2 and 75.
 
 #: Accounts are wrong; the stream is about to lose, or has lost, unread events; a destination does not work.

@@ -1,10 +1,11 @@
 """``kinfold projector rebuild``: a new generation of the read models, beside running workers and readers."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from projector.cli.options import WRONG, Json, ProjectionNames, Segments, chosen, refuse
+from projector.cli.options import WRONG, Json, ProjectionNames, ReadProcesses, ReadUnits, Segments, chosen, refuse
 
 if TYPE_CHECKING:
     from projector.projection import Projection
@@ -20,6 +21,8 @@ EPILOG = (
 def rebuild(
     projection: ProjectionNames = None,
     segments: Segments = 4,
+    processes: ReadProcesses = 1,
+    read_units: ReadUnits = None,
     give_up: Annotated[
         bool, typer.Option("--abort", help="Abort a rebuild instead, running or killed, and delete its tables.")
     ] = False,
@@ -41,10 +44,12 @@ def rebuild(
     from ledger.runtime.progress_bar import ProgressBars
     from projector.cli.context import operator
     from projector.rebuild.rebuild import Rebuild, UnverifiedError
+    from projector.verification.reading_processes import Processes
 
     try:
         with operator(folds=True) as components, ProgressBars() as progress:
-            rebuilt = Rebuild(components, progress).run(projections, segments=segments)
+            spread = Processes(processes, read_units, partial(operator, folds=True))
+            rebuilt = Rebuild(components, progress, spread).run(projections, segments=max(segments, processes))
     except UnverifiedError as error:
         refuse(error, WRONG)
     for each in rebuilt:

@@ -3,19 +3,19 @@
 import json
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from projector.cli.options import WAITING, WRONG, Json, ProjectionNames, Segments, chosen
+from projector.cli.options import WAITING, WRONG, Json, ProjectionNames, ReadProcesses, ReadUnits, Segments, chosen
 
 if TYPE_CHECKING:
     from ledger.runtime.progress_bar import ProgressBars
-    from ledger.store.parallel_scan import RetryUntilStopped
     from projector.components import Components
     from projector.projection import Projection
+    from projector.verification.reading_processes import Processes
     from projector.verification.verification import Finding, Verification
 
 #: Accounts named in text; --json names them all.
@@ -42,6 +42,8 @@ def verify(
         typer.Option(min=0, max=86_400, help="Seconds that a late account has to catch up before it counts as behind."),
     ] = 5,
     segments: Segments = 4,
+    processes: ReadProcesses = 1,
+    read_units: ReadUnits = None,
     as_json: Json = False,
 ) -> None:
     """Refold each account from the event store and compare it with what readers see.
@@ -57,9 +59,9 @@ def verify(
 
     with operator(folds=True) as components, ProgressBars() as progress:
         components.skips.load()
-        tally = _verify(
-            components, chosen(projection), progress, sample, segments, wait, repair=repair, as_json=as_json
-        )
+        spread = Processes(processes, read_units, partial(operator, folds=True))
+        work = _Work(components, progress, max(segments, processes), wait, repair=repair, as_json=as_json)
+        tally = work.verify(chosen(projection), sample, spread)
     if tally["wrong"] or tally["extra"] or tally["unreadable"]:
         raise typer.Exit(WRONG)
     if tally["behind"] or tally["missing"] or tally["halted"]:
@@ -103,66 +105,100 @@ class _Printer:
         self.progress.result(f"{self.projection}, generation {generation}: {counted}")
 
 
-def _verify(
-    components: "Components",
-    projections: "Sequence[Projection[Any]]",
-    progress: "ProgressBars",
-    sample: int | None,
-    segments: int,
-    wait: float,
-    *,
-    repair: bool,
-    as_json: bool,
-) -> Counter[Any]:
-    from ledger.errors import ResourceError
-    from ledger.store.parallel_scan import RetryUntilStopped
-    from projector.verification.repair import Repair
-    from projector.verification.verification import verification_of
+class _Work:
+    """One run of the command."""
 
-    retry = RetryUntilStopped(threading.Event(), progress.report)
-    generations = {each.name: components.generations.read(each.name).active for each in projections}
-    printers = [_Printer(each.name, progress, as_json=as_json) for each in projections]
-    verifications = []
-    for each, printer in zip(projections, printers, strict=True):
-        model = components.models.model(each, generations[each.name])
-        feeder = components.feeder_of_all(each, cache_size=1000)
-        repairer = Repair(components.clients.dynamodb, model, feeder) if repair else None
-        verifications.append(verification_of(components, model, retry, printer, repairer=repairer, wait=wait))
-    if sample is None:
-        _everything(components, verifications, progress, segments, retry)
-    for printer, verification in zip(printers, verifications, strict=True):
-        if sample is not None:
-            verification.sample(sample)
-        else:
-            verification.extra_rows(segments, lambda _segment, _cursor: None)
-        printer.end(generations[printer.projection], verification.tally)
-    for name, generation in generations.items():
-        now = components.generations.read(name).active
-        if now != generation:
-            raise ResourceError(
-                f"generation {generation} of {name} was replaced by {now} while it was verified: verify again"
-            )
-    return sum((verification.tally for verification in verifications), Counter())
+    def __init__(
+        self,
+        components: "Components",
+        progress: "ProgressBars",
+        segments: int,
+        wait: float,
+        *,
+        repair: bool,
+        as_json: bool,
+    ) -> None:
+        from ledger.store.parallel_scan import RetryUntilStopped
 
+        self._components = components
+        self._progress = progress
+        self._segments = segments
+        self._wait = wait
+        self._repair = repair
+        self._as_json = as_json
+        self._retry = RetryUntilStopped(threading.Event(), progress.report)
 
-def _everything(
-    components: "Components",
-    verifications: "Sequence[Verification]",
-    progress: "ProgressBars",
-    segments: int,
-    retry: "RetryUntilStopped",
-) -> None:
-    """Check every account of all read models in one reading of the events table."""
-    from ledger.store.parallel_scan import Cursor, approximate_size
-    from projector.verification.verification import check_everything
+    def verify(
+        self, projections: "Sequence[Projection[Any]]", sample: int | None, processes: "Processes"
+    ) -> Counter[Any]:
+        """Verify the read models, or about so many accounts of each."""
+        from ledger.errors import ResourceError
 
-    cursors = [Cursor()] * segments
-    work = ", ".join(each.name for each in verifications)
+        components = self._components
+        generations = {each.name: components.generations.read(each.name).active for each in projections}
+        printers = {each.name: _Printer(each.name, self._progress, as_json=self._as_json) for each in projections}
+        verifications = [self._verification(each, generations[each.name], printers[each.name]) for each in projections]
+        if sample is None:
+            self._everything(verifications, printers, generations, processes)
+        for verification in verifications:
+            if sample is not None:
+                verification.sample(sample)
+            else:
+                verification.extra_rows(self._segments, lambda _segment, _cursor: None)
+            printers[verification.name].end(generations[verification.name], verification.tally)
+        for name, generation in generations.items():
+            now = components.generations.read(name).active
+            if now != generation:
+                raise ResourceError(
+                    f"generation {generation} of {name} was replaced by {now} while it was verified: verify again"
+                )
+        return sum((verification.tally for verification in verifications), Counter())
 
-    def moved(segment: int, cursor: Cursor, *_: object) -> None:
-        cursors[segment] = cursor
-        progress.advance(work, sum(each.items for each in cursors))
+    def _verification(self, projection: "Projection[Any]", generation: int, printer: _Printer) -> "Verification":
+        from projector.verification.repair import Repair
+        from projector.verification.verification import verification_of
 
-    total = retry(partial(approximate_size, components.clients.dynamodb, components.names.events))
-    progress.begin(work, "verifying", total, 0)
-    check_everything(verifications, tuple(cursors), moved)
+        components, model = self._components, self._components.models.model(projection, generation)
+        feeder = components.feeder_of_all(projection, cache_size=1000)
+        repairer = Repair(components.clients.dynamodb, model, feeder) if self._repair else None
+        return verification_of(components, model, self._retry, printer, repairer=repairer, wait=self._wait)
+
+    def _everything(
+        self,
+        verifications: "Sequence[Verification]",
+        printers: Mapping[str, _Printer],
+        generations: Mapping[str, int],
+        processes: "Processes",
+    ) -> None:
+        """Check every account of all read models in one reading of the events table."""
+        from ledger.store.parallel_scan import Cursor, approximate_size
+        from ledger.store.rate_limiter import RateLimiter, limit_reads
+        from projector.verification.child_verifications import ChildVerifications
+        from projector.verification.reading_processes import read_in_processes
+        from projector.verification.verification import check_everything
+
+        cursors, progress, by_name = [Cursor()] * self._segments, self._progress, {v.name: v for v in verifications}
+        work = ", ".join(by_name)
+        dynamodb, table = self._components.clients.dynamodb, self._components.names.events
+
+        def moved(segment: int, cursor: Cursor, *_: object) -> None:
+            cursors[segment] = cursor
+            progress.advance(work, sum(each.items for each in cursors))
+
+        def heard(kind: str, *what: Any) -> None:
+            match kind:
+                case "report":
+                    progress.report(*what)
+                case "found":
+                    printers[what[0]](what[1])
+                case "settled":
+                    by_name[what[0]].tally.update(what[1])
+
+        progress.begin(work, "verifying", self._retry(partial(approximate_size, dynamodb, table)), 0)
+        if processes.count > 1:
+            make = ChildVerifications(generations, self._repair, self._wait)
+            read_in_processes(processes, make, tuple(cursors), lambda: list(by_name), moved, heard)
+            return
+        if processes.read_units is not None:
+            limit_reads(dynamodb, table, RateLimiter(processes.read_units, self._retry.stop))
+        check_everything(verifications, tuple(cursors), moved)

@@ -8,9 +8,11 @@ somebody else has begun, and whatever was not shown in order, the engine folds o
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from ledger.errors import KinfoldError
 from ledger.store.parallel_scan import RetryUntilStopped
 from ledger.store.stored_event import StoredEvent
 from projector.components import Components
@@ -19,6 +21,7 @@ from projector.ingest.feeder import Feeder
 from projector.projection import HEAD, Row
 from projector.verification.expected_rows import ExpectedRows
 from projector.verification.history_reading import ScannedAccount
+from projector.verification.reading_processes import Say, described
 from projector.verification.repair import CatchUp
 from projector.verification.verification import Finding, verification_of
 
@@ -111,3 +114,44 @@ class Builder:
     def _found(self, finding: Finding) -> None:
         if finding.now.kind in WRONG:
             self.wrong.append(finding)
+
+
+class ChildBuilder(Builder):
+    """A builder in a process of its own: its parent hears what forbids to show the generation, and what ends it."""
+
+    def __init__(self, components: Components, model: ReadModel[Any], stop: threading.Event, say: Say) -> None:
+        super().__init__(components, model, RetryUntilStopped(stop, partial(say, "report")))
+        self._say = say
+        self._failed = False
+
+    def finish(self, accounts: Sequence[ScannedAccount]) -> Mapping[str, int]:
+        """See ``Builder``. What fails ends this builder alone."""
+        try:
+            return {} if self._failed else super().finish(accounts)
+        except KinfoldError as error:
+            self._failed = True
+            self._say("ended-alone", self.name, *described(error))
+            return {}
+
+    def settled(self) -> Mapping[str, int]:
+        """See ``ChildReader``."""
+        return {}
+
+    def _found(self, finding: Finding) -> None:
+        if finding.now.kind in WRONG:
+            self._say("found", self.name, finding.brief())
+
+
+@dataclass(frozen=True, slots=True)
+class ChildBuilders:
+    """Makes a child's builders of these generations, by projection."""
+
+    generations: Mapping[str, int]
+
+    def __call__(self, components: Components, stop: threading.Event, say: Say) -> Sequence[ChildBuilder]:
+        """See ``MakeReaders``."""
+        models = components.models
+        return [
+            ChildBuilder(components, models.model(models.projections[name], generation), stop, say)
+            for name, generation in self.generations.items()
+        ]

@@ -101,13 +101,14 @@ class Lane:
         try:
             return work()
         except KinfoldError as error:
-            self._fail(error)
+            self.fail(error)
             return None
 
     def _follows(self, account: ScannedAccount) -> bool:
         return not account.whole or self.name in account.followers
 
-    def _fail(self, error: KinfoldError) -> None:
+    def fail(self, error: KinfoldError) -> None:
+        """End the lane."""
         try:
             # What has ended the beats is the reason for what fails after it.
             self.heartbeat.check()

@@ -27,6 +27,7 @@ import structlog
 from ledger.errors import PermanentError
 from ledger.runtime.progress_bar import ProgressReport
 from ledger.store.parallel_scan import Cursor, RetryUntilStopped, SegmentedScan, approximate_size
+from ledger.store.rate_limiter import RateLimiter, limit_reads
 from ledger.store.tables import ensure_table
 from projector.components import Components
 from projector.engine.control_rows import MAX_AGE
@@ -34,9 +35,11 @@ from projector.engine.provisioning import prepare
 from projector.engine.read_model import table_spec
 from projector.projection import Projection
 from projector.rebuild.build_lease import Build, BuildStore
+from projector.rebuild.builder import ChildBuilders
 from projector.rebuild.carry_halts import carry_halts
 from projector.rebuild.lane import Lane
-from projector.verification.history_reading import read_histories
+from projector.verification.history_reading import PageDone, read_histories
+from projector.verification.reading_processes import Processes, again, read_in_processes
 
 log = structlog.get_logger(__name__)
 
@@ -68,8 +71,9 @@ class Rebuilt:
 class Rebuild:
     """Rebuilds read models. For one run; not thread-safe."""
 
-    def __init__(self, components: Components, progress: ProgressReport) -> None:
+    def __init__(self, components: Components, progress: ProgressReport, processes: Processes | None = None) -> None:
         self._components = components
+        self._processes = processes or Processes()
         self._builds = BuildStore(components.clients.dynamodb, components.names.projections)
         self._progress = progress
         self._stop = threading.Event()
@@ -148,7 +152,33 @@ class Rebuild:
                 lane.moved(segment, cursor, {"accounts": begun, **counts.get(lane.name, {})})
             self._progress.advance(work, sum(each.items for each in cursors))
 
+        if self._processes.count > 1:
+            self._read_in_processes(lanes, cursors, moved)
+            return
+        if self._processes.read_units is not None:
+            limit_reads(dynamodb, table, RateLimiter(self._processes.read_units, self._stop))
         read_histories(SegmentedScan(dynamodb, table), tuple(cursors), partial(_working, lanes), moved, self._retry)
+
+    def _read_in_processes(self, lanes: Sequence[Lane], cursors: Sequence[Cursor], moved: PageDone) -> None:
+        by_name = {lane.name: lane for lane in lanes}
+
+        def heard(kind: str, *what: Any) -> None:
+            match kind:
+                case "report":
+                    self._progress.report(*what)
+                case "found":
+                    by_name[what[0]].builder.wrong.append(what[1])
+                case "ended-alone":
+                    by_name[what[0]].guarded(partial(_raise, again(what[1], what[2])))
+
+        read_in_processes(
+            self._processes,
+            ChildBuilders({lane.name: lane.generation for lane in lanes}),
+            tuple(cursors),
+            lambda: [lane.name for lane in _working(lanes)],
+            moved,
+            heard,
+        )
 
     def _show(self, lane: Lane) -> Rebuilt | None:
         """Flip, when everything was read and agrees. Raises UnverifiedError."""
@@ -183,6 +213,10 @@ class Rebuild:
         for each in rebuilt:
             for generation in self._unseen[each.projection]:
                 self._retry(partial(self._builds.retire, each.projection, generation))
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 def _working(lanes: Sequence[Lane]) -> Sequence[Lane]:

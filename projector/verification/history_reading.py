@@ -1,14 +1,13 @@
 """The events table read once, whoever wants its histories: each gets them account by account, an event at a time.
 
 A scan shows an account's events together and in order in practice, and nothing promises it. So an account counts as
-whole only where a segment has shown it the events 1, 2, 3 ... without a gap; whatever else is shown is for whoever
-reads to look up. Memory holds no history, only what the readers fold it into.
+whole only where one or several pages in a row have shown the events 1, 2, 3 ... without a gap; whatever else is shown
+is for whoever reads to look up. Memory holds no history, only what the readers fold it into.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -18,6 +17,10 @@ from ledger.store.stored_event import StoredEvent
 
 log = structlog.get_logger(__name__)
 
+_FIRST: Final = {"N": "1"}
+#: Events of one account that wait for those before them.
+MAX_AHEAD: Final = 1_000
+
 
 class Follower(Protocol):
     """Takes the events of one account, in order; must not raise."""
@@ -26,42 +29,62 @@ class Follower(Protocol):
         """Take the next event."""
 
 
-@dataclass(slots=True)
 class ScannedAccount:
-    """What a segment has shown of one account, without another one in between.
+    """What a page of a segment, or several in a row, have shown of one account.
 
-    ``begins``: event 1 is among it, as of every account exactly once in a scan. ``whole``: it is the events 1 to
-    ``last`` in order, each followed by ``followers``. ``last`` is the furthest event, None where there is none.
+    ``last`` is the furthest event, None where there is none. Events that come ahead of others wait for these, up to
+    MAX_AHEAD of them.
     """
 
-    account_id: str
-    followers: Mapping[str, Any]
-    begins: bool = False
-    whole: bool = True
-    last: StoredEvent | None = None
+    __slots__ = ("_ahead", "_in_order", "_reached", "account_id", "begins", "followers", "last")
+
+    def __init__(self, account_id: str, followers: Mapping[str, Any]) -> None:
+        self.account_id = account_id
+        self.followers = followers
+        #: Event 1 is among it, as of every account exactly once in a scan.
+        self.begins = False
+        self.last: StoredEvent | None = None
+        self._reached = 0
+        self._in_order = True
+        self._ahead: dict[int, StoredEvent] = {}
+
+    @property
+    def whole(self) -> bool:
+        """Whether the followers have had the events 1 to ``last``, each once and in order."""
+        return self._in_order and not self._ahead and self._reached > 0
 
     def add(self, item: Item) -> None:
         """Take the next item that the segment shows of the account."""
+        self.begins |= item["sequenceNumber"] == _FIRST
         try:
             event = StoredEvent.from_item(item)
         except CorruptHistoryError as error:
             log.warning("not_an_event", account=self.account_id, reason=str(error))
-            self.begins |= item["sequenceNumber"] == {"N": "1"}
-            self._is_not_whole()
+            self._give_up()
             return
         number = event.sequence_number
-        self.begins |= number == 1
-        reached = self.last.sequence_number if self.last is not None else 0
-        if number == reached + 1 and self.whole:
-            for follower in self.followers.values():
-                follower.add(event)
-        else:
-            self._is_not_whole()
-        if number > reached:
+        if self.last is None or number > self.last.sequence_number:
             self.last = event
+        if not self._in_order:
+            return
+        if number != self._reached + 1:
+            self._ahead[number] = event
+            if number <= self._reached or len(self._ahead) > MAX_AHEAD:
+                self._give_up()
+            return
+        self._follow(event)
+        while self._ahead and (waiting := self._ahead.pop(self._reached + 1, None)) is not None:
+            self._follow(waiting)
 
-    def _is_not_whole(self) -> None:
-        self.whole = False
+    def _follow(self, event: StoredEvent) -> None:
+        self._reached = event.sequence_number
+        for follower in self.followers.values():
+            follower.add(event)
+
+    def _give_up(self) -> None:
+        """Leave the account to whoever reads it by itself."""
+        self._in_order = False
+        self._ahead = {}
         self.followers = {}
 
 
@@ -93,35 +116,45 @@ def read_histories(
     readers: Callable[[], Sequence[HistoryReader]],
     done: PageDone,
     retry: RetryUntilStopped,
+    *,
+    only: Sequence[int] | None = None,
 ) -> None:
-    """Read every segment from its cursor to its end, a thread each, while there are ``readers``.
+    """Read every segment, or ``only`` some, from its cursor to its end, a thread each, while there are ``readers``.
 
-    ``done`` is called once a page is handled, with the segment, its new cursor, how many accounts have begun, and what
-    each reader has counted. What a cursor has passed is finished, but for the account in hand, of which the next page
-    shows the rest. Returns early when ``retry.stop`` is set. The first error of any thread stops all and is raised.
+    ``done`` is called for each page, with the segment, the cursor after it, how many accounts began in it, and what
+    each reader counted at its end, once nothing that the page has shown is left unfinished: a page may end just where
+    an account's history does, and only the next one shows that. Returns early when ``retry.stop`` is set. The first
+    error of any thread stops all and is raised.
     """
 
     def run(segment: int) -> None:
         cursor = cursors[segment]
-        account: ScannedAccount | None = None
+        last: ScannedAccount | None = None
+        unfinished: list[tuple[Cursor, int, Mapping[str, Mapping[str, int]]]] = []
         while not cursor.ended and not retry.stop.is_set() and readers():
             items, cursor = retry(partial(scan.page, segment, len(cursors), cursor))
-            shown: list[ScannedAccount] = [] if account is None else [account]
-            begun = -1 if account is not None and account.begins else 0
+            begun, before = sum(item["sequenceNumber"] == _FIRST for item in items), last
+            shown = {} if last is None else {last.account_id: last}
             for item in items:
                 account_id = item["aggregateId"]["S"]
-                if account is None or account.account_id != account_id:
+                last = shown.get(account_id)
+                if last is None:
                     followers = {each.name: each.follow(account_id) for each in readers()}
-                    account = ScannedAccount(account_id, followers)
-                    shown.append(account)
-                account.add(item)
-            begun += sum(each.begins for each in shown)
+                    last = shown[account_id] = ScannedAccount(account_id, followers)
+                last.add(item)
             if cursor.ended:
-                account = None
-            complete = [each for each in shown if each is not account]
-            counts = {reader.name: reader.finish(complete) for reader in readers()}
+                last = None
+            finished = [account for account in shown.values() if account is not last]
+            counts = {reader.name: reader.finish(finished) for reader in readers()}
             if retry.stop.is_set():
                 return  # what was left out then is not to count as read
-            done(segment, cursor, begun, counts)
+            page = (cursor, begun, counts)
+            if last is None or last is not before:
+                for each in unfinished:
+                    done(segment, *each)
+                unfinished.clear()
+            unfinished.append(page)
+        for each in unfinished if cursor.ended else ():
+            done(segment, *each)
 
-    in_segments(range(len(cursors)), run, retry.stop)
+    in_segments(range(len(cursors)) if only is None else only, run, retry.stop)

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -52,6 +52,10 @@ class Finding:
     found: Compared[Any]
     done: str
     now: Compared[Any]
+
+    def brief(self) -> "Finding":
+        """Without the rows: what can be told to another process."""
+        return replace(self, found=replace(self.found, differences=()), now=replace(self.now, differences=()))
 
     def to_json(self) -> dict[str, Any]:
         """The finding as operators see it."""
@@ -120,6 +124,11 @@ class Verification:
             if not (account.whole and account.account_id in agreeing):
                 self.check(account.account_id, counted=account.begins)
         return {}
+
+    def settled(self) -> Mapping[str, int]:
+        """Settle what is late; returns the tally."""
+        self.settle()
+        return {str(kind): count for kind, count in self.tally.items()}
 
     def agreeing(self, expected: Mapping[str, ExpectedRows[Any]]) -> set[str]:
         """Count and give back those whose stored rows are the expected ones; what the others are, ``check`` says."""

@@ -59,16 +59,16 @@ OPERATING: Final = (
         "cursor-before-histories",
         "a rebuild's segment counts as read up to a page before the accounts of the page are built",
         _READING,
-        "            counts = {reader.name: reader.finish(complete) for reader in readers()}\n",
+        "            counts = {reader.name: reader.finish(finished) for reader in readers()}\n",
         "            done(segment, cursor, begun, {})\n"
-        "            counts = {reader.name: reader.finish(complete) for reader in readers()}\n",
+        "            counts = {reader.name: reader.finish(finished) for reader in readers()}\n",
     ),
     Mutant(
         "part-of-a-history-for-the-whole",
         "the events that a page shows of an account count as its whole history",
         _READING,
-        "        if number == reached + 1 and self.whole:\n",
-        "        if self.whole:\n",
+        "        if number != self._reached + 1:\n",
+        "        if number <= self._reached:\n",
     ),
     Mutant(
         "head-without-its-parts",

@@ -5,7 +5,6 @@ can be replayed past Kinesis' retention, and what a streaming destination lost r
 """
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from ledger.runtime.progress_bar import ProgressReport
 from ledger.store.errors import CorruptHistoryError, NoSuchAccountError
 from ledger.store.event_store import EventStore
 from ledger.store.parallel_scan import Cursor, Item, RetryUntilStopped, SegmentedScan, approximate_size, read_segments
+from ledger.store.rate_limiter import RateLimiter
 from ledger.store.resumable_job import JobHeartbeat
 from ledger.store.stored_event import StoredEvent
 from stream_bridge.backfill.progress import BackfillJob, BackfillStore
@@ -53,38 +53,6 @@ class Outcome:
 
 class _StoppedError(Exception):
     """The backfill was stopped amid a page, which its next run reads again."""
-
-
-class RateLimiter:
-    """A post-paid token bucket, shared by threads. ``per_second`` None: no limit.
-
-    A piece passes at once and is paid for afterwards, so a large one delays the next. Pieces of at most ``piece`` keep
-    every second within a tenth of the rate.
-    """
-
-    def __init__(
-        self, per_second: float | None, stop: threading.Event, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self.piece = _CHUNK if per_second is None else min(_CHUNK, max(1, int(per_second / 10)))
-        self._per_second = per_second
-        self._stop = stop
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._free_at = clock()
-
-    @property
-    def limits(self) -> bool:
-        """Whether there is a limit."""
-        return self._per_second is not None
-
-    def take(self, count: int) -> None:
-        """Wait until earlier pieces are paid for, then owe this one. Returns at once when ``stop`` is set."""
-        if self._per_second is None:
-            return
-        with self._lock:
-            begin = max(self._free_at, self._clock())
-            self._free_at = begin + count / self._per_second
-        self._stop.wait(max(0.0, begin - self._clock()))
 
 
 class Backfill:

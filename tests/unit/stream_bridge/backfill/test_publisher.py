@@ -11,7 +11,6 @@ from mypy_boto3_kinesis import KinesisClient
 from ledger.errors import ThrottledError
 from ledger.store.change_record import decode
 from ledger.store.stored_event import StoredEvent
-from stream_bridge.backfill.backfill import RateLimiter
 from stream_bridge.backfill.publisher import Publisher
 from tests.support.accounts import stored_event
 
@@ -98,13 +97,3 @@ def test_a_stream_that_refuses_for_good_is_said_to_throttle() -> None:
     stop.set()
     with pytest.raises(ThrottledError, match="refuses 1 records"):
         publisher(Stream(lambda call, place: True), stop).put([stored_event(number=1)])
-
-
-def test_a_pace_is_paid_for_afterwards() -> None:
-    stop = TimeLapse()
-    pace = RateLimiter(10, stop, clock=lambda: stop.now)
-    for _ in range(3):
-        pace.take(5)
-    assert stop.waited == pytest.approx([0, 0.5, 0.5])
-    RateLimiter(None, stop, clock=lambda: stop.now).take(10**9)
-    assert len(stop.waited) == 3

@@ -1,0 +1,140 @@
+"""One reading of the events table for every read model, whatever a scan shows in whatever order."""
+
+import threading
+from collections import Counter
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import pytest
+
+from ledger.errors import ResourceError
+from ledger.runtime.aws import Clients
+from ledger.store import parallel_scan
+from ledger.store.event_store import EventStore
+from ledger.store.parallel_scan import Cursor, RetryUntilStopped, SegmentedScan
+from projector.components import Components
+from projector.engine.control_rows import Control
+from projector.projections import PROJECTIONS
+from projector.projections.balance_summary import BALANCE_SUMMARY
+from projector.projections.daily_activity import DAILY_ACTIVITY
+from projector.rebuild import rebuild
+from projector.rebuild.rebuild import Rebuild
+from projector.verification.verification import check_everything, verification_of
+from tests.support.accounts import deposit
+
+pytestmark = pytest.mark.integration
+
+
+class Unheard:
+    """Progress that nobody watches."""
+
+    def begin(self, work: str, phase: str, total: int, done: int) -> None: ...
+
+    def advance(self, work: str, done: int) -> None: ...
+
+    def report(self, text: str) -> None: ...
+
+
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rebuild, "SEEN_BY_ALL", 0.05)
+    monkeypatch.setattr(parallel_scan, "PAGE", 10)
+
+
+def tallies(components: Components) -> dict[str, Counter[Any]]:
+    """Verify what readers see of every projection, in one reading."""
+    retry = RetryUntilStopped(threading.Event(), print)
+    components.models.refresh()
+    models = [components.models.active(each) for each in PROJECTIONS]
+    verifications = [verification_of(components, model, retry, print, wait=0) for model in models]
+    check_everything(verifications, (Cursor(),) * 2, lambda *_: None)
+    return {each.name: each.tally for each in verifications}
+
+
+def test_the_events_table_is_read_once_for_all_read_models(
+    components: Components, store: EventStore, clients: Clients
+) -> None:
+    for number in range(10):
+        deposit(store, f"acc-{number}", 12)
+    shown: Counter[str] = Counter()
+
+    def count(parsed: dict[str, Any], **_: Any) -> None:
+        shown["events"] += sum(item.keys() >= {"payload"} for item in parsed["Items"])
+
+    for operation in ("Scan", "Query"):
+        clients.dynamodb.meta.events.register(f"after-call.dynamodb.{operation}", count)
+    rebuilt = Rebuild(components, Unheard()).run(PROJECTIONS, segments=2)
+    assert [(each.accounts, each.events) for each in rebuilt] == [(10, 120)] * 2
+    assert shown["events"] == 120
+    assert tallies(components) == {each.name: {"agrees": 10} for each in PROJECTIONS}
+    assert shown["events"] == 240
+
+
+@pytest.mark.parametrize("order", ["shuffled", "interleaved", "backwards"])
+def test_nothing_depends_on_the_order_in_which_a_scan_shows_events(
+    order: str, components: Components, store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(6):
+        deposit(store, f"acc-{number}", 9)
+    scanned = SegmentedScan.page
+
+    def page(scan: SegmentedScan, segment: int, segments: int, cursor: Cursor) -> tuple[list[Any], Cursor]:
+        items, after = scanned(scan, segment, segments, cursor)
+        if items and "payload" not in items[0]:
+            return items, after
+        if order == "shuffled":
+            Random(segment).shuffle(items)
+        elif order == "backwards":
+            items.reverse()
+        else:
+            items.sort(key=lambda item: int(item["sequenceNumber"]["N"]) % 4)
+        return items, after
+
+    monkeypatch.setattr(SegmentedScan, "page", page)
+    rebuilt = Rebuild(components, Unheard()).run(PROJECTIONS, segments=2)
+    assert [(each.accounts, each.events) for each in rebuilt] == [(6, 54)] * 2
+    monkeypatch.undo()
+    assert tallies(components) == {each.name: {"agrees": 6} for each in PROJECTIONS}
+
+
+def test_one_that_fails_leaves_the_others_alone(
+    components: Components, store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        deposit(store, f"acc-{number}", 8)
+    doomed = DAILY_ACTIVITY.table(components.names.profile, 2)
+
+    class Deleting(Unheard):
+        def begin(self, work: str, phase: str, total: int, done: int) -> None:
+            components.clients.dynamodb.delete_table(TableName=doomed)
+
+    with pytest.raises(ResourceError, match=doomed):
+        Rebuild(components, Deleting()).run([DAILY_ACTIVITY, BALANCE_SUMMARY], segments=2)
+    assert components.generations.read(BALANCE_SUMMARY.name) == Control(2, frozenset({2}))
+    assert components.generations.read(DAILY_ACTIVITY.name) == Control(1, frozenset({1, 2}), building=2)
+
+
+def test_what_was_wrong_before_a_kill_is_found_again(
+    components: Components, store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A finding is recorded nowhere: the segment's cursor stays before it."""
+    for number in range(8):
+        deposit(store, f"acc-{number}", 5)
+
+    class KilledError(RuntimeError):
+        pass
+
+    def fold(state: Any, event: Any) -> Any:
+        after = BALANCE_SUMMARY.fold(state, event)
+        return replace(after, currency="USD") if event.aggregate_id == "acc-0" else after
+
+    broken = replace(BALANCE_SUMMARY, fold=fold)
+    components.models.projections[BALANCE_SUMMARY.name] = broken
+    monkeypatch.setattr(rebuild, "carry_halts", lambda *_: (_ for _ in ()).throw(KilledError))
+    with pytest.raises(KilledError):
+        Rebuild(components, Unheard()).run([broken], segments=1)
+    monkeypatch.undo()
+    monkeypatch.setattr(rebuild, "SEEN_BY_ALL", 0.05)
+    with pytest.raises(rebuild.UnverifiedError, match="account acc-0: currency is USD, should be EUR"):
+        Rebuild(components, Unheard()).run([broken], segments=1)
