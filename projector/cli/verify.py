@@ -56,6 +56,7 @@ def verify(
     """
     from ledger.runtime.progress_bar import ProgressBars
     from projector.cli.context import operator
+    from projector.verification.reading_processes import Processes
 
     with operator(folds=True) as components, ProgressBars() as progress:
         components.skips.load()

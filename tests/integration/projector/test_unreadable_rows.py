@@ -78,7 +78,7 @@ def repair(components: Components, projection: Projection[Any]) -> list[tuple[st
         repairer=Repair(components.clients.dynamodb, model, components.feeder_of_all(projection, cache_size=10)),
         wait=0,
     )
-    pass_.everything((Cursor(),), lambda _segment, _cursor: None)
+    pass_.everything((Cursor(),), lambda *_: None)
     return findings
 
 
