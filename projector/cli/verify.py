@@ -172,8 +172,8 @@ class _Work:
         processes: "Processes",
     ) -> None:
         """Check every account of all read models in one reading of the events table."""
+        from ledger.runtime.rate_limiter import RateLimiter, limit_reads
         from ledger.store.parallel_scan import Cursor, approximate_size
-        from ledger.store.rate_limiter import RateLimiter, limit_reads
         from projector.verification.child_verifications import ChildVerifications
         from projector.verification.reading_processes import read_in_processes
         from projector.verification.verification import check_everything

@@ -26,8 +26,8 @@ import structlog
 
 from ledger.errors import PermanentError
 from ledger.runtime.progress_bar import ProgressReport
+from ledger.runtime.rate_limiter import RateLimiter, limit_reads
 from ledger.store.parallel_scan import Cursor, RetryUntilStopped, SegmentedScan, approximate_size
-from ledger.store.rate_limiter import RateLimiter, limit_reads
 from ledger.store.tables import ensure_table
 from projector.components import Components
 from projector.engine.control_rows import MAX_AGE

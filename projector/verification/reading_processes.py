@@ -15,8 +15,8 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Final, Protocol
 
 from ledger.errors import KinfoldError, PermanentError
+from ledger.runtime.rate_limiter import RateLimiter, limit_reads
 from ledger.store.parallel_scan import Cursor, RetryUntilStopped, SegmentedScan
-from ledger.store.rate_limiter import RateLimiter, limit_reads
 from projector.components import Components
 from projector.verification.history_reading import HistoryReader, PageDone, read_histories
 

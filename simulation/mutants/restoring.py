@@ -37,8 +37,8 @@ RESTORING: Final = (
         "writer-does-not-ask",
         "a writer appends to a table that it knows to be another one",
         "ledger/store/event_store.py",
-        "        self._guard()\n        number = ",
-        "        number = ",
+        "        self._guard()\n        aggregate_id, number, stored = ",
+        "        aggregate_id, number, stored = ",
     ),
     Mutant(
         "projector-does-not-ask",
@@ -65,8 +65,8 @@ RESTORING: Final = (
         "lost-events-known-by-number",
         "an event counts as stored when another one has its number",
         "ledger/store/event_store.py",
-        "        return asked - held\n",
-        "        numbers = {(each.aggregate_id, each.sequence_number) for each in held}\n"
+        "        return asked - {event.reference for event in found}\n",
+        "        numbers = {(each.aggregate_id, each.sequence_number) for each in found}\n"
         "        return {each for each in asked if (each.aggregate_id, each.sequence_number) not in numbers}\n",
     ),
     Mutant(
@@ -108,8 +108,8 @@ RESTORING: Final = (
         "snapshots-of-lost-events-kept",
         "a restore keeps the snapshots of lost events",
         _LEFTOVERS,
-        "            for item in self._worthless(items, _snapshot_of):\n",
-        "            for item in self._worthless(items, _snapshot_of)[:0]:\n",
+        '            snapshots = self._worthless([item for item in items if "version" in item], _snapshot_of)\n',
+        "            snapshots: list[Item] = []\n",
     ),
     Mutant(
         "answers-of-lost-events-kept",

@@ -16,10 +16,10 @@ from uuid import uuid4
 import structlog
 
 from ledger.runtime.progress_bar import ProgressReport
+from ledger.runtime.rate_limiter import RateLimiter
 from ledger.store.errors import CorruptHistoryError, NoSuchAccountError
 from ledger.store.event_store import EventStore
 from ledger.store.parallel_scan import Cursor, Item, RetryUntilStopped, SegmentedScan, approximate_size, read_segments
-from ledger.store.rate_limiter import RateLimiter
 from ledger.store.resumable_job import JobHeartbeat
 from ledger.store.stored_event import StoredEvent
 from stream_bridge.backfill.progress import BackfillJob, BackfillStore

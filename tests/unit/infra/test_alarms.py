@@ -42,7 +42,7 @@ def test_every_dimension_is_a_table_a_stream_or_a_service_that_there_is() -> Non
     known |= {("ServiceName", each["ServiceName"]) for each in services.of_type("AWS::ECS::Service").values()}
     known |= {("ServiceName", "{ProjectorService.Name}")}
     kcl = [alarm for alarm in every_alarm().values() if alarm.get("Namespace") == NAMES.leases]
-    known |= watched(json.dumps(kcl))  # what KCL tells is held by tests/acceptance/test_kcl_metrics.py
+    known |= watched(json.dumps(kcl))  # what KCL tells is held by tests/acceptance/kcl/test_kcl_metrics.py
     assert len(kcl) == 2
     found = watched(json.dumps(every_alarm()))
     assert found <= known

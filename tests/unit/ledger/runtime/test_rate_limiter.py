@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from ledger.store.rate_limiter import RateLimiter, limit_reads
+from ledger.runtime.rate_limiter import RateLimiter, limit_reads
 from tests.support.aws.answers import Answers
 
 
