@@ -142,13 +142,6 @@ WRITING: Final = (
         "if False:",
     ),
     Mutant(
-        "held-account-kept-after-a-conflict",
-        "after a lost condition, the account in memory is taken for the one that is stored",
-        _GROUPS,
-        "                loaded, fresh = self._accounts.refresh(loaded), True\n            except CommandRecordedError",
-        "                fresh = True\n            except CommandRecordedError",
-    ),
-    Mutant(
         "refusal-before-its-group-is-stored",
         "a command is refused by what a group would make of the account, whether or not that is stored",
         _GROUPS,
