@@ -10,6 +10,7 @@ from kinfold.restore import restore
 from kinfold.restore.histories import HolesError
 from kinfold.restore.restore import Restore
 from ledger.domain.account import Account
+from ledger.domain.events import BetPlaced, BetSettled
 from ledger.errors import EndpointError
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
@@ -126,6 +127,23 @@ def test_everything_is_brought_in_line_with_a_table_that_came_back_with_less(
     deliver(handler, components, *lost, *append(store, "alice", deposits(1)).events)
     for projection in PROJECTIONS:
         assert verify(components, projection) == ({}, {"agrees": 2})
+
+
+def test_an_archived_bet_is_dropped_where_no_event_settles_it(
+    store: EventStore, snapshots: SnapshotStore, make_anew: MakeAnew, new_restore: MakeRestore
+) -> None:
+    bets = [BetPlaced(bet_id=bet_id, stake=Decimal(1), currency="EUR") for bet_id in ("kept", "lost")]
+    settled = [BetSettled(bet_id=bet_id, payout=Decimal(1), currency="EUR") for bet_id in ("kept", "lost")]
+    append(store, "alice", [*deposits(9), *bets, *settled])
+    snapshots.archive.store("alice", {"kept": 12, "lost": 13})
+    snapshots.archive.store("bob", {"never": 4})
+    make_anew(12)
+    append(store, "alice", deposits(1))
+    assert new_restore().look(segments=1).leftovers.archived_bets == 2
+    assert len(snapshots.archive.find("alice", ["kept", "lost"])) == 2, "a dry run changes nothing"
+    assert new_restore().run(segments=1).leftovers.archived_bets == 2
+    assert [each.bet_id for each in snapshots.archive.find("alice", ["kept", "lost"])] == ["kept"]
+    assert snapshots.archive.find("bob", ["never"]) == []
 
 
 def test_a_history_with_a_hole_is_named_and_nothing_is_changed(
