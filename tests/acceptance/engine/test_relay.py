@@ -94,7 +94,7 @@ def test_localstack_restarts_every_service_says_what_to_do_and_one_command_bring
     until(silent, lambda services: services == [], within=300)
     assert not any(project.is_ready(service) for service in SERVICES)
     assert deposit() == 503
-    project.up()
+    project.up("--force-recreate")
     account = httpx.get(f"{project.url('writer')}/accounts/before", trust_env=False, timeout=30)
     assert account.status_code == 404, account.text
     with loaded(project, "restarted"):

@@ -38,7 +38,7 @@ def check(url: str, *more: str, **env: str) -> tuple[int, bytes]:
 def test_it_says_whether_a_service_is_well(service: str) -> None:
     assert check(f"{service}/200") == (0, "sp\u00e4t\n".encode())
     assert check(f"{service}/200", "0.1")[0] == 0
-    assert check(f"{service}/503") == (1, "503: sp\u00e4t\n".encode())
+    assert check(f"{service}/503") == (1, f"{service}/503 answers 503: sp\u00e4t\n".encode())
     code, said = check("http://127.0.0.1:1/ready")
     assert (code, b"does not answer" in said) == (1, True)
 
