@@ -16,7 +16,7 @@ from kinfold.demo.disposable import delete_profile, disposable_profile
 from kinfold.local.embedded_aws import local_aws
 from kinfold.local.environment import service_clients
 from tests.support.kcl_fleet import Fleet
-from tests.support.load.ledger_load import LedgerLoad
+from tests.support.ledger_load import LedgerLoad
 
 
 def sigterm(fleet: Fleet, steps: dict[str, float]) -> None:

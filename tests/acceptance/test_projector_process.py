@@ -24,7 +24,7 @@ from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
 from tests.support.accounts import READABLE, deposit, stored_event
 from tests.support.aws.fault_proxy import FaultProxy
-from tests.support.load.ledger_load import LedgerLoad
+from tests.support.ledger_load import LedgerLoad
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]

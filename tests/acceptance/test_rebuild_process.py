@@ -21,7 +21,7 @@ from projector.rebuild.build_lease import BuildStore
 from tests.support.accounts import deposit_on_each
 from tests.support.aws.tables import rows
 from tests.support.balance_readers import BalanceReaders
-from tests.support.load.ledger_load import LedgerLoad
+from tests.support.ledger_load import LedgerLoad
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]

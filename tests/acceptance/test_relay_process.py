@@ -20,7 +20,7 @@ from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
 from tests.support.aws.tables import made_bridge
-from tests.support.load.ledger_load import LedgerLoad
+from tests.support.ledger_load import LedgerLoad
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]

@@ -11,7 +11,7 @@ from kinfold.demo.scrape import counter
 from kinfold.local.service import Service
 from ledger.runtime.aws import Clients
 from ledger.store.tables import Names
-from tests.support.load.ledger_load import LedgerLoad
+from tests.support.ledger_load import LedgerLoad
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]

@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from tests.support.compose_project import PREFIX, why_no_engine
+from tests.support.containers.compose_project import PREFIX, why_no_engine
 
 ROOT: Final = Path(__file__).parents[3]
 

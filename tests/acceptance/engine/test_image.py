@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.support.compose_project import PREFIX, docker
+from tests.support.containers.compose_project import PREFIX, docker
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.engine, pytest.mark.timeout(1200)]
 

@@ -8,8 +8,8 @@ from typing import Final
 
 import pytest
 
-from tests.acceptance.engine.disturbances import assert_confined, assert_stops_in_time, disturb, loaded
-from tests.support.compose_project import ComposeProject
+from tests.support.containers.compose_project import ComposeProject
+from tests.support.containers.disturbances import assert_confined, assert_stops_in_time, disturb, loaded
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.engine, pytest.mark.timeout(1800)]
 

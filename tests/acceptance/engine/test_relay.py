@@ -12,8 +12,8 @@ from typing import Final
 import httpx
 import pytest
 
-from tests.acceptance.engine.disturbances import assert_confined, assert_stops_in_time, disturb, loaded
-from tests.support.compose_project import ComposeProject, docker
+from tests.support.containers.compose_project import ComposeProject, docker
+from tests.support.containers.disturbances import assert_confined, assert_stops_in_time, disturb, loaded
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.engine, pytest.mark.timeout(1800)]

@@ -10,7 +10,7 @@ import pytest
 
 from ledger.runtime.aws import Clients
 from tests.support.kcl_fleet import Fleet
-from tests.support.load.ledger_load import LedgerLoad
+from tests.support.ledger_load import LedgerLoad
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 

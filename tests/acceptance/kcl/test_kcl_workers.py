@@ -8,7 +8,7 @@ import pytest
 from ledger.runtime.aws import Clients
 from ledger.store.tables import Names
 from tests.support.kcl_fleet import Fleet
-from tests.support.load.ledger_load import LedgerLoad
+from tests.support.ledger_load import LedgerLoad
 from tests.support.processes import children, group
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]

@@ -27,7 +27,7 @@ from stream_bridge.relay.ordering import SentVersions
 from stream_bridge.settings import RelaySettings
 from tests.support.accounts import deposit
 from tests.support.aws.tables import made_bridge
-from tests.support.load.ledger_load import LedgerLoad
+from tests.support.ledger_load import LedgerLoad
 from tests.support.waiting import eventually, until
 
 pytestmark = pytest.mark.integration

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from tests.support.compose_project import ComposeProject, docker, kill_inside, state
-from tests.support.load.writer_load import WriterLoad
+from tests.support.containers.compose_project import ComposeProject, docker, kill_inside, state
+from tests.support.containers.writer_load import WriterLoad
 
 #: Seconds. Of KINFOLD_FAILOVER_TIME, its default is 10.
 LONGER_THAN_FAILOVER: Final = 12
