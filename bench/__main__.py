@@ -11,6 +11,7 @@ import typer
 
 from bench.alone.delay import delay
 from bench.alone.profiling import profile
+from bench.alone.readings import readings
 from bench.alone.store_costs import appends, loads, rebuild
 from bench.alone.throughput import backlog, decoding, projecting
 from bench.contest.contenders import CONTENDERS, ON_KCL
@@ -93,6 +94,16 @@ def run_backlog(
     keep(results, "backlog", backlog(events, _report))
 
 
+@app.command("readings")
+def run_readings(
+    events: Annotated[int, typer.Option(min=1_000, help="Events in the table, on a thousand accounts.")] = 100_000,
+    runs: Annotated[int, typer.Option(min=1, help="Runs of each.")] = 3,
+    results: Results = LATEST,
+) -> None:
+    """Rebuild of every read model, and verify, with AWS from memory: CPU an event, and how often each is read."""
+    keep(results, "readings", readings(events, runs, _report))
+
+
 @app.command("delay")
 def run_delay(
     appends: Annotated[int, typer.Option(min=1, help="How many appends are followed.")] = 200,
@@ -123,6 +134,7 @@ def run_all(
     results.unlink(missing_ok=True)
     run_contest(runs=runs, peer_records=peer_records, results=results)
     run_alone(results=results)
+    run_readings(results=results)
     run_delay(results=results)
     run_backlog(events=backlog_of, results=results)
     run_profile(results=results)

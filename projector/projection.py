@@ -29,12 +29,21 @@ class UnprojectableEventError(PermanentError):
         super().__init__(f"account {account_id}: event {sequence_number} cannot be applied: {reason}")
 
 
+#: The event that was decoded last: several folds take the same one in turn. Shared by threads, and harmless so.
+_latest: list[tuple[StoredEvent, DomainEvent]] = []
+
+
 def decoded(stored: StoredEvent) -> DomainEvent:
     """Read the domain event for a fold. Raises UnprojectableEventError when it cannot be read."""
+    for latest, event in _latest:
+        if latest is stored:
+            return event
     try:
-        return stored.decode()
+        event = stored.decode()
     except UndecodableEventError as error:
         raise UnprojectableEventError(stored.aggregate_id, stored.sequence_number, error.reason) from None
+    _latest[:] = [(stored, event)]
+    return event
 
 
 class Witness(Protocol[S_co]):

@@ -101,6 +101,18 @@ def _rebuild(rebuild: Results) -> str:
     return table(["events", "seconds", "events/s"], rows)
 
 
+def _readings(readings: Results) -> str:
+    columns = ("per_core", "cpu_micros", "reads")
+    rows = [
+        [
+            f"{name} of {' and '.join(readings['read_models'])}",
+            *(figure(median(run[of] for run in readings[name])) for of in columns),
+        ]
+        for name in ("rebuild", "verify")
+    ]
+    return table([f"{readings['events']:,} events", "events/s a core", "CPU µs/event", "reads of each event"], rows)
+
+
 def _backlog(backlog: Results) -> str:
     rows = [
         [f"{number}.", figure(each["rate"]), figure(each["cpu_micros"]), figure(each["resident_mb"])]
@@ -134,6 +146,7 @@ _ALONE: Final = {
     "appends": _appends,
     "loads": _loads,
     "rebuild": _rebuild,
+    "readings": _readings,
     "backlog": _backlog,
     "delay": _delay,
     "profile": _profile,

@@ -36,6 +36,8 @@ def targets(results: Results) -> list[Target]:
         found.append(_appends(results["appends"]))
     if "loads" in results:
         found += _loads(results["loads"]["sizes"])
+    if "readings" in results:
+        found += _readings(results["readings"])
     if "backlog" in results:
         found += _backlog(results["backlog"])
     if "delay" in results:
@@ -99,6 +101,15 @@ def _loads(sizes: Mapping[str, Any]) -> Iterator[Target]:
         measured = f"{large['calls']} calls, {figure(large['read_units'])} read units; of 100: "
         measured += f"{small['calls']}, {figure(small['read_units'])}"
         yield Target("a load of 100,000 events with a snapshot costs what one of 100 does", measured, same)
+
+
+def _readings(readings: Mapping[str, Any]) -> Iterator[Target]:
+    models = len(readings["read_models"])
+    for name, text in (("rebuild", f"rebuild of {models} read models, verified"), ("verify", f"verify of {models}")):
+        reads = max(run["reads"] for run in readings[name])
+        yield Target(f"{text}: each event read at most 1.05 times", figure(reads), reads <= 1.05)
+        rate = middle(run["per_core"] for run in readings[name])
+        yield _at_least(f"{text}: events a second a core, AWS from memory", 40_000, rate)
 
 
 def _backlog(backlog: Mapping[str, Any]) -> Iterator[Target]:

@@ -1,0 +1,129 @@
+"""Rebuild and verify with AWS answered from memory: what an event costs, and how often each is read."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, Final
+
+import orjson
+
+from bench.contest.workloads import skewed
+from kinfold.local.environment import service_clients
+from ledger.store.parallel_scan import Cursor, RetryUntilStopped
+from ledger.store.tables import store_specs
+from projector.components import Components, build_components
+from projector.engine.provisioning import control_specs, prepare
+from projector.projections import PROJECTIONS
+from projector.rebuild.rebuild import Rebuild
+from projector.settings import ProjectorSettings
+from projector.verification.verification import check_everything, verification_of
+from simulation.aws.account import Account
+
+#: Nothing listens here: what is not answered from memory fails.
+_NOWHERE: Final = "http://127.0.0.1:9"
+_PROFILE: Final = "test-bench"
+_SEGMENTS: Final = 4
+_TIMEOUT: Final = 60.0
+
+
+class _Silence:
+    def begin(self, work: str, phase: str, total: int, done: int) -> None:
+        """See `ProgressReport`."""
+
+    def advance(self, work: str, done: int) -> None:
+        """See `ProgressReport`."""
+
+    def report(self, text: str) -> None:
+        """See `ProgressReport`."""
+
+
+class _Memory:
+    """A profile's tables in memory. ``cpu_seconds``: what the answers have cost; ``shown``: items by table."""
+
+    def __init__(self) -> None:
+        self.account = Account()
+        self.cpu_seconds = 0.0
+        self.shown: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def answer_for(self, dynamodb: Any) -> None:
+        """Answer this client from now on."""
+        network = self.account.network()
+
+        def respond(request: Any, event_name: str, **_: Any) -> Any:
+            operation = f"dynamodb.{event_name.rpartition('.')[2]}"
+            with self._lock:
+                began = time.thread_time()
+                asked = orjson.loads(request.body)
+                response = network.call(operation, request.url, request.body, _TIMEOUT)
+                if operation in {"dynamodb.Scan", "dynamodb.Query"}:
+                    self.shown[asked["TableName"]] += orjson.loads(response.content).get("Count", 0)
+                self.cpu_seconds += time.thread_time() - began
+            return response
+
+        dynamodb.meta.events.register("before-send.dynamodb", respond)
+
+
+def readings(events: int, runs: int, report: Callable[[str], None]) -> dict[str, Any]:
+    """Every read model rebuilt from so many events, skewed over a thousand accounts, and then verified.
+
+    CPU is of the whole process, without what the answers from memory cost.
+    """
+    found: dict[str, Any] = {"events": events, "read_models": [each.name for each in PROJECTIONS]}
+    found |= {"rebuild": [], "verify": []}
+    for _ in range(runs):
+        with _filled(events) as (components, memory):
+            for name, work in (("rebuild", _rebuild), ("verify", _verify)):
+                run = _measured(components, memory, work, events)
+                found[name].append(run)
+                report(f"{name} of {events:,} events: {run['per_core']:,.0f} a second a core, {run['reads']:.2f} reads")
+    return found
+
+
+@contextmanager
+def _filled(events: int) -> Iterator[tuple[Components, _Memory]]:
+    settings = ProjectorSettings.model_validate({"profile": _PROFILE, "endpoint_url": _NOWHERE, "region": "us-east-1"})
+    clients, memory = service_clients(_NOWHERE, _PROFILE), _Memory()
+    memory.answer_for(clients.dynamodb)
+    with ThreadPoolExecutor(settings.write_concurrency) as executor:
+        components = build_components(settings, clients, executor)
+        for spec in (*store_specs(components.names), *control_specs(components.names)):
+            memory.account.control.create_table(spec.request())
+        table = memory.account.dynamodb.table(components.names.events)
+        for each in skewed(events, 6):
+            item = each.event.to_item()
+            table.put(table.key_of(item), item)
+        prepare(clients.dynamodb, components.names, PROJECTIONS)
+        yield components, memory
+
+
+def _measured(
+    components: Components, memory: _Memory, work: Callable[[Components], None], events: int
+) -> dict[str, float]:
+    shown, answers, cpu = memory.shown[components.names.events], memory.cpu_seconds, time.process_time()
+    work(components)
+    cpu = time.process_time() - cpu - (memory.cpu_seconds - answers)
+    return {
+        "per_core": events / cpu,
+        "cpu_micros": cpu / events * 1e6,
+        "reads": (memory.shown[components.names.events] - shown) / events,
+    }
+
+
+def _rebuild(components: Components) -> None:
+    Rebuild(components, _Silence()).run(PROJECTIONS, segments=_SEGMENTS)
+
+
+def _verify(components: Components) -> None:
+    components.models.refresh()
+    retry = RetryUntilStopped(threading.Event(), lambda _: None)
+    models = [components.models.active(each) for each in PROJECTIONS]
+    verifications = [verification_of(components, model, retry, _wrong, wait=0) for model in models]
+    check_everything(verifications, (Cursor(),) * _SEGMENTS, lambda *_: None)
+
+
+def _wrong(finding: Any) -> None:
+    raise RuntimeError(f"a rebuilt account does not agree: {finding}")
