@@ -13,24 +13,9 @@ from ledger.store.change_record import decode
 from ledger.store.stored_event import StoredEvent
 from stream_bridge.backfill.publisher import Publisher
 from tests.support.accounts import stored_event
+from tests.unit.ledger.store.test_rate_limiter import TimeLapse
 
 TABLE = "domain-events-t"
-
-
-class TimeLapse(threading.Event):
-    """Waits without waiting; ``waited`` are the seconds that it was asked for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.waited: list[float] = []
-
-    @property
-    def now(self) -> float:
-        return sum(self.waited)
-
-    def wait(self, timeout: float | None = None) -> bool:
-        self.waited.append(timeout or 0)
-        return False
 
 
 class Stream:
