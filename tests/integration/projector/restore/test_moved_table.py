@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from msgspec import structs
 from structlog.testing import capture_logs
 
 from kinfold.restore.restore import Restore
@@ -162,7 +162,7 @@ def test_a_batch_that_waited_through_a_restore_is_judged_by_the_restored_table(
 ) -> None:
     [kept] = deposit(store, "alice")
     deliver(handler, components, kept)
-    lost = replace(kept, sequence_number=2, correlation_id="lost")
+    lost = structs.replace(kept, sequence_number=2, correlation_id="lost")
     make_anew(1)
     components.guard.look()
     waiting = batch(components.names.events, lost)
@@ -186,7 +186,7 @@ def test_a_record_that_is_read_at_last_is_folded_only_if_the_table_holds_its_eve
 ) -> None:
     [kept] = deposit(store, "alice")
     deliver(handler, components, kept)
-    lost = replace(kept, sequence_number=2, correlation_id="lost")
+    lost = structs.replace(kept, sequence_number=2, correlation_id="lost")
     letter = DeadLetter("unreadable", Origin("s", "shard", "1"), change_record(lost, components.names.events))
     components.letters.store(letter)
     for dry_run in (True, False):

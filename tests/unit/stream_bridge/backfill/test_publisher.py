@@ -13,7 +13,7 @@ from ledger.store.change_record import decode
 from ledger.store.stored_event import StoredEvent
 from stream_bridge.backfill.publisher import Publisher
 from tests.support.accounts import stored_event
-from tests.unit.ledger.store.test_rate_limiter import TimeLapse
+from tests.unit.ledger.runtime.test_rate_limiter import TimeLapse
 
 TABLE = "domain-events-t"
 
