@@ -19,6 +19,8 @@ from bench.contest.contest import Sizes, contest
 from bench.contest.workloads import WORKLOADS
 from bench.report.results import LATEST, PUBLISHED, keep, load
 from bench.report.tables import PAGE, fill, render
+from bench.writer.account_costs import LENGTHS, account_costs
+from bench.writer.contest import contest as writer_contest
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -85,6 +87,20 @@ def run_alone(
     keep(results, "rebuild", {"sizes": {str(size): rebuild(size, _report) for size in tables}})
 
 
+@app.command("writer")
+def run_writer(
+    runs: Annotated[int, typer.Option(min=1, help="Runs of each contender, alternating.")] = 3,
+    seconds: Annotated[float, typer.Option(min=1, max=600, help="Seconds of each case of a run.")] = 4,
+    accounts: Annotated[str, typer.Option(help="Events of each account whose costs are counted.")] = LENGTHS,
+    results: Results = LATEST,
+) -> None:
+    """Kinfold's writer beside a writer as usually written; and what an account costs while it grows."""
+    lengths = _sizes(accounts)
+    for so_far in writer_contest(runs, seconds, _report):
+        keep(results, "writer", so_far)
+    keep(results, "account-costs", account_costs(lengths, _report))
+
+
 @app.command("backlog")
 def run_backlog(
     events: Annotated[int, typer.Option(min=1_000, help="Events that wait on the stream.")] = 1_000_000,
@@ -135,6 +151,7 @@ def run_all(
     run_contest(runs=runs, peer_records=peer_records, results=results)
     run_alone(results=results)
     run_readings(results=results)
+    run_writer(results=results)
     run_delay(results=results)
     run_backlog(events=backlog_of, results=results)
     run_profile(results=results)

@@ -17,19 +17,23 @@ class Change(NamedTuple):
 def change_of(data: bytes | str) -> Change:
     """Read a change record of the events table."""
     image = orjson.loads(data)["dynamodb"]["NewImage"]
-    payload = orjson.loads(image["payload"]["S"])
-    match image["eventType"]["S"]:
+    amount = signed_amount(image["eventType"]["S"], orjson.loads(image["payload"]["S"]))
+    return Change(image["aggregateId"]["S"], image["sequenceNumber"]["N"], amount)
+
+
+def signed_amount(event_type: str, payload: dict[str, str]) -> Decimal:
+    """What an event does to the balance."""
+    match event_type:
         case "FundsDeposited":
-            amount = Decimal(payload["amount"])
+            return Decimal(payload["amount"])
         case "FundsWithdrawn":
-            amount = -Decimal(payload["amount"])
+            return -Decimal(payload["amount"])
         case "BetPlaced":
-            amount = -Decimal(payload["stake"])
+            return -Decimal(payload["stake"])
         case "BetSettled":
-            amount = Decimal(payload["payout"])
+            return Decimal(payload["payout"])
         case other:
             raise ValueError(f"unknown event type {other}")
-    return Change(image["aggregateId"]["S"], image["sequenceNumber"]["N"], amount)
 
 
 def addition(table: str, change: Change) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from bench.report.contest_tables import contest_tables, speed
 from bench.report.markdown import figure, table
 from bench.report.results import ROOT
 from bench.report.targets import targets_table
+from bench.report.writer_tables import commands_table, costs_table, health_table, shard_table, writer_table
 
 PAGE: Final = ROOT / "docs" / "benchmarks.md"
 _BLOCK: Final = re.compile(r"(<!-- bench:(?!end)([\w-]+) -->\n).*?(<!-- bench:end -->)", re.DOTALL)
@@ -20,9 +21,14 @@ def render(results: Results) -> dict[str, str]:
     """Every table that the results are enough for, as Markdown, by name."""
     tables = {"machine": _machine(results), "targets": targets_table(results)}
     if "contest" in results:
-        tables |= contest_tables(results["contest"])
+        tables |= contest_tables(results["contest"]) | {"shard": shard_table(results["contest"])}
     if "kcl" in results:
         tables["kcl"] = speed(results["kcl"])
+    if "writer" in results:
+        tables |= {"writer": writer_table(results["writer"]), "health": health_table(results["writer"])}
+    if "account-costs" in results:
+        costs = results["account-costs"]
+        tables |= {"account-costs": costs_table(costs), "command-costs": commands_table(costs)}
     for name, make in _ALONE.items():
         if name in results:
             tables[name] = make(results[name])

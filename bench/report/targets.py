@@ -2,20 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from statistics import median as middle
-from typing import Any, NamedTuple
+from typing import Any
 
 from bench.report.contest_tables import KINFOLD, cpu_micros, median, per_second, ratio, write_units
 from bench.report.markdown import figure, table, times
+from bench.report.target import Target
+from bench.report.writer_targets import cost_targets, writer_targets
 
 Results = Mapping[str, Any]
-
-
-class Target(NamedTuple):
-    """One line: what is wanted, what was measured, and whether that is enough."""
-
-    text: str
-    measured: str
-    reached: bool
 
 
 def targets(results: Results) -> list[Target]:
@@ -40,6 +34,10 @@ def targets(results: Results) -> list[Target]:
         found += _readings(results["readings"])
     if "backlog" in results:
         found += _backlog(results["backlog"])
+    if "writer" in results:
+        found += writer_targets(results["writer"])
+    if "account-costs" in results:
+        found += cost_targets(results["account-costs"]["sizes"])
     if "delay" in results:
         limit = results["delay"]["poll_interval"] * 1000 + 100
         measured = results["delay"]["from_answer_millis"]["p50"]
