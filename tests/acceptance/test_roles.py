@@ -161,15 +161,15 @@ def the_writer_serves(actors: Actors, ledger: Ledger) -> None:
             assert http.post(path, json=body, headers={"Idempotency-Key": f"k{number}"}).status_code == 201
         assert http.post(path, json=body, headers={"If-Match": '"4"'}).status_code == 201
         assert http.post("/accounts/bob/deposits", json=body).status_code == 201
-        assert http.post("/accounts/carol/deposits", json=body).status_code == 201
+        assert http.post("/accounts/ivan/deposits", json=body).status_code == 201
         bet, settled = {"betId": "derby", "stake": "1.00", "currency": "EUR"}, {"payout": "1.00", "currency": "EUR"}
-        assert http.post("/accounts/carol/bets", json=bet).status_code == 201
-        assert http.post("/accounts/carol/bets/derby/settlement", json=settled).status_code == 201
+        assert http.post("/accounts/ivan/bets", json=bet).status_code == 201
+        assert http.post("/accounts/ivan/bets/derby/settlement", json=settled).status_code == 201
         # The writer has one thread for snapshots: this one comes after those before it.
         until(lambda: ("dynamodb:BatchWriteItem", snapshots) in actors.needed("Writer"), within=30)
         # It is held in memory, with the bet, until the next append.
-        assert http.post("/accounts/carol/deposits", json=body).status_code == 201
-        assert http.post("/accounts/carol/bets", json=bet).status_code == 422
+        assert http.post("/accounts/ivan/deposits", json=body).status_code == 201
+        assert http.post("/accounts/ivan/bets", json=bet).status_code == 422
         for read in ("alice", "alice?version=2", "alice?at=2030-01-01T00:00:00Z", "alice/events?order=newest"):
             assert http.get(f"/accounts/{read}").status_code == 200
     assert ("dynamodb:PutItem", snapshots) in actors.needed("Writer")
