@@ -159,6 +159,7 @@ def the_writer_serves(actors: Actors, ledger: Ledger) -> None:
         path, body = "/accounts/alice/deposits", {"amount": "5.00", "currency": "EUR"}
         for number in range(4):
             assert http.post(path, json=body, headers={"Idempotency-Key": f"k{number}"}).status_code == 201
+        assert http.post(path, json=body, headers={"Idempotency-Key": "k0"}).headers["Idempotency-Replayed"] == "true"
         assert http.post(path, json=body, headers={"If-Match": '"4"'}).status_code == 201
         assert http.post("/accounts/bob/deposits", json=body).status_code == 201
         assert http.post("/accounts/ivan/deposits", json=body).status_code == 201
