@@ -21,7 +21,9 @@ ReadProcesses = Annotated[
 ]
 ReadUnits = Annotated[
     float | None,
-    typer.Option(min=1, show_default=False, help="Read units a second that the events table is asked for at most."),
+    typer.Option(
+        min=1, max=1_000_000, show_default=False, help="Read units a second that the events table is asked for at most."
+    ),
 ]
 
 # Exit codes of the operator's commands beside 0, 1, 2 and 75.

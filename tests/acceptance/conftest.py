@@ -1,5 +1,6 @@
 """The projector and what it needs, as real processes on the test's endpoint."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +13,13 @@ from ledger.runtime.aws import Clients
 from ledger.runtime.sockets import free_port
 from ledger.store.tables import Names
 from tests.support.aws.tables import made_bridge
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """A shell's background job ignores Ctrl-C, and what the tests start would inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ def test_every_case_is_carried_out(name: str) -> None:
             found = measure(server, aws, case, case_name.replace(", ", "-"), 0.5)
             assert found["accepted"] > 0
             assert found["cpu_millis"] > 0
-            assert found["calls"] >= 1
+            assert found["calls"] > 0
             assert found["write_units"] >= 1
             if "hot" not in case_name:
                 assert found["turned_away"] == {}

@@ -150,7 +150,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def polluting(noise: bytes) -> list[str]:
-    pipe = Path(__file__).parents[3] / "faust_kinesis" / "kcl" / "pipe_process.py"
+    pipe = Path(__file__).parents[3] / "faust_kinesis" / "kcl" / "processes" / "pipe_process.py"
     return [sys.executable, "-c", POLLUTING.format(noise=noise), str(pipe)]
 
 
