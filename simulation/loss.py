@@ -46,7 +46,9 @@ class TableLoss:
         world.log(f"-- the events table is back: {dict(world.histories.kept)}")
         world.answers.forget_lost()
         world.readers.forget()
-        world.rows.go_back(world.db.tables)
+        # A rebuild that was refused leaves the empty table of a generation that was never fed: a later one may take it.
+        fed = world.checkpoints.fed() if world.names.projections in world.db.tables else set[str]()
+        world.rows.go_back(name for name, table in world.db.tables.items() if name in fed or any(table.items()))
         for delivery in (world.order, world.relayed, world.backfills):
             delivery.go_back()
         items = [item for items in world.histories.items.values() for item in items]

@@ -112,6 +112,15 @@ class Checkpoints:
         row = self._db.tables[f"projections-{self._profile}"].get((projection, NO_SORT))
         return int(row["active"]["N"]) if row is not None else None
 
+    def fed(self) -> set[str]:
+        """The tables that workers may write to."""
+        found = set()
+        for projection in (BALANCES, ACTIVITY):
+            control = self._db.tables[f"projections-{self._profile}"].get((projection, NO_SORT))
+            generations = control["fed"]["NS"] if control is not None else ()
+            found |= {f"{projection}-{self._profile}-{generation}" for generation in generations}
+        return found
+
     def fed_heads(self, account: str) -> Iterator[tuple[str, Item]]:
         """An account's heads in all generations that are fed, each with the name of its table."""
         for projection, sort in ((BALANCES, NO_SORT), (ACTIVITY, "!")):
