@@ -61,6 +61,7 @@ class TableLoss:
         world = self._world
         world.control.enable_stream(world.names.events)
         world.arrivals.go_back()
+        world.order.go_back()
         world.restores.streaming()
 
     def _have_it_restored(self) -> None:

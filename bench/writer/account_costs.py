@@ -15,6 +15,8 @@ from bench.writer.servers import KINFOLD, NAMES, Aws, Server, memory_aws, writer
 #: Events of the accounts, parted by commas.
 LENGTHS: Final = "100,10000,1000000"
 _EUR: Final = {"currency": "EUR"}
+#: For a first snapshot: half a million bets are archived before it, 25 a call.
+_SNAPSHOT_SECONDS: Final = 900
 
 
 def account_costs(sizes: Sequence[int], report: Callable[[str], None]) -> dict[str, Any]:
@@ -29,7 +31,7 @@ def _costs(events: int, report: Callable[[str], None]) -> dict[str, Any]:
     with memory_aws(0) as aws:
         with writer(KINFOLD, aws) as server:
             first = _cost(aws, lambda: _command(server, account_id, "deposits", deposit))
-        snapshot = aws.size_of(NAMES.snapshots, aggregateId=account_id)
+            snapshot = _snapshot_size(aws, account_id)
         commands: dict[str, Any] = {}
         found = {"first": first, "snapshot_bytes": snapshot, "load": None, "commands": commands}
         report(f"account of {events:,} events: {first['calls']} calls at first, a snapshot of {snapshot} bytes")
@@ -49,6 +51,14 @@ def _costs(events: int, report: Callable[[str], None]) -> dict[str, Any]:
                 do = partial(_command, server, account_id, action, body)
                 commands[action.rpartition("/")[2]] = _cost(aws, do)
     return found
+
+
+def _snapshot_size(aws: Aws, account_id: str) -> int:
+    """Bytes of the snapshot that is on its way; 0 where none comes. Every bet is archived before it."""
+    until = time.monotonic() + _SNAPSHOT_SECONDS
+    while not (size := aws.size_of(NAMES.snapshots, aggregateId=account_id)) and time.monotonic() < until:
+        time.sleep(0.2)
+    return size
 
 
 def _cost(aws: Aws, do: Callable[[], None]) -> dict[str, Any]:

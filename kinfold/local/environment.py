@@ -31,7 +31,7 @@ def service_environment(endpoint: str, profile: str, extra: Mapping[str, str] | 
     requests must be signed, and not with anybody's real keys. Requests to this machine go through no proxy.
     """
     env = dict(os.environ)
-    if profile != env.get("KINFOLD_PROFILE"):
+    if profile != env.get("KINFOLD_PROFILE", "local"):
         env.pop("KINFOLD_EVENTS_TABLE", None)
     # The services that we start listen on loopback only, in profiles that no token was made for.
     env.setdefault("KINFOLD_ACCESS", "off")

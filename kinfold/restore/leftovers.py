@@ -1,6 +1,5 @@
 """What was derived from events that a restored table no longer holds, and would be believed, or is in the way."""
 
-import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -113,16 +112,11 @@ class LeftoverSweep:
         return [item for item, each in zip(items, references, strict=True) if each is None or each in lost]
 
     def _unsettled(self, bets: Sequence[ArchivedBet]) -> set[ArchivedBet]:
-        """The bets that the event at the number of each does not settle; one that cannot be read settles anything."""
-        by_number = {(bet.account_id, bet.settled_at): bet for bet in bets}
-        settled: set[ArchivedBet] = set()
-        for event in self._retry(lambda: list(self._store.find(by_number))):
-            bet = by_number[event.aggregate_id, event.sequence_number]
-            with contextlib.suppress(CorruptHistoryError):
-                if not bet.is_settled_by(event):
-                    continue
-            settled.add(bet)
-        return {*bets} - settled
+        """The bets that the event at the number of each does not settle."""
+        numbers = {(bet.account_id, bet.settled_at) for bet in bets}
+        found = self._retry(lambda: list(self._store.find(numbers)))
+        events = {(event.aggregate_id, event.sequence_number): event for event in found}
+        return {bet for bet in bets if not _settles(events.get((bet.account_id, bet.settled_at)), bet)}
 
     def _is_lost(self, letter: DeadLetter) -> bool:
         """Whether a letter is about an event that is not stored. One about a record, or no account, stays."""
@@ -144,6 +138,16 @@ class LeftoverSweep:
                 write_if(self._dynamodb.delete_item, TableName=table, Key=key, **condition)
 
         self._retry(delete)
+
+
+def _settles(event: StoredEvent | None, bet: ArchivedBet) -> bool:
+    """Whether the event settles the bet. One that cannot be read may."""
+    if event is None:
+        return False
+    try:
+        return bet.is_settled_by(event)
+    except CorruptHistoryError:
+        return True
 
 
 def _snapshot_of(item: Item) -> EventReference | None:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import structlog
@@ -83,8 +84,9 @@ class Restore:
             raise HolesError(names.events, histories.holes)
         began = time.monotonic()
         self._retry(self._identities.move)
-        self._join()
-        GenerationTables(components.clients.dynamodb, names).abort(PROJECTIONS, self._progress.report)
+        self._retry(self._join)
+        tables = GenerationTables(components.clients.dynamodb, names)
+        self._retry(partial(tables.abort, PROJECTIONS, self._progress.report))
         leftovers = self._sweep(dry_run=False)
         self._retry(components.skips.reload)
         rebuilt = Rebuild(components, self._progress).run(PROJECTIONS, segments=segments)

@@ -29,7 +29,7 @@ class Account:
 
     ``balance`` is what can be withdrawn or staked now; ``open_bets`` maps bet id to stake, ``settled_bets`` bet id to
     the version at which it was settled. Settled bets may be left to an archive (``archive``), or the state would grow
-    for ever: where ``leans_on_archive`` says so, the archive is to be asked first, and ``recall`` takes what it knows.
+    for ever: where ``needs_archive`` says so, the archive is to be asked first, and ``recall`` takes what it knows.
     """
 
     account_id: str
@@ -52,7 +52,7 @@ class Account:
         """An account of its own with the same state."""
         return replace(self, open_bets=dict(self.open_bets), settled_bets=dict(self.settled_bets))
 
-    def leans_on_archive(self, bet_id: str) -> bool:
+    def needs_archive(self, bet_id: str) -> bool:
         """Whether only the archive can say if the bet was settled."""
         return self.has_archive and bet_id not in self.open_bets and bet_id not in self.settled_bets
 

@@ -186,7 +186,7 @@ class _Work:
             cursors[segment] = cursor
             progress.advance(work, sum(each.items for each in cursors))
 
-        def heard(kind: str, *what: Any) -> None:
+        def received(kind: str, *what: Any) -> None:
             match kind:
                 case "report":
                     progress.report(*what)
@@ -198,7 +198,7 @@ class _Work:
         progress.begin(work, "verifying", self._retry(partial(approximate_size, dynamodb, table)), 0)
         if processes.count > 1:
             make = ChildVerifications(generations, self._repair, self._wait)
-            read_in_processes(processes, make, tuple(cursors), lambda: list(by_name), moved, heard)
+            read_in_processes(processes, make, tuple(cursors), lambda: list(by_name), moved, received)
             return
         if processes.read_units is not None:
             limit_reads(dynamodb, table, RateLimiter(processes.read_units, self._retry.stop))

@@ -21,7 +21,7 @@ from projector.ingest.feeder import Feeder
 from projector.projection import HEAD, Row
 from projector.verification.expected_rows import ExpectedRows
 from projector.verification.history_reading import ScannedAccount
-from projector.verification.reading_processes import Say, described
+from projector.verification.reading_processes import Send, described
 from projector.verification.repair import CatchUp
 from projector.verification.verification import Finding, verification_of
 
@@ -78,7 +78,7 @@ class Builder:
         agreeing = self._verification.agreeing({name: each.witnessed for name, each in fresh.items()})
         for account in accounts:
             if not (account.whole and account.account_id in agreeing):
-                counts += self._bring_up(account)
+                counts += self._catch_up(account)
         return counts
 
     def check(self, account_id: str) -> Counter[str]:
@@ -89,7 +89,7 @@ class Builder:
         kind = finding.now.kind
         return Counter(halted=kind == "halted", wrong=kind in WRONG, broughtUp=bool(finding.done))
 
-    def _bring_up(self, account: ScannedAccount) -> Counter[str]:
+    def _catch_up(self, account: ScannedAccount) -> Counter[str]:
         """Have the engine fold the account as far as it was shown; it reads what is missing."""
         if account.last is not None and not self._retry.stop.is_set():
             self._retry(partial(self._feeder.feed, [account.last]))
@@ -119,9 +119,9 @@ class Builder:
 class ChildBuilder(Builder):
     """A builder in a process of its own: its parent hears what forbids to show the generation, and what ends it."""
 
-    def __init__(self, components: Components, model: ReadModel[Any], stop: threading.Event, say: Say) -> None:
-        super().__init__(components, model, RetryUntilStopped(stop, partial(say, "report")))
-        self._say = say
+    def __init__(self, components: Components, model: ReadModel[Any], stop: threading.Event, send: Send) -> None:
+        super().__init__(components, model, RetryUntilStopped(stop, partial(send, "report")))
+        self._send = send
         self._failed = False
 
     def finish(self, accounts: Sequence[ScannedAccount]) -> Mapping[str, int]:
@@ -130,7 +130,7 @@ class ChildBuilder(Builder):
             return {} if self._failed else super().finish(accounts)
         except KinfoldError as error:
             self._failed = True
-            self._say("ended-alone", self.name, *described(error))
+            self._send("ended-alone", self.name, *described(error))
             return {}
 
     def settled(self) -> Mapping[str, int]:
@@ -139,7 +139,7 @@ class ChildBuilder(Builder):
 
     def _found(self, finding: Finding) -> None:
         if finding.now.kind in WRONG:
-            self._say("found", self.name, finding.brief())
+            self._send("found", self.name, finding.brief())
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +148,10 @@ class ChildBuilders:
 
     generations: Mapping[str, int]
 
-    def __call__(self, components: Components, stop: threading.Event, say: Say) -> Sequence[ChildBuilder]:
+    def __call__(self, components: Components, stop: threading.Event, send: Send) -> Sequence[ChildBuilder]:
         """See ``MakeReaders``."""
         models = components.models
         return [
-            ChildBuilder(components, models.model(models.projections[name], generation), stop, say)
+            ChildBuilder(components, models.model(models.projections[name], generation), stop, send)
             for name, generation in self.generations.items()
         ]

@@ -39,7 +39,7 @@ from projector.rebuild.builder import ChildBuilders
 from projector.rebuild.carry_halts import carry_halts
 from projector.rebuild.lane import Lane
 from projector.verification.history_reading import PageDone, read_histories
-from projector.verification.reading_processes import Processes, again, read_in_processes
+from projector.verification.reading_processes import Processes, read_in_processes, recreated
 
 log = structlog.get_logger(__name__)
 
@@ -162,14 +162,14 @@ class Rebuild:
     def _read_in_processes(self, lanes: Sequence[Lane], cursors: Sequence[Cursor], moved: PageDone) -> None:
         by_name = {lane.name: lane for lane in lanes}
 
-        def heard(kind: str, *what: Any) -> None:
+        def received(kind: str, *what: Any) -> None:
             match kind:
                 case "report":
                     self._progress.report(*what)
                 case "found":
                     by_name[what[0]].builder.wrong.append(what[1])
                 case "ended-alone":
-                    by_name[what[0]].guarded(partial(_raise, again(what[1], what[2])))
+                    by_name[what[0]].guarded(partial(_raise, recreated(what[1], what[2])))
 
         read_in_processes(
             self._processes,
@@ -177,7 +177,7 @@ class Rebuild:
             tuple(cursors),
             lambda: [lane.name for lane in _working(lanes)],
             moved,
-            heard,
+            received,
         )
 
     def _show(self, lane: Lane) -> Rebuilt | None:

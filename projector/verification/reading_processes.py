@@ -26,8 +26,8 @@ _END: Final = 10.0
 
 #: Opens a process's own components, by a function that can be pickled.
 OpenComponents = Callable[[], AbstractContextManager[Components]]
-#: Says something to the parent: the kind, and whatever belongs to it.
-Say = Callable[..., None]
+#: Sends something to the parent: the kind, and whatever belongs to it.
+Send = Callable[..., None]
 
 
 class ProcessLostError(PermanentError):
@@ -44,8 +44,8 @@ class ChildReader(HistoryReader, Protocol):
 class MakeReaders(Protocol):
     """Makes a child's readers. Can be pickled."""
 
-    def __call__(self, components: Components, stop: threading.Event, say: Say) -> Sequence[ChildReader]:
-        """``say`` tells the parent; ``stop`` ends the readers' retries."""
+    def __call__(self, components: Components, stop: threading.Event, send: Send) -> Sequence[ChildReader]:
+        """``send`` is to the parent; ``stop`` ends the readers' retries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,11 @@ def read_in_processes(
     cursors: Sequence[Cursor],
     working: Callable[[], Sequence[str]],
     done: PageDone,
-    heard: Callable[..., None],
+    received: Callable[..., None],
 ) -> None:
     """Read every segment from its cursor, while there are readers ``working`` (by name), as ``read_histories`` does.
 
-    ``heard`` gets whatever else the children say: ``report`` with a line, and what their readers tell by ``say``.
+    ``received`` gets whatever else the children send: ``report`` with a line, and what their readers send.
     Raises ProcessLostError, or the first error of a child.
     """
     assert processes.open_components is not None
@@ -98,13 +98,13 @@ def read_in_processes(
         while children:
             for name in names - dropped - set(working()):
                 dropped.add(name)
-                _tell(children, "drop", name)
+                _send_all(children, "drop", name)
             for pipe in wait(list(children), _LOOK):
                 assert isinstance(pipe, Connection)
-                if not _hear(pipe, children[pipe], done, heard):
+                if not _receive(pipe, children[pipe], done, received):
                     children.pop(pipe).join(_END)
     finally:
-        _tell(children, "stop")
+        _send_all(children, "stop")
         for pipe, child in children.items():
             pipe.close()
             child.join(_END)
@@ -112,13 +112,13 @@ def read_in_processes(
                 child.terminate()
 
 
-def _tell(children: Mapping[Connection, Any], *message: Any) -> None:
+def _send_all(children: Mapping[Connection, Any], *message: Any) -> None:
     for pipe in children:
         with suppress(OSError):
             pipe.send(message)
 
 
-def _hear(pipe: Connection, child: Any, done: PageDone, heard: Callable[..., None]) -> bool:
+def _receive(pipe: Connection, child: Any, done: PageDone, received: Callable[..., None]) -> bool:
     """Hear one message; False when it was the last."""
     try:
         kind, *what = pipe.recv()
@@ -131,15 +131,15 @@ def _hear(pipe: Connection, child: Any, done: PageDone, heard: Callable[..., Non
         case "page":
             done(*what)
         case "failed":
-            raise again(*what)
+            raise recreated(*what)
         case "ended":
             return False
         case _:
-            heard(kind, *what)
+            received(kind, *what)
     return True
 
 
-def again(kind: type[Exception], message: str) -> Exception:
+def recreated(kind: type[Exception], message: str) -> Exception:
     """The error that a child has described; not all errors can be pickled."""
     error = kind.__new__(kind)
     Exception.__init__(error, message)
@@ -147,7 +147,7 @@ def again(kind: type[Exception], message: str) -> Exception:
 
 
 def described(error: Exception) -> tuple[type[Exception], str]:
-    """What ``again`` needs."""
+    """What ``recreated`` needs."""
     return type(error), str(error)
 
 
@@ -157,7 +157,7 @@ def _read(task: _Task, pipe: Connection) -> None:
     stop, sending = threading.Event(), threading.Lock()
     dropped: set[str] = set()
 
-    def say(*message: Any) -> None:
+    def send(*message: Any) -> None:
         with sending:
             pipe.send(message)
 
@@ -174,18 +174,18 @@ def _read(task: _Task, pipe: Connection) -> None:
             dynamodb, table = components.clients.dynamodb, components.names.events
             if task.read_units is not None:
                 limit_reads(dynamodb, table, RateLimiter(task.read_units, stop))
-            retry = RetryUntilStopped(stop, lambda text: say("report", text))
-            readers = task.make_readers(components, stop, say)
+            retry = RetryUntilStopped(stop, lambda text: send("report", text))
+            readers = task.make_readers(components, stop, send)
             read_histories(
                 SegmentedScan(dynamodb, table),
                 task.cursors,
                 lambda: [reader for reader in readers if reader.name not in dropped],
-                lambda *page: say("page", *page),
+                lambda *page: send("page", *page),
                 retry,
                 only=task.segments,
             )
             for reader in readers:
-                say("settled", reader.name, reader.settled())
-            say("ended")
+                send("settled", reader.name, reader.settled())
+            send("ended")
         except KinfoldError as error:
-            say("failed", *described(error))
+            send("failed", *described(error))

@@ -80,8 +80,8 @@ RESTORING: Final = (
         "table-recorded-first",
         "a restore records the new table before anything agrees with it",
         _RESTORE,
-        "        self._join()\n",
-        _RECORD + "        self._join()\n",
+        "        self._retry(self._join)\n",
+        _RECORD + "        self._retry(self._join)\n",
     ),
     Mutant(
         "read-models-not-rebuilt",
@@ -94,7 +94,7 @@ RESTORING: Final = (
         "table-not-joined",
         "a restore does not join the table to the stream",
         _RESTORE,
-        "        self._join()\n",
+        "        self._retry(self._join)\n",
         "",
     ),
     Mutant(
@@ -122,7 +122,7 @@ RESTORING: Final = (
         "builds-of-the-lost-table-resumed",
         "a restore goes on with a rebuild that began on the lost table",
         _RESTORE,
-        "        GenerationTables(components.clients.dynamodb, names).abort(PROJECTIONS, self._progress.report)\n",
+        "        self._retry(partial(tables.abort, PROJECTIONS, self._progress.report))\n",
         "",
     ),
 )

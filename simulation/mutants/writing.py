@@ -187,7 +187,7 @@ WRITING: Final = (
         "archive-not-asked",
         "a bet that was settled before the last snapshot may be placed once more",
         "writer/commands/account_repository.py",
-        "if loaded.account.leans_on_archive(bet_id)]",
+        "if loaded.account.needs_archive(bet_id)]",
         "if loaded.account.version < 0]",
     ),
     Mutant(

@@ -67,6 +67,14 @@ def save(
     return accounts.save(loaded, account, draft, 10)[0]
 
 
+def is_held(accounts: AccountRepository, account_id: str) -> bool:
+    """Whether the writer holds the account, and may append to it without a look."""
+    held = accounts.take(account_id)
+    if held is not None:
+        accounts.keep(held)
+    return held is not None
+
+
 def deposit(
     store: EventStore, account_id: str | None = None, count: int = 1, now: datetime | None = None, *, at_once: int = 100
 ) -> list[StoredEvent]:

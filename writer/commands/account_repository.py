@@ -47,12 +47,6 @@ class AccountRepository:
         self._held: LRUCache[str, LoadedAccount] = LRUCache(held, getsizeof=_size)
         self._lock = Lock()
 
-    def has(self, account_id: str) -> bool:
-        """Whether the account is held, and may be appended to without a look."""
-        with self._lock:
-            held = self._held.get(account_id)
-        return held is not None and self._store.vouches(held.proof)
-
     def take(self, account_id: str) -> LoadedAccount | None:
         """Take an account that is held away, to append to it; None when it has to be read."""
         with self._lock:
@@ -112,7 +106,7 @@ class AccountRepository:
 
         Raises CorruptHistoryError, ThrottledError, EndpointError, ResourceError.
         """
-        asked = [bet_id for bet_id in bet_ids if loaded.account.leans_on_archive(bet_id)]
+        asked = [bet_id for bet_id in bet_ids if loaded.account.needs_archive(bet_id)]
         found = self._snapshots.archived(loaded.account.account_id, asked) if asked else []
         settled = [each.bet_id for each in found if self._is_settled(each)]
         if not settled:

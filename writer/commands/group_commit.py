@@ -73,21 +73,21 @@ class GroupCommit:
         The account that this process holds is taken away while it is at work, and comes back as it was stored: what
         an append without an answer may have made of it is found out by reading it.
         """
+        waiting = list(group)
         try:
-            self._carry_out(group)
+            self._carry_out(group[0].request.account_id, waiting)
         except Exception as error:  # noqa: BLE001 - each thread raises it for its own request
-            for each in group:
-                if not each.over:
-                    each.fail(error)
+            for each in waiting:
+                each.fail(error)
 
-    def _carry_out(self, group: list[Waiting]) -> None:
-        account_id = group[0].request.account_id
+    def _carry_out(self, account_id: str, waiting: list[Waiting]) -> None:
+        """Take each from ``waiting`` before it gets its outcome: it may wait for its next turn at once."""
         loaded = self._accounts.take(account_id)
         fresh = loaded is None
         if loaded is None:
             loaded = self._accounts.load(account_id)
-        deadline = min(each.since for each in group) + self._retry_seconds
-        waiting, conflicts = group, count(1)
+        deadline = min(each.since for each in waiting) + self._retry_seconds
+        conflicts = count(1)
         while waiting:
             loaded = self._accounts.recall(loaded, dict.fromkeys(filter(None, map(_bet_of, waiting))))
             decision = self._decided(loaded, waiting)
@@ -101,21 +101,22 @@ class GroupCommit:
                     self._count(decision, history)
             except VersionConflictError as conflict:
                 self._metrics.conflicts.inc()
-                waiting = self._unless_over(waiting, conflict, next(conflicts), deadline)
+                waiting[:] = self._unless_over(waiting, conflict, next(conflicts), deadline)
                 if not waiting:
                     return
                 loaded, fresh = self._accounts.refresh(loaded), True
             except CommandRecordedError as recorded:
-                waiting = _without(waiting, recorded)
+                waiting[:] = _without(waiting, recorded)
             except (RejectedEventError, AppendTooLargeError):
                 if len(waiting) == 1:
                     raise
-                for each in waiting:
+                one_by_one, waiting[:] = list(waiting), []
+                for each in one_by_one:
                     self.carry_out([each])
                 return
             else:
+                waiting[:], fresh = decision.left, True
                 self._settle(decision)
-                waiting, fresh = decision.left, True
         self._accounts.keep(loaded)
 
     def _decided(self, loaded: LoadedAccount, waiting: list[Waiting]) -> _Decision:

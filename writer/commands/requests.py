@@ -63,11 +63,6 @@ class Waiting:
         self.group = group
         self._wake()
 
-    @property
-    def over(self) -> bool:
-        """Whether it has its outcome."""
-        return self.result is not None or self.error is not None
-
     def _wake(self) -> None:
         if self.woken is not None:
             self.woken.set()

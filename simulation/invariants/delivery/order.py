@@ -21,8 +21,11 @@ class RelayOrder:
         stream.listeners.append(self._arrived)
 
     def go_back(self) -> None:
-        """Events were lost. What is left counts as seen: it may have been lost to the stream with the old table."""
-        self._seen.update(self._histories.kept)
+        """Events were lost, or the table has a stream again. What is stored counts as seen.
+
+        It may have been lost to the stream with the old table, or was stored while the new one had none.
+        """
+        self._seen.update({account: len(items) for account, items in self._histories.items.items()})
 
     def _arrived(self, shard: Shard, partition_key: str, data: bytes) -> None:
         event = event_of(data)

@@ -15,6 +15,7 @@ from ledger.store.idempotency_keys import IdempotencyKeys
 from ledger.store.snapshots import SnapshotStore
 from ledger.store.table_identity import GOOD_FOR, TableGuard, TableIdentities
 from ledger.store.tables import Names
+from tests.support.accounts import is_held
 from tests.support.aws.restored import restore_events
 from writer.commands.account_repository import AccountRepository
 from writer.commands.snapshot_writer import SnapshotWriter
@@ -119,7 +120,7 @@ async def test_what_a_restored_table_has_lost_is_not_appended_to(
     writer.identities.begin()
     for _ in range(8):
         assert (await writer.post("deposits", "1.00")).status_code == 201
-    assert writer.accounts.has("alice")
+    assert is_held(writer.accounts, "alice")
     restore_events(clients, ledger_tables, lambda event: event.sequence_number <= 3)
     if noticed == "by its age":
         writer.clock.now += GOOD_FOR + 0.1
@@ -140,11 +141,11 @@ async def test_a_table_that_is_being_deleted_is_not_vouched_for(
 ) -> None:
     writer = make_writer()
     await writer.post("deposits", "1.00")
-    assert writer.accounts.has("alice")
+    assert is_held(writer.accounts, "alice")
     table = writer.identities.actual()
     monkeypatch.setattr(writer.identities, "described", lambda: (table, True))
     writer.guard.look()
-    assert not writer.accounts.has("alice")
+    assert not is_held(writer.accounts, "alice")
 
 
 async def test_while_nobody_can_look_accounts_are_read(make_writer: Callable[[], Writer]) -> None:
@@ -154,4 +155,4 @@ async def test_while_nobody_can_look_accounts_are_read(make_writer: Callable[[],
         writer.clock.now += GOOD_FOR + 0.1
     writer.guard.look()
     assert (await writer.post("deposits", "1.00")).json()["version"] == 4
-    assert writer.accounts.has("alice")
+    assert is_held(writer.accounts, "alice")
