@@ -1,6 +1,5 @@
 """Running the Faust worker: signals, exit code, and the error that ended it."""
 
-import gc
 import io
 import logging
 from pathlib import Path
@@ -13,12 +12,10 @@ from typing_extensions import override
 from faust_kinesis.errors import FaustKinesisError
 from ledger.errors import KinfoldError, PermanentError
 from projector.app import ProjectorApp
+from projector.garbage_collection import collect_seldom
 
 log = structlog.get_logger(__name__)
 
-#: Generation-0 GC threshold, in place of Python's 700. A page is tens of thousands of objects without a cycle, all in
-#: use until their batch is complete: traversing them took a quarter of the time.
-GC_THRESHOLD: Final = 200_000
 #: What mode logs, with a traceback, of the error that ends the worker: it is raised and reported once.
 _RAISED: Final = ("Crashed reason=%r", "We experienced a crash! Reraising original exception...")
 
@@ -54,9 +51,7 @@ def run_worker(projector: ProjectorApp) -> None:
     error that stopped the worker otherwise, PermanentError for a start that failed by what is no error of ours; no
     checkpoint passes what it could not apply.
     """
-    # What is loaded by now is never freed.
-    gc.freeze()
-    gc.set_threshold(GC_THRESHOLD, *gc.get_threshold()[1:])
+    collect_seldom()
     for handler in logging.getLogger().handlers:
         handler.addFilter(lambda record: not str(record.msg).endswith(_RAISED))
     # Faust prints a spinner and tracebacks to these; the error itself is raised and reported once.

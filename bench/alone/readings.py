@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -16,9 +17,12 @@ from ledger.store.parallel_scan import Cursor, RetryUntilStopped
 from ledger.store.tables import store_specs
 from projector.components import Components, build_components
 from projector.engine.provisioning import control_specs, prepare
+from projector.garbage_collection import collect_seldom
 from projector.projections import PROJECTIONS
+from projector.rebuild.builder import ChildBuilders
 from projector.rebuild.rebuild import Rebuild
 from projector.settings import ProjectorSettings
+from projector.verification.reading_processes import Processes, read_in_processes
 from projector.verification.verification import check_everything, verification_of
 from simulation.aws.account import Account
 
@@ -73,14 +77,41 @@ def readings(events: int, runs: int, report: Callable[[str], None]) -> dict[str,
     CPU is of the whole process, without what the answers from memory cost.
     """
     found: dict[str, Any] = {"events": events, "read_models": [each.name for each in PROJECTIONS]}
-    found |= {"rebuild": [], "verify": []}
+    found |= {"rebuild": [], "verify": [], "processes": {"1": [], "2": []}}
     for _ in range(runs):
         with _filled(events) as (components, memory):
             for name, work in (("rebuild", _rebuild), ("verify", _verify)):
                 run = _measured(components, memory, work, events)
                 found[name].append(run)
                 report(f"{name} of {events:,} events: {run['per_core']:,.0f} a second a core, {run['reads']:.2f} reads")
+        for count, rates in found["processes"].items():
+            rates.append(_rate(int(count), events))
+            report(f"{count} processes: {rates[-1]:,.0f} events a second")
     return found
+
+
+def _rate(count: int, events: int) -> float:
+    """Events a second by the clock of so many processes, each with a segment and an AWS in its own memory."""
+    seen: dict[int, list[tuple[float, int]]] = {number: [] for number in range(count)}
+
+    def done(segment: int, cursor: Cursor, *_: object) -> None:
+        seen[segment].append((time.monotonic(), cursor.items))
+
+    read_in_processes(
+        Processes(count, open_components=partial(_components, events)),
+        ChildBuilders({each.name: 1 for each in PROJECTIONS}),
+        [Cursor()] * count,
+        lambda: [each.name for each in PROJECTIONS],
+        done,
+        lambda *_: None,
+    )
+    return sum((pages[-1][1] - pages[0][1]) / (pages[-1][0] - pages[0][0]) for pages in seen.values())
+
+
+@contextmanager
+def _components(events: int) -> Iterator[Components]:
+    with _filled(events) as (components, _):
+        yield components
 
 
 @contextmanager
@@ -97,6 +128,8 @@ def _filled(events: int) -> Iterator[tuple[Components, _Memory]]:
             item = each.event.to_item()
             table.put(table.key_of(item), item)
         prepare(clients.dynamodb, components.names, PROJECTIONS)
+        # As the commands do; AWS's tables are then none of the garbage collector's business either.
+        collect_seldom()
         yield components, memory
 
 

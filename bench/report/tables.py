@@ -116,7 +116,9 @@ def _readings(readings: Results) -> str:
         ]
         for name in ("rebuild", "verify")
     ]
-    return table([f"{readings['events']:,} events", "events/s a core", "CPU µs/event", "reads of each event"], rows)
+    of_each = table([f"{readings['events']:,} events", "events/s a core", "CPU µs/event", "reads of each event"], rows)
+    rates = [[count, figure(median(each))] for count, each in readings["processes"].items()]
+    return f"{of_each}\n\n{table(['processes that build both', 'events/s by the clock'], rates)}"
 
 
 def _backlog(backlog: Results) -> str:

@@ -108,6 +108,8 @@ def _readings(readings: Mapping[str, Any]) -> Iterator[Target]:
         yield Target(f"{text}: each event read at most 1.05 times", figure(reads), reads <= 1.05)
         rate = middle(run["per_core"] for run in readings[name])
         yield _at_least(f"{text}: events a second a core, AWS from memory", 40_000, rate)
+    one, two = (middle(readings["processes"][count]) for count in ("1", "2"))
+    yield Target("a rebuild by two processes: 1.7 times the rate of one", times(two / one), two >= 1.7 * one)
 
 
 def _backlog(backlog: Mapping[str, Any]) -> Iterator[Target]:

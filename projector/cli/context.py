@@ -8,6 +8,7 @@ from ledger.runtime.aws import Clients
 from ledger.runtime.logs import configure_logs
 from ledger.runtime.settings import load_settings
 from projector.components import Components, build_components
+from projector.garbage_collection import collect_seldom
 from projector.settings import ProjectorSettings
 
 
@@ -26,4 +27,5 @@ def operator(*, folds: bool = False) -> Iterator[Components]:
         components = build_components(settings, Clients(settings, connections=settings.write_concurrency + 8), executor)
         if folds:
             components.guard.identities.check()
+            collect_seldom()
         yield components

@@ -262,7 +262,7 @@ class Skips:
     def of(self, projection: str) -> Callable[[str, int], bool]:
         """Whether a projection skips an event of an account."""
         known = self._known
-        return lambda account_id, sequence_number: (projection, account_id, sequence_number) in known
+        return lambda account_id, sequence_number: bool(known) and (projection, account_id, sequence_number) in known
 
 
 def _letter(item: Mapping[str, Any]) -> StoredLetter:

@@ -1,7 +1,7 @@
 """Daily activity: one row an account and day (UTC), with what was moved on it."""
 
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import assert_never
@@ -29,18 +29,19 @@ def fold(activity: DailyActivity | None, stored: StoredEvent) -> DailyActivity:
     """Add one event to its day. Raises UnprojectableEventError when the event cannot be read."""
     event = decoded(stored)
     before = activity or DailyActivity(event.currency, ZERO, ZERO, ZERO, ZERO, 0)
-    count = before.count + 1
+    deposited, withdrawn, staked, paid_out = before.deposited, before.withdrawn, before.staked, before.paid_out
     match event:
         case FundsDeposited(amount=amount):
-            return replace(before, deposited=before.deposited + amount, count=count)
+            deposited += amount
         case FundsWithdrawn(amount=amount):
-            return replace(before, withdrawn=before.withdrawn + amount, count=count)
+            withdrawn += amount
         case BetPlaced(stake=stake):
-            return replace(before, staked=before.staked + stake, count=count)
+            staked += stake
         case BetSettled(payout=payout):
-            return replace(before, paid_out=before.paid_out + payout, count=count)
+            paid_out += payout
         case _:
             assert_never(event)
+    return DailyActivity(before.currency, deposited, withdrawn, staked, paid_out, before.count + 1)
 
 
 def day(stored: StoredEvent) -> str:

@@ -34,6 +34,7 @@ class ExpectedRows(Generic[S]):
         self.stored = 0
         self.failure: PermanentError | None = None
         self._projection = projection
+        self._part_of = projection.part_of
         self._skipped = skipped
         self._limits = limits
         self._head_limit = limits.get(HEAD, 0)
@@ -47,13 +48,14 @@ class ExpectedRows(Generic[S]):
         number = self.stored = event.sequence_number
         if number > self._furthest or self.failure is not None:
             return
+        in_head = number <= self._head_limit
+        if in_head:
+            self._head_at = event
+        if self._skipped(self.account_id, number):
+            return
         try:
-            if number <= self._head_limit:
-                self._head_at = event
-            if self._skipped(self.account_id, number):
-                return
-            part = self._projection.part_of(event)
-            if number <= self._head_limit or number <= self._limits.get(part, 0):
+            part = self._part_of(event)
+            if in_head or number <= self._limits.get(part, 0):
                 fold = self._parts.get(part)
                 if fold is None:
                     fold = self._parts[part] = _PartFold(self._projection, self.account_id, part, self._witnessed)

@@ -5,8 +5,9 @@ whole only where one or several pages in a row have shown the events 1, 2, 3 ...
 is for whoever reads to look up. Memory holds no history, only what the readers fold it into.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import groupby
 from typing import Any, Final, Protocol
 
 import structlog
@@ -53,33 +54,40 @@ class ScannedAccount:
         """Whether the followers have had the events 1 to ``last``, each once and in order."""
         return self._in_order and not self._ahead and self._reached > 0
 
-    def add(self, item: Item) -> None:
-        """Take the next item that the segment shows of the account."""
-        self.begins |= item["sequenceNumber"] == _FIRST
-        try:
-            event = StoredEvent.from_item(item)
-        except CorruptHistoryError as error:
-            log.warning("not_an_event", account=self.account_id, reason=str(error))
-            self._give_up()
-            return
-        number = event.sequence_number
-        if self.last is None or number > self.last.sequence_number:
-            self.last = event
-        if not self._in_order:
-            return
-        if number != self._reached + 1:
-            self._ahead[number] = event
-            if number <= self._reached or len(self._ahead) > MAX_AHEAD:
+    def take(self, items: Iterable[Item]) -> None:
+        """Take the next items that the segment shows of the account."""
+        for item in items:
+            try:
+                event = StoredEvent.from_item(item)
+            except CorruptHistoryError as error:
+                self.begins |= item["sequenceNumber"] == _FIRST
+                log.warning("not_an_event", account=self.account_id, reason=str(error))
                 self._give_up()
-            return
-        self._follow(event)
-        while self._ahead and (waiting := self._ahead.pop(self._reached + 1, None)) is not None:
-            self._follow(waiting)
+                continue
+            number = event.sequence_number
+            if number == 1:
+                self.begins = True
+            if self.last is None or number > self.last.sequence_number:
+                self.last = event
+            if self._in_order:
+                if number == self._reached + 1:
+                    self._follow(event)
+                else:
+                    self._wait(event)
 
     def _follow(self, event: StoredEvent) -> None:
-        self._reached = event.sequence_number
-        for follower in self.followers.values():
-            follower.add(event)
+        following: StoredEvent | None = event
+        while following is not None:
+            self._reached = following.sequence_number
+            for follower in self.followers.values():
+                follower.add(following)
+            following = self._ahead.pop(self._reached + 1, None) if self._ahead else None
+
+    def _wait(self, event: StoredEvent) -> None:
+        """Keep an event that came ahead of others."""
+        self._ahead[event.sequence_number] = event
+        if event.sequence_number <= self._reached or len(self._ahead) > MAX_AHEAD:
+            self._give_up()
 
     def _give_up(self) -> None:
         """Leave the account to whoever reads it by itself."""
@@ -133,15 +141,16 @@ def read_histories(
         unfinished: list[tuple[Cursor, int, Mapping[str, Mapping[str, int]]]] = []
         while not cursor.ended and not retry.stop.is_set() and readers():
             items, cursor = retry(partial(scan.page, segment, len(cursors), cursor))
-            begun, before = sum(item["sequenceNumber"] == _FIRST for item in items), last
+            begun, before = 0, last
             shown = {} if last is None else {last.account_id: last}
-            for item in items:
-                account_id = item["aggregateId"]["S"]
+            for account_id, of_account in groupby(items, _account_of):
                 last = shown.get(account_id)
                 if last is None:
                     followers = {each.name: each.follow(account_id) for each in readers()}
                     last = shown[account_id] = ScannedAccount(account_id, followers)
-                last.add(item)
+                began_before = last.begins
+                last.take(of_account)
+                begun += last.begins and not began_before
             if cursor.ended:
                 last = None
             finished = [account for account in shown.values() if account is not last]
@@ -158,3 +167,8 @@ def read_histories(
             done(segment, *each)
 
     in_segments(range(len(cursors)) if only is None else only, run, retry.stop)
+
+
+def _account_of(item: Item) -> str:
+    account_id: str = item["aggregateId"]["S"]
+    return account_id

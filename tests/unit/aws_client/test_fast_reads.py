@@ -1,4 +1,4 @@
-"""Scan and Query answers read at once: whatever an endpoint answers, they are as botocore reads them."""
+"""Scan, Query and BatchGetItem read at once: whatever an endpoint answers, it is as botocore reads it."""
 
 import json
 from typing import Any
@@ -29,25 +29,53 @@ others = st.fixed_dictionaries(
 )
 keys = st.dictionaries(texts, values, max_size=2)
 items = st.dictionaries(texts, values, max_size=4)
-answers: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+consumed = st.fixed_dictionaries({"TableName": texts, "CapacityUnits": st.floats(0, 9)})
+pages: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {"Items": st.lists(items, max_size=4)},
     optional={
         "Count": st.integers(0, 9),
         "ScannedCount": st.integers(0, 9),
         "LastEvaluatedKey": keys,
-        "ConsumedCapacity": st.fixed_dictionaries({"TableName": texts, "CapacityUnits": st.floats(0, 9)}),
+        "ConsumedCapacity": consumed,
     },
 )
+batches: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {"Responses": st.dictionaries(texts, st.lists(items, max_size=3), max_size=2)},
+    optional={
+        "UnprocessedKeys": st.dictionaries(
+            texts, st.fixed_dictionaries({"Keys": st.lists(keys, max_size=2)}), max_size=2
+        ),
+        "ConsumedCapacity": st.lists(consumed, max_size=2),
+    },
+)
+answers = pages | batches
+MEMBERS = [
+    "Items",
+    "Count",
+    "ScannedCount",
+    "LastEvaluatedKey",
+    "Responses",
+    "UnprocessedKeys",
+    "ConsumedCapacity",
+    "X",
+]
 broken = st.tuples(
     answers,
-    st.sampled_from(["Items", "Count", "ScannedCount", "LastEvaluatedKey", "ConsumedCapacity", "Other"]),
-    odd | st.lists(st.dictionaries(texts, values | others | odd, max_size=3) | odd, max_size=3),
+    st.sampled_from(MEMBERS),
+    odd
+    | st.lists(st.dictionaries(texts, values | others | odd, max_size=3) | odd, max_size=3)
+    | st.dictionaries(texts, st.lists(st.dictionaries(texts, values | others | odd, max_size=3), max_size=2) | odd),
 ).map(lambda parts: {**parts[0], parts[1]: parts[2]})
 bodies = (
     (answers | broken | odd).map(lambda answer: json.dumps(answer).encode())
     | answers.map(lambda answer: json.dumps(answer, ensure_ascii=False).encode(errors="surrogatepass"))
     | st.binary(max_size=30)
 )
+REQUESTS: dict[str, dict[str, Any]] = {
+    "scan": {"TableName": "table"},
+    "query": {"TableName": "table", "KeyConditionExpression": "id = :id"},
+    "batch_get_item": {"RequestItems": {"table": {"Keys": [{"id": {"S": "x"}}]}}},
+}
 WIDE = str(2**70 + 1).encode()
 
 
@@ -62,9 +90,8 @@ def pair() -> tuple[Answers, Answers]:
 def outcome(answers: Answers, operation: str, status: int, body: bytes) -> Any:
     """What a read gives, or which error it raises."""
     answers.status, answers.body = status, body
-    request = {"KeyConditionExpression": "id = :id"} if operation == "query" else {}
     try:
-        answer = getattr(answers.client, operation)(TableName="table", **request)
+        answer = getattr(answers.client, operation)(**REQUESTS[operation])
     except Exception as error:
         return type(error).__name__, str(error)
     return sorted(answer.items())
@@ -79,7 +106,10 @@ def outcome(answers: Answers, operation: str, status: int, body: bytes) -> Any:
 @example(body=b'{"Items":[],"Count":1e999}', status=200, operation="query")
 @example(body=b'{"Items":[{"a":{"S":"x"}}],"Items":[]}', status=200, operation="query")
 @example(body=b'{"Items":[{"a":{"S":"x"}}]}', status=500, operation="query")
-@given(body=bodies, status=st.sampled_from([200, 200, 200, 400, 500]), operation=st.sampled_from(["scan", "query"]))
+@example(body=b'{"Responses":{"t":[{"a":{"S":"x"}}],"t":[]}}', status=200, operation="batch_get_item")
+@example(body=b'{"Responses":{"t":[{"a":{"B":"AAAA"}}]}}', status=200, operation="batch_get_item")
+@example(body=b'{"Responses":{"t":null}}', status=200, operation="batch_get_item")
+@given(body=bodies, status=st.sampled_from([200, 200, 200, 400, 500]), operation=st.sampled_from(sorted(REQUESTS)))
 def test_every_answer_is_as_botocore_reads_it(
     pair: tuple[Answers, Answers], body: bytes, status: int, operation: str
 ) -> None:
@@ -90,8 +120,9 @@ def test_every_answer_is_as_botocore_reads_it(
 
 @given(answer=answers)
 def test_a_good_answer_leaves_botocore_no_item(answer: dict[str, Any]) -> None:
+    operation, member = ("Scan", "Items") if "Items" in answer else ("BatchGetItem", "Responses")
     response = {"status_code": 200, "body": json.dumps(answer).encode()}
     read: dict[str, Any] = {}
-    fast_reads._parse(response, read)
-    assert read["Items"] == answer["Items"]
-    assert "Items" not in json.loads(response["body"])  # type: ignore[arg-type]
+    fast_reads.parser(operation)(response_dict=response, customized_response_dict=read)
+    assert read[member] == answer[member]
+    assert member not in json.loads(response["body"])  # type: ignore[arg-type]
