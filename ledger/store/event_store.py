@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from aws_client.batch_reads import MAX_KEYS, BatchRead, chunks
+from aws_client.fast_reads import items_as
 from ledger.domain.events import DomainEvent
 from ledger.errors import EndpointError
 from ledger.runtime.aws import aws_errors, retrying
 from ledger.store.errors import ConditionFailedError, CorruptHistoryError, VersionConflictError
-from ledger.store.stored_event import EventReference, StoredEvent
+from ledger.store.stored_event import AnyItem, EventItem, EventReference, StoredEvent
 from ledger.store.transactions import CommandPut, Draft, EventWrite
 
 if TYPE_CHECKING:
@@ -227,7 +228,11 @@ class EventStore:
         for chunk in chunks(keys, MAX_KEYS):
             read = BatchRead(self._dynamodb, self._table, chunk, ConsistentRead=True)
             for attempt in retrying(self._retry_seconds):
-                with attempt, aws_errors(f"looking for {len(chunk)} events in {self._table}"):
+                with (
+                    attempt,
+                    aws_errors(f"looking for {len(chunk)} events in {self._table}"),
+                    items_as(EventItem),
+                ):
                     items = read()
             yield from map(StoredEvent.from_item, items)
 
@@ -250,17 +255,22 @@ class EventStore:
             )
         return ProvenVersion(aggregate_id, int(page["Items"][0]["sequenceNumber"]["N"]) if page["Items"] else 0)
 
-    def _query(self, condition: str, values: dict[str, Any], **options: Any) -> Iterator[dict[str, Any]]:
-        pages = self._queries.paginate(
-            TableName=self._table,
-            KeyConditionExpression=condition,
-            ExpressionAttributeValues=values,
-            ConsistentRead=True,
-            **options,
+    def _query(self, condition: str, values: dict[str, Any], **options: Any) -> Iterator[AnyItem]:
+        pages = iter(
+            self._queries.paginate(
+                TableName=self._table,
+                KeyConditionExpression=condition,
+                ExpressionAttributeValues=values,
+                ConsistentRead=True,
+                **options,
+            )
         )
-        with aws_errors(f"loading {values[':a']['S']}"):
-            for page in pages:
-                yield from page["Items"]
+        while True:
+            with aws_errors(f"loading {values[':a']['S']}"), items_as(EventItem):
+                page = next(pages, None)
+            if page is None:
+                return
+            yield from page["Items"]
 
     def _write(self, write: EventWrite, retry_seconds: float) -> tuple[float, int]:
         """Send the write, again while it is throttled or contended; returns its write units and the retries.

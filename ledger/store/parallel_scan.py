@@ -16,6 +16,7 @@ from tenacity import (
     stop_when_event_set,
 )
 
+from aws_client.fast_reads import items_as
 from aws_client.retry import RetryPolicy
 from ledger.errors import TransientError
 from ledger.runtime.aws import aws_errors
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: Items in a page at most: the upper bound on repeated work per segment after a crash.
-PAGE: Final = 1000
+#: Items in a page at most: the upper bound on repeated work per segment after a crash. So many events are about 1 MB,
+#: at which DynamoDB ends a page (AWS, "Paginating table scan results").
+PAGE: Final = 3000
 
 Item = Mapping[str, Any]
 T = TypeVar("T")
@@ -69,20 +71,32 @@ class SegmentedScan:
     may be seen or not.
     """
 
-    def __init__(self, dynamodb: "DynamoDBClient", table: str, *, page: int | None = None, **request: Any) -> None:
-        """``page``: items read at once, PAGE unless given; ``request``: more of Scan's arguments, such as a filter."""
+    def __init__(
+        self,
+        dynamodb: "DynamoDBClient",
+        table: str,
+        *,
+        page: int | None = None,
+        item_type: type[Any] | None = None,
+        **request: Any,
+    ) -> None:
+        """``page``: items read at once, PAGE unless given; ``request``: more of Scan's arguments, such as a filter.
+
+        With ``item_type``, a page whose items all fit it consists of these, and of dictionaries otherwise.
+        """
         self._page = page
+        self._item_type = item_type
         self._dynamodb = dynamodb
         self._table = table
         self._request = request
 
-    def page(self, segment: int, segments: int, cursor: Cursor) -> tuple[list[Item], Cursor]:
+    def page(self, segment: int, segments: int, cursor: Cursor) -> tuple[list[Any], Cursor]:
         """The next page of a segment that has not ended, and the cursor after it.
 
         Raises ThrottledError, EndpointError or ResourceError.
         """
         start: Any = {"ExclusiveStartKey": cursor.key} if cursor.key is not None else {}
-        with aws_errors(f"scanning {self._table}"):
+        with aws_errors(f"scanning {self._table}"), items_as(self._item_type):
             page = self._dynamodb.scan(
                 TableName=self._table,
                 ConsistentRead=True,

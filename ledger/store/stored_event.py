@@ -91,6 +91,10 @@ class EventItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fals
         )
 
 
+#: An event's item: in its shape already, or typed attribute values by name.
+AnyItem = EventItem | Mapping[str, Mapping[str, Any]]
+
+
 class StoredEvent(msgspec.Struct, frozen=True, gc=False):
     """One stored event. ``payload`` is JSON as written, ``occurred_at`` ISO 8601 in UTC with microseconds."""
 
@@ -103,12 +107,14 @@ class StoredEvent(msgspec.Struct, frozen=True, gc=False):
     correlation_id: str
 
     @classmethod
-    def from_item(cls, item: Mapping[str, Mapping[str, Any]]) -> "StoredEvent":
+    def from_item(cls, item: AnyItem) -> "StoredEvent":
         """Read a DynamoDB item (typed attribute values, as the low-level client and change records carry them).
 
         Raises CorruptHistoryError when an attribute is missing, of another type, or one too many, and for a sequence
         number or time that no event has: an item that is not exactly an event was not written by an event store.
         """
+        if isinstance(item, EventItem):
+            return item.event() or cls._examined(msgspec.to_builtins(item))
         try:
             event = msgspec.convert(item, EventItem).event()
         except msgspec.ValidationError:

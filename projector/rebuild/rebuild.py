@@ -27,7 +27,7 @@ import structlog
 from ledger.errors import PermanentError
 from ledger.runtime.progress_bar import ProgressReport
 from ledger.runtime.rate_limiter import RateLimiter, limit_reads
-from ledger.store.parallel_scan import Cursor, RetryUntilStopped, SegmentedScan, approximate_size
+from ledger.store.parallel_scan import Cursor, RetryUntilStopped, approximate_size
 from ledger.store.tables import ensure_table
 from projector.components import Components
 from projector.engine.control_rows import MAX_AGE
@@ -38,7 +38,7 @@ from projector.rebuild.build_lease import Build, BuildStore
 from projector.rebuild.builder import ChildBuilders
 from projector.rebuild.carry_halts import carry_halts
 from projector.rebuild.lane import Lane
-from projector.verification.history_reading import PageDone, read_histories
+from projector.verification.history_reading import PageDone, histories, read_histories
 from projector.verification.reading_processes import Processes, read_in_processes, recreated
 
 log = structlog.get_logger(__name__)
@@ -157,7 +157,7 @@ class Rebuild:
             return
         if self._processes.read_units is not None:
             limit_reads(dynamodb, table, RateLimiter(self._processes.read_units, self._stop))
-        read_histories(SegmentedScan(dynamodb, table), tuple(cursors), partial(_working, lanes), moved, self._retry)
+        read_histories(histories(dynamodb, table), tuple(cursors), partial(_working, lanes), moved, self._retry)
 
     def _read_in_processes(self, lanes: Sequence[Lane], cursors: Sequence[Cursor], moved: PageDone) -> None:
         by_name = {lane.name: lane for lane in lanes}

@@ -8,17 +8,20 @@ is for whoever reads to look up. Memory holds no history, only what the readers 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import groupby
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
 
 from ledger.store.errors import CorruptHistoryError
-from ledger.store.parallel_scan import Cursor, Item, RetryUntilStopped, SegmentedScan, in_segments
-from ledger.store.stored_event import StoredEvent
+from ledger.store.parallel_scan import Cursor, RetryUntilStopped, SegmentedScan, in_segments
+from ledger.store.stored_event import AnyItem, EventItem, StoredEvent
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 log = structlog.get_logger(__name__)
 
-_FIRST: Final = {"N": "1"}
+_FIRST: Final = "1"
 #: Events of one account that wait for those before them.
 MAX_AHEAD: Final = 1_000
 
@@ -54,13 +57,13 @@ class ScannedAccount:
         """Whether the followers have had the events 1 to ``last``, each once and in order."""
         return self._in_order and not self._ahead and self._reached > 0
 
-    def take(self, items: Iterable[Item]) -> None:
+    def take(self, items: Iterable[AnyItem]) -> None:
         """Take the next items that the segment shows of the account."""
         for item in items:
             try:
                 event = StoredEvent.from_item(item)
             except CorruptHistoryError as error:
-                self.begins |= item["sequenceNumber"] == _FIRST
+                self.begins |= _number_of(item) == _FIRST
                 log.warning("not_an_event", account=self.account_id, reason=str(error))
                 self._give_up()
                 continue
@@ -169,6 +172,14 @@ def read_histories(
     in_segments(range(len(cursors)) if only is None else only, run, retry.stop)
 
 
-def _account_of(item: Item) -> str:
-    account_id: str = item["aggregateId"]["S"]
-    return account_id
+def histories(dynamodb: "DynamoDBClient", table: str) -> SegmentedScan:
+    """The scan of an events table for ``read_histories``."""
+    return SegmentedScan(dynamodb, table, item_type=EventItem)
+
+
+def _account_of(item: AnyItem) -> str:
+    return item.aggregate_id.S if isinstance(item, EventItem) else item["aggregateId"]["S"]
+
+
+def _number_of(item: AnyItem) -> str:
+    return item.sequence_number.N if isinstance(item, EventItem) else item["sequenceNumber"]["N"]

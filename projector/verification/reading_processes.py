@@ -16,9 +16,9 @@ from typing import Any, Final, Protocol
 
 from ledger.errors import KinfoldError, PermanentError
 from ledger.runtime.rate_limiter import RateLimiter, limit_reads
-from ledger.store.parallel_scan import Cursor, RetryUntilStopped, SegmentedScan
+from ledger.store.parallel_scan import Cursor, RetryUntilStopped
 from projector.components import Components
-from projector.verification.history_reading import HistoryReader, PageDone, read_histories
+from projector.verification.history_reading import HistoryReader, PageDone, histories, read_histories
 
 #: Seconds between two looks at who still reads, and for a child to end by itself.
 _LOOK: Final = 0.2
@@ -177,7 +177,7 @@ def _read(task: _Task, pipe: Connection) -> None:
             retry = RetryUntilStopped(stop, lambda text: send("report", text))
             readers = task.make_readers(components, stop, send)
             read_histories(
-                SegmentedScan(dynamodb, table),
+                histories(dynamodb, table),
                 task.cursors,
                 lambda: [reader for reader in readers if reader.name not in dropped],
                 lambda *page: send("page", *page),

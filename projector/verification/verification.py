@@ -22,7 +22,7 @@ from projector.projection import HEAD
 from projector.verification.account_check import Checker
 from projector.verification.comparison import Compared, Kind
 from projector.verification.expected_rows import ExpectedRows
-from projector.verification.history_reading import HistoryReader, PageDone, ScannedAccount, read_histories
+from projector.verification.history_reading import HistoryReader, PageDone, ScannedAccount, histories, read_histories
 from projector.verification.stored_rows import StoredRows
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Verification:
 
     def read(self, readers: Sequence[HistoryReader], cursors: Sequence[Cursor], done: PageDone) -> None:
         """Read the events table for all of ``readers``."""
-        scan = SegmentedScan(self._dynamodb, self._events_table)
+        scan = histories(self._dynamodb, self._events_table)
         read_histories(scan, cursors, lambda: readers, done, self._retry)
 
     def follow(self, account_id: str) -> ExpectedRows[Any]:

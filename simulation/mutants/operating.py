@@ -67,8 +67,8 @@ OPERATING: Final = (
         "part-of-a-history-for-the-whole",
         "the events that a page shows of an account count as its whole history",
         _READING,
-        "        if number != self._reached + 1:\n",
-        "        if number <= self._reached:\n",
+        "                if number == self._reached + 1:\n",
+        "                if number > self._reached:\n",
     ),
     Mutant(
         "head-without-its-parts",

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -118,11 +119,37 @@ def test_every_answer_is_as_botocore_reads_it(
     assert repr(outcome(fast, operation, status, body)) == repr(outcome(plain, operation, status, body))
 
 
+class Named(msgspec.Struct, forbid_unknown_fields=True):
+    """An item of one text."""
+
+    class Text(msgspec.Struct, forbid_unknown_fields=True):
+        S: str
+
+    name: Text
+
+
+named = st.fixed_dictionaries({"name": st.fixed_dictionaries({"S": texts})})
+
+
+@given(st.lists(named, max_size=3) | st.lists(named | items, max_size=3))
+def test_items_are_of_the_type_that_is_asked_for_where_all_fit_it(
+    pair: tuple[Answers, Answers], given_items: list[Any]
+) -> None:
+    _, fast = pair
+    fast.status, fast.body = 200, json.dumps({"Items": given_items}).encode()
+    with fast_reads.items_as(Named):
+        found = fast.client.scan(TableName="table")["Items"]
+    fit = all(item.keys() == {"name"} and item["name"].keys() == {"S"} for item in given_items)
+    assert all(isinstance(item, Named if fit else dict) for item in found)
+    assert msgspec.to_builtins(found) == given_items
+    assert fast.client.scan(TableName="table")["Items"] == given_items
+
+
 @given(answer=answers)
 def test_a_good_answer_leaves_botocore_no_item(answer: dict[str, Any]) -> None:
     operation, member = ("Scan", "Items") if "Items" in answer else ("BatchGetItem", "Responses")
     response = {"status_code": 200, "body": json.dumps(answer).encode()}
     read: dict[str, Any] = {}
-    fast_reads.parser(operation)(response_dict=response, customized_response_dict=read)
+    fast_reads._parse(operation, response_dict=response, customized_response_dict=read)
     assert read[member] == answer[member]
     assert member not in json.loads(response["body"])  # type: ignore[arg-type]
