@@ -15,7 +15,7 @@ TEST_PROCESSES ?= 4
 ENGINE_TESTS ?= tests/acceptance/engine
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test test-engine simulate bench bench-install check format lock clean
+.PHONY: help install demo up test test-engine simulate bench bench-install settings check format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
@@ -54,6 +54,9 @@ bench-install: $(STAMP) $(PEERS_STAMP) ## install what the benchmarks compare wi
 
 bench: bench-install ## every benchmark at modest sizes, and the tables: some 25 minutes
 	$(BIN)/python -m bench all $(ARGS)
+
+settings: $(STAMP) ## docs/settings.md, from the settings
+	$(BIN)/kinfold settings --markdown > docs/settings.md
 
 check: $(STAMP) ## linters, the type checker, and who may import whom
 	$(BIN)/ruff check .

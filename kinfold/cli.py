@@ -19,6 +19,7 @@ from kinfold.load.command import load
 from kinfold.local.up import up
 from kinfold.restore.command import EPILOG as RESTORE_EPILOG
 from kinfold.restore.command import restore
+from kinfold.settings.command import settings
 from ledger.errors import ConfigurationError, KinfoldError, TransientError
 from ledger.runtime.auth import Credential, Scope, digest, new_token
 from ledger.runtime.cli_input import bearer_token, check_proxy, http_url
@@ -85,6 +86,7 @@ app.command("demo", help="Append, stream, project, and prove that every balance 
 app.command(epilog="Exit codes: 0 after Ctrl-C, 1 a service ended by itself, 2 a port or a setting cannot be used.")(up)
 app.command(epilog="Exit codes: 0 all events are appended, 1 unexpected answers, 75 the writer does not answer.")(load)
 app.command(epilog=RESTORE_EPILOG)(restore)
+app.command()(settings)
 for _name, (_, _help) in SERVICES.items():
     app.add_typer(typer.Typer(help=_help), name=_name)
 
@@ -118,13 +120,13 @@ def _front_door(
 
 def _warn_of_unknown_variables() -> None:
     """In the log's format: the first line of a service that logs JSON must be JSON, too."""
-    from kinfold.variables import unknown_variables
+    from kinfold.settings.unknown import unknown_variables
 
     unknown = list(unknown_variables(os.environ))
     if unknown:
         configure_logs("WARNING", "json" if os.environ.get("KINFOLD_LOG_FORMAT") == "json" else "text")
     for name, nearest in unknown:
-        action = f"did you mean {nearest}?" if nearest else "remove it, or look for its name in the README"
+        action = f"did you mean {nearest}?" if nearest else "remove it, or look for its name in `kinfold settings`"
         structlog.get_logger(__name__).warning("unknown_setting", setting=name, action=action)
 
 

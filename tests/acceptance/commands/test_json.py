@@ -31,6 +31,7 @@ MAPS: Final = frozenset({"tables", "versions", "tally", "pids", "holes"})
 #: Every command with ``--json``, in an order that works, and its exit codes; {writer} is the running writer's URL.
 COMMANDS: Final = {
     "token shop --scope read": (0,),
+    "settings": (0,),
     "load --url {writer} --events 20 --accounts 2 --writers 2": (0,),
     "bridge ensure": (0,),
     "bridge status --sample 0.1": (0,),

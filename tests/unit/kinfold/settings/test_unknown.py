@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinfold.variables import known_variables, unknown_variables
+from kinfold.settings.unknown import known_variables, unknown_variables
 from ledger.runtime.environment import own_variables
 
 

@@ -4,19 +4,14 @@ import difflib
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from ledger.runtime.settings import Settings
-from projector.settings import ProjectorSettings
-from stream_bridge.settings import RelaySettings, WatchSettings
-from writer.settings import WriterSettings
+from kinfold.settings.reference import all_settings
 
 _PREFIX: Final = "KINFOLD_"
 
 
 def known_variables() -> frozenset[str]:
     """Every variable KINFOLD_... that a service or a command reads."""
-    kinds: tuple[type[Settings], ...] = (WriterSettings, ProjectorSettings, RelaySettings, WatchSettings)
-    fields = {name for kind in kinds for name, field in kind.model_fields.items() if field.validation_alias is None}
-    return frozenset({_PREFIX + name.upper() for name in fields} | {"KINFOLD_TOKEN"})
+    return frozenset(each.variable for each in all_settings() if each.variable.startswith(_PREFIX))
 
 
 def unknown_variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str | None]]:

@@ -1,0 +1,1 @@
+"""The settings of every service and command: what there is, and what is misspelt."""
