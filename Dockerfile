@@ -10,7 +10,7 @@ RUN python -m pip install --quiet --no-cache-dir --disable-pip-version-check --r
 
 FROM tools AS wheel
 WORKDIR /src
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY aws_client aws_client
 COPY ledger ledger
 COPY faust_kinesis faust_kinesis

@@ -117,6 +117,7 @@ def test_every_package_is_shipped_and_held_by_the_contracts() -> None:
     found = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", *BESIDE}
     assert found == set(PACKAGES)
     assert {*PACKAGES, *BESIDE} == set(PROJECT["tool"]["importlinter"]["root_packages"])
+    assert [name for name in PACKAGES if not (ROOT / name / "py.typed").exists()] == []
 
 
 def lint_imports(root: Path) -> "subprocess.CompletedProcess[str]":
