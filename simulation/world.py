@@ -271,7 +271,9 @@ def _subject(request: Request) -> str:
             for each in request["Statements"]
         )
     if "RequestItems" in request:
-        return ", ".join(f"{name} x{len(part['Keys'])}" for name, part in request["RequestItems"].items())
+        # Keys that are read, or puts.
+        found = request["RequestItems"].items()
+        return ", ".join(f"{name} x{len(each['Keys'] if 'Keys' in each else each)}" for name, each in found)
     for name in ("ShardIterator", "ShardId", "TableName", "StreamName"):
         if name in request:
             return str(request[name])

@@ -26,6 +26,13 @@ def test_a_seed_gives_the_same_trace_to_the_byte_in_another_process() -> None:
     assert len(first[1].splitlines()) > 300
 
 
+def test_a_trace_changes_nothing() -> None:
+    # Seed 10 archives bets, by a call that no other one is like.
+    traced, alone = simulate("--seed", "10", "--trace")[1], simulate("--first", "10", "--seeds", "1")[1]
+    assert "BatchWriteItem" in traced
+    assert f"{int(traced.strip().splitlines()[-1].split()[0]):,} AWS calls" in alone
+
+
 def test_seeds_are_shared_by_the_processes_and_add_up() -> None:
     code, out = simulate("--seeds", "4", "--jobs", "2")
     assert code == 0
