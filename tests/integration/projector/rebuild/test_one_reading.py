@@ -1,7 +1,7 @@
 """One reading of the events table for every read model, whatever a scan shows in whatever order."""
 
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -16,6 +16,8 @@ from ledger.store.parallel_scan import Cursor, RetryUntilStopped, SegmentedScan
 from ledger.store.stored_event import EventItem
 from projector.components import Components
 from projector.engine.control_rows import Control
+from projector.engine.read_model import RowChange
+from projector.projection import Row
 from projector.projections import PROJECTIONS
 from projector.projections.balance_summary import BALANCE_SUMMARY
 from projector.projections.daily_activity import DAILY_ACTIVITY
@@ -72,13 +74,13 @@ def test_the_events_table_is_read_once_for_all_read_models(
     assert shown["events"] == 240
 
 
-@pytest.mark.parametrize("order", ["shuffled", "interleaved", "backwards"])
+@pytest.mark.parametrize("order", ["shuffled", "interleaved", "backwards", "delayed"])
 def test_nothing_depends_on_the_order_in_which_a_scan_shows_events(
     order: str, components: Components, store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(6):
         deposit(store, f"acc-{number}", 9)
-    scanned = SegmentedScan.page
+    scanned, delayed = SegmentedScan.page, defaultdict[int, list[Any]](list)
 
     def page(scan: SegmentedScan, segment: int, segments: int, cursor: Cursor) -> tuple[list[Any], Cursor]:
         items, after = scanned(scan, segment, segments, cursor)
@@ -88,6 +90,10 @@ def test_nothing_depends_on_the_order_in_which_a_scan_shows_events(
             Random(segment).shuffle(items)
         elif order == "backwards":
             items.reverse()
+        elif order == "delayed":
+            # Each third event comes a page later than those around it.
+            late = [] if after.ended else [item for item in items if item.sequence_number.N == "3"]
+            items, delayed[segment] = delayed[segment] + [item for item in items if item not in late], late
         else:
             items.sort(key=lambda item: int(item.sequence_number.N) % 4)
         return items, after
@@ -97,6 +103,23 @@ def test_nothing_depends_on_the_order_in_which_a_scan_shows_events(
     assert [(each.accounts, each.events) for each in rebuilt] == [(6, 54)] * 2
     monkeypatch.undo()
     assert tallies(components) == {each.name: {"agrees": 6} for each in PROJECTIONS}
+
+
+def test_a_part_that_a_worker_has_begun_is_brought_up_before_its_head_is_there(
+    components: Components, store: EventStore
+) -> None:
+    """The worker was killed between the part and the head; a head at the last event would have the part left behind."""
+    first = deposit(store, "acc-0", 9)[0]
+    nothing: Row[Any] = Row("acc-0", DAILY_ACTIVITY.part_of(first), 0, None)
+    begun = nothing.advanced(first, DAILY_ACTIVITY.fold(None, first))
+
+    class Meeting(Unheard):
+        def begin(self, work: str, phase: str, total: int, done: int) -> None:
+            assert components.models.model(DAILY_ACTIVITY, 2).write([RowChange(begun, None)]) == set()
+
+    [rebuilt] = Rebuild(components, Meeting()).run([DAILY_ACTIVITY], segments=1)
+    assert (rebuilt.accounts, rebuilt.events) == (1, 9)
+    assert tallies(components)[DAILY_ACTIVITY.name] == {"agrees": 1}
 
 
 def test_one_that_fails_leaves_the_others_alone(
