@@ -5,6 +5,9 @@ ARG PYTHON=3.13.9-slim-bookworm
 
 FROM python:${PYTHON} AS tools
 ENV PYTHONDONTWRITEBYTECODE=1
+# The base image is without its byte code, and a container that cannot keep any would compile at each start what it imports.
+RUN python -m compileall -q -j 0 --invalidation-mode unchecked-hash \
+        -x '/(site-packages|ensurepip|idlelib|pydoc_data|tkinter|turtledemo)/' /usr/local/lib/python3.*
 COPY requirements-build.lock ./
 RUN python -m pip install --quiet --no-cache-dir --disable-pip-version-check --root-user-action=ignore --require-hashes -r requirements-build.lock
 
@@ -34,6 +37,7 @@ RUN python -m pip --python $UV_PYTHON install --quiet --no-cache-dir --disable-p
     && find -L /opt/kinfold/lib/python*/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d \
         $(printf '! -name %s ' dynamodb dynamodbstreams kinesis sts sso sso-oidc signin) -exec rm -r {} + \
     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/kinfold/lib \
+    && find /usr/local/lib/python3.* -name site-packages -prune -o -name __pycache__ -exec cp -r --parents -t /image {} + \
     && find /image -exec touch --no-dereference --date "@$SOURCE_DATE_EPOCH" {} +
 
 FROM install AS install-polling
