@@ -1,7 +1,7 @@
 """Ask a service whether it is well: ``kinfold health URL``, in containers ``python -m kinfold.health URL [PAUSE]``.
 
 Docker asks at one pace, in a start as in a quiet year. So this needs a tenth of the time in which the command line has
-started; and in a container older than a minute it asks only after ``PAUSE`` seconds.
+started, and it asks the later, the older the container is: ``PAUSE`` seconds after it was called once that is a minute.
 """
 
 import http.client
@@ -20,8 +20,8 @@ TOKEN_VARIABLE: Final = "KINFOLD_TOKEN"  # noqa: S105 - a name
 #: Seconds to wait for the answer.
 TIMEOUT: Final = 3.0
 _MOST_BYTES: Final = 10_000
-#: Seconds for which a container is being started.
-_YOUNG: Final = 60.0
+#: Seconds after which a container is asked after the whole pause: a start is seen that small part of its own time late.
+_GROWN_UP: Final = 60.0
 
 
 def ask(url: str, *, timeout: float = TIMEOUT, token: str | None = None) -> tuple[bool, str]:
@@ -44,8 +44,8 @@ def _age_of_container() -> float:
 
 
 if __name__ == "__main__":
-    if sys.argv[2:] and _age_of_container() > _YOUNG:
-        time.sleep(float(sys.argv[2]))
+    if sys.argv[2:]:
+        time.sleep(float(sys.argv[2]) * min(_age_of_container() / _GROWN_UP, 1))
     well, said = ask(sys.argv[1], token=os.environ.get(TOKEN_VARIABLE))
     sys.stdout.buffer.write(f"{said}\n".encode())
     sys.exit(not well)
