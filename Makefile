@@ -38,9 +38,9 @@ up: $(STAMP) ## the embedded AWS and all three services until Ctrl-C
 test: $(STAMP) ## every test, on the embedded AWS
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
-# Each file has containers of its own, which wait more than they work.
+# Each file has containers of its own, which wait more than they work once they have started.
 test-engine: $(STAMP) ## the image and docker-compose.yml on a Docker engine
-	$(BIN)/python -m pytest --engine -n 3 --dist loadfile $(PYTEST_ARGS) $(ENGINE_TESTS)
+	$(BIN)/python -m pytest --engine -n 3 --dist loadfile -p no:schemathesis $(PYTEST_ARGS) $(ENGINE_TESTS)
 
 simulate: $(STAMP) ## bad days by their numbers: SEEDS=1000 of them, or ARGS="--seed 4711 --trace"
 	$(BIN)/python -m simulation $(if $(SEEDS),--seeds $(SEEDS)) $(ARGS)

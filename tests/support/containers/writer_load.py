@@ -13,17 +13,21 @@ from tests.support.waiting import until
 
 ACCOUNTS: Final = 4
 #: Seconds between two commands, and between two attempts at one.
-_PAUSE: Final = 0.25
+_PAUSE: Final = 0.5
 
 
 class WriterLoad:
     """Deposits of 1.00 on a few accounts, one after the other. A command is sent under its key until it is answered."""
 
-    def __init__(self, url: Callable[[], str], name: str) -> None:
-        """``url`` says where the writer is by now. ``name`` begins the ids of the accounts, which must be new."""
+    def __init__(self, url: Callable[[], str], name: str, headers: dict[str, str]) -> None:
+        """``url`` says where the writer is by now. ``name`` begins the ids of the accounts, which must be new.
+
+        ``headers`` come with every request.
+        """
         self._url = url
         self._name = name
-        self._http = httpx.Client(trust_env=False, timeout=10)
+        self._headers = headers
+        self._http = httpx.Client(headers=headers, trust_env=False, timeout=10)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="writer-load", daemon=True)
         self._error: BaseException | None = None
@@ -77,7 +81,7 @@ class WriterLoad:
     def differences(self, writer: str, projector: str, *, within: int = 60) -> dict[str, str]:
         """What writer and projector say of those accounts of which they do not say what was accepted."""
         wrong = {}
-        with httpx.Client(trust_env=False, timeout=within + 10) as http:
+        with httpx.Client(headers=self._headers, trust_env=False, timeout=within + 10) as http:
             for account_id, count in self.accepted.items():
                 balance = f"{projector}/balances/{account_id}?min_version={count}&wait={within}"
                 for url in (f"{writer}/accounts/{account_id}", balance):
