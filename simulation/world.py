@@ -273,7 +273,7 @@ def _subject(request: Request) -> str:
     if "RequestItems" in request:
         # Keys that are read, or puts.
         found = request["RequestItems"].items()
-        return ", ".join(f"{name} x{len(each['Keys'] if 'Keys' in each else each)}" for name, each in found)
+        return ", ".join(f"{name} x{len(each if isinstance(each, list) else each['Keys'])}" for name, each in found)
     for name in ("ShardIterator", "ShardId", "TableName", "StreamName"):
         if name in request:
             return str(request[name])

@@ -9,6 +9,7 @@ import re
 import socket
 from typing import Annotated, Any, Final, Literal, TypeVar
 
+import structlog
 from pydantic import (
     AliasChoices,
     AnyHttpUrl,
@@ -25,6 +26,8 @@ from ledger.errors import ConfigurationError
 from ledger.runtime.auth import Access, Credential
 from ledger.runtime.serving.listener import Limits, connections_below_descriptors
 from ledger.runtime.sockets import bind, is_loopback_host
+
+log = structlog.get_logger(__name__)
 
 Profile = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 Bridge = Literal["native", "relay"]
@@ -150,6 +153,8 @@ class GuardedSettings(Settings):
         Raises ConfigurationError for a service that would have no token to let anybody in, and for two of one name.
         """
         if self.access == "off":
+            if self.tokens:
+                log.warning("tokens_without_effect", action="set KINFOLD_ACCESS=tokens, or remove KINFOLD_TOKENS")
             return Access(None)
         if not self.tokens:
             if self.profile == "local" and is_loopback_host(host):

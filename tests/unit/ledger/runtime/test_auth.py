@@ -2,6 +2,7 @@ import hashlib
 import hmac
 
 import pytest
+from structlog.testing import capture_logs
 
 from ledger.errors import ConfigurationError
 from ledger.runtime.auth import (
@@ -114,9 +115,17 @@ def test_without_tokens_it_is_open_on_loopback_in_profile_local_alone(host: str)
 
 def test_tokens_count_even_in_profile_local_and_off_is_off_everywhere() -> None:
     assert not guard("local", "127.0.0.1", SHOP).open
-    assert guard("production", "0.0.0.0", SHOP, access="off").open
+    assert guard("production", "0.0.0.0", access="off").open
+
     with pytest.raises(ConfigurationError, match="one name"):
         guard("p", "h", SHOP, SHOP)
+
+
+def test_tokens_that_nobody_asks_for_are_warned_of() -> None:
+    with capture_logs() as logs:
+        assert guard("production", "0.0.0.0", SHOP, access="off").open
+        assert guard("production", "0.0.0.0", access="off").open
+    assert [(each["event"], each["log_level"]) for each in logs] == [("tokens_without_effect", "warning")]
 
 
 class TestSettings:
