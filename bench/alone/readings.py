@@ -1,5 +1,6 @@
 """Rebuild and verify with AWS answered from memory: what an event costs, and how often each is read."""
 
+import os
 import threading
 import time
 from collections import Counter
@@ -7,6 +8,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import orjson
@@ -91,26 +94,32 @@ def readings(events: int, runs: int, report: Callable[[str], None]) -> dict[str,
 
 
 def _rate(count: int, events: int) -> float:
-    """Events a second by the clock of so many processes, each with a segment and an AWS in its own memory."""
+    """Events a second by the clock of so many processes at once, each with a segment and an AWS in its own memory."""
     seen: dict[int, list[tuple[float, int]]] = {number: [] for number in range(count)}
 
     def done(segment: int, cursor: Cursor, *_: object) -> None:
         seen[segment].append((time.monotonic(), cursor.items))
 
-    read_in_processes(
-        Processes(count, open_components=partial(_components, events)),
-        ChildBuilders({each.name: 1 for each in PROJECTIONS}),
-        [Cursor()] * count,
-        lambda: [each.name for each in PROJECTIONS],
-        done,
-        lambda *_: None,
-    )
-    return sum((pages[-1][1] - pages[0][1]) / (pages[-1][0] - pages[0][0]) for pages in seen.values())
+    with TemporaryDirectory() as meeting:
+        read_in_processes(
+            Processes(count, open_components=partial(_components, events, Path(meeting), count)),
+            ChildBuilders({each.name: 1 for each in PROJECTIONS}),
+            [Cursor()] * count,
+            lambda: [each.name for each in PROJECTIONS],
+            done,
+            lambda *_: None,
+        )
+    read = sum(pages[-1][1] - pages[0][1] for pages in seen.values())
+    return read / (max(pages[-1][0] for pages in seen.values()) - min(pages[0][0] for pages in seen.values()))
 
 
 @contextmanager
-def _components(events: int) -> Iterator[Components]:
+def _components(events: int, meeting: Path, count: int) -> Iterator[Components]:
+    """A child's, once every child has its own."""
     with _filled(events) as (components, _):
+        (meeting / str(os.getpid())).touch()
+        while len(list(meeting.iterdir())) < count:
+            time.sleep(0.001)
         yield components
 
 

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from simulation.aws.tables.values import query_units
 
 #: DynamoDB's operations whose capacity units are read units; those of all others are write units.
@@ -133,7 +135,7 @@ class Meter:
                 }
             elif name in {"Query", "Scan"} and "Items" in parsed:
                 # AWS charges for what was read; the embedded AWS charges one unit a page.
-                least = query_units(parsed["Items"], consistent=self._asked.consistent)
+                least = query_units(msgspec.to_builtins(parsed["Items"]), consistent=self._asked.consistent)
                 consumption[self._asked.table] = max(consumption.get(self._asked.table, 0.0), least)
             for table, consumed_units in consumption.items():
                 units[table] += consumed_units

@@ -116,7 +116,6 @@ def test_without_tokens_it_is_open_on_loopback_in_profile_local_alone(host: str)
 def test_tokens_count_even_in_profile_local_and_off_is_off_everywhere() -> None:
     assert not guard("local", "127.0.0.1", SHOP).open
     assert guard("production", "0.0.0.0", access="off").open
-
     with pytest.raises(ConfigurationError, match="one name"):
         guard("p", "h", SHOP, SHOP)
 
