@@ -62,7 +62,7 @@ class Lane:
         return sum(cursor.items for cursor in self._cursors)
 
     def count(self, what: str) -> int:
-        """What was counted so far; after a resumption, what was read again may count twice."""
+        """What was counted so far; after a resumption, findings that were read again may count twice."""
         return sum(cursor.counts.get(what, 0) for cursor in self._cursors)
 
     def begin(self) -> None:
@@ -71,8 +71,15 @@ class Lane:
         self.heartbeat.save(self.name, phase="reading", cursors=tuple(self._cursors))
 
     def start_from(self, cursors: Sequence[Cursor]) -> None:
-        """Go on from these cursors, none of which is further than its own."""
-        self._cursors = [replace(cursor, counts=own.counts) for cursor, own in zip(cursors, self._cursors, strict=True)]
+        """Go on from these cursors, none of which is further than its own.
+
+        How many accounts began up to there is the same for every lane; of what a lane found itself, what is read again
+        counts twice.
+        """
+        self._cursors = [
+            replace(cursor, counts={**own.counts, "accounts": cursor.counts.get("accounts", 0)})
+            for cursor, own in zip(cursors, self._cursors, strict=True)
+        ]
 
     def follow(self, account_id: str) -> Follower:
         """See ``HistoryReader``."""

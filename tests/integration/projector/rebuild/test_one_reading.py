@@ -16,12 +16,15 @@ from ledger.store.parallel_scan import Cursor, RetryUntilStopped, SegmentedScan
 from ledger.store.stored_event import EventItem
 from projector.components import Components
 from projector.engine.control_rows import Control
+from projector.engine.provisioning import prepare
 from projector.engine.read_model import RowChange
 from projector.projection import Row
 from projector.projections import PROJECTIONS
 from projector.projections.balance_summary import BALANCE_SUMMARY
 from projector.projections.daily_activity import DAILY_ACTIVITY
 from projector.rebuild import rebuild
+from projector.rebuild.build_lease import BuildStore
+from projector.rebuild.lane import Lane
 from projector.rebuild.rebuild import Rebuild
 from projector.verification.verification import check_everything, verification_of
 from tests.support.accounts import deposit
@@ -120,6 +123,18 @@ def test_a_part_that_a_worker_has_begun_is_brought_up_before_its_head_is_there(
     [rebuilt] = Rebuild(components, Meeting()).run([DAILY_ACTIVITY], segments=1)
     assert (rebuilt.accounts, rebuilt.events) == (1, 9)
     assert tallies(components)[DAILY_ACTIVITY.name] == {"agrees": 1}
+
+
+def test_one_that_was_recorded_further_than_another_counts_no_account_twice(components: Components) -> None:
+    """A kill between the records of two builds: the one that is ahead reads a page again."""
+    prepare(components.clients.dynamodb, components.names, PROJECTIONS)
+    builds = BuildStore(components.clients.dynamodb, components.names.projections)
+    started = builds.start(BALANCE_SUMMARY.name, 2, "token", active=1, segments=2)
+    ahead = (Cursor(None, True, 90, {"accounts": 9, "halted": 2}), Cursor(None, False, 50, {"accounts": 5}))
+    lane = Lane(components, BALANCE_SUMMARY, builds, replace(started, cursors=ahead), print, reading="token")
+    lane.start_from([Cursor(None, False, 40, {"accounts": 4}), Cursor()])
+    assert [cursor.items for cursor in lane.cursors] == [40, 0]
+    assert (lane.count("accounts"), lane.count("halted"), lane.read) == (4, 2, 40)
 
 
 def test_one_that_fails_leaves_the_others_alone(
