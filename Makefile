@@ -12,7 +12,6 @@ PYTEST_ARGS ?=
 # Tests wait more than they work, so more run at a time than there are cores; each process has an embedded AWS of its own.
 # A file stays in one process, which makes once what the file shares; tests/conftest.py puts them in order.
 TEST_PROCESSES ?= 4
-ENGINE_TESTS ?= tests/acceptance/engine
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo up test test-engine simulate bench bench-install settings check format lock clean
@@ -40,7 +39,7 @@ test: $(STAMP) ## every test, on the embedded AWS
 
 # Each file has containers of its own, which wait more than they work once they have started.
 test-engine: $(STAMP) ## the image and docker-compose.yml on a Docker engine
-	$(BIN)/python -m pytest --engine -n 3 --dist loadfile -p no:schemathesis $(PYTEST_ARGS) $(ENGINE_TESTS)
+	$(BIN)/python -m pytest --engine -n 3 --dist loadfile -p no:schemathesis $(PYTEST_ARGS) tests/acceptance/engine
 
 simulate: $(STAMP) ## bad days by their numbers: SEEDS=1000 of them, or ARGS="--seed 4711 --trace"
 	$(BIN)/python -m simulation $(if $(SEEDS),--seeds $(SEEDS)) $(ARGS)
