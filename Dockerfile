@@ -20,6 +20,7 @@ COPY faust_kinesis faust_kinesis
 COPY writer writer
 COPY stream_bridge stream_bridge
 COPY projector projector
+COPY betting betting
 COPY kinfold kinfold
 RUN python -m pip wheel --quiet --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir /wheels .
 
@@ -56,7 +57,7 @@ ENTRYPOINT ["kinfold"]
 CMD ["--help"]
 ARG REVISION=
 LABEL org.opencontainers.image.title="kinfold" \
-      org.opencontainers.image.description="An event-sourced account ledger on DynamoDB, projected through Kinesis by a Faust daemon." \
+      org.opencontainers.image.description="An event-sourced ledger on DynamoDB, projected through Kinesis by a Faust daemon." \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.revision="${REVISION}"
 

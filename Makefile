@@ -54,8 +54,9 @@ bench-install: $(STAMP) $(PEERS_STAMP) ## install what the benchmarks compare wi
 bench: bench-install ## every benchmark at modest sizes, and the tables: some 25 minutes
 	$(BIN)/python -m bench all $(ARGS)
 
-settings: $(STAMP) ## docs/settings.md, from the settings
+settings: $(STAMP) ## docs/settings.md from the settings, the read models in infra/access.yaml from the domain
 	$(BIN)/kinfold settings --markdown > docs/settings.md
+	$(BIN)/kinfold domain --access infra/access.yaml > infra/access.new && mv infra/access.new infra/access.yaml
 
 check: $(STAMP) ## linters, the type checker, and who may import whom
 	$(BIN)/ruff check .

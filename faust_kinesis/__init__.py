@@ -4,3 +4,6 @@
 root calls `faust_kinesis.transport.configure`, declares the topic with `faust_kinesis.agents.batch_topic`, and runs the
 worker. Importing the package builds nothing.
 """
+
+#: The public modules.
+__all__ = ["agents", "options", "records", "transport"]

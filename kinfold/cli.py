@@ -14,8 +14,10 @@ import typer.core
 import typer.main
 from typer.exceptions import TyperException
 
+from kinfold.domain.command import domain
 from kinfold.health import TIMEOUT, TOKEN_VARIABLE, ask
 from kinfold.load.command import load
+from kinfold.local.aws import aws
 from kinfold.local.up import up
 from kinfold.restore.command import EPILOG as RESTORE_EPILOG
 from kinfold.restore.command import restore
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 SERVICES: Final = {
     "bridge": ("stream_bridge.cli", "Join the events table to the Kinesis stream."),
     "writer": ("writer.cli", "Commands in over HTTP, events out."),
-    "projector": ("projector.cli", "Fold the stream into balance summaries."),
+    "projector": ("projector.cli", "Fold the stream into read models."),
 }
 
 #: What runs until a signal comes, and is not interrupted by one while it starts.
@@ -78,15 +80,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
     epilog=EPILOG,
-    help="An event-sourced account ledger on DynamoDB, projected through Kinesis.\n\n"
+    help="An event-sourced ledger on DynamoDB, projected through Kinesis.\n\n"
     "Try it on this machine, without Docker or an account: [bold]kinfold demo[/bold] runs the main job once, "
     "[bold]kinfold up[/bold] keeps it running.",
 )
-app.command("demo", help="Append, stream, project, and prove that every balance agrees.")(lambda: None)
+app.command("demo", help="Append, stream, project, and prove that every read model agrees.")(lambda: None)
 app.command(epilog="Exit codes: 0 after Ctrl-C, 1 a service ended by itself, 2 a port or a setting cannot be used.")(up)
+app.command(epilog="Exit codes: 0 after Ctrl-C, 2 the port cannot be used, 75 it did not start or ended.")(aws)
 app.command(epilog="Exit codes: 0 all events are appended, 1 unexpected answers, 75 the writer does not answer.")(load)
 app.command(epilog=RESTORE_EPILOG)(restore)
 app.command()(settings)
+app.command()(domain)
 for _name, (_, _help) in SERVICES.items():
     app.add_typer(typer.Typer(help=_help), name=_name)
 

@@ -31,10 +31,8 @@
         │   └── ForeignRecordError      a change record of another table
         ├── JobRunningError         another process runs the job
         ├── JobLostError            another process took the job over, or ended it
-        │   (ledger.domain.errors)
-        └── RefusedError            a command that breaks a rule of the domain
-            ├── InvalidAmountError, CurrencyMismatchError, InsufficientFundsError
-            └── BetAlreadyPlacedError, UnknownBetError, BetAlreadySettledError
+        │   (ledger.aggregates.errors)
+        └── RefusedError            a command that breaks a rule of the domain, which has a class of its own for each
 
 Transient and permanent part at the top because a caller has one question first: retry, or report?
 """

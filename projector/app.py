@@ -67,7 +67,7 @@ def build_app(settings: ProjectorSettings, clients: Clients, access: Access, bou
     limits = settings.limits(2 * settings.aws_connections)
     app.web = Server(app, bound, access, limits)
     transport = configure(app, _options(settings, names), kinesis=clients.kinesis, dynamodb=clients.dynamodb)
-    guard(app, access, settings.http_body_timeout)
+    guard(app, access, settings.http_body_timeout, [each.path for each in components.projections])
     mount_views(app, handler, components.guard, components.metrics, Gauges(components), transport.status)
     mount_queries(app, components.models, handler.wakeups, components.guard, most_waiting=limits.connections // 2)
     mount_operations(app, components)

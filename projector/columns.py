@@ -1,72 +1,130 @@
 """Maps a projection's state to the attributes of a row and to JSON, as its dataclass declares."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import date
 from decimal import Decimal
-from typing import Any, Generic, TypeVar, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Final, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pydantic.alias_generators import to_camel
-
-from ledger.domain.money import format_amount
 
 S = TypeVar("S")
 
 Value = Mapping[str, Any]
 
 
-def _money(value: Decimal) -> Value:
-    return {"S": format_amount(value)}
+@dataclass(frozen=True, slots=True)
+class _Codec:
+    """To DynamoDB's notation, from it, and to JSON."""
+
+    encode: Callable[[Any], Value]
+    decode: Callable[[Value], Any]
+    show: Callable[[Any], Any]
 
 
-def _read_money(value: Value) -> Decimal:
-    amount = Decimal(value["S"])
-    if not amount.is_finite() or format_amount(amount) != value["S"]:
-        raise ValueError("no amount that was stored")
-    return amount
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Annotates a Decimal with how many decimal places it is written with: ``Annotated[Decimal, Places(2)]`` is money.
+
+    So equal numbers are the same text, whoever has computed them.
+    """
+
+    count: int
 
 
-def _number(value: int) -> Value:
-    return {"N": str(value)}
+def _decimal(places: int | None) -> _Codec:
+    def write(value: Decimal) -> str:
+        return f"{value.normalize():f}" if places is None else f"{value:.{places}f}"
+
+    def read(value: Value) -> Decimal:
+        number = Decimal(value["S"])
+        if not number.is_finite() or write(number) != value["S"]:
+            raise ValueError("no number that was stored")
+        return number
+
+    return _Codec(lambda value: {"S": write(value)}, read, write)
 
 
-def _text(value: str) -> Value:
-    return {"S": value}
+def _read_bool(value: Value) -> bool:
+    if not isinstance(value["BOOL"], bool):
+        raise TypeError("neither true nor false")
+    return value["BOOL"]
 
 
-#: By field type: to DynamoDB, from DynamoDB, to JSON. Money is stored as text, so that no digit is lost.
-_CODECS: Mapping[type, tuple[Callable[[Any], Value], Callable[[Value], Any], Callable[[Any], Any]]] = {
-    Decimal: (_money, _read_money, format_amount),
-    int: (_number, lambda value: int(value["N"]), int),
-    str: (_text, lambda value: str(value["S"]), str),
+#: By field type. A Decimal is text, in DynamoDB and in JSON, so that no digit is lost.
+_CODECS: Final[Mapping[object, _Codec]] = {
+    Decimal: _decimal(None),
+    bool: _Codec(lambda value: {"BOOL": value}, _read_bool, bool),
+    int: _Codec(lambda value: {"N": str(value)}, lambda value: int(value["N"]), int),
+    str: _Codec(lambda value: {"S": value}, lambda value: str(value["S"]), str),
+    date: _Codec(lambda value: {"S": value.isoformat()}, lambda value: date.fromisoformat(value["S"]), date.isoformat),
 }
+_NULL: Final = {"NULL": True}
 
 
 class Columns(Generic[S]):
-    """The columns of a frozen dataclass whose fields are Decimal (money), int or str; names in camel case."""
+    """The columns of a frozen dataclass; names in camel case.
+
+    A field is a Decimal (with ``Places`` or without), int, str, bool or date, one of these or None, or a tuple of them
+    (``tuple[str, ...]``).
+    """
 
     def __init__(self, state: type[S]) -> None:
         """Raises TypeError for a class that is not a dataclass or has a field of another type."""
         if not is_dataclass(state):
             raise TypeError(f"{state.__name__} is not a dataclass")
-        hints = get_type_hints(state)
+        hints = get_type_hints(state, include_extras=True)
         self._state = state
         self._fields = [(field.name, to_camel(field.name), _codec(state, hints[field.name])) for field in fields(state)]
         self.names = tuple(column for _, column, _ in self._fields)
 
     def values(self, state: S) -> list[Value]:
         """The state's values in DynamoDB's notation, in the order of ``names``."""
-        return [encode(getattr(state, name)) for name, _, (encode, _, _) in self._fields]
+        return [codec.encode(getattr(state, name)) for name, _, codec in self._fields]
 
     def state(self, item: Mapping[str, Value]) -> S:
         """Read the state from a row. Raises KeyError, ValueError or ArithmeticError when it cannot be read."""
-        return self._state(**{name: decode(item[column]) for name, column, (_, decode, _) in self._fields})
+        return self._state(**{name: codec.decode(item[column]) for name, column, codec in self._fields})
 
     def to_json(self, state: S) -> dict[str, Any]:
         """The state as the HTTP API shows it."""
-        return {column: show(getattr(state, name)) for name, column, (_, _, show) in self._fields}
+        return {column: codec.show(getattr(state, name)) for name, column, codec in self._fields}
 
 
-def _codec(state: type, hint: object) -> Any:
+def _codec(state: type, hint: object) -> _Codec:
+    arguments = get_args(hint)
+    origin = get_origin(hint)
+    if origin in (Union, UnionType) and len(arguments) == 2 and NoneType in arguments:
+        return _optional(_one(state, next(each for each in arguments if each is not NoneType)))
+    if origin is tuple and len(arguments) == 2 and arguments[1] is ...:
+        return _many(_one(state, arguments[0]))
+    return _one(state, hint)
+
+
+def _one(state: type, hint: object) -> _Codec:
+    places = [each.count for each in getattr(hint, "__metadata__", ()) if isinstance(each, Places)]
+    if places and get_args(hint)[0] is Decimal:
+        return _decimal(places[0])
     if hint in _CODECS:
-        return _CODECS[hint]  # type: ignore[index]
-    raise TypeError(f"{state.__name__}: a field must be Decimal, int or str, not {hint}")
+        return _CODECS[hint]
+    raise TypeError(
+        f"{state.__name__}: a field is Decimal, int, str, bool or date, one of these or None, or a tuple of them such "
+        f"as tuple[str, ...]; not {hint}"
+    )
+
+
+def _optional(codec: _Codec) -> _Codec:
+    return _Codec(
+        lambda value: _NULL if value is None else codec.encode(value),
+        lambda value: None if "NULL" in value else codec.decode(value),
+        lambda value: None if value is None else codec.show(value),
+    )
+
+
+def _many(codec: _Codec) -> _Codec:
+    return _Codec(
+        lambda values: {"L": [codec.encode(value) for value in values]},
+        lambda value: tuple(codec.decode(each) for each in value["L"]),
+        lambda values: [codec.show(value) for value in values],
+    )

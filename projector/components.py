@@ -1,9 +1,12 @@
 """The projector's components, wired for the worker and for the operator's commands alike."""
 
+from collections.abc import Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
+from ledger.aggregates.aggregate_type import AggregateTypes
+from ledger.aggregates.domain import load_domain
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.table_identity import TableGuard, TableIdentities
@@ -21,7 +24,6 @@ from projector.ingest.feeder import Feeder
 from projector.ingest.projector_set import Projectors
 from projector.metrics import Metrics
 from projector.projection import Projection
-from projector.projections import PROJECTIONS
 from projector.settings import ProjectorSettings
 
 #: Window, in seconds, in which ``storm_limit`` accounts may be halted.
@@ -33,6 +35,8 @@ class Components:
     """What works on one profile's read models. Made by ``build_components``; owns no thread."""
 
     settings: ProjectorSettings
+    #: All of the domain, also those that no projection takes.
+    aggregates: AggregateTypes
     names: Names
     clients: Clients
     store: EventStore
@@ -46,6 +50,11 @@ class Components:
     guard: TableGuard
     metrics: Metrics
 
+    @property
+    def projections(self) -> tuple[Projection[Any], ...]:
+        """What is projected."""
+        return tuple(self.models.projections.values())
+
     def new_projectors(self) -> list[Projector[Any]]:
         """New projectors of what is fed at this moment, for one operation: the worker's own are not thread-safe."""
         self.models.refresh()
@@ -53,8 +62,8 @@ class Components:
 
     def batch_handler(self) -> BatchHandler:
         """The handler of a worker's batches, on its own projectors."""
-        table = self.names.events
-        return BatchHandler(self.projectors, self.account_halts, self.store, self.guard, table, self.metrics)
+        table, taken = self.names.events, taken_by(self.projections)
+        return BatchHandler(self.projectors, self.account_halts, self.store, self.guard, table, taken, self.metrics)
 
     def feeder(self, model: ReadModel[Any], *, cache_size: int) -> Feeder:
         """A feeder of one generation, with a projector of its own. ``cache_size``: rows kept in memory."""
@@ -76,9 +85,15 @@ def build_components(
     settings: ProjectorSettings,
     clients: Clients,
     executor: Executor,
-    projections: tuple[Projection[Any], ...] = PROJECTIONS,
+    projections: tuple[Projection[Any], ...] | None = None,
 ) -> Components:
-    """Wire the components; makes no call. ``executor`` runs the bulk writes."""
+    """Wire the components; makes no call. ``executor`` runs the bulk writes. ``projections``: by default the domain's.
+
+    Raises ConfigurationError for a domain that cannot be used.
+    """
+    domain = load_domain(settings.domain)
+    if projections is None:
+        projections = domain.parts("PROJECTIONS", Projection)
     names = Names(settings.profile, settings.events_table)
     metrics = Metrics()
     store = EventStore(clients.dynamodb, names.events)
@@ -91,6 +106,7 @@ def build_components(
     account_halts = AccountHalts(letters, skips, models, storm, metrics, names.events)
     return Components(
         settings=settings,
+        aggregates=domain.aggregates,
         names=names,
         clients=clients,
         store=store,
@@ -100,7 +116,12 @@ def build_components(
         models=models,
         projectors=Projectors(models, store, skips, metrics, cache_size=settings.cache_size),
         account_halts=account_halts,
-        redrive=Redrive(store, letters, skips, account_halts, names.events),
+        redrive=Redrive(store, letters, skips, account_halts, names.events, taken_by(projections).fits),
         guard=TableGuard(TableIdentities(clients.dynamodb, names), skips.reload),
         metrics=metrics,
     )
+
+
+def taken_by(projections: Iterable[Projection[Any]]) -> AggregateTypes:
+    """The aggregate types that some of the projections take."""
+    return AggregateTypes({kind.name: kind for each in projections for kind in each.aggregates}.values())

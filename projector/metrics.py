@@ -27,6 +27,7 @@ class Metrics:
         self.dead_letters = counter("dead_letters", "dead letters stored, repeated ones included")
         self.halted = counter("halted", "halts set by this worker: one for each account and read model")
         self.records = counter("records", "records received from the stream")
+        self.passed_by = counter("passed_by", "records of aggregates that no projection takes")
         self.transient_faults = counter("transient_faults", "batches retried because of a transient fault")
         self.gauge_failures = counter("gauge_failures", "reads of the slow gauges that failed transiently")
         self.batch_seconds = Histogram(

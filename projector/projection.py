@@ -1,10 +1,11 @@
-"""A projection: a fold of an account's events, the rows that hold it, and the error for what it cannot fold."""
+"""A projection: a fold of an aggregate's events, the rows that hold it, and the error for what it cannot fold."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from ledger.domain.events import DomainEvent
+from ledger.aggregates.aggregate_type import AnyType
+from ledger.aggregates.identifiers import TYPE_NAME
 from ledger.errors import PermanentError
 from ledger.store.errors import UndecodableEventError
 from ledger.store.stored_event import StoredEvent
@@ -17,6 +18,10 @@ S_co = TypeVar("S_co", covariant=True)
 HEAD: Final = "!"
 #: Bounds of all parts, without the head.
 ALL_PARTS: Final = ('"', "~")
+#: What a row holds beside its state.
+_OWN_ATTRIBUTES: Final = frozenset({"aggregateId", "eventHash", "halted", "revision", "version"})
+#: What the projector serves beside its read models.
+_OWN_PATHS: Final = frozenset({"dead-letters", "health", "metrics", "ready"})
 
 
 class UnprojectableEventError(PermanentError):
@@ -29,28 +34,16 @@ class UnprojectableEventError(PermanentError):
         super().__init__(f"account {account_id}: event {sequence_number} cannot be applied: {reason}")
 
 
-#: The event that was decoded last: several folds take the same one in turn. Shared by threads, and harmless so.
-_latest: list[tuple[StoredEvent, DomainEvent]] = []
-
-
-def decoded(stored: StoredEvent) -> DomainEvent:
-    """Read the domain event for a fold. Raises UnprojectableEventError when it cannot be read."""
-    for latest, event in _latest:
-        if latest is stored:
-            return event
-    try:
-        event = stored.decode()
-    except UndecodableEventError as error:
-        raise UnprojectableEventError(stored.aggregate_id, stored.sequence_number, error.reason) from None
-    _latest[:] = [(stored, event)]
-    return event
+#: The event that was decoded last, and the type as which: several folds take the same one in turn. Shared by threads,
+#: and harmless so.
+_latest: list[tuple[StoredEvent | None, Any, AnyType | None]] = [(None, None, None)]
 
 
 class Witness(Protocol[S_co]):
-    """Computes an account's states by other code than the fold, an event at a time."""
+    """Computes an aggregate's states by other code than the fold, an event at a time."""
 
-    def add(self, event: StoredEvent) -> None:
-        """Take the next event. Raises UnprojectableEventError when it cannot be read."""
+    def add(self, event: Any, stored: StoredEvent) -> None:
+        """Take the next event."""
 
     def states(self) -> Mapping[str, S_co]:
         """The state of each part (HEAD without parts) after the events so far."""
@@ -58,48 +51,115 @@ class Witness(Protocol[S_co]):
 
 @dataclass(frozen=True, slots=True)
 class Projection(Generic[S]):
-    """A read model, by one fold.
+    """A read model of some aggregate types, by one fold.
 
-    Every account has a **head** row: the version up to which its events are folded, and whether it is halted. A
-    projection without ``part`` keeps its state there. One with ``part`` keeps one state for each part of an account (a
-    day, a bet), in rows of their own with the version of the last event folded into them; the head follows once
+    Every aggregate has a **head** row: the version up to which its events are folded, and whether it is halted. A
+    projection without ``part`` keeps its state there. One with ``part`` keeps one state for each part of an aggregate
+    (a day, an order), in rows of their own with the version of the last event folded into them; the head follows once
     they are durable. So every row is the fold of a prefix of its own events, whatever crashes in between.
 
-    ``fold`` raises UnprojectableEventError for an event that it can never fold. ``witness``, where a projection has
-    one, begins one for an account (by its id); verify compares with it.
+    ``fold`` gives the state after an event, from the state before (None before the first), the event, and the event as
+    it is stored, with its number and its time. It raises UnprojectableEventError for one that it can never fold: its
+    aggregate is halted there. ``witness``, where a projection has one, begins one for an aggregate (by its id); verify
+    compares with it.
     """
 
     name: str
-    #: The path under which rows are served: GET /{path}/{account_id}.
+    #: The path under which rows are served: GET /{path}/{id}.
     path: str
+    #: Whose events it folds; all others are passed by.
+    aggregates: tuple[AnyType, ...]
     columns: Columns[S]
-    fold: Callable[[S | None, StoredEvent], S]
+    fold: Callable[[S | None, Any, StoredEvent], S]
     #: The attribute that names a row's part, which part an event belongs to, and the reader of a part that a client
     #: names: it returns it as ``part`` does, and raises ValueError for what can be none.
     part_name: str | None = None
-    part: Callable[[StoredEvent], str] | None = None
+    part: Callable[[Any, StoredEvent], str] | None = None
     parse_part: Callable[[str], str] | None = None
     witness: Callable[[str], Witness[S]] | None = None
 
     def __post_init__(self) -> None:
-        """Raises TypeError for a projection with some of what describes its parts, and not all."""
+        """Raises TypeError for one without aggregates, or with a name, path, columns or parts that cannot be."""
+        if not (TYPE_NAME.fullmatch(self.name) and TYPE_NAME.fullmatch(self.path)):
+            raise TypeError(f"projection {self.name!r}: name and path are lower case letters, digits and hyphens")
+        if self.path in _OWN_PATHS:
+            raise TypeError(f"projection {self.name}: /{self.path} is the projector's own")
+        if not self.aggregates:
+            raise TypeError(f"projection {self.name} takes no aggregates")
         if len({self.part_name is None, self.part is None, self.parse_part is None}) > 1:
             raise TypeError(f"projection {self.name}: part_name, part and parse_part go together")
+        taken = {*_OWN_ATTRIBUTES, *(kind.id_name for kind in self.aggregates), self.part_name, f"{self.part_name}s"}
+        if twice := taken.intersection(self.columns.names):
+            raise TypeError(
+                f"projection {self.name}: a row has {', '.join(sorted(map(str, twice)))} beside its columns"
+            )
 
     def table(self, profile: str, generation: int) -> str:
         """The table of one generation."""
         return f"{self.name}-{profile}-{generation}"
 
+    def takes(self, key: str) -> bool:
+        """Whether the aggregate of this key is one that it folds."""
+        return any(kind.id_of(key) is not None for kind in self.aggregates)
+
+    def page(self, head: "Row[S]", parts: "Sequence[Row[S]]") -> dict[str, Any]:
+        """An aggregate as the HTTP API shows it: its head, and some of its parts, where the projection has parts."""
+        body = self.to_json(head)
+        if self.part_name:
+            shown = [self.to_json(row) for row in parts]
+            id_name = self.kind_of(head.account_id).id_name
+            body[f"{self.part_name}s"] = [{key: value for key, value in row.items() if key != id_name} for row in shown]
+        return body
+
+    def kind_of(self, key: str) -> AnyType:
+        """The type of the aggregate of this key; the first one for a key that it does not take."""
+        return next((kind for kind in self.aggregates if kind.id_of(key) is not None), self.aggregates[0])
+
+    def taken(self, events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
+        """Those of the events that it folds."""
+        names = {kind.name for kind in self.aggregates}
+        return [event for event in events if event.aggregate_type in names]
+
+    def key_of(self, text: str) -> str | None:
+        """The key of the aggregate that a client names: by an id of the first type, or by a key; None for neither."""
+        key = self.aggregates[0].key(text)
+        return key if self.takes(key) else text if self.takes(text) else None
+
+    def decode(self, stored: StoredEvent) -> Any:
+        """Read the domain event. Raises UnprojectableEventError when it cannot be read, or is not of its key's type."""
+        latest, event, kind = _latest[0]
+        if latest is stored and kind in self.aggregates:
+            return event
+        kind = self.aggregates[0] if len(self.aggregates) == 1 else self.kind_of(stored.aggregate_id)
+        try:
+            event = stored.decode(kind)
+        except UndecodableEventError as error:
+            raise UnprojectableEventError(stored.aggregate_id, stored.sequence_number, error.reason) from None
+        _latest[0] = (stored, event, kind)
+        return event
+
+    def after(self, state: S | None, stored: StoredEvent) -> S:
+        """The state after the stored event. Raises UnprojectableEventError."""
+        return self.fold(state, self.decode(stored), stored)
+
+    def witness_of(self, key: str) -> Witness[S] | None:
+        """A witness of the aggregate of this key, if the projection has one."""
+        return self.witness(str(self.kind_of(key).id_of(key))) if self.witness is not None else None
+
     def part_of(self, event: StoredEvent) -> str:
-        """The part of the account that the event is folded into; HEAD without parts."""
-        return self.part(event) if self.part else HEAD
+        """The part of the aggregate that the event is folded into; HEAD without parts.
+
+        Raises UnprojectableEventError for an event that cannot be read.
+        """
+        return self.part(self.decode(event), event) if self.part else HEAD
 
     def to_json(self, row: "Row[S]") -> dict[str, Any]:
         """A row as the HTTP API shows it."""
+        kind = self.kind_of(row.account_id)
         part = {self.part_name: row.part} if self.part_name and row.part != HEAD else {}
         state = self.columns.to_json(row.state) if row.state is not None else {}
         halted = {"halted": row.halted.to_json()} if row.halted else {}
-        return {"accountId": row.account_id, **part, "version": row.version, **state, **halted}
+        return {kind.id_name: kind.id_of(row.account_id), **part, "version": row.version, **state, **halted}
 
 
 @dataclass(frozen=True, slots=True)

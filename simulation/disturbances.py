@@ -8,16 +8,20 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
-from ledger.domain.account import Account
+from betting.account import Account
+from betting.account_type import ACCOUNT
+from ledger.aggregates.aggregate_type import Aggregate
 from ledger.store.snapshots import Snapshot, encode
 from simulation.actors.operator import Operator
 from simulation.actors.projector import Reader
 from simulation.actors.service import Service
 from simulation.faults.outages import SCOPES
-from simulation.invariants.projections.rows import ACTIVITY, BALANCES
+from simulation.invariants.fold import type_of
+from simulation.invariants.history import POISON
 from simulation.kernel.scheduler import Process
 from simulation.loss import TableLoss
 from simulation.plan import STORMY, Disturbance
+from simulation.vouchers import VOUCHER, Voucher
 from simulation.world import World
 
 #: The shares of an operator's commands that are killed, stand still, and are starved.
@@ -32,6 +36,33 @@ _LONG: Final = (3.0, 12.0)
 _BESIDE: Final = 1.0
 #: Seconds after which a restore that was killed is started again.
 _AFTER: Final = 1.0
+
+
+def _event(name: str, payload: str) -> dict[str, Any]:
+    """An event's type and payload, as its item has them."""
+    return {"eventType": {"S": name}, "payload": {"S": payload}}
+
+
+#: Events that some fold cannot hold, by the type of their aggregate and by a disturbance's seconds.
+_BAD: Final = {
+    "account": {
+        0.5: _event("FundsDeposited", "not json"),
+        3.0: _event("FundsDeposited", '{"schemaVersion": 1, "amount": "1.00", "currency": "USD"}'),
+        15.0: _event("FundsWithdrawn", '{"schemaVersion": 1, "amount": "99999.00", "currency": "EUR"}'),
+    },
+    "voucher": {
+        0.5: _event("VoucherCharged", "not json"),
+        3.0: _event("VoucherCharged", '{"schemaVersion": 1, "amount": 0}'),
+        15.0: _event("VoucherSpent", '{"schemaVersion": 1, "amount": 99999}'),
+    },
+}
+
+
+def some_event(kind: str) -> dict[str, Any]:
+    """Type and payload of an event that every aggregate of the type can hold."""
+    if kind == "voucher":
+        return _event("VoucherCharged", '{"schemaVersion":1,"amount":1}')
+    return _event("FundsDeposited", '{"schemaVersion":1,"amount":"1.00","currency":"EUR"}')
 
 
 class Disturbances:
@@ -58,7 +89,7 @@ class Disturbances:
         act = getattr(self, f"_{what.kind}", None)
         if act is not None:
             act(what)
-        elif all(map(self._world.checkpoints.made, (BALANCES, ACTIVITY))):
+        elif self._world.checkpoints.made:
             self._command(what)
 
     def _command(self, what: Disturbance) -> Process:
@@ -183,29 +214,41 @@ class Disturbances:
         world = self._world
         if world.restores.away:
             return
-        account = f"account-{int(what.pick * world.plan.accounts)}"
-        number = world.histories.version(account) + 1
-        payload = {
-            0.5: "not json",
-            3.0: json.dumps({"schemaVersion": 1, "amount": "1.00", "currency": "USD"}),
-            15.0: json.dumps({"schemaVersion": 1, "amount": "99999.00", "currency": "EUR"}),
-        }[what.seconds]
-        kind = "FundsWithdrawn" if what.seconds == 15.0 else "FundsDeposited"
-        item = {
-            "aggregateId": {"S": account},
-            "sequenceNumber": {"N": str(number)},
-            "aggregateType": {"S": "account"},
-            "eventType": {"S": kind},
-            "payload": {"S": payload},
-            "occurredAt": {"S": "2026-01-01T00:00:30.000000+00:00"},
-            "correlationId": {"S": f"poison-{number}"},
-        }
-        table = world.db.table(world.names.events)
-        table.put(table.key_of(item), item)
+        account = self._key(what)
+        kind = type_of(account)
+        self._store(account, kind, _BAD[kind][what.seconds])
         command = world.random.choice(("", "skip", "redrive"))
         if command:
             seconds = world.random.choice((3.0, 8.0))
             self._later(seconds, lambda: self._happen(replace(what, kind=command, seconds=seconds)))
+
+    def _misplaced_event(self, what: Disturbance) -> None:
+        """An event of another type of aggregates is stored under a key: such as its own type knows, or the other."""
+        if self._world.restores.away:
+            return
+        account = self._key(what)
+        own, other = type_of(account), "account" if type_of(account) == "voucher" else "voucher"
+        self._store(account, other, some_event(own if what.seconds < 1.0 else other))
+
+    def _store(self, account: str, kind: str, event: dict[str, Any]) -> None:
+        """Store an event past the writer."""
+        world = self._world
+        number = world.histories.version(account) + 1
+        item = {
+            "aggregateId": {"S": account},
+            "sequenceNumber": {"N": str(number)},
+            "aggregateType": {"S": kind},
+            **event,
+            "occurredAt": {"S": "2026-01-01T00:00:30.000000+00:00"},
+            "correlationId": {"S": f"{POISON}{number}"},
+        }
+        table = world.db.table(world.names.events)
+        table.put(table.key_of(item), item)
+
+    def _key(self, what: Disturbance) -> str:
+        """The key of an aggregate."""
+        keys = self._world.plan.keys
+        return keys[int(what.pick * len(keys))]
 
     def _foreign_record(self, what: Disturbance) -> None:
         """Somebody puts on the stream what is no change record."""
@@ -214,8 +257,7 @@ class Disturbances:
 
     def _tampered_record(self, what: Disturbance) -> None:
         """The stream says that somebody has changed an event: its account is halted until an operator looks at it."""
-        world = self._world
-        account = f"account-{int(what.pick * world.plan.accounts)}"
+        world, account = self._world, self._key(what)
         if world.histories.version(account) < 2:
             return
         keys = {"aggregateId": {"S": account}, "sequenceNumber": {"N": "1"}}
@@ -225,8 +267,11 @@ class Disturbances:
     def _stray_snapshot(self, what: Disturbance) -> None:
         """A snapshot of a future that never comes, as a restore of the events table to an earlier moment leaves."""
         world = self._world
-        account = Account(f"account-{int(what.pick * world.plan.accounts)}", 1_000_000, "EUR", Decimal(999))
-        table, item = world.db.table(world.names.snapshots), encode(Snapshot(account, None))
+        key, version = self._key(what), 1_000_000
+        aggregate: Aggregate[Any, Any] = Aggregate(ACCOUNT, key, version, Account(key, version, "EUR", Decimal(999)))
+        if type_of(key) == "voucher":
+            aggregate = Aggregate(VOUCHER, key.rpartition("~")[2], version, Voucher(999))
+        table, item = world.db.table(world.names.snapshots), encode(Snapshot(aggregate, None))
         table.put(table.key_of(item), item)
 
     def _tamper(self, what: Disturbance) -> None:

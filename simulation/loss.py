@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Final
 
 from ledger.store.tables import store_specs
-from simulation.invariants.projections.rows import ACTIVITY, BALANCES
 from simulation.kernel.scheduler import Process
 from simulation.plan import AWAY, Loss
 from simulation.world import World
@@ -69,7 +68,6 @@ class TableLoss:
         world = self._world
         if not world.restores.pending:
             return
-        made = all(map(world.checkpoints.made, (BALANCES, ACTIVITY)))
-        if made and (self._running is None or not self._running.alive):
+        if world.checkpoints.made and (self._running is None or not self._running.alive):
             self._running = self._restore()
         self._at(world.scheduler.now + _AGAIN, self._have_it_restored)

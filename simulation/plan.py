@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from random import Random
 from typing import Any, Final
@@ -16,6 +17,8 @@ AWAY: Final = 40.0
 #: Seconds after the operator's restore begins in which disturbances happen, and the share of runs that have one.
 _RESTORING: Final = 30.0
 _LOST: Final = 0.25
+#: The share of runs in which an event of one aggregate type is stored under a key of another's.
+_MISPLACED: Final = 0.2
 
 #: What may befall a run, and how likely each is relative to the others. Half of the runs know a few kinds only, each as
 #: likely as any other: so what has to meet often does.
@@ -51,6 +54,16 @@ class Disturbance:
     kind: str
     pick: float
     seconds: float
+
+    @classmethod
+    def drawn(cls, random: Random, odds: Mapping[str, int]) -> Disturbance:
+        """One of the kinds in ``odds``."""
+        return cls(
+            at=random.random() * STORMY,
+            kind=random.choices(list(odds), list(odds.values()))[0],
+            pick=random.random(),
+            seconds=random.choice((0.5, 3.0, 15.0)),
+        )
 
     def __str__(self) -> str:
         return f"{self.kind} at {self.at:.2f} s (pick {self.pick:.3f}, {self.seconds:.1f} s)"
@@ -94,6 +107,8 @@ class Plan:
     #: AWS calls before which no client stops, however few commands it has.
     calls: int = 300
     accounts: int = 2
+    #: Aggregates of a second type in the same table, which have the ids of the first accounts.
+    vouchers: int = 0
     imports: int = 0
     projectors: int = 1
     readers: int = 1
@@ -121,6 +136,19 @@ class Plan:
     loss: Loss | None = None
 
     @property
+    def domain(self) -> str:
+        """The domain that the services of the run serve."""
+        return "betting,simulation.vouchers" if self.vouchers else "betting"
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of all aggregates."""
+        return [
+            *(f"account-{number}" for number in range(self.accounts)),
+            *(f"voucher~account-{number}" for number in range(self.vouchers)),
+        ]
+
+    @property
     def storm(self) -> float:
         """Seconds of virtual time until the faults stop."""
         return self.moment(STORMY)
@@ -140,6 +168,8 @@ class Plan:
         native = bridge == "native"
         count = random.choice((0, 8, 12, 20))
         odds = dict(DISTURBANCES)
+        types = Random(f"types {seed}")
+        vouchers, misplaced = types.choice((0, 0, 0, 1, 2)), types.random() < _MISPLACED
         if random.random() < 0.5:
             odds = dict.fromkeys(random.sample(list(DISTURBANCES), random.randint(2, 6)), 1)
         return cls(
@@ -148,6 +178,7 @@ class Plan:
             commands=random.randint(4, 20),
             pace=random.choice((0.5, 1.0, 2.0)),
             accounts=random.randint(1, 4),
+            vouchers=vouchers,
             imports=random.choice((0, 0, 10)),
             projectors=random.randint(1, 3),
             readers=random.randint(0, 1),
@@ -169,15 +200,10 @@ class Plan:
             climate=Climate.drawn(random),
             disturbances=tuple(
                 sorted(
-                    (
-                        Disturbance(
-                            at=random.random() * STORMY,
-                            kind=random.choices(list(odds), list(odds.values()))[0],
-                            pick=random.random(),
-                            seconds=random.choice((0.5, 3.0, 15.0)),
-                        )
-                        for _ in range(count)
-                    ),
+                    [
+                        *(Disturbance.drawn(random, odds) for _ in range(count)),
+                        *(Disturbance.drawn(types, {"misplaced_event": 1}) for _ in range(misplaced)),
+                    ],
                     key=lambda each: each.at,
                 )
             ),

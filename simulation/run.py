@@ -14,8 +14,8 @@ from simulation.actors.operator import Operator
 from simulation.actors.projector import Projector, Reader
 from simulation.actors.service import Service
 from simulation.actors.writer import Client, Writer
-from simulation.disturbances import Disturbances
-from simulation.invariants.projections.rows import ACTIVITY, BALANCES
+from simulation.disturbances import Disturbances, some_event
+from simulation.invariants.fold import type_of
 from simulation.kernel.scheduler import StandstillError
 from simulation.plan import Plan
 from simulation.world import ClientPool, World
@@ -83,7 +83,7 @@ class Run:
                 world.enable_destination()
             world.log("-- the faults stop")
             self._until(lambda: self._is_done(disturbances), "work ends", within=CALM if plan.loss is None else _WORK)
-            self._until(lambda: all(map(world.checkpoints.made, (BALANCES, ACTIVITY))), "a projector has started")
+            self._until(lambda: world.checkpoints.made, "a projector has started")
             self._command("redrive")
             if self._may_have_lost:
                 self._nudge()
@@ -126,12 +126,12 @@ class Run:
         for account, items in sorted(world.histories.items.items()):
             if not items:
                 continue
-            number = len(items) + 1
+            kind = type_of(account)
             item = {
                 **items[-1],
-                "sequenceNumber": {"N": str(number)},
-                "eventType": {"S": "FundsDeposited"},
-                "payload": {"S": '{"schemaVersion":1,"amount":"1.00","currency":"EUR"}'},
+                "sequenceNumber": {"N": str(len(items) + 1)},
+                "aggregateType": {"S": kind},
+                **some_event(kind),
                 "correlationId": {"S": f"nudge-{account}"},
             }
             table.put(table.key_of(item), item)
@@ -145,7 +145,7 @@ class Run:
     def _disagreement(self) -> str:
         world = self.world
         for account, items in sorted(world.histories.items.items()):
-            for projection in (BALANCES, ACTIVITY) if items else ():
+            for projection in world.rows.projections_of(account) if items else ():
                 head = world.checkpoints.head(projection, account)
                 if head is not None and "halted" in head:
                     letter = head["halted"]["M"]["deadLetter"]["S"]

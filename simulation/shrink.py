@@ -16,6 +16,7 @@ _LEAST: Final[dict[str, Any]] = {
     "calls": 0,
     "commands": 1,
     "accounts": 1,
+    "vouchers": 0,
     "imports": 0,
     "projectors": 1,
     "readers": 0,

@@ -27,7 +27,7 @@ from simulation.world import ClientPool
 _COLLECTED = 10
 
 #: The packages under test.
-PRODUCT = ("aws_client", "faust_kinesis", "kinfold", "ledger", "projector", "stream_bridge", "writer")
+PRODUCT = ("aws_client", "betting", "faust_kinesis", "kinfold", "ledger", "projector", "stream_bridge", "writer")
 
 
 def main(request: dict[str, Any]) -> None:

@@ -33,7 +33,7 @@ from simulation.invariants.projections.generations import Generations
 from simulation.invariants.projections.halts import Halts
 from simulation.invariants.projections.letters import Letters
 from simulation.invariants.projections.readers import Readers
-from simulation.invariants.projections.rows import Rows
+from simulation.invariants.projections.rows import ACTIVITY, BALANCES, VOUCHERS, Rows
 from simulation.invariants.restores import Restores
 from simulation.kernel import primitives
 from simulation.kernel.scheduler import EPOCH, Process, Scheduler
@@ -116,7 +116,8 @@ class World:
         pool.connection.network = self.network
         self.stream = self.kinesis.create(self.names.stream, plan.shards)
         self.histories = Histories(self.clock, self.violated)
-        self.rows = Rows(self.histories, self.violated, PROFILE)
+        projections = (BALANCES, ACTIVITY, VOUCHERS) if plan.vouchers else (BALANCES, ACTIVITY)
+        self.rows = Rows(self.histories, self.violated, PROFILE, projections)
         self.checkpoints = Checkpoints(self.db, self.stream, self.histories, self.rows, self.violated, PROFILE)
         self.order = RelayOrder(self.histories, self.stream, self.violated)
         self.order.watching = plan.bridge == "relay"
@@ -138,6 +139,7 @@ class World:
             self.histories,
             self.letters,
             self.checkpoints,
+            self.rows,
             lambda: self.scheduler.now,
             self._current,
             self.violated,

@@ -5,6 +5,7 @@ from typing import Annotated, Final
 import structlog
 import typer
 
+from ledger.aggregates.domain import load_domain
 from ledger.runtime.aws import Clients, wait_for_endpoint
 from ledger.runtime.logs import configure_logs
 from ledger.runtime.settings import load_settings
@@ -15,10 +16,11 @@ from ledger.store.snapshots import SnapshotStore
 from ledger.store.table_identity import CLOSE_INTERVAL, TableGuard, TableIdentities
 from ledger.store.tables import Names
 from writer import server
-from writer.commands.account_repository import AccountRepository
+from writer.commands.aggregate_repository import AggregateRepository
 from writer.commands.snapshot_writer import SnapshotWriter
 from writer.http.app import build_api
 from writer.metrics import Metrics
+from writer.resource import Resource
 from writer.settings import WriterSettings
 
 #: Beside one for each thread: the probes of /ready and the thread that writes snapshots wait for no command's.
@@ -51,6 +53,7 @@ def serve(
     access, bound = settings.claim(
         settings.writer_host if host is None else host, settings.writer_port if port is None else port
     )
+    resources = load_domain(settings.domain).parts("RESOURCES", Resource)
     limits = settings.limits(settings.writer_threads + _OTHER_CONNECTIONS)
     clients = Clients(
         settings,
@@ -87,8 +90,8 @@ def serve(
     with bound:
         tables = [names.events, names.snapshots, names.commands]
         wait_for_endpoint(clients, settings.endpoint_timeout, log_waiting, tables)
-        accounts = AccountRepository(store, snapshots, held=settings.writer_accounts)
-        api = build_api(accounts, keys, settings, access, metrics)
+        repository = AggregateRepository(store, snapshots, held=settings.writer_accounts)
+        api = build_api(resources, repository, keys, settings, access, metrics)
         with guard.watching():
             server.serve(api, bound, limits, drain_timeout=settings.writer_drain_timeout, on_start=log_serving)
     log.info("stopped")

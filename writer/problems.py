@@ -14,7 +14,7 @@ CORRELATION_SCOPE_KEY: Final = "kinfold.correlation_id"
 
 def broken_rule(rule: str, detail: str = "") -> ProblemType:
     """The type of the problem that a command breaks ``rule`` of the domain."""
-    title = "The command breaks a rule of the account"
+    title = "A rule of the domain refuses the command"
     return ProblemType(rule, 422, title, detail, {"rule": rule})
 
 
@@ -24,20 +24,12 @@ PROBLEMS: Final = (
     problems.UNAUTHENTICATED,
     problems.MISSING_SCOPE,
     problems.CROSS_ORIGIN,
-    problems.UNKNOWN_ACCOUNT,
     problems.UNKNOWN_VERSION,
     problems.VERSION_CONFLICT,
     problems.PRECONDITION_FAILED,
     problems.REQUEST_TIMEOUT,
     problems.BODY_TOO_LARGE,
     problems.UNSUPPORTED_MEDIA_TYPE,
-    broken_rule("invalid-amount", "account alice: 0.00 is not a positive amount"),
-    broken_rule("currency-mismatch", "account alice is held in EUR; USD cannot be booked on it"),
-    broken_rule("insufficient-funds", "account alice holds 10.00; 12.50 cannot be taken from it"),
-    broken_rule("bet-already-placed", "account alice: bet derby was already placed"),
-    broken_rule("unknown-bet", "account alice: no bet derby was placed"),
-    broken_rule("bet-already-settled", "account alice: bet derby was already settled"),
-    problems.IDEMPOTENCY_KEY_REUSED,
     problems.HEAD_TOO_LARGE,
     problems.INTERNAL_ERROR,
     problems.UNAVAILABLE,

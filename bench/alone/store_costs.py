@@ -17,10 +17,12 @@ from bench.alone.fake_events_table import MemoryEvents
 from bench.contest.bench_profile import BenchProfile, bench_profile, emulator
 from bench.contest.workloads import skewed
 from bench.metering.meter import Meter
+from betting.account import Account
+from betting.account_type import ACCOUNT
+from betting.events import FundsDeposited
+from betting.projections import PROJECTIONS
 from faust_kinesis.kcl.coordination.tables import kcl_specs
 from kinfold.local.environment import service_clients, service_environment
-from ledger.domain.account import AGGREGATE_TYPE, Account
-from ledger.domain.events import FundsDeposited, encode_payload
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore, ProvenVersion
 from ledger.store.snapshots import Snapshot, SnapshotStore
@@ -28,8 +30,8 @@ from ledger.store.snapshots import encode as encode_snapshot
 from ledger.store.stored_event import StoredEvent, timestamp
 from ledger.store.tables import Names, ensure_table
 from projector.engine.provisioning import prepare
-from projector.projections import PROJECTIONS
-from writer.commands.account_repository import AccountRepository
+from tests.support.accounts import aggregate_of
+from writer.commands.aggregate_repository import AggregateRepository
 from writer.commands.snapshot_writer import SnapshotWriter
 from writer.metrics import Metrics
 
@@ -103,7 +105,7 @@ def appends(count: int, report: Callable[[str], None]) -> dict[str, Any]:
 
 
 def _append(store: EventStore, account: str, expected: ProvenVersion | int) -> ProvenVersion:
-    history = store.append(account, [_DEPOSIT], expected, aggregate_type=AGGREGATE_TYPE, correlation_id=_CORRELATION)
+    history = store.append(account, [_DEPOSIT], expected, aggregate_type=ACCOUNT.name, correlation_id=_CORRELATION)
     return history.version
 
 
@@ -122,14 +124,14 @@ def loads(sizes: Sequence[int], report: Callable[[str], None]) -> dict[str, Any]
         store, snapshots = EventStore(clients.dynamodb, names.events), SnapshotStore(clients.dynamodb, names.snapshots)
         old = max(size - 50, 1)
         account = Account(account_id, old, "EUR", _DEPOSIT.amount * old)
-        memory.put_snapshot(encode_snapshot(Snapshot(account, deposit(account_id, old).event_hash)))
+        memory.put_snapshot(encode_snapshot(Snapshot(aggregate_of(account), deposit(account_id, old).event_hash)))
         each = {}
         for name, interval in (("without", 0), ("with", 100)):
-            accounts = AccountRepository(store, SnapshotWriter(snapshots, Metrics(), interval=interval))
-            accounts.load(account_id)  # once, for what the SDK prepares at its first call
+            accounts = AggregateRepository(store, SnapshotWriter(snapshots, Metrics(), interval=interval))
+            accounts.load(ACCOUNT, account_id)  # once, for what the SDK prepares at its first call
             with _metered(clients) as cost:
-                loaded = accounts.load(account_id)
-            if loaded.account.balance != _DEPOSIT.amount * size:
+                loaded = accounts.load(ACCOUNT, account_id)
+            if loaded.aggregate.state.balance != _DEPOSIT.amount * size:
                 raise RuntimeError(f"{account_id} was loaded wrong")
             each[name] = {"calls": cost.calls, "read_units": cost.read_units, "millis": cost.seconds * 1000}
         found[str(size)] = each
@@ -141,8 +143,8 @@ def loads(sizes: Sequence[int], report: Callable[[str], None]) -> dict[str, Any]
 def deposit(account_id: str, number: int) -> StoredEvent:
     """A deposit, a millisecond after the one before it."""
     at = _BEGIN + timedelta(milliseconds=number)
-    payload = encode_payload(_DEPOSIT)
-    return StoredEvent(account_id, number, AGGREGATE_TYPE, _DEPOSIT.event_type, payload, timestamp(at), _CORRELATION)
+    payload = _DEPOSIT.payload()
+    return StoredEvent(account_id, number, ACCOUNT.name, _DEPOSIT.event_type, payload, timestamp(at), _CORRELATION)
 
 
 def rebuild(events: int, report: Callable[[str], None]) -> dict[str, Any]:

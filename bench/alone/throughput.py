@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from bench.alone.prepared_run import SHARDS, prepared
 from bench.contest.workloads import skewed
+from betting.projections import PROJECTIONS
 from ledger.store.change_record import decode, encode
-from projector.projections import PROJECTIONS
 
 _TABLE: Final = "domain-events-bench"
 #: Of a run's points, by the share of the events that were applied: what comes before is warming up.

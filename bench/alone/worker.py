@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+import betting
 from bench.alone.fake_aws import MemoryAws, Pages
 from bench.alone.profiling import Profiles
 from bench.metering.meter import Meter, cpu_seconds, resident_mb
@@ -21,7 +22,6 @@ from ledger.runtime.logs import configure_logs
 from ledger.runtime.settings import load_settings
 from ledger.runtime.sockets import LOOPBACK
 from ledger.store.tables import Names
-from projector import projections
 from projector.metrics import Metrics
 from projector.settings import ProjectorSettings
 
@@ -96,9 +96,9 @@ def _total(counter: Any) -> float:
 
 
 def register(names: list[str]) -> None:
-    """Leave only these projections registered. Before anything imports them from `projector.projections`."""
-    chosen = tuple(each for each in projections.PROJECTIONS if each.name in names)
-    projections.PROJECTIONS = chosen  # type: ignore[misc]
+    """Leave only these projections registered. Before anything loads the domain."""
+    chosen = tuple(each for each in betting.PROJECTIONS if each.name in names)
+    betting.PROJECTIONS = chosen  # type: ignore[misc]
 
 
 def run(given: argparse.Namespace) -> None:
@@ -115,7 +115,7 @@ def run(given: argparse.Namespace) -> None:
     configure_logs(settings.log_level, settings.log_format, quiet=("faust", "mode"))
     clients = Clients(settings, connections=settings.write_concurrency + 32)
     names = Names(settings.profile)
-    models = projections.PROJECTIONS
+    models = betting.PROJECTIONS
     tables = [table_spec(each, settings.profile, 1) for each in models]
     meter = Meter(*(table.name for table in tables))
     meter.watch(clients.dynamodb)
@@ -146,7 +146,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, required=True, help="distinct events that the stream holds")
     parser.add_argument("--records", type=int, required=True, help="records that it holds, repeated ones included")
     parser.add_argument("--report", type=Path, required=True)
-    known = [each.name for each in projections.PROJECTIONS]
+    known = [each.name for each in betting.PROJECTIONS]
     parser.add_argument("--projections", nargs="+", choices=known, default=known)
     parser.add_argument("--from-memory", type=Path, metavar="DIR", help="pages that bench.alone.fake_aws has prepared")
     parser.add_argument("--one-core", action="store_true", help="keep every thread on one core")

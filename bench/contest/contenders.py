@@ -14,13 +14,13 @@ from typing import Any, Final
 from aws_client.tables import TableSpec
 from bench.contest.bench_profile import BenchProfile
 from bench.metering.meter import TreeWatch
+from betting.projections import PROJECTIONS
+from betting.projections.balance_summary import BALANCE_SUMMARY
 from faust_kinesis.kcl.coordination.tables import kcl_specs
 from kinfold.local.child import stop
 from kinfold.local.environment import service_environment
 from projector.engine.provisioning import control_specs
 from projector.engine.read_model import table_spec
-from projector.projections import PROJECTIONS
-from projector.projections.balance_summary import BALANCE_SUMMARY
 from projector.settings import ProjectorSettings
 
 ROOT: Final = Path(__file__).parents[2]

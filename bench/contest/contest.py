@@ -8,7 +8,8 @@ from typing import Any
 from bench.contest.bench_profile import BenchProfile, Emulator, bench_profile, emulator
 from bench.contest.contenders import Contender, Task
 from bench.contest.workloads import WORKLOADS, Delivery, Workload
-from ledger.domain.account import Account
+from betting.account import Account
+from betting.account_type import ACCOUNT
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def folded(deliveries: Sequence[Delivery]) -> dict[str, Decimal]:
     events = {(each.event.aggregate_id, each.event.sequence_number): each.event for each in deliveries}
     accounts: dict[str, Account] = {}
     for _, event in sorted(events.items()):
-        accounts.setdefault(event.aggregate_id, Account(event.aggregate_id)).apply(event.decode())
+        accounts.setdefault(event.aggregate_id, Account(event.aggregate_id)).apply(event.decode(ACCOUNT))
     return {account_id: account.balance for account_id, account in accounts.items()}
 
 

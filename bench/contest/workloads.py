@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from ledger.domain.events import BetPlaced, BetSettled, DomainEvent, FundsDeposited, FundsWithdrawn, encode_payload
+from betting.events import BetPlaced, BetSettled, BettingEvent, FundsDeposited, FundsWithdrawn
 from ledger.store.stored_event import StoredEvent, timestamp
 
 ACCOUNTS: Final = 1_000
@@ -54,7 +54,7 @@ class _Account:
     cents: int = 0
     bets: list[tuple[str, int]] = field(default_factory=list)
 
-    def next_event(self, rng: random.Random) -> DomainEvent:
+    def next_event(self, rng: random.Random) -> BettingEvent:
         self.version += 1
         kind = rng.random()
         if self.bets and kind < 0.3:
@@ -93,7 +93,7 @@ def histories(account_ids: Iterator[str], seed: int) -> Iterator[StoredEvent]:
             account.version,
             "account",
             event.event_type,
-            encode_payload(event),
+            event.payload(),
             timestamp(_BEGIN + timedelta(milliseconds=number)),
             f"shop:checkout:{rng.getrandbits(128):032x}:{rng.getrandbits(64):016x}",
         )

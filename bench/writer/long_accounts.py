@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from sortedcontainers import SortedDict
 
-from ledger.domain.account import AGGREGATE_TYPE
-from ledger.domain.events import BetPlaced, BetSettled, DomainEvent, FundsDeposited, encode_payload
+from betting.account_type import ACCOUNT
+from betting.events import BetPlaced, BetSettled, BettingEvent, FundsDeposited
 from ledger.store.stored_event import StoredEvent, timestamp
 from simulation.aws.tables.table import Table, _Row
 from simulation.aws.tables.values import stored
@@ -41,7 +41,7 @@ def bet_of(number: int) -> str:
 
 def event(account_id: str, number: int) -> StoredEvent:
     """One event of a long account."""
-    made: DomainEvent
+    made: BettingEvent
     if number == 1:
         made = FundsDeposited(amount=Decimal(1_000_000), currency="EUR")
     elif number % 2 == 0:
@@ -49,7 +49,7 @@ def event(account_id: str, number: int) -> StoredEvent:
     else:
         made = BetSettled(bet_id=bet_of(number), payout=_ONE, currency="EUR")
     at = timestamp(_BEGIN + timedelta(milliseconds=number))
-    return StoredEvent(account_id, number, AGGREGATE_TYPE, made.event_type, encode_payload(made), at, _CORRELATION)
+    return StoredEvent(account_id, number, ACCOUNT.name, made.event_type, made.payload(), at, _CORRELATION)
 
 
 class LongAccounts(dict[str, Any]):

@@ -1,78 +1,88 @@
-"""The proof at the end of a demo: each account refolded from the event store equals the summary that readers get."""
+"""The proof at the end of a demo: every aggregate, refolded from the event store, is what every read model answers."""
 
+import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
 
-from ledger.domain.account import Account
-from ledger.domain.money import format_amount
 from ledger.errors import EndpointError
 from ledger.store.event_store import EventStore
+from ledger.store.stored_event import StoredEvent
+from projector.projection import HEAD, Projection
+from projector.verification.expected_rows import ExpectedRows
 
-#: Seconds that one request waits for a summary to catch up, and without progress after which the audit gives up.
+#: Seconds that one request waits for a read model to catch up, and without progress after which the audit gives up.
 _WAIT: Final = 2
 _STALL_TIMEOUT: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class AccountAudit:
-    """One account: what its events fold to, and what the projector answers: version, balance and currency."""
+class Audit:
+    """One aggregate in one read model: the version that the writer confirmed, that of its events, and what differs."""
 
-    account_id: str
+    aggregate_id: str
+    projection: str
     confirmed: int
-    folded: tuple[int, str, str]
-    summary: tuple[int, str, str]
+    stored: int
+    difference: str
 
     @property
     def agrees(self) -> bool:
-        """Whether the summary equals the fold, and the fold holds everything that the writer confirmed."""
-        return self.folded == self.summary and self.confirmed <= self.folded[0]
+        """Whether readers see the fold of its events, and these hold everything that the writer confirmed."""
+        return not self.difference and self.confirmed <= self.stored
 
 
 def audit(
-    store: EventStore, projector_url: str, confirmed: Mapping[str, int], on_progress: Callable[[], None]
-) -> list[AccountAudit]:
-    """Refold each account of ``confirmed`` (last version that the writer answered) and compare it with its summary.
+    store: EventStore,
+    projections: Sequence[Projection[Any]],
+    projector_url: str,
+    confirmed: Mapping[str, int],
+    on_progress: Callable[[], None],
+) -> list[Audit]:
+    """Refold each aggregate of ``confirmed`` (the last version that the writer answered), and compare every read model.
 
-    Waits for a summary that is behind as long as any progress is made. Raises EndpointError when the projector does
+    Waits for a read model that is behind as long as any progress is made. Raises EndpointError when the projector does
     not answer.
     """
+    found = []
     with httpx.Client(base_url=projector_url, timeout=30, trust_env=False) as projector:
-        return [
-            _audit_account(store, projector, account_id, version, on_progress)
-            for account_id, version in confirmed.items()
-        ]
+        for aggregate_id, version in confirmed.items():
+            events = list(store.read(aggregate_id))
+            for projection in projections:
+                if projection.takes(aggregate_id):
+                    expected = _folded(projection, aggregate_id, events)
+                    shown = _caught_up(projector, projection.path, aggregate_id, len(events), on_progress)
+                    difference = "" if shown == expected else f"{shown}, should be {expected}"
+                    found.append(Audit(aggregate_id, projection.name, version, len(events), difference))
+    return found
 
 
-def disagreements(audits: Iterable[AccountAudit]) -> list[AccountAudit]:
-    """The accounts that do not agree."""
+def disagreements(audits: Iterable[Audit]) -> list[Audit]:
+    """Those that do not agree."""
     return [each for each in audits if not each.agrees]
 
 
-def _audit_account(
-    store: EventStore, projector: httpx.Client, account_id: str, confirmed: int, on_progress: Callable[[], None]
-) -> AccountAudit:
-    account = Account.reconstitute(account_id, (event.decode() for event in store.read(account_id)))
-    summary = _caught_up(projector, account_id, account.version, on_progress)
-    return AccountAudit(
-        account_id,
-        confirmed,
-        (account.version, format_amount(account.balance), str(account.currency)),
-        (int(summary.get("version", 0)), str(summary.get("balance")), str(summary.get("currency"))),
-    )
+def _folded(projection: Projection[Any], aggregate_id: str, events: Sequence[StoredEvent]) -> Any:
+    """What readers should see, by the projection's witness where it has one."""
+    folded = ExpectedRows(projection, aggregate_id, lambda _id, _number: False)
+    for event in events:
+        folded.add(event)
+    rows = folded.rows()
+    head = rows.pop(HEAD)
+    return json.loads(json.dumps(projection.page(head, [row for _, row in sorted(rows.items())])))
 
 
 def _caught_up(
-    projector: httpx.Client, account_id: str, version: int, on_progress: Callable[[], None]
+    projector: httpx.Client, path: str, aggregate_id: str, version: int, on_progress: Callable[[], None]
 ) -> Mapping[str, Any]:
-    """The account's summary at ``version``, or as it is after a minute without progress."""
+    """What the projector answers at ``version``, or after a minute without progress."""
     reached, moved = -1, time.monotonic()
     while True:
         try:
-            answer = projector.get(f"/balances/{account_id}", params={"min_version": version, "wait": _WAIT})
+            answer = projector.get(f"/{path}/{aggregate_id}", params={"min_version": version, "wait": _WAIT})
             body: Mapping[str, Any] = answer.json()
         except (httpx.TransportError, ValueError) as error:
             raise EndpointError(f"the projector at {projector.base_url} does not answer: {error}") from error

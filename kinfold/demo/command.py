@@ -2,16 +2,17 @@
 
 import contextlib
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pydantic.alias_generators import to_camel
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from kinfold.choices import BRIDGE_HELP, BridgeChoice, ConsumerOption
-from kinfold.demo.audit import AccountAudit, audit, disagreements
+from kinfold.choices import BRIDGE_HELP, BridgeChoice, ConsumerOption, DomainOption
+from kinfold.demo.audit import Audit, audit, disagreements
 from kinfold.demo.disposable import delete_profile, disposable_profile
 from kinfold.demo.raw_stream import order_violations, streamed_accounts
 from kinfold.demo.scrape import counter, scrape
@@ -20,21 +21,24 @@ from kinfold.load.tally import LoadResult
 from kinfold.local.embedded_aws import local_aws
 from kinfold.local.environment import service_clients
 from kinfold.local.stack import Stack
+from ledger.aggregates.domain import load_domain
+from ledger.errors import ConfigurationError
 from ledger.runtime.cli_input import http_url
 from ledger.runtime.cli_output import output, print_json, print_line, print_table, tell
 from ledger.runtime.logs import in_json
 from ledger.runtime.sockets import LOOPBACK
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
-from projector.projections.balance_summary import BALANCE_SUMMARY
+from projector.projection import Projection
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The figures of one demo, as ``--json`` prints them; ``seconds`` from the first command to the last agreement.
 
-    ``reordered``: accounts that the raw stream does not show complete, in order and on one shard; only a relay promises
-    that, so it is None (and left out) for the native destination.
+    ``mismatched``: aggregates that some read model shows otherwise than their events fold. ``reordered``: those that
+    the raw stream does not show complete, in order and on one shard; only a relay promises that, so it is None (and
+    left out) for the native destination.
     """
 
     appended: int
@@ -58,7 +62,7 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command(
-    epilog="Exit codes: 0 every balance agrees, 1 one does not or a service ended by itself, 2 bad settings, 75 the "
+    epilog="Exit codes: 0 every read model agrees, 1 one does not or a service ended by itself, 2 bad settings, 75 the "
     "endpoint does not answer."
 )
 def demo(
@@ -68,10 +72,11 @@ def demo(
             "--endpoint-url", callback=http_url, help="Use this endpoint; without it the embedded AWS is started."
         ),
     ] = None,
-    accounts: Annotated[int, typer.Option(min=1, max=10_000, help="How many accounts; a few get most events.")] = 40,
+    accounts: Annotated[int, typer.Option(min=1, max=10_000, help="How many aggregates; a few get most events.")] = 40,
     events: Annotated[int, typer.Option(min=1, help="How many events to append.")] = 1000,
-    writers: Annotated[int, typer.Option(min=1, max=64, help="How many clients race on the accounts.")] = 8,
+    writers: Annotated[int, typer.Option(min=1, max=64, help="How many clients race on them.")] = 8,
     shards: Annotated[int, typer.Option(min=1, max=64, help="Shards of the stream.")] = 2,
+    domain: DomainOption = "betting",
     consumer: ConsumerOption = "polling",
     bridge: Annotated[BridgeChoice, typer.Option(help=BRIDGE_HELP)] = "native",
     seed: Annotated[int, typer.Option(help="The same seed makes the same commands.")] = 0,
@@ -79,17 +84,20 @@ def demo(
         bool, typer.Option("--json", help="Print the figures as one JSON object on standard output.")
     ] = False,
 ) -> None:
-    """Append, stream, project, and prove that every balance agrees.
+    """Append, stream, project, and prove that every read model agrees.
 
-    Starts the bridge, the writer and the projector as processes on a profile of its own, sends deposits, withdrawals,
-    bets and settlements from several racing clients, waits until the projection has caught up, refolds every account
-    from the event store, and compares. With the relay, it also reads the raw stream: each account on one shard and in
-    order. Everything is stopped and deleted in the end.
+    Starts the bridge, the writer and the projector as processes on a profile of its own, sends the domain's made-up
+    commands from several racing clients, waits until the projections have caught up, refolds every aggregate from the
+    event store, and compares each with what readers get. With the relay, it also reads the raw stream: each aggregate
+    on one shard and in order. Everything is stopped and deleted in the end.
 
     [dim]$[/dim] kinfold demo
     [dim]$[/dim] kinfold demo --endpoint-url http://127.0.0.1:4566 --shards 4 --events 5000
     """
-    plan = LoadPlan(accounts=accounts, events=events, writers=writers, seed=seed, prefix="demo")
+    plan = LoadPlan(accounts=accounts, events=events, writers=writers, seed=seed, prefix="demo", domain=domain)
+    projections = load_domain(domain).parts("PROJECTIONS", Projection)
+    if not projections:
+        raise ConfigurationError(f"domain {domain} brings no PROJECTIONS, so there is nothing to prove")
     profile = disposable_profile("demo-")
     # Before anything is started, in place of in the log of one of the services.
     service_clients(endpoint_url or f"http://{LOOPBACK}", profile)
@@ -105,30 +113,33 @@ def demo(
                 endpoint,
                 profile=profile,
                 shards=shards,
-                env={"KINFOLD_CONSUMER": consumer},
+                env={"KINFOLD_CONSUMER": consumer, "KINFOLD_DOMAIN": domain},
                 bridge=bridge,
                 report=tell,
             )
         )
         names = Names(profile)
         store = EventStore(clients.dynamodb, names.events)
-        outcome, audits = _run(stack, plan, store, BALANCE_SUMMARY.table(profile, 1))
+        outcome, audits = _run(stack, plan, store, projections, profile)
         reordered: list[str] = []
         if bridge == "relay":
             seen = streamed_accounts(clients.kinesis, names.stream, names.events)
-            reordered = order_violations(seen, {each.account_id: each.folded[0] for each in audits})
+            reordered = order_violations(seen, {each.aggregate_id: each.stored for each in audits})
             outcome = replace(outcome, reordered=len(reordered))
     _report_faults(audits, reordered)
     if as_json:
         print_json({to_camel(name): value for name, value in outcome.figures().items()})
     else:
-        _print(outcome)
+        _print(outcome, [each.name for each in projections])
     if outcome.mismatched or reordered:
         raise typer.Exit(1)
 
 
-def _run(stack: Stack, plan: LoadPlan, store: EventStore, table: str) -> tuple[Outcome, list[AccountAudit]]:
-    """Load, wait until the summaries in ``table`` have caught up, compare."""
+def _run(
+    stack: Stack, plan: LoadPlan, store: EventStore, projections: Sequence[Projection[Any]], profile: str
+) -> tuple[Outcome, list[Audit]]:
+    """Load, wait until every read model has caught up, compare. The figures are of the first read model."""
+    table = projections[0].table(profile, 1)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     start = time.monotonic()
     with Progress(*columns, console=Console(stderr=True), disable=in_json()) as progress:
@@ -142,7 +153,7 @@ def _run(stack: Stack, plan: LoadPlan, store: EventStore, table: str) -> tuple[O
             progress.update(projected, completed=counter(stack.projector.url, "kinfold_projector_applied", table=table))
 
         load = run_load(stack.writer.url, plan, show)
-        audits = audit(store, stack.projector.url, load.versions, show)
+        audits = audit(store, projections, stack.projector.url, load.versions, show)
         show()
     seconds = time.monotonic() - start
     figures = scrape(stack.projector.url, table=table)
@@ -153,28 +164,30 @@ def _run(stack: Stack, plan: LoadPlan, store: EventStore, table: str) -> tuple[O
         projected=int(figures["kinfold_projector_applied"]),
         duplicates=int(figures["kinfold_projector_duplicates"]),
         gaps_repaired=int(figures["kinfold_projector_gaps_repaired"]),
-        accounts=len(audits),
-        mismatched=len(disagreements(audits)),
+        accounts=len(load.versions),
+        mismatched=len({each.aggregate_id for each in disagreements(audits)}),
         seconds=round(seconds, 1),
         events_per_second=round(load.appended / seconds, 1),
     ), audits
 
 
-def _print(outcome: Outcome) -> None:
+def _print(outcome: Outcome, projections: Sequence[str]) -> None:
     console = output()
     rows = [(name.replace("_", " "), str(value)) for name, value in outcome.figures().items()]
     print_table(console, "Kinfold: the main job, end to end", ("figure", "value"), rows)
     if outcome.reordered == 0:
-        print_line(console, "reordered 0: the raw stream shows each account complete, in order and on one shard")
+        print_line(console, "reordered 0: the raw stream shows each complete, in order and on one shard")
     if not outcome.mismatched:
-        print_line(console, f"mismatched 0: all {outcome.accounts} balances equal the fold of their events")
+        print_line(
+            console, f"mismatched 0: {' and '.join(projections)} equal the fold of the events of all {outcome.accounts}"
+        )
 
 
-def _report_faults(audits: list[AccountAudit], reordered: list[str]) -> None:
+def _report_faults(audits: list[Audit], reordered: list[str]) -> None:
     for each in disagreements(audits):
         tell(
-            f"account {each.account_id}: the writer confirmed version {each.confirmed}, its events fold to "
-            f"{each.folded}, its summary shows {each.summary}"
+            f"{each.aggregate_id} in {each.projection}: the writer confirmed version {each.confirmed}, {each.stored} "
+            f"events are stored; {each.difference or 'the rest is lost'}"
         )
     for fault in reordered:
         tell(f"on the raw stream, {fault}")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kinfold.choices import DomainOption
 from ledger.runtime.cli_input import bearer_token, http_url
 
 if TYPE_CHECKING:
@@ -14,11 +15,12 @@ if TYPE_CHECKING:
 def load(
     url: Annotated[str, typer.Option(help="The writer.", callback=http_url)] = "http://127.0.0.1:8080",
     accounts: Annotated[
-        int, typer.Option(min=1, max=100_000, help="How many accounts; a few get most commands.")
+        int, typer.Option(min=1, max=100_000, help="How many aggregates; a few get most commands.")
     ] = 100,
     events: Annotated[int, typer.Option(min=1, help="How many events to append.")] = 2000,
     writers: Annotated[int, typer.Option(min=1, max=256, help="How many clients at once.")] = 8,
     seed: Annotated[int, typer.Option(help="The same seed makes the same commands.")] = 0,
+    domain: DomainOption = "betting",
     token: Annotated[
         str | None,
         typer.Option(
@@ -27,9 +29,9 @@ def load(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
-    """Send deposits, withdrawals, bets and settlements to a running writer.
+    """Send a domain's made-up commands to a running writer.
 
-    Runs until the events are appended, on accounts that are new in every run. Some commands are refused on purpose. A
+    Runs until the events are appended, on aggregates that are new in every run. Some commands are refused on purpose. A
     command whose answer is lost is sent again with its Idempotency-Key, and counts once.
 
     [dim]$[/dim] kinfold load --events 10000 --writers 16
@@ -40,7 +42,7 @@ def load(
     from kinfold.load.runner import LoadPlan, run_load
     from ledger.runtime.logs import in_json
 
-    plan = LoadPlan(accounts=accounts, events=events, writers=writers, seed=seed, token=token)
+    plan = LoadPlan(accounts=accounts, events=events, writers=writers, seed=seed, token=token, domain=domain)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=in_json()) as progress:
         task = progress.add_task("events appended", total=events)
@@ -53,7 +55,7 @@ def load(
 
 def _print(url: str, prefix: str, result: "LoadResult") -> None:
     typer.echo(
-        f"{result.appended} events on {len(result.versions)} accounts ({prefix}-...) of {url}\n"
+        f"{result.appended} events on {len(result.versions)} aggregates ({prefix}-...) of {url}\n"
         f"in {result.seconds:.1f} s: {result.rate:.0f} a second, median {result.latency_p50_ms:.1f} ms, "
         f"99 % under {result.latency_p99_ms:.1f} ms\n"
         f"refused {result.refused}, conflicts {result.conflicts}, unavailable {result.unavailable}, "

@@ -3,18 +3,19 @@
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import uuid4
 
 import httpx
 
+from kinfold.domain.traffic import commands, sources
 from kinfold.load.tally import LoadResult, Tally
-from kinfold.load.traffic import Command, Traffic
 from ledger.errors import ConfigurationError, EndpointError, KinfoldError
 from ledger.runtime.cli_input import check_proxy
 from ledger.runtime.sockets import is_loopback_url
+from writer.traffic import MadeUpCommand, TrafficPlan
 
 _PROGRESS_EVERY: Final = 0.1
 #: Seconds to pause after a 503 without Retry-After, or a connection that was refused.
@@ -29,9 +30,9 @@ class UnexpectedAnswerError(KinfoldError):
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """What to do: append ``events`` events on ``accounts`` accounts from ``writers`` threads.
+    """What to do: append ``events`` events of a ``domain`` on ``accounts`` aggregates from ``writers`` threads.
 
-    The same ``seed`` makes the same commands; ``prefix`` begins the account ids and must be new to the ledger.
+    The same ``seed`` makes the same commands; ``prefix`` begins the aggregates' ids and must be new to the ledger.
     ``stall_timeout``: seconds without a confirmed event after which the load gives up. ``token``: where the writer
     asks for one, with the scope write.
     """
@@ -43,11 +44,16 @@ class LoadPlan:
     prefix: str = field(default_factory=lambda: f"load-{secrets.token_hex(4)}")
     stall_timeout: float = 60.0
     token: str | None = field(default=None, repr=False)
+    domain: str = "betting"
 
     def __post_init__(self) -> None:
         """Raises ConfigurationError."""
         if min(self.accounts, self.events, self.writers) < 1:
             raise ConfigurationError("a load needs at least one account, one event and one writer")
+
+    def of(self, stream: int) -> TrafficPlan:
+        """What one of the clients is to send."""
+        return TrafficPlan(self.accounts, self.prefix, self.seed, stream)
 
 
 def run_load(url: str, plan: LoadPlan, on_progress: Callable[[LoadResult], None] = lambda _: None) -> LoadResult:
@@ -60,6 +66,7 @@ def run_load(url: str, plan: LoadPlan, on_progress: Callable[[LoadResult], None]
     Raises EndpointError when nobody answers at the start, or no event was confirmed for ``plan.stall_timeout`` seconds,
     UnexpectedAnswerError, and ConfigurationError for a proxy that is none.
     """
+    traffic = sources(plan.domain)
     tally = Tally(plan.events)
     limits = httpx.Limits(max_connections=plan.writers, max_keepalive_connections=plan.writers)
     headers = {"Authorization": f"Bearer {plan.token}"} if plan.token else {}
@@ -69,7 +76,12 @@ def run_load(url: str, plan: LoadPlan, on_progress: Callable[[LoadResult], None]
     ) as client:
         _find_writer(client, url)
         threads = [
-            threading.Thread(target=_write, args=(client, plan, stream, tally), name=f"load-{stream}", daemon=True)
+            threading.Thread(
+                target=_write,
+                args=(client, commands(traffic, plan.of(stream)), tally),
+                name=f"load-{stream}",
+                daemon=True,
+            )
             for stream in range(plan.writers)
         ]
         for thread in threads:
@@ -101,16 +113,15 @@ def _find_writer(client: httpx.Client, url: str) -> None:
         ) from None
 
 
-def _write(client: httpx.Client, plan: LoadPlan, stream: int, tally: Tally) -> None:
-    traffic = Traffic(accounts=plan.accounts, prefix=plan.prefix, seed=plan.seed, stream=stream)
+def _write(client: httpx.Client, made_up: Iterator[MadeUpCommand], tally: Tally) -> None:
     try:
         while tally.claim():
-            _carry_out(client, traffic.next_command(), tally)
+            _carry_out(client, next(made_up), tally)
     except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that asked for the load
         tally.stop(error)
 
 
-def _carry_out(client: httpx.Client, command: Command, tally: Tally) -> None:
+def _carry_out(client: httpx.Client, command: MadeUpCommand, tally: Tally) -> None:
     """Send one command until it is answered and count its outcome, which is unknown when the load ends first."""
     key = uuid4().hex
     start = time.perf_counter()
@@ -120,7 +131,7 @@ def _carry_out(client: httpx.Client, command: Command, tally: Tally) -> None:
             return
 
 
-def _send(client: httpx.Client, command: Command, key: str, start: float, tally: Tally) -> float | None:
+def _send(client: httpx.Client, command: MadeUpCommand, key: str, start: float, tally: Tally) -> float | None:
     """Send a command once. Returns the seconds until it is to be sent again; None when it was answered."""
     try:
         answer = client.post(command.path, json=command.body, headers={"Idempotency-Key": key})
@@ -134,7 +145,7 @@ def _send(client: httpx.Client, command: Command, key: str, start: float, tally:
         case 201:
             if "Idempotency-Replayed" in answer.headers:
                 tally.increment("replayed")
-            tally.confirm(command.account_id, _version(answer), time.perf_counter() - start)
+            tally.confirm(command.aggregate_id, _version(answer), time.perf_counter() - start)
         case 409:
             tally.count("conflicts")
         case 422:
@@ -159,7 +170,7 @@ def _version(answer: httpx.Response) -> int:
         return int(answer.json()["version"])
     except (ValueError, KeyError, TypeError):
         raise UnexpectedAnswerError(
-            f"POST {answer.request.url} answered 201 without the account's version: is it a Kinfold writer?"
+            f"POST {answer.request.url} answered 201 without a version: is it a Kinfold writer?"
         ) from None
 
 

@@ -16,7 +16,7 @@ class LoadResult:
     ``appended``: events that the writer confirmed. ``refused``: commands that broke a rule (422). ``conflicts``: 409.
     ``unavailable``: 503 and connections refused, and ``lost``: lost answers and 500s; the command was sent again each
     time. ``replayed``: confirmed commands that an earlier sending had carried out. ``unknown``: commands that the load
-    ended before they were answered. ``versions``: the last version that the writer gave for each account; when
+    ended before they were answered. ``versions``: the last version that the writer gave for each aggregate; when
     ``unknown`` is 0, they add up to ``appended``. Latencies are those of confirmed commands, from their first sending.
     """
 
@@ -72,10 +72,10 @@ class Tally:
             self._pending += 1
             return True
 
-    def confirm(self, account_id: str, version: int, seconds: float) -> None:
-        """Count the claimed command as confirmed: its event took the account to ``version``."""
+    def confirm(self, aggregate_id: str, version: int, seconds: float) -> None:
+        """Count the claimed command as confirmed: its event took the aggregate to ``version``."""
         with self._changed:
-            self._versions[account_id] = max(version, self._versions.get(account_id, 0))
+            self._versions[aggregate_id] = max(version, self._versions.get(aggregate_id, 0))
             self._latencies.append(seconds)
             self._last_append = time.monotonic()
             self._release("appended")

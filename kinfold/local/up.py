@@ -8,12 +8,12 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Final, Self
+from types import FrameType, FunctionType
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 import typer
 
-from kinfold.choices import BRIDGE_HELP, BridgeChoice, ConsumerOption
+from kinfold.choices import BRIDGE_HELP, BridgeChoice, ConsumerOption, DomainOption
 from ledger.runtime.cli_input import http_url
 from ledger.runtime.logs import in_json
 
@@ -39,6 +39,7 @@ def up(
     ] = None,
     profile: Annotated[str, typer.Option(envvar="KINFOLD_PROFILE", help="Names the tables and the stream.")] = "local",
     shards: Annotated[int, typer.Option(min=1, max=10_000, help="Shards of a new stream.")] = 2,
+    domain: DomainOption = "betting",
     consumer: ConsumerOption = "polling",
     bridge: Annotated[BridgeChoice, typer.Option(envvar="KINFOLD_BRIDGE", help=BRIDGE_HELP)] = "native",
     writer_port: Annotated[int, typer.Option(min=0, max=65535, help="The writer's port, 0 for a free one.")] = 8080,
@@ -65,11 +66,13 @@ def up(
     from kinfold.local.embedded_aws import LocalAws
     from kinfold.local.environment import service_clients
     from kinfold.local.stack import Stack
+    from ledger.aggregates.domain import load_domain
     from ledger.runtime.cli_output import tell
     from ledger.runtime.sockets import LOOPBACK, claim_ports
 
     # Before anything is started, in place of in the log of one of the services.
     service_clients(endpoint_url or f"http://{LOOPBACK}", profile)
+    load_domain(domain)
     with contextlib.ExitStack() as cleanup, _Signals() as signals:
         ports = {"writer": writer_port, "projector": projector_port, "bridge": bridge_port, "aws": aws_port}
         with claim_ports({f"--{name}-port": port for name, port in ports.items()}) as claimed:
@@ -88,7 +91,7 @@ def up(
             profile=profile,
             shards=shards,
             log_dir=log_dir,
-            env={"KINFOLD_CONSUMER": consumer},
+            env={"KINFOLD_CONSUMER": consumer, "KINFOLD_DOMAIN": domain},
             bridge=bridge,
             writer_port=writer_port,
             projector_port=projector_port,
@@ -98,7 +101,7 @@ def up(
         signals.stack = stack
         cleanup.enter_context(_followed(stack.logs))
         cleanup.enter_context(stack)
-        _announce(stack, endpoint, profile, as_json=as_json)
+        _announce(stack, endpoint, profile, domain, as_json=as_json)
         while True:
             time.sleep(_POLL)
             stack.check()
@@ -183,7 +186,7 @@ def _with_service(name: str, line: str) -> str:
     return json.dumps({"service": name, **said})
 
 
-def _announce(stack: "Stack", endpoint: str, profile: str, *, as_json: bool) -> None:
+def _announce(stack: "Stack", endpoint: str, profile: str, domain: str, *, as_json: bool) -> None:
     if as_json:
         services = (stack.writer, stack.projector, stack.bridge)
         running = {"aws": endpoint, "profile": profile, "logs": str(stack.log_dir)}
@@ -197,13 +200,32 @@ def _announce(stack: "Stack", endpoint: str, profile: str, *, as_json: bool) -> 
   {stack.bridge.name:<10} {stack.bridge.url}/ready
   AWS        {endpoint} (profile {profile})
   logs       {stack.log_dir}
-
-A first command, and what the projector made of it:
-
-  curl -s {stack.writer.url}/accounts/alice/deposits -H 'content-type: application/json' \\
-       -d '{{"amount": "12.50", "currency": "EUR"}}'
-  curl -s '{stack.projector.url}/balances/alice?min_version=1'
-
+{_example(stack, domain)}
 Ctrl-C stops everything.
 """
     )
+
+
+def _example(stack: "Stack", domain: str) -> str:
+    """A first command of the domain, and where its effect is read."""
+    from kinfold.domain.traffic import commands
+    from ledger.aggregates.domain import load_domain
+    from projector.projection import Projection
+    from writer.traffic import TrafficPlan
+
+    found = load_domain(domain)
+    traffic: Any = found.parts("TRAFFIC", FunctionType)
+    if not traffic:
+        return ""
+    command = next(commands(traffic, TrafficPlan(1, "alice", 0)))
+    reads = "".join(
+        f"  curl -s '{stack.projector.url}/{each.path}/{command.aggregate_id}?min_version=1'\n"
+        for each in found.parts("PROJECTIONS", Projection)
+        if each.takes(command.aggregate_id)
+    )
+    return f"""
+A first command, and what the projector made of it:
+
+  curl -s {stack.writer.url}{command.path} -H 'content-type: application/json' \\
+       -d '{json.dumps(command.body)}'
+{reads}"""

@@ -90,8 +90,8 @@ def _print(done: "Restored", *, dry_run: bool) -> None:
         typer.echo(f"... and {len(histories.holes) - _NAMED} more accounts with holes: --json names them all")
     typer.echo(
         f"{'would be dropped' if dry_run else 'dropped'}, since their events are no more: {left.snapshots} snapshots, "
-        f"{left.archived_bets} settled bets, "
-        f"{left.answers} answers to commands, {len(left.dead_letters)} dead letters, {left.backfills} backfills"
+        f"{left.archived_ids} used ids, {left.answers} answers to commands, {len(left.dead_letters)} dead letters, "
+        f"{left.backfills} backfills"
     )
     for letter in left.dead_letters[:_NAMED]:
         typer.echo(f"dead letter: {letter}")

@@ -9,11 +9,12 @@ import orjson
 import structlog
 
 from aws_client.tables import unchanged, write_if
+from ledger.aggregates.aggregate_type import AggregateTypes
 from ledger.runtime.aws import aws_errors
-from ledger.store.bet_archive import ArchivedBet
 from ledger.store.change_record import decode
 from ledger.store.errors import CorruptHistoryError, ForeignRecordError, UnusableRecordError
 from ledger.store.event_store import EventStore
+from ledger.store.id_archive import ArchivedId
 from ledger.store.parallel_scan import Cursor, Item, RetryUntilStopped, SegmentedScan
 from ledger.store.stored_event import EventReference, StoredEvent
 from ledger.store.tables import Names
@@ -29,13 +30,13 @@ _BACKFILL: Final = "backfill~"
 
 @dataclass(slots=True)
 class Leftovers:
-    """What is dropped: snapshots, archived bets, answers to commands, backfills under way, dead letters by their ids.
+    """What is dropped: snapshots, archived ids, answers to commands, backfills under way, dead letters by their ids.
 
     ``unproven_answers`` stay: they were stored without the event that would tell.
     """
 
     snapshots: int = 0
-    archived_bets: int = 0
+    archived_ids: int = 0
     answers: int = 0
     unproven_answers: int = 0
     backfills: int = 0
@@ -51,6 +52,7 @@ class LeftoverSweep:
         names: Names,
         store: EventStore,
         letters: DeadLetters,
+        aggregates: AggregateTypes,
         retry: RetryUntilStopped,
         *,
         dry_run: bool,
@@ -60,6 +62,7 @@ class LeftoverSweep:
         self._names = names
         self._store = store
         self._letters = letters
+        self._aggregates = aggregates
         self._retry = retry
         self._dry_run = dry_run
 
@@ -68,10 +71,10 @@ class LeftoverSweep:
         found = Leftovers()
         snapshot = ("aggregateId", "version", "eventHash", "createdAt", "sequenceNumber")
         for items in self._pages(self._names.snapshots, snapshot):
-            bets = [(item, bet) for item in items if (bet := ArchivedBet.from_item(item)) is not None]
-            unsettled = self._unsettled([bet for _, bet in bets])
-            worthless = [item for item, bet in bets if bet in unsettled]
-            found.archived_bets += len(worthless)
+            archived = [(item, found_id) for item in items if (found_id := ArchivedId.from_item(item)) is not None]
+            unused = self._unused([found_id for _, found_id in archived])
+            worthless = [item for item, found_id in archived if found_id in unused]
+            found.archived_ids += len(worthless)
             snapshots = self._worthless([item for item in items if "version" in item], _snapshot_of)
             found.snapshots += len(snapshots)
             for item in (*worthless, *snapshots):
@@ -111,12 +114,22 @@ class LeftoverSweep:
         lost = self._retry(partial(self._store.lost, [each for each in references if each is not None]))
         return [item for item, each in zip(items, references, strict=True) if each is None or each in lost]
 
-    def _unsettled(self, bets: Sequence[ArchivedBet]) -> set[ArchivedBet]:
-        """The bets that the event at the number of each does not settle."""
-        numbers = {(bet.account_id, bet.settled_at) for bet in bets}
+    def _unused(self, archived: Sequence[ArchivedId]) -> set[ArchivedId]:
+        """The ids that the event at the number of each does not use up."""
+        numbers = {(each.aggregate_id, each.used_at) for each in archived}
         found = self._retry(lambda: list(self._store.find(numbers)))
         events = {(event.aggregate_id, event.sequence_number): event for event in found}
-        return {bet for bet in bets if not _settles(events.get((bet.account_id, bet.settled_at)), bet)}
+        return {each for each in archived if not self._is_used(events.get((each.aggregate_id, each.used_at)), each)}
+
+    def _is_used(self, event: StoredEvent | None, archived: ArchivedId) -> bool:
+        """Whether the event uses the id up. One that cannot be read may, and so may one of an unknown type."""
+        if event is None:
+            return False
+        kind = self._aggregates.of_key(archived.aggregate_id)
+        try:
+            return kind is None or archived.is_used_by(event, kind)
+        except CorruptHistoryError:
+            return True
 
     def _is_lost(self, letter: DeadLetter) -> bool:
         """Whether a letter is about an event that is not stored. One about a record, or no account, stays."""
@@ -138,16 +151,6 @@ class LeftoverSweep:
                 write_if(self._dynamodb.delete_item, TableName=table, Key=key, **condition)
 
         self._retry(delete)
-
-
-def _settles(event: StoredEvent | None, bet: ArchivedBet) -> bool:
-    """Whether the event settles the bet. One that cannot be read may."""
-    if event is None:
-        return False
-    try:
-        return bet.is_settled_by(event)
-    except CorruptHistoryError:
-        return True
 
 
 def _snapshot_of(item: Item) -> EventReference | None:

@@ -27,7 +27,6 @@ from ledger.runtime.progress_bar import ProgressReport
 from ledger.store.parallel_scan import RetryUntilStopped
 from ledger.store.table_identity import LOOK_INTERVAL, TableIdentities
 from projector.components import Components
-from projector.projections import PROJECTIONS
 from projector.rebuild.generations import GenerationTables
 from projector.rebuild.rebuild import Rebuild, Rebuilt
 
@@ -86,10 +85,10 @@ class Restore:
         self._retry(self._identities.move)
         self._retry(self._join)
         tables = GenerationTables(components.clients.dynamodb, names)
-        self._retry(partial(tables.abort, PROJECTIONS, self._progress.report))
+        self._retry(partial(tables.abort, components.projections, self._progress.report))
         leftovers = self._sweep(dry_run=False)
         self._retry(components.skips.reload)
-        rebuilt = Rebuild(components, self._progress).run(PROJECTIONS, segments=segments)
+        rebuilt = Rebuild(components, self._progress).run(components.projections, segments=segments)
         if replaced and (left := began + NOTICED_BY_ALL - time.monotonic()) > 0:
             self._progress.report(f"waiting {left:.0f} s until every service has noticed the table ...")
             self._retry.stop.wait(left)
@@ -113,6 +112,12 @@ class Restore:
     def _sweep(self, *, dry_run: bool) -> Leftovers:
         parts = self._components
         sweep = LeftoverSweep(
-            parts.clients.dynamodb, parts.names, parts.store, parts.letters, self._retry, dry_run=dry_run
+            parts.clients.dynamodb,
+            parts.names,
+            parts.store,
+            parts.letters,
+            parts.aggregates,
+            self._retry,
+            dry_run=dry_run,
         )
         return sweep.run()

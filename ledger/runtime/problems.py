@@ -185,26 +185,20 @@ HELD_UP: Final = ProblemType(
     retry_after=5,
 )
 
-# Reads of accounts, from the event store or a read model.
-
-UNKNOWN_ACCOUNT: Final = ProblemType(
-    "unknown-account", 404, "Not Found", "There is no account alice: its first deposit opens it."
-)
-
 # The writer.
 
 UNKNOWN_VERSION: Final = ProblemType(
     "unknown-version",
     404,
-    "The account never had this version",
+    "There never was this version",
     "Account alice is at version 7 and was never at version 9.",
     {"actualVersion": 7},
 )
 VERSION_CONFLICT: Final = ProblemType(
     "version-conflict",
     409,
-    "The account changed while the command was decided",
-    "Other commands were faster on account alice, now at version 7, each time this one was decided; nothing was "
+    "Other commands were faster",
+    "Other commands were faster on alice, now at version 7, each time this one was decided; nothing was "
     "written. Send it again.",
     {"expectedVersion": 6, "actualVersion": 7},
 )
@@ -212,8 +206,7 @@ PRECONDITION_FAILED: Final = ProblemType(
     "precondition-failed",
     412,
     "A condition of the request does not hold",
-    "If-Match asks for version 6, and account alice is at version 7; nothing was written. Read the account and decide "
-    "anew.",
+    "If-Match asks for version 6, and alice is at version 7; nothing was written. Read it and decide anew.",
     {"expectedVersion": 6, "actualVersion": 7},
 )
 IDEMPOTENCY_KEY_REUSED: Final = ProblemType(
@@ -232,7 +225,7 @@ UNAVAILABLE: Final = ProblemType(
 UNREADABLE_HISTORY: Final = ProblemType(
     "unreadable-history",
     503,
-    "The account's history cannot be read",
+    "The history cannot be read",
     "alice: event 7 cannot be read: unknown event type 'BonusGranted'; nothing was written. Deploy the version of "
     "Kinfold that wrote it, or a later one.",
     {"sequenceNumber": 7},
@@ -247,12 +240,6 @@ OVERLOADED: Final = ProblemType(
 
 # The projector.
 
-BAD_ACCOUNT_ID: Final = ProblemType(
-    "bad-account-id",
-    400,
-    "The path holds no account id",
-    "an account id has 1 to 128 letters, digits or any of . _ : -",
-)
 BAD_QUERY: Final = ProblemType(
     "bad-query", 400, "The query is not well-formed", "limit is a whole number of 0 or more, not 'x'"
 )
@@ -263,14 +250,14 @@ NOT_THERE_YET: Final = ProblemType(
     "not-there-yet",
     503,
     "The projection has not reached this version yet",
-    "account alice is at version 6 here, not yet at 7; ask again",
+    "alice is at version 6 here, not yet at 7; ask again",
     {"version": 6},
 )
 HALTED: Final = ProblemType(
     "halted",
     503,
-    "The account is halted in this projection",
-    "account alice is halted at version 6: payload of FundsDeposited: amount: is not an amount",
+    "It is halted in this projection",
+    "alice is halted at version 6: payload of FundsDeposited: amount: is not an amount",
     {"version": 6},
     retry_after=60,
 )
@@ -283,8 +270,8 @@ ENDPOINT_UNAVAILABLE: Final = ProblemType(
 UNREADABLE_ROW: Final = ProblemType(
     "unreadable-row",
     503,
-    "The account's row cannot be read",
-    "a row of account alice in balance-summary-local-1 cannot be read: `kinfold projector verify --repair` rewrites it",
+    "The row cannot be read",
+    "a row of alice in balance-summary-local-1 cannot be read: `kinfold projector verify --repair` rewrites it",
     retry_after=60,
 )
 UNKNOWN_DEAD_LETTER: Final = ProblemType(
@@ -297,8 +284,19 @@ DEAD_LETTER_CONFLICT: Final = ProblemType(
     "dead-letter-conflict",
     409,
     "The dead letter's event cannot be skipped",
-    "account alice is at version 7 in the read model: event 7 was applied meanwhile and cannot be skipped",
+    "alice is at version 7 in the read model: event 7 was applied meanwhile and cannot be skipped",
 )
+
+
+def unknown(kind: str, example: str, begins: str = "") -> ProblemType:
+    """The type of the problem that there is no aggregate of this type; ``begins``: how one comes to be."""
+    told = f"There is no {kind} {example}" + (f": {begins}." if begins else ".")
+    return ProblemType(f"unknown-{kind}", 404, "Not Found", told)
+
+
+def bad_id(kind: str, rule: str) -> ProblemError:
+    """The problem that a path holds no id of an aggregate of this type, whose ``rule`` is a sentence."""
+    return ProblemType(f"bad-{kind}-id", 400, f"The path holds no {kind} id", rule).of()
 
 
 def body_timeout(seconds: float) -> ProblemError:

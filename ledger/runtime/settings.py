@@ -61,6 +61,10 @@ class Settings(BaseSettings):
         le=604_800,
         description="seconds to wait at start for an endpoint, table or stream that is not there yet",
     )
+    domain: str = Field(
+        "betting",
+        description="the domain: a package, or an entry point of group kinfold.domains; several, parted by commas",
+    )
     bridge: Bridge = Field(
         "native", description="what carries the table to the stream: DynamoDB's own destination, or `bridge relay`"
     )

@@ -5,22 +5,30 @@ The format is that of AWS, "Using Kinesis Data Streams to capture changes to Dyn
 DynamoDB Streams, which some endpoints put instead, names its table in ``eventSourceARN``.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, Literal
 
 import msgspec
 import orjson
-from pydantic import TypeAdapter, ValidationError
 
-from ledger.domain.identifiers import AccountId, is_account_id
+from ledger.aggregates.identifiers import MARK, is_key
 from ledger.store.errors import CorruptHistoryError, ForeignRecordError, UnusableRecordError
 from ledger.store.stored_event import MAX_SEQUENCE_NUMBER, EventItem, NumberValue, StoredEvent, TextValue, item_size
 
-#: Gives the account id back, or raises ValidationError.
-_as_account_id: Final = TypeAdapter(AccountId).validate_python
-#: The same few thousand accounts come again and again.
-_is_known_account_id: Final = lru_cache(10_000)(is_account_id)
+#: Whether an aggregate of this type (by name) can have this key: ``(key, name)``.
+Fits = Callable[[str, str], bool]
+
+
+@lru_cache(10_000)
+def fits_its_type(key: str, name: str) -> bool:
+    """Whether an aggregate of this type can have this key, whatever types there are.
+
+    The same few thousand aggregates come again and again.
+    """
+    prefix, mark, _ = key.rpartition(MARK)
+    return is_key(key) and (not mark or prefix == name)
 
 
 class _Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, rename="camel"):
@@ -83,24 +91,24 @@ def encode(event: StoredEvent, table: str, region: str) -> bytes:
     )
 
 
-def decode(data: bytes, table: str) -> StoredEvent:
-    """Read the event that a change record of ``table`` inserted.
+def decode(data: bytes, table: str, fits: Fits = fits_its_type) -> StoredEvent:
+    """Read the event that a change record of ``table`` inserted. ``fits``: of a ledger, ``AggregateTypes.fits``.
 
     Raises ForeignRecordError for another table's, and UnusableRecordError for bytes that are no change record, and for
     a MODIFY or REMOVE: nothing may update or delete an event, so these mean that somebody tampered with the table. The
-    error names account and sequence number where the record's keys tell them.
+    error names aggregate and sequence number where the record's keys tell them.
     """
     try:
         insert = _decode_insert(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return _examined(data, table)
+        return _examined(data, table, fits)
     event = insert.dynamodb.new_image.event()
-    if event is None or insert.table_name != table or not _is_known_account_id(event.aggregate_id):
-        return _examined(data, table)
+    if event is None or insert.table_name != table or not fits(event.aggregate_id, event.aggregate_type):
+        return _examined(data, table, fits)
     return event
 
 
-def _examined(data: bytes, table: str) -> StoredEvent:
+def _examined(data: bytes, table: str, fits: Fits = fits_its_type) -> StoredEvent:
     """Read any record: slower, and says what is wrong with it."""
     try:
         record: Any = orjson.loads(data)
@@ -119,18 +127,18 @@ def _examined(data: bytes, table: str) -> StoredEvent:
         event = StoredEvent.from_item(change["NewImage"])
     except (CorruptHistoryError, KeyError, TypeError) as error:
         raise UnusableRecordError(f"an INSERT of what is no event: {str(error)[:200]}", *_key(change)) from None
-    try:
-        _as_account_id(event.aggregate_id)
-    except ValidationError:
-        raise UnusableRecordError("an INSERT of an event whose account id no account can have") from None
+    if not fits(event.aggregate_id, event.aggregate_type):
+        reason = "an INSERT of an event whose aggregate id no aggregate of its type can have"
+        raise UnusableRecordError(reason, *_key(change))
     return event
 
 
 def _key(change: Any) -> tuple[str | None, int | None]:
-    """Account and sequence number of a change, if both are such as the event store writes."""
+    """Aggregate and sequence number of a change, if both are such as the event store writes."""
     try:
-        account_id = _as_account_id(change["Keys"]["aggregateId"]["S"])
+        aggregate_id = change["Keys"]["aggregateId"]["S"]
         sequence_number = int(change["Keys"]["sequenceNumber"]["N"])
-    except (KeyError, TypeError, ValueError, ValidationError):
+    except (KeyError, TypeError, ValueError):
         return None, None
-    return (account_id, sequence_number) if 0 < sequence_number <= MAX_SEQUENCE_NUMBER else (None, None)
+    usable = isinstance(aggregate_id, str) and is_key(aggregate_id) and 0 < sequence_number <= MAX_SEQUENCE_NUMBER
+    return (aggregate_id, sequence_number) if usable else (None, None)

@@ -13,7 +13,7 @@ import structlog
 
 from aws_client.batch_reads import MAX_KEYS, BatchRead, chunks
 from aws_client.fast_reads import items_as
-from ledger.domain.events import DomainEvent
+from ledger.aggregates.events import Event
 from ledger.errors import EndpointError
 from ledger.runtime.aws import aws_errors, retrying
 from ledger.store.errors import ConditionFailedError, CorruptHistoryError, VersionConflictError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: No aggregate can have this id (ledger.domain.identifiers), so a read of it finds nothing: a cheap probe.
+#: No aggregate can have this id (ledger.aggregates.identifiers), so a read of it finds nothing: a cheap probe.
 _NOBODY: Final = "-"
 
 
@@ -87,7 +87,7 @@ class EventStore:
     def append(
         self,
         aggregate_id: str,
-        events: Sequence[DomainEvent],
+        events: Sequence[Event],
         expected: ProvenVersion | int,
         *,
         aggregate_type: str,
@@ -146,7 +146,7 @@ class EventStore:
                 raise VersionConflictError(
                     aggregate_id, expected=number, actual=actual, conflicting=failed.conflicting
                 ) from None
-            log.info("append_recognised", account=aggregate_id, version=version.number)
+            log.info("append_recognised", aggregate=aggregate_id, version=version.number)
             return History(stored, version)
         return History(stored, version, write_units=units, retries=retries)
 

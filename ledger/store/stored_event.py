@@ -4,13 +4,16 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 import orjson
 
-from ledger.domain.events import DomainEvent, UnreadablePayloadError, decode_payload
+from ledger.aggregates.aggregate_type import AggregateType
+from ledger.aggregates.events import Event, UnreadablePayloadError
 from ledger.store.errors import CorruptHistoryError, UndecodableEventError
+
+E = TypeVar("E", bound=Event)
 
 #: The wire type of each attribute. The order is that of section "What is stored" in docs/design.md.
 ATTRIBUTES: Final = {
@@ -180,10 +183,16 @@ class StoredEvent(msgspec.Struct, frozen=True, gc=False):
         """What to keep of the event to know it again."""
         return EventReference(self.aggregate_id, self.sequence_number, self.event_hash)
 
-    def decode(self) -> DomainEvent:
-        """Read the domain event. Raises UndecodableEventError, which names the event and never shows its payload."""
+    def decode(self, kind: AggregateType[Any, E]) -> E:
+        """Read the domain event of an aggregate of this type.
+
+        Raises UndecodableEventError, which names the event and never shows its payload; also for another type's event.
+        """
+        if self.aggregate_type != kind.name:
+            reason = f"it is of aggregate type {self.aggregate_type!r}, not of {kind.name!r}"
+            raise UndecodableEventError(self.aggregate_id, self.sequence_number, reason)
         try:
-            return decode_payload(self.event_type, self.payload, self.sequence_number)
+            return kind.events.decode(self.event_type, self.payload, self.sequence_number)
         except UnreadablePayloadError as error:
             raise UndecodableEventError(self.aggregate_id, self.sequence_number, str(error)) from None
 

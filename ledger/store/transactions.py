@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from aws_client.failures import code_of, is_condition_failed
-from ledger.domain.events import DomainEvent, encode_payload
+from ledger.aggregates.events import Event
 from ledger.runtime.aws import aws_errors, translate
 from ledger.store.errors import AppendTooLargeError, CommandRecordedError, ConditionFailedError, RejectedEventError
 from ledger.store.stored_event import StoredEvent, item_size, timestamp
@@ -70,7 +70,7 @@ class Draft:
         """How many events and records of commands one transaction still holds beside these."""
         return MAX_TRANSACTION_ITEMS - len(self.events) - len(self.commands)
 
-    def add(self, events: Sequence[DomainEvent], correlation_id: str) -> list[StoredEvent]:
+    def add(self, events: Sequence[Event], correlation_id: str) -> list[StoredEvent]:
         """Add the events of one command. Returns them as they will be stored."""
         stored = [
             StoredEvent(
@@ -78,7 +78,7 @@ class Draft:
                 sequence_number,
                 self._aggregate_type,
                 event.event_type,
-                encode_payload(event),
+                event.payload(),
                 self._occurred_at,
                 correlation_id,
             )

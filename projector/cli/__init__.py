@@ -6,7 +6,7 @@ import typer
 
 from projector.cli import dead_letters, generations, rebuild, replay, status, verify
 
-app = typer.Typer(no_args_is_help=True, help="Fold the stream of events into balance summaries.")
+app = typer.Typer(no_args_is_help=True, help="Fold the stream of events into read models.")
 
 
 app.add_typer(dead_letters.app, name="dead-letters")
@@ -42,7 +42,6 @@ def run(
     from ledger.store.tables import Names
     from projector.app import build_app
     from projector.engine.provisioning import control_specs, prepare
-    from projector.projections import PROJECTIONS
     from projector.settings import ProjectorSettings
     from projector.worker import run_worker
 
@@ -59,9 +58,9 @@ def run(
     names = Names(settings.profile, settings.events_table)
     tables = [names.events, *(spec.name for spec in control_specs(names))]
     with bound:
-        wait_for_endpoint(clients, settings.endpoint_timeout, log_waiting, tables, [names.stream])
-        prepare(clients.dynamodb, names, PROJECTIONS)
         projector = build_app(settings, clients, access, bound)
+        wait_for_endpoint(clients, settings.endpoint_timeout, log_waiting, tables, [names.stream])
+        prepare(clients.dynamodb, names, projector.components.projections)
         projector.components.skips.load()
         with projector.components.guard.watching():
             run_worker(projector)

@@ -21,7 +21,7 @@ def list_generations(projection: ProjectionNames = None, as_json: Json = False) 
 
     with operator() as components:
         tables = GenerationTables(components.clients.dynamodb, components.names)
-        found = [table for each in chosen(projection) for table in tables.list(each)]
+        found = [table for each in chosen(projection, components.projections) for table in tables.list(each)]
     for each in found:
         if as_json:
             print_json(each)
@@ -42,8 +42,8 @@ def drop(
     from projector.cli.context import operator
     from projector.rebuild.generations import GenerationTables
 
-    (of,) = chosen([projection])
     with operator() as components:
+        (of,) = chosen([projection], components.projections)
         tables = GenerationTables(components.clients.dynamodb, components.names)
         tables.drop(of, generation, tell)
     typer.echo(f"{projection}: generation {generation} is gone")

@@ -1,11 +1,11 @@
 """Options, exit codes and refusals that the operator's commands share."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
 from projector.projection import Projection
-from projector.projections import PROJECTIONS
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, one object a line.")]
 ProjectionNames = Annotated[
@@ -36,9 +36,9 @@ WAITING: Final = 5
 BUSY: Final = 6
 
 
-def chosen(names: list[str] | None) -> list[Projection[Any]]:
-    """The projections of these names, or all. Raises BadParameter for an unknown name."""
-    known = {projection.name: projection for projection in PROJECTIONS}
+def chosen(names: list[str] | None, projections: Iterable[Projection[Any]]) -> list[Projection[Any]]:
+    """Those of the projections that have these names, or all. Raises BadParameter for an unknown name."""
+    known = {projection.name: projection for projection in projections}
     for name in names or []:
         if name not in known:
             raise typer.BadParameter(f"there is no projection {name}; there are {', '.join(known)}")

@@ -1,14 +1,11 @@
 """``kinfold projector rebuild``: a new generation of the read models, beside running workers and readers."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from projector.cli.options import WRONG, Json, ProjectionNames, ReadProcesses, ReadUnits, Segments, chosen, refuse
-
-if TYPE_CHECKING:
-    from projector.projection import Projection
 
 EPILOG = (
     "Exit codes: 0 readers see the new generation, 1 a resource is gone or the build was aborted meanwhile, 2 bad "
@@ -36,9 +33,8 @@ def rebuild(
 
     [dim]$[/dim] kinfold projector rebuild --projection balance-summary --segments 8
     """
-    projections = chosen(projection)
     if give_up:
-        _abort(projections, as_json=as_json)
+        _abort(projection, as_json=as_json)
         return
     from ledger.runtime.cli_output import print_json
     from ledger.runtime.progress_bar import ProgressBars
@@ -48,6 +44,7 @@ def rebuild(
 
     try:
         with operator(folds=True) as components, ProgressBars() as progress:
+            projections = chosen(projection, components.projections)
             spread = Processes(processes, read_units, partial(operator, folds=True))
             rebuilt = Rebuild(components, progress, spread).run(projections, segments=max(segments, processes))
     except UnverifiedError as error:
@@ -62,14 +59,14 @@ def rebuild(
             )
 
 
-def _abort(projections: "list[Projection[Any]]", *, as_json: bool) -> None:
+def _abort(names: list[str] | None, *, as_json: bool) -> None:
     from ledger.runtime.cli_output import print_json, tell
     from projector.cli.context import operator
     from projector.rebuild.generations import GenerationTables
 
     with operator() as components:
         tables = GenerationTables(components.clients.dynamodb, components.names)
-        given_up = tables.abort(projections, tell)
+        given_up = tables.abort(chosen(names, components.projections), tell)
     for name, generation in given_up:
         if as_json:
             print_json({"projection": name, "generation": generation, "result": "given up"})

@@ -33,13 +33,16 @@ def status(as_json: Json = False) -> None:
 
     from ledger.runtime.logs import in_json
     from projector.cli.context import operator
-    from projector.projections import PROJECTIONS
     from projector.status.status import read_status
 
     with operator() as components, Console(stderr=True, quiet=in_json()).status("reading ...") as progress:
         settings = components.settings
         found = read_status(
-            components, PROJECTIONS, mode=settings.bridge, watch=settings.failover_time, report=progress.update
+            components,
+            components.projections,
+            mode=settings.bridge,
+            watch=settings.failover_time,
+            report=progress.update,
         )
     if as_json:
         typer.echo(json.dumps(found.to_json()))

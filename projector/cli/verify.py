@@ -59,10 +59,11 @@ def verify(
     from projector.verification.reading_processes import Processes
 
     with operator(folds=True) as components, ProgressBars() as progress:
+        projections = chosen(projection, components.projections)
         components.skips.load()
         spread = Processes(processes, read_units, partial(operator, folds=True))
         work = _Work(components, progress, max(segments, processes), wait, repair=repair, as_json=as_json)
-        tally = work.verify(chosen(projection), sample, spread)
+        tally = work.verify(projections, sample, spread)
     if tally["wrong"] or tally["extra"] or tally["unreadable"]:
         raise typer.Exit(WRONG)
     if tally["behind"] or tally["missing"] or tally["halted"]:

@@ -86,7 +86,7 @@ class AccountHalts:
         log.error(
             "dead_letter",
             id=stored.id,
-            account=letter.account_id,
+            aggregate=letter.account_id,
             sequence_number=letter.sequence_number,
             reason=letter.reason,
             origin=str(letter.origin),
@@ -99,6 +99,7 @@ class AccountHalts:
         if stored.state != "skipped" and all(
             self._halt(letter.account_id, letter.sequence_number, stored, projector, overtaken=overtaken)
             for projector in reversed(projectors)
+            if projector.model.projection.takes(letter.account_id)
         ):
             return True
         self._skips.add(letter)
@@ -110,7 +111,7 @@ class AccountHalts:
             log.error(
                 "row_unreadable",
                 id=stored.id,
-                account=account_id,
+                aggregate=account_id,
                 reason=stored.letter.reason,
                 attempts=stored.attempts,
                 action="kinfold projector verify --repair",
@@ -153,7 +154,7 @@ class AccountHalts:
             try:
                 head = projector.model.get(account_id)
             except UnreadableRowError as error:
-                log.error("not_halted", account=account_id, id=stored.id, reason=str(error), action="see the reason")  # noqa: TRY400
+                log.error("not_halted", aggregate=account_id, id=stored.id, reason=str(error), action="see the reason")  # noqa: TRY400
                 return True
             if head is not None and (head.halted or (overtaken and head.version >= sequence_number)):
                 return True
@@ -164,7 +165,7 @@ class AccountHalts:
         self._metrics.halted.inc()
         log.error(
             "account_halted",
-            account=account_id,
+            aggregate=account_id,
             table=projector.model.table,
             sequence_number=sequence_number,
             id=stored.id,

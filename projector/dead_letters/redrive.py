@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 import structlog
 
 from ledger.errors import PermanentError
-from ledger.store.change_record import decode
+from ledger.store.change_record import Fits, decode, fits_its_type
 from ledger.store.errors import UnusableRecordError
 from ledger.store.event_store import EventStore
 from projector.dead_letters.account_halts import AccountHalts
@@ -82,12 +82,14 @@ class Redrive:
         skips: Skips,
         account_halts: AccountHalts,
         events_table: str,
+        fits: Fits = fits_its_type,
     ) -> None:
         self._store = store
         self._letters = letters
         self._skips = skips
         self._account_halts = account_halts
         self._events_table = events_table
+        self._fits = fits
 
     def letter(self, letter_id: str) -> StoredLetter:
         """Read one letter. Raises NoSuchLetterError."""
@@ -113,7 +115,8 @@ class Redrive:
         while not ended:
             redrive, poison = None if dry_run else self._letters.begin_redrive(letter_id), None
             for target in targets():
-                if stored.letter.projection not in (None, target.model.projection.name):
+                projection = target.model.projection
+                if stored.letter.projection not in (None, projection.name) or not projection.takes(account_id):
                     continue
                 try:
                     head = target.model.get(account_id)
@@ -149,7 +152,7 @@ class Redrive:
         if stored.state != "skipped":
             self._letters.skip(letter_id, by=by, why=why)
             self._skips.add(stored.letter)
-            log.warning("event_skipped", id=letter_id, account=account_id, by=by, why=why)
+            log.warning("event_skipped", id=letter_id, aggregate=account_id, by=by, why=why)
         if account_id is None:
             return Redriven(letter_id, "skipped")
         redriven = self.redrive(letter_id, targets, by=by)
@@ -184,7 +187,7 @@ class Redrive:
 
     def _reread(self, stored: StoredLetter, targets: Targets, *, by: str, dry_run: bool) -> Redriven:
         try:
-            event = decode(stored.letter.raw, self._events_table)
+            event = decode(stored.letter.raw, self._events_table, self._fits)
         except UnusableRecordError as error:
             return Redriven(stored.id, "still unusable", reason=error.reason)
         if self._store.lost([event.reference]):
@@ -194,7 +197,7 @@ class Redrive:
             return Redriven(stored.id, "would be redriven", event.aggregate_id)
         redrive = self._letters.begin_redrive(stored.id)
         for target in targets():
-            self._account_halts.apply(target, [event])
+            self._account_halts.apply(target, target.model.projection.taken([event]))
         if redrive is not None:
             self._letters.end_redrive(stored.id, redrive, by=by, why="read by today's code")
         return Redriven(stored.id, "redriven", event.aggregate_id)

@@ -57,13 +57,13 @@ def fold_on(
         for event in events:
             if not skipped(event.aggregate_id, event.sequence_number):
                 if projection.part is None:
-                    state = projection.fold(state, event)
+                    state = projection.after(state, event)
                 else:
                     part = projection.part_of(event)
                     if part in changed:
-                        changed[part] = event, projection.fold(changed[part][1], event)
+                        changed[part] = event, projection.after(changed[part][1], event)
                     elif (row := parts.get(part)) is None or event.sequence_number > row.version:
-                        changed[part] = event, projection.fold(row.state if row else None, event)
+                        changed[part] = event, projection.after(row.state if row else None, event)
             last = event
     except UnprojectableEventError as error:
         held = event if event is not None and event.sequence_number == error.sequence_number else None

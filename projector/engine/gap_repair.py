@@ -55,7 +55,7 @@ def _complete(
         yield from fresh
         return
     first, last = missing
-    log.info("gap_repaired", account=account_id, first=first, last=last)
+    log.info("gap_repaired", aggregate=account_id, first=first, last=last)
     yield from (event for event in fresh if event.sequence_number < first)
     expected = first
     try:

@@ -192,7 +192,8 @@ class Projector(Generic[S]):
         """The parts of the events, up to an event that has none: the fold stops there too, with the reason."""
         try:
             for event in events:
-                yield self._projection.part_of(event)
+                if not self._skipped(event.aggregate_id, event.sequence_number):
+                    yield self._projection.part_of(event)
         except UnprojectableEventError:
             return
 

@@ -1,6 +1,7 @@
 """Who may request what of the projector: a token with the route's scope for everything but ``/health``."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any, Final, cast
 
 import faust
@@ -11,33 +12,36 @@ from faust.web.base import BlueprintManager
 from ledger.runtime.auth import Access, Principal, Scope, needed_scope
 from ledger.runtime.problems import body_timeout
 from projector.http.responses import HEAD, Handler, complete_headers, request_context
-from projector.projections import PROJECTIONS
 
 #: Bytes of a request's body: the longest is the reason of a skip, each character of it escaped as two \uXXXX.
 MAX_BODY: Final = 32 * 1024
-#: What shows an account, or a day of one, needs the scope read; everything else is the operator's.
-_READ: Final = tuple(f"/{projection.path}/" for projection in PROJECTIONS)
 #: Who sent a request.
 PRINCIPAL: Final = RequestKey("principal", Principal)
 
 
-def guard(app: faust.App, access: Access, timeout: float) -> None:
+def guard(app: faust.App, access: Access, timeout: float, paths: Iterable[str]) -> None:
     """Make the app's web server admit no request without the scope it needs, and answer as the other services do.
 
+    What shows an aggregate, below one of ``paths``, needs the scope read; everything else is the operator's.
     A body that takes longer than ``timeout`` seconds is answered with 408, and no handler sees a part of it.
     """
     app.web.blueprints = BlueprintManager()  # Faust's own pages, which nobody here has looked at
     web: Application = cast(Any, app.web).web_app
-    web.middlewares.extend([request_context, _authenticate(access), _whole_body(timeout)])
+    web.middlewares.extend(
+        [request_context, _authenticate(access, tuple(f"/{path}/" for path in paths)), _whole_body(timeout)]
+    )
     web.on_response_prepare.append(complete_headers)
 
 
-def _authenticate(access: Access) -> Middleware:
+def _authenticate(access: Access, read: tuple[str, ...]) -> Middleware:
+    def scope_of(_method: str, path: str) -> Scope:
+        return Scope.READ if path.startswith(read) else Scope.OPERATE
+
     @middleware
     async def authenticate(request: Request, handler: Handler) -> StreamResponse:
         head = request[HEAD]
         head.check()
-        principal = access.admit(head, needed_scope(request.method, request.path, _scope_of))
+        principal = access.admit(head, needed_scope(request.method, request.path, scope_of))
         if principal is not None:
             request[PRINCIPAL] = principal
         served = request.match_info.http_exception is None
@@ -63,7 +67,3 @@ def _whole_body(timeout: float) -> Middleware:
         return await handler(request)
 
     return whole_body
-
-
-def _scope_of(_method: str, path: str) -> Scope:
-    return Scope.READ if path.startswith(_READ) else Scope.OPERATE

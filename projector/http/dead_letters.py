@@ -7,8 +7,8 @@ from typing import Any, Final, get_args
 import faust
 from aiohttp.web import Request, Response
 
-from ledger.domain.identifiers import is_account_id
-from ledger.runtime.problems import BAD_ACCOUNT_ID, BAD_BODY, BAD_QUERY, DEAD_LETTER_CONFLICT, UNKNOWN_DEAD_LETTER
+from ledger.aggregates.identifiers import ID_RULE, is_key
+from ledger.runtime.problems import BAD_BODY, BAD_QUERY, DEAD_LETTER_CONFLICT, UNKNOWN_DEAD_LETTER
 from ledger.runtime.request.head import Taken
 from ledger.runtime.request.json_body import read_json
 from projector.components import Components
@@ -32,8 +32,8 @@ def mount_operations(app: faust.App, components: Components) -> None:
 
         async def get(self, request: Request) -> Response:
             state, account_id = request.query.get("state", "open"), request.query.get("account")
-            if account_id is not None and not is_account_id(account_id):
-                raise BAD_QUERY.of(f"account: {BAD_ACCOUNT_ID.detail}")
+            if account_id is not None and not is_key(account_id):
+                raise BAD_QUERY.of(f"account: an id, or TYPE~ID, of {ID_RULE}")
             if state != "all" and state not in get_args(State):
                 raise BAD_QUERY.of("a state is open, redriven, skipped or all")
             letters = await asyncio.to_thread(_chosen, components, account_id, state)

@@ -11,8 +11,7 @@ import faust
 import orjson
 from aiohttp.web import Request, Response
 
-from ledger.domain.identifiers import is_account_id
-from ledger.runtime.problems import BAD_ACCOUNT_ID, BAD_QUERY, HALTED, NOT_THERE_YET, UNKNOWN_ACCOUNT
+from ledger.runtime.problems import BAD_QUERY, HALTED, NOT_THERE_YET, bad_id, unknown
 from ledger.runtime.request.head import Taken
 from ledger.runtime.request.preconditions import is_unchanged
 from ledger.store.table_identity import TableGuard
@@ -58,8 +57,10 @@ def _mount(
 
         async def get(self, request: Request, account_id: str) -> Response:
             guard.check()
-            if not is_account_id(account_id):
-                raise BAD_ACCOUNT_ID.of()
+            key = projection.key_of(account_id)
+            if key is None:
+                kind = projection.aggregates[0]
+                raise bad_id(kind.name, kind.ids.sentence)
             try:
                 minimum = _whole(request.query, "min_version", 0)
                 wait = min(_whole(request.query, "wait", DEFAULT_WAIT), MAX_WAIT)
@@ -69,12 +70,12 @@ def _mount(
                 raise BAD_QUERY.of(str(error)) from None
             if wakeups.waiting >= most_waiting:
                 wait = 0
-            with wakeups.of(account_id) as arrived:
-                head = await _head(projection, models, account_id, minimum, wait, arrived, lambda: app.should_stop)
+            with wakeups.of(key) as arrived:
+                head = await _head(projection, models, key, minimum, wait, arrived, lambda: app.should_stop)
             parts: list[Row[Any]] = []
             if projection.part is not None and head is not None:
-                parts = await asyncio.to_thread(models.active(projection).parts, account_id, *period, max(limit, 1))
-            shown = _shown(projection, account_id, head, parts, minimum)
+                parts = await asyncio.to_thread(models.active(projection).parts, key, *period, max(limit, 1))
+            shown = _shown(projection, key, head, parts, minimum)
             conditions = request[HEAD].field("If-Match"), request[HEAD].field("If-None-Match")
             unchanged = is_unchanged(*conditions, shown.headers["ETag"])
             return Response(status=304, headers={"ETag": shown.headers["ETag"]}) if unchanged else shown
@@ -86,26 +87,18 @@ def _shown(
     version = head.version if head else 0
     halted = head.halted if head else None
     if version < minimum and halted is not None:
-        detail = f"account {account_id} is halted at version {version}: {halted.reason}"
+        detail = f"{account_id} is halted at version {version}: {halted.reason}"
         raise HALTED.of(detail, version=version, halted=halted.to_json())
     if version < minimum:
-        detail = f"account {account_id} is at version {version} here, not yet at {minimum}; ask again"
+        detail = f"{account_id} is at version {version} here, not yet at {minimum}; ask again"
         raise NOT_THERE_YET.of(detail, version=version)
     if head is None:
-        raise UNKNOWN_ACCOUNT.of(f"no event of account {account_id} was projected yet")
-    body = projection.to_json(head)
-    if projection.part_name:
-        body |= {f"{projection.part_name}s": [_part(projection, row) for row in parts]}
-    content = orjson.dumps(body)
+        kind = projection.kind_of(account_id)
+        raise unknown(kind.name, account_id).of(f"no event of {kind.name} {kind.id_of(account_id)} was projected yet")
+    content = orjson.dumps(projection.page(head, parts))
     # Halts, repairs, rebuilds and parts change what is shown at one version.
     etag = f'"{version}-{hashlib.sha256(content).hexdigest()[:16]}"'
     return Response(body=content, headers={"ETag": etag}, content_type="application/json")
-
-
-def _part(projection: Projection[Any], row: Row[Any]) -> dict[str, Any]:
-    shown = projection.to_json(row)
-    del shown["accountId"]
-    return shown
 
 
 async def _head(

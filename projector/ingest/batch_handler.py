@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 import structlog
@@ -12,6 +13,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from aws_client.retry import RetryPolicy
 from faust_kinesis.records import Record, RecordBatch
+from ledger.aggregates.aggregate_type import AggregateTypes
 from ledger.errors import ResourceError, TransientError
 from ledger.store.change_record import decode
 from ledger.store.errors import ForeignRecordError, TableReplacedError, UnusableRecordError
@@ -27,6 +29,8 @@ from projector.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
+#: Aggregates whose type is remembered: the same few thousand come again and again.
+_KNOWN: Final = 10_000
 #: How far the clocks of Kinesis and of whoever ran a restore may be apart.
 CLOCKS: Final = timedelta(minutes=5)
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
@@ -77,9 +81,12 @@ class BatchHandler:
         store: EventStore,
         guard: TableGuard,
         table: str,
+        aggregates: AggregateTypes,
         metrics: Metrics,
     ) -> None:
         """``table``: the events table, whose change records are the only ones applied.
+
+        ``aggregates``: those that some projection takes. Records of other ones are passed by, and counted.
 
         Nothing is applied while ``guard`` finds another table there. After a restore the stream still has records of
         events that are lost, and of a table that the events were in before: these are applied only if ``store`` holds
@@ -90,6 +97,8 @@ class BatchHandler:
         self._store = store
         self._guard = guard
         self._table = table
+        self._fits = lru_cache(_KNOWN)(aggregates.fits)
+        self._taken = frozenset(aggregates.names)
         self._metrics = metrics
         #: What was fed when the events table was compared last.
         self._compared: set[str] = set()
@@ -125,7 +134,7 @@ class BatchHandler:
         for batch in batches:
             for record in batch.records:
                 try:
-                    event = decode(record.data, self._table)
+                    event = decode(record.data, self._table, self._fits)
                 except UnusableRecordError as error:
                     if isinstance(error, ForeignRecordError) and error.table in former:
                         decoded.old += self._of_former_table(record, error.table)
@@ -139,6 +148,9 @@ class BatchHandler:
                     )
                     decoded.letters.append(letter)
                 else:
+                    if event.aggregate_type not in self._taken:
+                        self._metrics.passed_by.inc()
+                        continue
                     decoded.events.append(event)
                     decoded.sources.append((batch, record))
                     if record.arrived_at < old_before:
@@ -157,7 +169,7 @@ class BatchHandler:
         while projectors := [each for each in self._fed(identity) if each.model.table not in done]:
             try:
                 for projector in projectors:
-                    self._account_halts.apply(projector, events, decoded.source)
+                    self._account_halts.apply(projector, projector.model.projection.taken(events), decoded.source)
                     done.add(projector.model.table)
                 for letter in decoded.letters:
                     self._account_halts.store_and_halt(letter, projectors, overtaken=False)
@@ -190,7 +202,7 @@ class BatchHandler:
         for event in lost:
             log.warning(
                 "event_is_lost",
-                account=event.aggregate_id,
+                aggregate=event.aggregate_id,
                 sequence_number=event.sequence_number,
                 action="none: the events table was restored to a moment before it",
             )
@@ -202,12 +214,12 @@ class BatchHandler:
         What our table holds of the former one's events was there when everything was rebuilt.
         """
         try:
-            return [decode(record.data, table)]
+            return [decode(record.data, table, self._fits)]
         except UnusableRecordError as error:
             log.warning(
                 "former_table_changed",
                 table=table,
-                account=error.account_id,
+                aggregate=error.account_id,
                 sequence_number=error.sequence_number,
                 reason=error.reason,
                 action="none: nothing is derived of this table any more; disable its streaming destination",

@@ -61,6 +61,10 @@ class Builder:
         """The projection's name."""
         return self._model.projection.name
 
+    def takes(self, account_id: str) -> bool:
+        """Whether the read model is to have the account."""
+        return self._model.projection.takes(account_id)
+
     def follow(self, account_id: str) -> _Rows:
         """The account's rows, as its events come."""
         projection, witnessed = self._model.projection, self._verification.follow(account_id)

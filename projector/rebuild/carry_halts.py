@@ -26,7 +26,9 @@ def carry_halts(letters: DeadLetters, active: ReadModel[Any], new: ReadModel[Any
     accounts = {
         letter.id: letter.letter.account_id
         for letter in letters.list(state="open")
-        if letter.letter.projection is None and letter.letter.account_id is not None
+        if letter.letter.projection is None
+        and letter.letter.account_id is not None
+        and active.projection.takes(letter.letter.account_id)
     }
     before: dict[str, bool] = {}
     for letter_id, account_id in accounts.items():

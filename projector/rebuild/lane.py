@@ -15,7 +15,7 @@ from projector.components import Components
 from projector.projection import Projection
 from projector.rebuild.build_lease import Build, BuildStore
 from projector.rebuild.builder import Builder
-from projector.verification.history_reading import Follower, ScannedAccount
+from projector.verification.history_reading import ACCOUNTS, Follower, ScannedAccount, begun
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -65,6 +65,11 @@ class Lane:
         """What was counted so far; after a resumption, findings that were read again may count twice."""
         return sum(cursor.counts.get(what, 0) for cursor in self._cursors)
 
+    @property
+    def accounts(self) -> int:
+        """Accounts of its projection's types that were read so far."""
+        return sum(self.count(begun(kind)) for kind in self.projection.aggregates)
+
     def begin(self) -> None:
         """Begin the reading from the table's beginning, and record that at once."""
         self._cursors = [Cursor()] * len(self._cursors)
@@ -77,9 +82,13 @@ class Lane:
         counts twice.
         """
         self._cursors = [
-            replace(cursor, counts={**own.counts, "accounts": cursor.counts.get("accounts", 0)})
+            replace(cursor, counts={**_of(own, accounts=False), **_of(cursor, accounts=True)})
             for cursor, own in zip(cursors, self._cursors, strict=True)
         ]
+
+    def takes(self, account_id: str) -> bool:
+        """See ``HistoryReader``."""
+        return self.builder.takes(account_id)
 
     def follow(self, account_id: str) -> Follower:
         """See ``HistoryReader``."""
@@ -128,3 +137,8 @@ class Lane:
             self.error = error
             log.warning("rebuild_ends", projection=self.name, generation=self.generation, reason=str(error))
         self.stop.set()
+
+
+def _of(cursor: Cursor, *, accounts: bool) -> dict[str, int]:
+    """What the cursor has counted: how many accounts began, or all else."""
+    return {name: count for name, count in cursor.counts.items() if name.startswith(ACCOUNTS) == accounts}

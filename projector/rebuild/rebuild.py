@@ -146,10 +146,12 @@ class Rebuild:
         work, total = ", ".join(lane.name for lane in lanes), self._retry(partial(approximate_size, dynamodb, table))
         self._progress.begin(work, "reading", total, sum(cursor.items for cursor in cursors))
 
-        def moved(segment: int, cursor: Cursor, begun: int, counts: Mapping[str, Mapping[str, int]]) -> None:
+        def moved(
+            segment: int, cursor: Cursor, begun: Mapping[str, int], counts: Mapping[str, Mapping[str, int]]
+        ) -> None:
             cursors[segment] = cursor
             for lane in lanes:
-                lane.moved(segment, cursor, {"accounts": begun, **counts.get(lane.name, {})})
+                lane.moved(segment, cursor, {**begun, **counts.get(lane.name, {})})
             self._progress.advance(work, sum(each.items for each in cursors))
 
         if self._processes.count > 1:
@@ -204,7 +206,7 @@ class Rebuild:
         log.info("generation_flipped", projection=name, generation=generation, replaced=before.active)
         self._progress.report(f"{name}: readers see generation {generation} now")
         self._unseen[name] = before.fed - {generation}
-        accounts, brought_up = lane.count("accounts"), lane.count("broughtUp")
+        accounts, brought_up = lane.accounts, lane.count("broughtUp")
         return Rebuilt(name, generation, before.active, lane.read, accounts, halted, brought_up)
 
     def _retire(self, rebuilt: Sequence[Rebuilt]) -> None:

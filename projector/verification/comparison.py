@@ -94,7 +94,7 @@ def compare(
     furthest = max((each.row.version for each in rows.values() if each.row), default=0)
     if broken is not None and furthest > folded.stored:
         return outcome("unreadable", f"the event store cannot be read after version {folded.stored}: {broken}")
-    if broken is None and not folded.stored and rows and not (halted and version == 0 and len(rows) == 1):
+    if broken is None and not folded.stored and rows and not (version == 0 and len(rows) == 1):
         extra = [RowDifference(part, each, None, "no event belongs to it") for part, each in rows.items()]
         return outcome("extra", "the event store holds no event of it", extra)
     if folded.failure is not None:
@@ -143,4 +143,12 @@ def _named(projection: Projection[Any], difference: RowDifference[Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    return "absent" if value is None else str(next(iter(value.values())))[:100]
+    match value:
+        case None:
+            return "absent"
+        case {"NULL": _}:
+            return "none"
+        case {"L": list(values)}:
+            return f"[{', '.join(map(_shown, values))}]"[:100]
+        case _:
+            return str(next(iter(value.values())))[:100]

@@ -81,16 +81,16 @@ class ExpectedRows(Generic[S]):
 class _PartFold(Generic[S]):
     def __init__(self, projection: Projection[S], account_id: str, part: str, witnessed: bool) -> None:
         self._first: Row[S] = Row(account_id, part, 0, None)
-        self._fold = projection.fold
-        self._witness = projection.witness(account_id) if witnessed and projection.witness is not None else None
+        self._projection = projection
+        self._witness = projection.witness_of(account_id) if witnessed else None
         self._state: S | None = None
         self._last: StoredEvent | None = None
 
     def add(self, event: StoredEvent) -> None:
         if self._witness is not None:
-            self._witness.add(event)
+            self._witness.add(self._projection.decode(event), event)
         else:
-            self._state = self._fold(self._state, event)
+            self._state = self._projection.after(self._state, event)
         self._last = event
 
     def state(self) -> S | None:

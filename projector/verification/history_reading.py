@@ -5,6 +5,7 @@ whole only where one or several pages in a row have shown the events 1, 2, 3 ...
 is for whoever reads to look up. Memory holds no history, only what the readers fold it into.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import groupby
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
 
+from ledger.aggregates.aggregate_type import AnyType
+from ledger.aggregates.identifiers import MARK
 from ledger.store.errors import CorruptHistoryError
 from ledger.store.parallel_scan import Cursor, RetryUntilStopped, SegmentedScan, in_segments
 from ledger.store.stored_event import AnyItem, EventItem, StoredEvent
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _FIRST: Final = "1"
+#: Begins the names under which accounts are counted.
+ACCOUNTS: Final = "accounts"
 #: Events of one account that wait for those before them.
 MAX_AHEAD: Final = 1_000
 
@@ -64,7 +69,7 @@ class ScannedAccount:
                 event = StoredEvent.from_item(item)
             except CorruptHistoryError as error:
                 self.begins |= _number_of(item) == _FIRST
-                log.warning("not_an_event", account=self.account_id, reason=str(error))
+                log.warning("not_an_event", aggregate=self.account_id, reason=str(error))
                 self._give_up()
                 continue
             number = event.sequence_number
@@ -99,16 +104,19 @@ class ScannedAccount:
         self.followers = {}
 
 
-#: A segment, its cursor after a page, how many accounts began in it, and what each reader has counted.
-PageDone = Callable[[int, Cursor, int, Mapping[str, Mapping[str, int]]], None]
+#: A segment, its cursor after a page, how many accounts began in it, by ``begun``, and what each reader has counted.
+PageDone = Callable[[int, Cursor, Mapping[str, int], Mapping[str, Mapping[str, int]]], None]
 
 
 class HistoryReader(Protocol):
-    """Somebody who wants every account's history. Shared between the segments' threads."""
+    """Somebody who wants the history of every account, or of some. Shared between the segments' threads."""
 
     @property
     def name(self) -> str:
         """Unique among the readers of one reading."""
+
+    def takes(self, account_id: str) -> bool:
+        """Whether it wants the account's history."""
 
     def follow(self, account_id: str) -> Follower:
         """What takes the account's events."""
@@ -141,26 +149,28 @@ def read_histories(
     def run(segment: int) -> None:
         cursor = cursors[segment]
         last: ScannedAccount | None = None
-        unfinished: list[tuple[Cursor, int, Mapping[str, Mapping[str, int]]]] = []
+        unfinished: list[tuple[Cursor, Mapping[str, int], Mapping[str, Mapping[str, int]]]] = []
         while not cursor.ended and not retry.stop.is_set() and readers():
             items, cursor = retry(partial(scan.page, segment, len(cursors), cursor))
-            begun, before = 0, last
+            started, before = Counter[str](), last
             shown = {} if last is None else {last.account_id: last}
             for account_id, of_account in groupby(items, _account_of):
                 last = shown.get(account_id)
                 if last is None:
-                    followers = {each.name: each.follow(account_id) for each in readers()}
+                    followers = {each.name: each.follow(account_id) for each in readers() if each.takes(account_id)}
                     last = shown[account_id] = ScannedAccount(account_id, followers)
                 began_before = last.begins
                 last.take(of_account)
-                begun += last.begins and not began_before
+                started[_begun(account_id)] += last.begins and not began_before
             if cursor.ended:
                 last = None
             finished = [account for account in shown.values() if account is not last]
-            counts = {reader.name: reader.finish(finished) for reader in readers()}
+            counts = {
+                each.name: each.finish([one for one in finished if each.takes(one.account_id)]) for each in readers()
+            }
             if retry.stop.is_set():
                 return  # what was left out then is not to count as read
-            page = (cursor, begun, counts)
+            page = (cursor, started, counts)
             if last is None or last is not before:
                 for each in unfinished:
                     done(segment, *each)
@@ -175,6 +185,16 @@ def read_histories(
 def histories(dynamodb: "DynamoDBClient", table: str) -> SegmentedScan:
     """The scan of an events table for ``read_histories``."""
     return SegmentedScan(dynamodb, table, item_type=EventItem)
+
+
+def begun(kind: AnyType) -> str:
+    """Under which name the accounts of this type are counted that begin in a page."""
+    return _begun(kind.key(""))
+
+
+def _begun(key: str) -> str:
+    name, mark, _ = key.rpartition(MARK)
+    return f"{ACCOUNTS}{mark}{name}"
 
 
 def _account_of(item: AnyItem) -> str:

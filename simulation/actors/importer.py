@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from typing_extensions import override
 
-from ledger.domain.events import FundsDeposited
+from betting.events import FundsDeposited
 from ledger.errors import TransientError
 from ledger.store.errors import VersionConflictError
 from ledger.store.event_store import EventStore

@@ -15,7 +15,6 @@ from ledger.store.tables import store_specs
 from projector.components import Components
 from projector.dead_letters.redrive import DeadLetterError
 from projector.engine.provisioning import control_specs
-from projector.projections import PROJECTIONS
 from projector.rebuild.rebuild import Rebuild, UnverifiedError
 from projector.verification.repair import Repair
 from projector.verification.verification import Finding, verification_of
@@ -108,7 +107,7 @@ class Operator:
         world = self._world
         retry = RetryUntilStopped(threading.Event(), lambda _: None)
         retry(components.skips.load)
-        for projection in PROJECTIONS:
+        for projection in components.projections:
             generation = retry(lambda name=projection.name: components.generations.read(name)).active  # type: ignore[misc]
             model = components.models.model(projection, generation)
 
@@ -131,7 +130,8 @@ class Operator:
             verification.extra_rows(_SEGMENTS, lambda _segment, _cursor: None)
 
     def _rebuild(self) -> None:
-        Rebuild(self._components(), Quiet()).run(PROJECTIONS, segments=_SEGMENTS)
+        components = self._components()
+        Rebuild(components, Quiet()).run(components.projections, segments=_SEGMENTS)
 
     def _redrive(self) -> None:
         components, skipping = self._components(), self._world.checkpoints.skipping

@@ -14,7 +14,6 @@ from faust_kinesis.records import RecordBatch
 from ledger.errors import TransientError
 from projector.components import Components, build_components
 from projector.engine.provisioning import prepare
-from projector.projections import PROJECTIONS
 from projector.settings import ProjectorSettings
 from simulation.actors.service import Service
 from simulation.kernel import event_loop
@@ -24,7 +23,7 @@ from simulation.world import AWS, World
 
 def components_of(world: World) -> Components:
     """The projector's components for one process."""
-    settings = _settings(world.plan.cache)
+    settings = _settings(world.plan.cache, world.plan.domain)
     clients = world.pool.take()
     return build_components(settings, clients, ThreadPoolExecutor(settings.write_concurrency, "row-write"))
 
@@ -34,8 +33,8 @@ _POLL: Final = 0.6
 
 
 @lru_cache
-def _settings(cache: int) -> ProjectorSettings:
-    return ProjectorSettings(**AWS, cache_size=cache, storm_limit=1000)
+def _settings(cache: int, domain: str) -> ProjectorSettings:
+    return ProjectorSettings(**AWS, domain=domain, cache_size=cache, storm_limit=1000)
 
 
 class Projector(Service):
@@ -48,7 +47,7 @@ class Projector(Service):
     async def _main(self) -> None:
         world, names = self.world, self.world.names
         components = components_of(world)
-        await asyncio.to_thread(prepare, components.clients.dynamodb, names, PROJECTIONS)
+        await asyncio.to_thread(prepare, components.clients.dynamodb, names, components.projections)
         await asyncio.to_thread(components.skips.load)
         with components.guard.watching():
             await self._work(components)
@@ -78,17 +77,17 @@ class Projector(Service):
 
 
 class Reader(Service):
-    """Reads the summaries of every account, as the query routes do."""
+    """Reads the rows of every aggregate, as the query routes do."""
 
     @override
     def run(self) -> None:
         world = self.world
         components = components_of(world)
-        prepare(components.clients.dynamodb, world.names, PROJECTIONS)
+        prepare(components.clients.dynamodb, world.names, components.projections)
         with components.guard.watching():
             while True:
                 world.scheduler.sleep(world.random.random() * 2)
-                for projection in PROJECTIONS:
+                for projection in components.projections:
                     try:
                         components.guard.check()
                         self._read(components, projection)
@@ -97,8 +96,8 @@ class Reader(Service):
 
     def _read(self, components: Components, projection: Any) -> None:
         world = self.world
-        for number in range(world.plan.accounts):
-            account, losses, unsettled = f"account-{number}", world.histories.losses, world.restores.unsettled
+        for account in filter(projection.takes, world.plan.keys):
+            losses, unsettled = world.histories.losses, world.restores.unsettled
             head = components.models.active(projection).get(account)
             # A row that somebody has changed may have passed an event that it could never hold.
             if account in world.rows.ever_tampered or losses != world.histories.losses or (losses and unsettled):

@@ -10,9 +10,12 @@ from typing import Any, Final
 
 from typing_extensions import override
 
-from ledger.domain.account import Account
-from ledger.domain.errors import RefusedError
-from ledger.domain.money import format_amount
+from betting.account import Account
+from betting.account_type import ACCOUNT
+from betting.commands import Deposit, PlaceBet, SettleBet, Withdraw
+from betting.money import format_amount
+from ledger.aggregates.aggregate_type import Aggregate, AnyType
+from ledger.aggregates.errors import RefusedError
 from ledger.errors import PermanentError, ResourceError, TransientError
 from ledger.store.errors import VersionConflictError
 from ledger.store.event_store import EventStore
@@ -22,18 +25,19 @@ from ledger.store.stored_event import StoredEvent
 from ledger.store.table_identity import CLOSE_INTERVAL, TableGuard, TableIdentities
 from simulation.actors.service import Service
 from simulation.invariants.answers import Asked
-from simulation.invariants.fold import Wish, money
+from simulation.invariants.fold import Wish, money, type_of
 from simulation.kernel.primitives import Thread
 from simulation.kernel.scheduler import Killed
+from simulation.vouchers import VOUCHER, Charge, Spend, Voucher
 from simulation.world import World
-from writer.commands.account_repository import AccountRepository
-from writer.commands.commands import Command, Deposit, PlaceBet, SettleBet, Withdraw
+from writer.commands.aggregate_repository import AggregateRepository
 from writer.commands.handler import CommandHandler
 from writer.commands.idempotency import KeyReusedError, command_key
 from writer.commands.preconditions import Precondition
 from writer.commands.requests import CommandRequest
 from writer.commands.snapshot_writer import SnapshotWriter
 from writer.metrics import Metrics
+from writer.resource import Command
 
 #: Odds that a client sends a command that has a key twice at once.
 _HEDGED: Final = 0.2
@@ -41,6 +45,8 @@ _HEDGED: Final = 0.2
 _GONE: Final = 4.0
 #: Odds that a client uses the key of an earlier command for a new one.
 _REUSE: Final = 0.1
+#: Odds that a client's wish is of a voucher, where there are any.
+_VOUCHERS: Final = 0.4
 
 
 class Client:
@@ -75,12 +81,12 @@ class Client:
             scheduler.sleep(pause + _GONE if self._world.restores.away else pause)
 
     def _wished(self) -> Asked:
-        random, account = self._random, f"account-{self._random.randrange(self._world.plan.accounts)}"
-        kind = random.choice(("deposit", "deposit", "withdraw", "place", "settle"))
-        if kind == "place":
-            self._bets += 1
-        bet = f"{self.name}-{random.randint(1, self._bets)}" if kind in {"place", "settle"} and self._bets else ""
-        wish = Wish(kind if bet or kind not in {"place", "settle"} else "deposit", random.randint(1, 3000), "EUR", bet)
+        random, plan = self._random, self._world.plan
+        if plan.vouchers and random.random() < _VOUCHERS:
+            account = plan.keys[plan.accounts + random.randrange(plan.vouchers)]
+            wish = Wish(random.choice(("charge", "charge", "spend", "spend", "spend")), random.randint(1, 30), "")
+        else:
+            account, wish = f"account-{random.randrange(plan.accounts)}", self._wish_of_an_account()
         version = self._world.histories.version(account)
         claimed = random.choice((None, None, None, max(0, version - random.randint(0, 1)))) if version else None
         key = f"{self.name}-{self._left}" if random.random() < 0.6 else None
@@ -88,6 +94,14 @@ class Client:
             # By mistake: the key of another command.
             key = random.choice(self._confirmed).key
         return Asked(account, wish, key, claimed, since=version)
+
+    def _wish_of_an_account(self) -> Wish:
+        random = self._random
+        kind = random.choice(("deposit", "deposit", "withdraw", "place", "settle"))
+        if kind == "place":
+            self._bets += 1
+        bet = f"{self.name}-{random.randint(1, self._bets)}" if kind in {"place", "settle"} and self._bets else ""
+        return Wish(kind if bet or kind not in {"place", "settle"} else "deposit", random.randint(1, 3000), "EUR", bet)
 
     def _attempts(self, handler: CommandHandler, asked: Asked) -> bool:
         """Ask, sometimes twice at once under one key, as behind a proxy that loses its patience."""
@@ -109,8 +123,10 @@ class Client:
             key = command_key("client", asked.key, asked.account, command)
         told = self._world.restores.told()
         try:
+            kind: AnyType = VOUCHER if type_of(asked.account) == "voucher" else ACCOUNT
+            aggregate_id = asked.account.rpartition("~")[2]
             result = handler.handle(
-                CommandRequest(asked.account, command, Precondition(asked.claimed), correlation_id, key)
+                CommandRequest(kind, aggregate_id, command, Precondition(asked.claimed), correlation_id, key)
             )
         except RefusedError:
             answers.declined(asked, correlation_id)
@@ -167,7 +183,7 @@ class Writer(Service):
         )
         snapshots = SnapshotWriter(SnapshotStore(dynamodb, names.snapshots), metrics, interval=world.plan.snapshots)
         handler = CommandHandler(
-            AccountRepository(store, snapshots, held=self._held),
+            AggregateRepository(store, snapshots, held=self._held),
             IdempotencyKeys(dynamodb, names.commands, retention=86_400.0),
             metrics,
             _render,
@@ -182,18 +198,22 @@ class Writer(Service):
                 thread.join()
 
 
-def _render(account: Account, stored: Sequence[StoredEvent]) -> str:
+def _render(aggregate: Aggregate[Any, Any], stored: Sequence[StoredEvent]) -> str:
+    state: Account | Voucher = aggregate.state
+    balance = money(state.left) if isinstance(state, Voucher) else format_amount(state.balance)
     numbers = [event.sequence_number for event in stored]
-    return json.dumps({"version": account.version, "balance": format_amount(account.balance), "events": numbers})
+    return json.dumps({"version": aggregate.version, "balance": balance, "events": numbers})
 
 
-def _command(wish: Wish) -> Command:
+def _command(wish: Wish) -> Command[Any]:
     amount, currency = Decimal(money(wish.amount)), wish.currency
     known: dict[str, Any] = {
-        "deposit": lambda: Deposit(amount, currency),  # type: ignore[arg-type]
-        "withdraw": lambda: Withdraw(amount, currency),  # type: ignore[arg-type]
-        "place": lambda: PlaceBet(wish.bet, amount, currency),  # type: ignore[arg-type]
-        "settle": lambda: SettleBet(wish.bet, amount, currency),  # type: ignore[arg-type]
+        "deposit": lambda: Deposit(amount=amount, currency=currency),
+        "withdraw": lambda: Withdraw(amount=amount, currency=currency),
+        "place": lambda: PlaceBet(bet_id=wish.bet, stake=amount, currency=currency),
+        "settle": lambda: SettleBet(bet_id=wish.bet, payout=amount, currency=currency),
+        "charge": lambda: Charge(amount=wish.amount),
+        "spend": lambda: Spend(amount=wish.amount),
     }
-    command: Command = known[wish.kind]()
+    command: Command[Any] = known[wish.kind]()
     return command

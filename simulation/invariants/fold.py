@@ -1,4 +1,4 @@
-"""The account as the invariants know it: a fold and rules of their own, in cents, apart from the product's."""
+"""Accounts and vouchers as the invariants know them: a fold and rules of their own, apart from the product's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class UnfoldableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """An account after some events; sums in cents."""
+    """An account after some events, sums in cents; or a voucher, in points."""
 
     currency: str = ""
     balance: int = 0
@@ -26,6 +26,14 @@ class State:
     open_bets: frozenset[str] = frozenset()
     settled: frozenset[str] = frozenset()
     count: int = 0
+    #: The day on which a voucher was spent last.
+    spent_on: str = ""
+
+
+def type_of(key: str) -> str:
+    """The type of the aggregate that has this key."""
+    name, mark, _ = key.rpartition("~")
+    return name if mark else "account"
 
 
 def cents(text: str) -> int:
@@ -45,17 +53,20 @@ def fold(state: State, item: Mapping[str, Any], *, strict: bool) -> State:
 
     Raises UnfoldableError.
     """
+    of_type, at = item["aggregateType"]["S"], item["occurredAt"]["S"]
+    if of_type != type_of(item["aggregateId"]["S"]):
+        raise UnfoldableError(f"of a {of_type}")
     try:
         payload = json.loads(item["payload"]["S"])
-        currency = payload["currency"]
-        kind = item["eventType"]["S"]
-        after = replace(
-            state,
-            currency=state.currency or currency,
-            last_at=item["occurredAt"]["S"],
-            count=state.count + 1,
-        )
-        if kind == "FundsDeposited":
+        currency = payload["currency"] if of_type == "account" else ""
+        kind = item["eventType"]["S"] if of_type == "account" else f"{of_type}: {item['eventType']['S']}"
+        after = replace(state, currency=state.currency or currency, last_at=at, count=state.count + 1)
+        if kind == "voucher: VoucherCharged":
+            amount = _points(payload)
+            after = replace(after, balance=after.balance + amount, deposited=after.deposited + amount)
+        elif kind == "voucher: VoucherSpent":
+            after = replace(after, balance=after.balance - _points(payload), spent_on=at[:10])
+        elif kind == "FundsDeposited":
             amount = cents(payload["amount"])
             after = replace(after, balance=after.balance + amount, deposited=after.deposited + amount)
         elif kind == "FundsWithdrawn":
@@ -87,6 +98,13 @@ def fold(state: State, item: Mapping[str, Any], *, strict: bool) -> State:
     return after
 
 
+def _points(payload: Mapping[str, Any]) -> int:
+    amount = payload["amount"]
+    if not isinstance(amount, int) or amount < 1:
+        raise UnfoldableError("no number of points")
+    return amount
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
     """A command as a client means it."""
@@ -107,4 +125,4 @@ def refused(state: State, wish: Wish) -> bool:
         return True
     if wish.kind != "settle" and wish.amount <= 0:
         return True
-    return wish.kind in {"withdraw", "place"} and wish.amount > state.balance
+    return wish.kind in {"withdraw", "place", "spend"} and wish.amount > state.balance

@@ -5,14 +5,17 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from simulation.aws.tables.table import Key, Table
 from simulation.aws.tables.values import Item
-from simulation.invariants.fold import State, UnfoldableError, fold
+from simulation.invariants.fold import State, UnfoldableError, fold, type_of
 from simulation.invariants.records import event_hash, event_in
 
 Violated = Callable[[str, str], None]
+
+#: How the correlation ids begin of what is stored past every writer.
+POISON: Final = "poison-"
 
 
 class Histories:
@@ -69,6 +72,10 @@ class Histories:
             self._violated(
                 "no hole, no overwrite", f"event {number} of {account} was stored after {len(self.items[account])}"
             )
+            return
+        kind, by = after["aggregateType"]["S"], after["correlationId"]["S"]
+        if kind != type_of(account) and not by.startswith(POISON):
+            self._violated("no key is of two types", f"event {number} of {account} is of type {kind}")
             return
         self.items[account].append(after)
         self._times[account].append(self._clock())

@@ -12,7 +12,7 @@ from simulation.aws.wire.network import Request
 from simulation.invariants.history import Histories, Violated
 from simulation.invariants.projections.checkpoints import Checkpoints
 from simulation.invariants.projections.letters import Letters
-from simulation.invariants.projections.rows import ACTIVITY, BALANCES
+from simulation.invariants.projections.rows import Rows
 from simulation.invariants.records import event_hash
 from simulation.kernel.scheduler import Process
 
@@ -32,6 +32,7 @@ class Restores:
         histories: Histories,
         letters: Letters,
         checkpoints: Checkpoints,
+        rows: Rows,
         now: Callable[[], float],
         current: Callable[[], Process | None],
         violated: Violated,
@@ -41,6 +42,7 @@ class Restores:
         self._histories = histories
         self._letters = letters
         self._checkpoints = checkpoints
+        self._rows = rows
         self._now = now
         self._current = current
         self._violated = violated
@@ -122,7 +124,7 @@ class Restores:
         """What a restore has left that is of lost events."""
         left = [
             f"readers see generation {self._checkpoints.active(name)} of {name}, which is of the lost table"
-            for name in (BALANCES, ACTIVITY)
+            for name in self._rows.projections
             if self._checkpoints.outdated(name)
         ]
         left += [

@@ -23,6 +23,7 @@ from simulation.mutants.mutant import Mutant
 PACKAGES: Final = (
     "aws_client",
     "ledger",
+    "betting",
     "faust_kinesis",
     "writer",
     "stream_bridge",

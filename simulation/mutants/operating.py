@@ -59,9 +59,8 @@ OPERATING: Final = (
         "cursor-before-histories",
         "a rebuild's segment counts as read up to a page before the accounts of the page are built",
         _READING,
-        "            counts = {reader.name: reader.finish(finished) for reader in readers()}\n",
-        "            done(segment, cursor, begun, {})\n"
-        "            counts = {reader.name: reader.finish(finished) for reader in readers()}\n",
+        "            counts = {\n",
+        "            done(segment, cursor, started, {})\n            counts = {\n",
     ),
     Mutant(
         "part-of-a-history-for-the-whole",

@@ -13,8 +13,45 @@ _HALTS: Final = "projector/dead_letters/account_halts.py"
 _LETTERS: Final = "projector/dead_letters/letters.py"
 _REDRIVE: Final = "projector/dead_letters/redrive.py"
 _HANDLER: Final = "projector/ingest/batch_handler.py"
+_TYPES: Final = "ledger/aggregates/aggregate_type.py"
 
 PROJECTING: Final = (
+    Mutant(
+        "key-of-any-type",
+        "the key of an aggregate of one type is taken for one of every type",
+        _TYPES,
+        'own = name == ("" if self.bare_ids else self.name)',
+        "own = True",
+    ),
+    Mutant(
+        "type-of-an-event-unchecked",
+        "an event is folded whose type of aggregate is not that of its key",
+        "ledger/store/stored_event.py",
+        "if self.aggregate_type != kind.name:",
+        "if not self.aggregate_type:",
+    ),
+    Mutant(
+        "type-of-a-record-unchecked",
+        "the record of an event counts whose type of aggregate is not that of its key",
+        _TYPES,
+        "return is_key(key) and (not mark or prefix == name) and self.of_key(key) is self.get(name)",
+        "return is_key(key)",
+    ),
+    Mutant(
+        "misplaced-event-halts-nobody",
+        "the record of an event under a key of another type is a letter, and its aggregate goes on",
+        "ledger/store/change_record.py",
+        '        reason = "an INSERT of an event whose aggregate id no aggregate of its type can have"\n'
+        "        raise UnusableRecordError(reason, *_key(change))\n",
+        '        raise UnusableRecordError("an INSERT of a misplaced event")\n',
+    ),
+    Mutant(
+        "events-of-every-type-taken",
+        "a projection takes the events of aggregates that are none of its own",
+        "projector/projection.py",
+        "return [event for event in events if event.aggregate_type in names]",
+        "return [event for event in events if names]",
+    ),
     Mutant(
         "version-condition-dropped",
         "a row is updated whatever version it has by now",

@@ -15,7 +15,7 @@ RESTORING: Final = (
     Mutant(
         "snapshot-of-another-event",
         "a snapshot is used although another event has its number by now",
-        "writer/commands/account_repository.py",
+        "writer/commands/aggregate_repository.py",
         "elif snapshot.event_hash not in (None, history.follows):",
         "elif history.follows is None:",
     ),
@@ -23,7 +23,7 @@ RESTORING: Final = (
         "answer-without-its-event",
         "a recorded answer is given although its event is lost",
         "writer/commands/handler.py",
-        "if found.event is not None and not self._accounts.holds(found.event):",
+        "if found.event is not None and not self._repository.holds(found.event):",
         "if found.event is not None and not found.body:",
     ),
     Mutant(
@@ -87,8 +87,8 @@ RESTORING: Final = (
         "read-models-not-rebuilt",
         "a restore leaves the read models as they are",
         _RESTORE,
-        "run(PROJECTIONS, segments=segments)",
-        "run(PROJECTIONS[:0], segments=segments)",
+        "run(components.projections, segments=segments)",
+        "run(components.projections[:0], segments=segments)",
     ),
     Mutant(
         "table-not-joined",
@@ -122,7 +122,7 @@ RESTORING: Final = (
         "builds-of-the-lost-table-resumed",
         "a restore goes on with a rebuild that began on the lost table",
         _RESTORE,
-        "        self._retry(partial(tables.abort, PROJECTIONS, self._progress.report))\n",
+        "        self._retry(partial(tables.abort, components.projections, self._progress.report))\n",
         "",
     ),
 )

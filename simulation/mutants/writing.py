@@ -11,9 +11,17 @@ _TRANSACTIONS: Final = "ledger/store/transactions.py"
 _KEYS: Final = "ledger/store/idempotency_keys.py"
 _HANDLER: Final = "writer/commands/handler.py"
 _GROUPS: Final = "writer/commands/group_commit.py"
-_REPOSITORY: Final = "writer/commands/account_repository.py"
+_REPOSITORY: Final = "writer/commands/aggregate_repository.py"
+_ACCOUNT: Final = "betting/account.py"
 
 WRITING: Final = (
+    Mutant(
+        "one-key-for-two-types",
+        "aggregates of two types that have one id have one key",
+        "ledger/aggregates/aggregate_type.py",
+        'return aggregate_id if self.bare_ids else f"{self.name}{MARK}{aggregate_id}"',
+        "return aggregate_id",
+    ),
     Mutant(
         "put-unconditional",
         "a single event is put without the condition that its number is free",
@@ -67,8 +75,8 @@ WRITING: Final = (
         "fingerprint-of-the-kind-alone",
         "the fingerprint of a command leaves out its account and its amounts",
         "writer/commands/idempotency.py",
-        "meaning = json.dumps([account_id, command.name, *texts])",
-        "meaning = json.dumps([command.name, *texts[:0]])",
+        "meaning = json.dumps([aggregate_id, command.name, *values])",
+        "meaning = json.dumps([command.name, len(values)])",
     ),
     Mutant(
         "command-unrecorded",
@@ -117,22 +125,23 @@ WRITING: Final = (
         "event-after-snapshot-left-out",
         "the first event after a snapshot is not folded",
         _REPOSITORY,
-        "history = self._store.load(account_id, after=found.version, until=until)",
-        "history = self._store.load(account_id, after=found.version + 1, until=until)",
+        "return _folded(found, history)",
+        "return _folded(replace(found, version=min(found.version + 1, history.version.number)), "
+        "replace(history, events=history.events[1:]))",
     ),
     Mutant(
         "snapshot-of-another-version",
         "a snapshot counts as one version older than what it holds",
         "ledger/store/snapshots.py",
-        "        version,\n        state.currency,",
-        "        version - 1,\n        state.currency,",
+        "return Snapshot(Aggregate(kind, aggregate_id, version, state), event_hash)",
+        "return Snapshot(Aggregate(kind, aggregate_id, version - 1, state), None)",
     ),
     Mutant(
         "stale-decision",
         "after a conflict a command is decided on the account as it was before",
         _REPOSITORY,
-        "replace(_folded(account.copy(), history), archived",
-        "replace(LoadedAccount(account, history.version), archived",
+        "replace(_folded(aggregate.copy(), history), archived",
+        "replace(Loaded(aggregate, history.version), archived",
     ),
     Mutant(
         "refusal-of-a-held-account",
@@ -166,36 +175,36 @@ WRITING: Final = (
         "one-state-a-group",
         "each command of a group is decided on the account as it was before all of them",
         _GROUPS,
-        "events = decide(account, request.command)",
-        "events = decide(loaded.account, request.command)",
+        "events = request.command.decide(aggregate.state)",
+        "events = request.command.decide(before.state)",
     ),
     Mutant(
         "overdraft",
         "an account pays out a little more than it has",
-        "ledger/domain/account.py",
+        _ACCOUNT,
         "if asked > self.balance:",
         "if asked > self.balance + 5:",
     ),
     Mutant(
         "settled-bet-placed-again",
         "a bet that was settled may be placed once more",
-        "ledger/domain/account.py",
+        _ACCOUNT,
         "if bet_id in self.open_bets or bet_id in self.settled_bets:",
         "if bet_id in self.open_bets:",
     ),
     Mutant(
         "archive-not-asked",
         "a bet that was settled before the last snapshot may be placed once more",
-        "writer/commands/account_repository.py",
-        "if loaded.account.needs_archive(bet_id)]",
-        "if loaded.account.version < 0]",
+        _REPOSITORY,
+        "used is not None and used.may_be_archived(used_id)]",
+        "used is None]",
     ),
     Mutant(
-        "snapshot-before-archive",
-        "a snapshot leaves settled bets out that are archived only after it",
+        "snapshot-without-archive",
+        "a snapshot leaves settled bets out that nobody archives",
         "writer/commands/snapshot_writer.py",
-        "                self._store.archive.store(account.account_id, account.settled_since(until.version))\n",
-        "                pass\n",
+        "        self._store.archive.store(aggregate.key, used.since(until.version))\n",
+        "",
     ),
     Mutant(
         "unprocessed-puts-forgotten",

@@ -60,7 +60,7 @@ class Publisher:
             if record.size > COMMON_RECORD:
                 log.warning(
                     "record_too_large",
-                    account=event.aggregate_id,
+                    aggregate=event.aggregate_id,
                     sequence_number=event.sequence_number,
                     action="none: the projector reads it from the event store at the account's next event",
                 )

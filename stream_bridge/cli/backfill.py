@@ -101,15 +101,15 @@ def backfill(
 
 
 def _selection(accounts: list[str], since: str | None, until: str | None, *, everything: bool) -> "Selection":
-    from ledger.domain.identifiers import is_account_id
+    from ledger.aggregates.identifiers import is_key
     from stream_bridge.backfill.selection import Selection
 
     if not (accounts or since or until or everything):
         raise typer.BadParameter("say what to put: --account, --since, --until, or --all for every event there is")
     if everything and (accounts or since or until):
         raise typer.BadParameter("--all is every event: it goes with no --account, --since or --until")
-    if no_accounts := [each for each in accounts if not is_account_id(each)]:
-        raise typer.BadParameter(f"--account: {', '.join(map(repr, no_accounts))} can be no account's id")
+    if no_accounts := [each for each in accounts if not is_key(each)]:
+        raise typer.BadParameter(f"--account: {', '.join(map(repr, no_accounts))} can be the id of no aggregate")
     start, end = _moment("--since", since), _moment("--until", until)
     if start and end and start >= end:
         raise typer.BadParameter(f"--since {since} is not before --until {until}")

@@ -53,7 +53,7 @@ class Lookback:
                     found.append(event)
         except CorruptHistoryError as error:
             action = "the relay goes on without what lacks"
-            log.error("history_corrupt", account=account_id, reason=str(error), action=action)  # noqa: TRY400 - one line
+            log.error("history_corrupt", aggregate=account_id, reason=str(error), action=action)  # noqa: TRY400 - one line
         return found
 
 

@@ -133,7 +133,7 @@ class OrderedSender:
             if lacking.after is not None:
                 self._health.gaps.inc()
                 log.info(
-                    "gap_filled", account=account_id, first=lacking.after + 1, last=lacking.until, events=len(read)
+                    "gap_filled", aggregate=account_id, first=lacking.after + 1, last=lacking.until, events=len(read)
                 )
         return found
 

@@ -125,7 +125,7 @@ class ShardRelay:
             self._health.skipped.inc()
             log.warning(
                 "record_passed_by",
-                account=change.partition_key,
+                aggregate=change.partition_key,
                 sequence_number=change.event.sequence_number if change.event else None,
                 reason=str(error),
                 action="none: the projector reads it from the event store at the account's next event",

@@ -284,7 +284,11 @@ class Watch:
         if len(missing) > self._missing:
             account_id, number, _ = missing[-1]
             log.error(
-                "events_missing", count=len(missing), account=account_id, sequence_number=number, action=self._remedy()
+                "events_missing",
+                count=len(missing),
+                aggregate=account_id,
+                sequence_number=number,
+                action=self._remedy(),
             )
         self._missing = len(missing)
         if self._may_republish():

@@ -49,7 +49,9 @@ class Republisher:
             try:
                 events += list(self._store.read(account_id, after=first - 1, until=last))
             except CorruptHistoryError as error:
-                log.warning("history_corrupt", account=account_id, reason=str(error), action="kinfold projector verify")
+                log.warning(
+                    "history_corrupt", aggregate=account_id, reason=str(error), action="kinfold projector verify"
+                )
         too_large = self._publisher.put(events)
         put = {key for event in events if event not in too_large for key in _keys_of(event)}
         return [key for key in keys if key not in put]

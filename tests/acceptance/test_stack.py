@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -22,11 +23,13 @@ from kinfold.local.stack import Stack
 from ledger.errors import EndpointError
 from ledger.runtime.aws import Clients
 from ledger.runtime.sockets import free_port
+from tests.support.documents.first_session import ANSWERS, statuses
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.integration]
 
 Up = Callable[..., "subprocess.Popen[str]"]
+ROOT = Path(__file__).parents[2]
 SERVICES = {
     "bridge": ["bridge", "ensure"],
     "writer": ["writer", "serve", "--port", "0"],
@@ -41,8 +44,8 @@ def up(aws_endpoint: str, profile: str, clients: Clients, tmp_path: Path) -> Ite
     ports = ["--writer-port", "0", "--projector-port", "0", "--bridge-port", "0"]
     with ExitStack() as cleanup:
 
-        def start(*more: str, arguments: list[str] = ports) -> "subprocess.Popen[str]":
-            command = [sys.executable, "-m", "kinfold", "up", "--json", "--endpoint-url", aws_endpoint]
+        def start(*more: str, arguments: list[str] = ports, as_json: bool = True) -> "subprocess.Popen[str]":
+            command = [sys.executable, "-m", "kinfold", "up", *["--json"][:as_json], "--endpoint-url", aws_endpoint]
             command += ["--profile", profile, *arguments, *more]
             stderr = cleanup.enter_context((tmp_path / "up.stderr").open("w"))
             process = cleanup.enter_context(
@@ -60,6 +63,15 @@ def announced(process: "subprocess.Popen[str]") -> dict[str, Any]:
     assert process.stdout is not None
     found: dict[str, Any] = json.loads(process.stdout.readline())
     return found
+
+
+def said_until(end: str, process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    lines: list[str] = []
+    while not lines or end not in lines[-1]:
+        lines.append(process.stdout.readline())
+        assert lines[-1], "it ended"
+    return "".join(lines)
 
 
 def answers(url: str) -> bool:
@@ -95,6 +107,11 @@ def test_up_serves_until_a_signal_and_stops_everything(up: Up, tmp_path: Path, n
     assert "writer    | " in log
     assert "stopped" in log.split("once more to kill")[1]
     assert "Traceback" not in log
+
+
+def test_the_first_session_of_the_readme(up: Up) -> None:
+    urls = announced(up())
+    assert statuses(ROOT, writer=urls["writer"], projector=urls["projector"]) == ANSWERS
 
 
 def test_a_second_ctrl_c_kills_what_hangs(up: Up) -> None:
@@ -159,6 +176,39 @@ def test_the_embedded_aws_starts_and_ends_with_up() -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
     assert not answers(urls["aws"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_embedded_aws_alone_serves_until_a_signal(number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "kinfold", "aws", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = dict(word.split("=", 1) for word in process.stdout.readline().removeprefix("export ").split())
+        url = f"{said['AWS_ENDPOINT_URL']}/_ministack"
+        assert answers(url)
+        process.send_signal(number)
+        assert process.wait(30) == 0
+    assert not answers(url)
+
+
+def test_the_embedded_aws_alone_names_a_taken_port() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        command = [sys.executable, "-m", "kinfold", "aws", "--port", str(taken.getsockname()[1])]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert "--port" in answer.stderr
+
+
+def test_up_shows_a_command_of_its_domain_and_where_to_read_it(up: Up) -> None:
+    process = up("--domain", "loyalty", as_json=False)
+    shown = said_until("Ctrl-C stops everything", process)
+    posted, read = (
+        re.sub(r" \\\n +", " ", each) for each in re.findall(r"curl -s .*?(?=\n  curl|\n\n)", shown, re.DOTALL)
+    )
+    assert '"version":1' in subprocess.check_output(["bash", "-c", posted], text=True)
+    assert '"points":' in subprocess.check_output(["bash", "-c", read], text=True)
 
 
 def test_a_stack_restarts_its_projector_after_a_kill(

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
+from betting.account import Account
+from betting.account_type import ACCOUNT
+from betting.events import BettingEvent, FundsDeposited
 from faust_kinesis.records import Record, RecordBatch
-from ledger.domain.account import AGGREGATE_TYPE
-from ledger.domain.events import DomainEvent, FundsDeposited
+from ledger.aggregates.aggregate_type import Aggregate
 from ledger.store.change_record import encode
 from ledger.store.event_store import EventStore, History, ProvenVersion
 from ledger.store.stored_event import StoredEvent
 from ledger.store.transactions import Draft
-from writer.commands.account_repository import AccountRepository, LoadedAccount
+from writer.commands.aggregate_repository import AggregateRepository, Loaded
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -29,12 +31,12 @@ READABLE: Final = '{"schemaVersion":1,"amount":"10.00","currency":"EUR"}'
 _sequence_numbers = count_from(1)
 
 
-def deposits(count: int = 1, amount: int = 1) -> list[DomainEvent]:
+def deposits(count: int = 1, amount: int = 1) -> list[BettingEvent]:
     """Equal deposits, of 1.00 unless said otherwise."""
     return [FundsDeposited(amount=Decimal(amount), currency="EUR")] * count
 
 
-def rising_deposits(count: int, first: int = 1) -> list[DomainEvent]:
+def rising_deposits(count: int, first: int = 1) -> list[BettingEvent]:
     """Deposits of 1.00, 2.00, 3.00 and so on: no two alike."""
     return [FundsDeposited(amount=Decimal(first + number), currency="EUR") for number in range(count)]
 
@@ -42,7 +44,7 @@ def rising_deposits(count: int, first: int = 1) -> list[DomainEvent]:
 def append(
     store: EventStore,
     account_id: str,
-    events: Sequence[DomainEvent],
+    events: Sequence[BettingEvent],
     expected: ProvenVersion | int | None = None,
     *,
     correlation_id: str = "test",
@@ -51,23 +53,28 @@ def append(
     """Append in one transaction at the version ``expected``, by default the one that the account has."""
     version = store.version(account_id) if expected is None else expected
     return store.append(
-        account_id, events, version, aggregate_type=AGGREGATE_TYPE, correlation_id=correlation_id, now=now
+        account_id, events, version, aggregate_type=ACCOUNT.name, correlation_id=correlation_id, now=now
     )
 
 
+def aggregate_of(account: Account) -> Aggregate[Account, BettingEvent]:
+    """The account as the ledger knows it."""
+    return Aggregate(ACCOUNT, account.account_id, account.version, account)
+
+
 def save(
-    accounts: AccountRepository, loaded: LoadedAccount, events: Sequence[DomainEvent], correlation_id: str = "test"
-) -> LoadedAccount:
+    accounts: AggregateRepository, loaded: Loaded, events: Sequence[BettingEvent], correlation_id: str = "test"
+) -> Loaded:
     """Append events to a loaded account, as the writer does for one command."""
-    account = loaded.account.copy()
-    draft = Draft(account.account_id, account.version, AGGREGATE_TYPE)
+    account = loaded.aggregate.copy()
+    draft = Draft(account.key, account.version, ACCOUNT.name)
     draft.add(events, correlation_id)
     for event in events:
         account.apply(event)
     return accounts.save(loaded, account, draft, 10)[0]
 
 
-def is_held(accounts: AccountRepository, account_id: str) -> bool:
+def is_held(accounts: AggregateRepository, account_id: str) -> bool:
     """Whether the writer holds the account, and may append to it without a look."""
     held = accounts.take(account_id)
     if held is not None:
@@ -101,7 +108,7 @@ def stored_event(
 ) -> StoredEvent:
     """An event as the store would give it, which no store holds."""
     return StoredEvent(
-        account_id, number, AGGREGATE_TYPE, event_type, payload, "2026-01-02T03:04:05.000006+00:00", "test"
+        account_id, number, ACCOUNT.name, event_type, payload, "2026-01-02T03:04:05.000006+00:00", "test"
     )
 
 

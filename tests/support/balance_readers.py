@@ -11,7 +11,8 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Self
 
-from ledger.domain.account import Account
+from betting.account import Account
+from betting.account_type import ACCOUNT
 from ledger.store.event_store import EventStore
 
 
@@ -71,7 +72,7 @@ class BalanceReaders:
         for account_id in self._account_ids:
             account = Account(account_id)
             for event in store.read(account_id):
-                account.apply(event.decode())
+                account.apply(event.decode(ACCOUNT))
                 right.add((account_id, account.version, account.balance))
         return [
             sight

@@ -4,17 +4,17 @@ from decimal import Decimal
 
 from hypothesis import strategies as st
 
-from ledger.domain.account import Account
-from ledger.domain.events import DomainEvent
+from betting.account import Account
+from betting.events import BettingEvent
 
 AMOUNTS = st.integers(1, 50_000).map(lambda cents: Decimal(cents) / 100)
 
 
 @st.composite
-def histories(draw: st.DrawFn, *, max_size: int = 12) -> list[DomainEvent]:
+def histories(draw: st.DrawFn, *, max_size: int = 12) -> list[BettingEvent]:
     """One to ``max_size`` events that the account's own rules let happen, the first of them a deposit."""
     account = Account("generated")
-    events: list[DomainEvent] = []
+    events: list[BettingEvent] = []
     for number in range(draw(st.integers(1, max_size))):
         decided = _decide(draw, account, number)
         for event in decided:
@@ -23,7 +23,7 @@ def histories(draw: st.DrawFn, *, max_size: int = 12) -> list[DomainEvent]:
     return events
 
 
-def _decide(draw: st.DrawFn, account: Account, number: int) -> list[DomainEvent]:
+def _decide(draw: st.DrawFn, account: Account, number: int) -> list[BettingEvent]:
     choices = ["deposit"]
     if account.balance > 0:
         choices += ["withdraw", "bet"]

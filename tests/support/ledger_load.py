@@ -8,9 +8,11 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Self
 
+from betting.account import Account
+from betting.account_type import ACCOUNT
+from betting.events import BettingEvent, FundsDeposited, FundsWithdrawn
+from betting.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary
 from kinfold.demo.raw_stream import read_raw
-from ledger.domain.account import Account
-from ledger.domain.events import DomainEvent, FundsDeposited, FundsWithdrawn
 from ledger.runtime.aws import Clients
 from ledger.store.change_record import decode
 from ledger.store.event_store import EventStore
@@ -18,7 +20,6 @@ from ledger.store.tables import Names
 from projector.engine.control_rows import Generations
 from projector.engine.read_model import ReadModel
 from projector.projection import HEAD, Row
-from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary
 from tests.support.accounts import append, deposits
 from tests.support.waiting import last_seen
 
@@ -53,7 +54,7 @@ class LedgerLoad:
         try:
             while not self._stop.wait(self._pause):
                 account_id = choose.choice(self.account_ids)
-                events: list[DomainEvent] = [FundsDeposited(amount=Decimal("10.01"), currency="EUR")]
+                events: list[BettingEvent] = [FundsDeposited(amount=Decimal("10.01"), currency="EUR")]
                 for _ in range(choose.randint(0, 2)):
                     events.append(FundsWithdrawn(amount=Decimal(choose.randint(1, 300)) / 100, currency="EUR"))
                 versions[account_id] = append(self._store, account_id, events, versions[account_id]).version
@@ -73,7 +74,7 @@ class LedgerLoad:
     def _wait_for_agreement(self, within: float) -> dict[str, tuple[Account, Row[BalanceSummary] | None]]:
         # The load has ended, so the events stay as they are.
         accounts = [
-            Account.reconstitute(account_id, (event.decode() for event in self._store.load(account_id).events))
+            Account.reconstitute(account_id, (event.decode(ACCOUNT) for event in self._store.load(account_id).events))
             for account_id in self.account_ids
         ]
         with ThreadPoolExecutor(2) as executor:

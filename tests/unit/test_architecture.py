@@ -6,6 +6,7 @@ of its contracts is broken once, in a copy.
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -118,6 +119,8 @@ def test_every_package_is_shipped_and_held_by_the_contracts() -> None:
     assert found == set(PACKAGES)
     assert {*PACKAGES, *BESIDE} == set(PROJECT["tool"]["importlinter"]["root_packages"])
     assert [name for name in PACKAGES if not (ROOT / name / "py.typed").exists()] == []
+    assert re.findall(r"^COPY (\w+) \1$", (ROOT / "Dockerfile").read_text(), re.M) == PACKAGES
+    assert {f"!{name}" for name in PACKAGES} <= set((ROOT / ".dockerignore").read_text().splitlines())
 
 
 def lint_imports(root: Path) -> "subprocess.CompletedProcess[str]":
@@ -152,13 +155,17 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("Floors", "faust_kinesis/errors.py", "ledger.errors"),
         ("Floors", "writer/server.py", "projector.app"),
         ("Floors", "stream_bridge/settings.py", "kinfold.cli"),
+        ("Floors", "ledger/store/tables.py", "betting.money"),
+        ("The machine knows no domain", "kinfold/demo/audit.py", "betting.account"),
+        ("Folders of betting", "betting/account.py", "betting.resources"),
         ("Floors", "simulation/actors/operator.py", "kinfold.tables"),
         ("Folders of ledger", "ledger/runtime/logs.py", "ledger.store.tables"),
         ("Folders of faust_kinesis", "faust_kinesis/leases/planner.py", "faust_kinesis.polling.source"),
-        ("Folders of writer", "writer/commands/commands.py", "writer.http.schemas"),
+        ("Folders of writer", "writer/commands/handler.py", "writer.http.schemas"),
         ("Folders of stream_bridge", "stream_bridge/provisioning/stream.py", "stream_bridge.watch.daemon"),
         ("Folders of projector", "projector/engine/fold.py", "projector.rebuild.rebuild"),
         ("Folders of kinfold", "kinfold/local/stack.py", "kinfold.demo.command"),
+        ("Folders of kinfold", "kinfold/demo/command.py", "kinfold.testing"),
         ("Folders of simulation", "simulation/aws/tables/table.py", "simulation.world"),
         ("No circle", "projector/verification/comparison.py", "projector.verification.repair"),
     ],

@@ -1,42 +1,41 @@
-"""Commands that have waited for one account are decided one after the other, and stored together.
+"""Commands that have waited for one aggregate are decided one after the other, and stored together.
 
-Each has an answer, a key and a correlation id of its own. A refusal holds once it is known that the account was as it
+Each has an answer, a key and a correlation id of its own. A refusal holds once it is known that the aggregate was as it
 was judged on: read after the command came, or proven by the append of its group, which holds only if nothing followed.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Final
+from typing import Any, Final
 
 from aws_client.retry import RetryPolicy
-from ledger.domain.account import AGGREGATE_TYPE, Account
-from ledger.domain.errors import RefusedError
+from ledger.aggregates.aggregate_type import Aggregate
+from ledger.aggregates.errors import RefusedError
 from ledger.store.errors import AppendTooLargeError, CommandRecordedError, RejectedEventError, VersionConflictError
 from ledger.store.event_store import History
 from ledger.store.idempotency_keys import IdempotencyKeys
 from ledger.store.stored_event import StoredEvent
 from ledger.store.transactions import Draft
-from writer.commands.account_repository import AccountRepository, LoadedAccount
-from writer.commands.commands import PlaceBet, SettleBet, decide
+from writer.commands.aggregate_repository import AggregateRepository, Loaded
 from writer.commands.idempotency import KeyReusedError
-from writer.commands.requests import CommandResult, Waiting
+from writer.commands.requests import CommandRequest, CommandResult, Waiting
 from writer.metrics import Metrics
 
 #: Seconds: exponential backoff with jitter between the attempts of a conflict. An append takes some 10 ms.
 _PAUSES: Final = RetryPolicy(0.005, 0.2, jitter=1.0)
 CREATED: Final = 201
 
-#: Renders the response body from the account after the command and the events that it stores.
-Render = Callable[[Account, Sequence[StoredEvent]], str]
+#: Renders the response body from the aggregate after the command and the events that it stores.
+Render = Callable[[Aggregate[Any, Any], Sequence[StoredEvent]], str]
 
 
 @dataclass(slots=True)
 class _Decision:
-    """What becomes of a group if the account is as it was decided on: ``account`` is how it will be."""
+    """What becomes of a group if the aggregate is as it was decided on: ``aggregate`` is how it will be."""
 
-    account: Account
+    aggregate: Aggregate[Any, Any]
     draft: Draft
     accepted: list[tuple[Waiting, CommandResult, int]] = field(default_factory=list)
     refused: list[tuple[Waiting, Exception]] = field(default_factory=list)
@@ -47,11 +46,11 @@ class _Decision:
 
 
 class GroupCommit:
-    """Carries out the commands of one account that have come together. Safe to share between threads."""
+    """Carries out the commands of one aggregate that have come together. Safe to share between threads."""
 
     def __init__(
         self,
-        accounts: AccountRepository,
+        repository: AggregateRepository,
         keys: IdempotencyKeys,
         metrics: Metrics,
         render: Render,
@@ -60,7 +59,7 @@ class GroupCommit:
         retry_seconds: float,
     ) -> None:
         """``conflict_retries`` and ``retry_seconds`` bound how often, and for how long, a group is tried again."""
-        self._accounts = accounts
+        self._repository = repository
         self._keys = keys
         self._metrics = metrics
         self._render = render
@@ -68,43 +67,43 @@ class GroupCommit:
         self._retry_seconds = retry_seconds
 
     def carry_out(self, group: list[Waiting]) -> None:
-        """Give each of the group, all of one account, its outcome, in the order in which they stand there.
+        """Give each of the group, all of one aggregate, its outcome, in the order in which they stand there.
 
-        The account that this process holds is taken away while it is at work, and comes back as it was stored: what
+        The aggregate that this process holds is taken away while it is at work, and comes back as it was stored: what
         an append without an answer may have made of it is found out by reading it.
         """
         waiting = list(group)
         try:
-            self._carry_out(group[0].request.account_id, waiting)
+            self._carry_out(group[0].request, waiting)
         except Exception as error:  # noqa: BLE001 - each thread raises it for its own request
             for each in waiting:
                 each.fail(error)
 
-    def _carry_out(self, account_id: str, waiting: list[Waiting]) -> None:
+    def _carry_out(self, first: CommandRequest, waiting: list[Waiting]) -> None:
         """Take each from ``waiting`` before it gets its outcome: it may wait for its next turn at once."""
-        loaded = self._accounts.take(account_id)
+        loaded = self._repository.take(first.aggregate_key)
         fresh = loaded is None
         if loaded is None:
-            loaded = self._accounts.load(account_id)
+            loaded = self._repository.load(first.kind, first.aggregate_id)
         deadline = min(each.since for each in waiting) + self._retry_seconds
         conflicts = count(1)
         while waiting:
-            loaded = self._accounts.recall(loaded, dict.fromkeys(filter(None, map(_bet_of, waiting))))
+            loaded = self._repository.recall(loaded, _used_ids(loaded, waiting))
             decision = self._decided(loaded, waiting)
             if not (decision.accepted or fresh):
-                loaded, fresh = self._accounts.refresh(loaded), True
+                loaded, fresh = self._repository.refresh(loaded), True
                 continue
             try:
                 if decision.accepted:
                     left = max(0.0, deadline - time.monotonic())
-                    loaded, history = self._accounts.save(loaded, decision.account, decision.draft, left)
+                    loaded, history = self._repository.save(loaded, decision.aggregate, decision.draft, left)
                     self._count(decision, history)
             except VersionConflictError as conflict:
                 self._metrics.conflicts.inc()
                 waiting[:] = self._unless_over(waiting, conflict, next(conflicts), deadline)
                 if not waiting:
                     return
-                loaded, fresh = self._accounts.refresh(loaded), True
+                loaded, fresh = self._repository.refresh(loaded), True
             except CommandRecordedError as recorded:
                 waiting[:] = _without(waiting, recorded)
             except (RejectedEventError, AppendTooLargeError):
@@ -117,20 +116,21 @@ class GroupCommit:
             else:
                 waiting[:], fresh = decision.left, True
                 self._settle(decision)
-        self._accounts.keep(loaded)
+        self._repository.keep(loaded)
 
-    def _decided(self, loaded: LoadedAccount, waiting: list[Waiting]) -> _Decision:
-        decision = _Decision(loaded.account, Draft(loaded.account.account_id, loaded.account.version, AGGREGATE_TYPE))
+    def _decided(self, loaded: Loaded, waiting: list[Waiting]) -> _Decision:
+        before = loaded.aggregate
+        decision = _Decision(before, Draft(before.key, before.version, before.type.name))
         first_of_key: dict[str, tuple[CommandResult, str]] = {}
         for position, each in enumerate(waiting):
-            request, account, draft = each.request, decision.account, decision.draft
+            request, aggregate, draft = each.request, decision.aggregate, decision.draft
             key = request.key
             if key is not None and key.command_id in first_of_key:
                 decision.twins.append((each, *first_of_key[key.command_id]))
                 continue
             try:
-                request.precondition.require(request.account_id, account.version)
-                events = decide(account, request.command)
+                request.precondition.require(before.key, aggregate.version)
+                events = request.command.decide(aggregate.state)
             except (RefusedError, VersionConflictError) as error:
                 decision.refused.append((each, error))
                 continue
@@ -138,16 +138,16 @@ class GroupCommit:
                 decision.left = waiting[position:]
                 break
             if not draft.events:
-                account = decision.account = account.copy()
+                aggregate = decision.aggregate = aggregate.copy()
             stored = draft.add(events, request.correlation_id)
             for event in events:
-                account.apply(event)
-            result = CommandResult(CREATED, self._render(account, stored))
+                aggregate.apply(event)
+            result = CommandResult(CREATED, self._render(aggregate, stored))
             if key is not None:
                 last = stored[-1].reference
                 draft.record(self._keys.record(key, result.status, result.body, last, each.worthless))
                 first_of_key[key.command_id] = result, key.fingerprint
-            decision.accepted.append((each, result, account.version))
+            decision.accepted.append((each, result, aggregate.version))
         return decision
 
     def _settle(self, decision: _Decision) -> None:
@@ -172,7 +172,7 @@ class GroupCommit:
         left = []
         for each in waiting:
             try:
-                each.request.precondition.require(each.request.account_id, conflict.actual)
+                each.request.precondition.require(each.request.aggregate_key, conflict.actual)
             except VersionConflictError as error:
                 each.fail(error)
                 continue
@@ -199,11 +199,10 @@ class GroupCommit:
             before = version
 
 
-def _bet_of(waiting: Waiting) -> str | None:
-    match waiting.request.command:
-        case PlaceBet(bet_id=bet_id) | SettleBet(bet_id=bet_id):
-            return bet_id
-    return None
+def _used_ids(loaded: Loaded, waiting: Sequence[Waiting]) -> Iterable[str]:
+    """The ids that some of the commands have to know of, each once."""
+    asked = (each.request.command.used_id(loaded.aggregate.state) for each in waiting)
+    return dict.fromkeys(used_id for used_id in asked if used_id is not None)
 
 
 def _without(waiting: list[Waiting], recorded: CommandRecordedError) -> list[Waiting]:

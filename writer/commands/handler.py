@@ -7,11 +7,11 @@ from typing import Final
 import structlog
 from cachetools import LRUCache
 
-from ledger.domain.errors import RefusedError
+from ledger.aggregates.errors import RefusedError
 from ledger.errors import TransientError
 from ledger.store.errors import CommandRecordedError, CorruptHistoryError, TableReplacedError, VersionConflictError
 from ledger.store.idempotency_keys import CommandKey, IdempotencyKeys
-from writer.commands.account_repository import AccountRepository
+from writer.commands.aggregate_repository import AggregateRepository
 from writer.commands.group_commit import GroupCommit, Render
 from writer.commands.idempotency import KeyReusedError
 from writer.commands.requests import CommandRequest, CommandResult, Waiting
@@ -37,7 +37,7 @@ class CommandHandler:
 
     def __init__(
         self,
-        accounts: AccountRepository,
+        repository: AggregateRepository,
         keys: IdempotencyKeys,
         metrics: Metrics,
         render: Render,
@@ -46,11 +46,11 @@ class CommandHandler:
         retry_seconds: float,
     ) -> None:
         """``conflict_retries`` and ``retry_seconds`` bound how often, and for how long, a conflict is retried."""
-        self._accounts = accounts
+        self._repository = repository
         self._keys = keys
         self._metrics = metrics
         commit = GroupCommit(
-            accounts, keys, metrics, render, conflict_retries=conflict_retries, retry_seconds=retry_seconds
+            repository, keys, metrics, render, conflict_retries=conflict_retries, retry_seconds=retry_seconds
         )
         self._turns = Turns(commit.carry_out)
         self._seen: LRUCache[str, None] = LRUCache(_SEEN_KEYS)
@@ -60,11 +60,11 @@ class CommandHandler:
         """Carry one command out, effectively once: its events are stored whole, or an error says why not.
 
         A conflict is retried on fresh history as long as the precondition allows the new version, so a claimed version
-        is never retried. A command whose key is recorded gets the recorded result, whatever the account's state by
+        is never retried. A command whose key is recorded gets the recorded result, whatever the aggregate's state by
         now; of concurrent requests with one key, one stores events and all get its result.
 
         Raises RefusedError and VersionConflictError (also for a precondition that does not hold): nothing was written;
-        CorruptHistoryError: the account's history cannot be read, nothing was written;
+        CorruptHistoryError: the aggregate's history cannot be read, nothing was written;
         KeyReusedError: the key stands for another command, nothing was written; ThrottledError and EndpointError: the
         events may be stored or not, unless an earlier request stored them.
         """
@@ -132,11 +132,11 @@ class CommandHandler:
         found = self._keys.find(request.key)
         if found is None:
             return None
-        if found.event is not None and not self._accounts.holds(found.event):
+        if found.event is not None and not self._repository.holds(found.event):
             waiting.worthless = found
             log.warning(
                 "command_record_ignored",
-                account=found.event.aggregate_id,
+                aggregate=found.event.aggregate_id,
                 sequence_number=found.event.sequence_number,
                 correlation_id=request.correlation_id,
                 action="none: its event is lost, so the command is carried out anew; see `kinfold restore`",
@@ -152,7 +152,7 @@ class CommandHandler:
         self._metrics.seconds.labels(request.command.name).observe(seconds)
         log.info(
             "command",
-            account=request.account_id,
+            aggregate=request.aggregate_key,
             command=request.command.name,
             outcome=outcome,
             version=waiting.version,

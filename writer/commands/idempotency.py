@@ -2,18 +2,15 @@
 
 import hashlib
 import json
-from dataclasses import fields
-from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from ledger.domain.identifiers import IdempotencyKey
-from ledger.domain.money import format_amount
+from ledger.aggregates.identifiers import IdempotencyKey
 from ledger.errors import PermanentError
 from ledger.runtime.problems import malformed
 from ledger.store.idempotency_keys import CommandKey
-from writer.commands.commands import Command
+from writer.resource import Command
 
 HEADER: Final = "Idempotency-Key"
 REPLAYED_HEADER: Final = "Idempotency-Replayed"
@@ -37,14 +34,13 @@ def parse_key(header: str) -> str:
         ) from None
 
 
-def command_key(client: str, key: str, account_id: str, command: Command) -> CommandKey:
-    """Storage key of the command: each client has a key space of its own, across all accounts.
+def command_key(client: str, key: str, aggregate_id: str, command: Command[Any]) -> CommandKey:
+    """Storage key of the command: each client has a key space of its own, across all aggregates.
 
     The fingerprint is of the command as it was understood, so that 5 and 5.00, or fields in another order, are the same
     command. ``If-Match`` is no part of it: it is the condition of the command, which a client may well look up anew.
     """
-    values = [getattr(command, field.name) for field in fields(command)]
-    texts = [format_amount(value) if isinstance(value, Decimal) else value for value in values]
-    meaning = json.dumps([account_id, command.name, *texts])
+    values = command.model_dump(mode="json").values()
+    meaning = json.dumps([aggregate_id, command.name, *values])
     # Neither a client's name nor a key can contain #.
     return CommandKey(f"{client}#{key}", hashlib.sha256(meaning.encode()).hexdigest())

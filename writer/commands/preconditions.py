@@ -1,4 +1,4 @@
-"""Conditional commands: what ``If-Match`` and ``If-None-Match`` say about an account's version (RFC 9110, 13.1)."""
+"""Conditional commands: what ``If-Match`` and ``If-None-Match`` say about an aggregate's version (RFC 9110, 13.1)."""
 
 import re
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ _TAG: Final = re.compile(r'"(0|[1-9][0-9]{0,14})"', re.ASCII)
 
 
 def etag(version: int) -> str:
-    """The entity tag of an account at ``version``."""
+    """The entity tag of an aggregate at ``version``."""
     return f'"{version}"'
 
 
 @dataclass(frozen=True, slots=True)
 class Precondition:
-    """At which versions of the account a command may be carried out: one, any above 0, or any at all.
+    """At which versions of the aggregate a command may be carried out: one, any above 0, or any at all.
 
     ``excluded``: the entity tags of versions at which it may not; ``*`` stands for every version above 0.
     """
@@ -51,10 +51,10 @@ class Precondition:
             return actual == self.version
         return actual > 0 or not self.must_exist
 
-    def require(self, account_id: str, actual: int) -> None:
+    def require(self, aggregate_id: str, actual: int) -> None:
         """Raise VersionConflictError unless the precondition holds at version ``actual``."""
         if not self.holds(actual):
             expected = self.version if self.version is not None else 1 if self.must_exist else 0
             raise VersionConflictError(
-                account_id, expected=expected, actual=actual, conflicting=min(expected, actual) + 1
+                aggregate_id, expected=expected, actual=actual, conflicting=min(expected, actual) + 1
             )

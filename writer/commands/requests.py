@@ -3,21 +3,29 @@
 import time
 from dataclasses import dataclass, field
 from threading import Event
+from typing import Any
 
+from ledger.aggregates.aggregate_type import AnyType
 from ledger.store.idempotency_keys import CommandKey, RecordedCommand
-from writer.commands.commands import Command
 from writer.commands.preconditions import Precondition
+from writer.resource import Command
 
 
 @dataclass(frozen=True, slots=True)
 class CommandRequest:
     """One command of one HTTP request; with a ``key``, its result is recorded and a repeat gets the same one."""
 
-    account_id: str
-    command: Command
+    kind: AnyType
+    aggregate_id: str
+    command: Command[Any]
     precondition: Precondition
     correlation_id: str
     key: CommandKey | None = None
+
+    @property
+    def aggregate_key(self) -> str:
+        """The key under which the aggregate's events are stored."""
+        return self.kind.key(self.aggregate_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,20 +1,20 @@
-"""Snapshots of accounts as the writer uses them: never trusted without the events, written in the background.
+"""Snapshots of aggregates as the writer uses them: never trusted without the events, written in the background.
 
-What a snapshot leaves out, the bets settled before it, is in the archive before the snapshot is stored.
+What a snapshot leaves out, the ids that were used before it, is in the archive before the snapshot is stored.
 """
 
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
-from ledger.domain.account import Account
+from ledger.aggregates.aggregate_type import Aggregate
 from ledger.errors import KinfoldError
-from ledger.store.bet_archive import ArchivedBet
 from ledger.store.errors import SnapshotError
+from ledger.store.id_archive import ArchivedId
 from ledger.store.parallel_scan import Item
 from ledger.store.snapshots import Snapshot, SnapshotStore, crosses
 from writer.metrics import Metrics
@@ -27,7 +27,7 @@ _MAX_WAITING: Final = 64
 
 @dataclass(slots=True)
 class ArchivedUntil:
-    """Up to which version the settled bets of an account are archived; of one load, and what was appended to it."""
+    """Up to which version the used ids of an aggregate are archived; of one load, and what was appended to it."""
 
     version: int = 0
 
@@ -39,7 +39,7 @@ class SnapshotWriter:
     """
 
     def __init__(self, store: SnapshotStore, metrics: Metrics, *, interval: int) -> None:
-        """``interval``: events between two snapshots of an account; 0: none, and each load reads the whole history."""
+        """``interval``: events between two snapshots of an aggregate; 0: none, and each load reads all of it."""
         self._store = store
         self._metrics = metrics
         self._interval = interval
@@ -47,50 +47,50 @@ class SnapshotWriter:
         self._lock = threading.Lock()
         self._waiting: set[Future[None]] = set()
 
-    def find(self, account_id: str) -> Item | None:
-        """Read an account's snapshot; None if there is none. Raises ThrottledError, EndpointError, ResourceError."""
-        return self._store.find(account_id) if self._interval else None
+    def find(self, key: str) -> Item | None:
+        """Read an aggregate's snapshot; None if there is none. Raises ThrottledError, EndpointError, ResourceError."""
+        return self._store.find(key) if self._interval else None
 
-    def archived(self, account_id: str, bet_ids: Sequence[str]) -> list[ArchivedBet]:
-        """Those of the bets that are archived. Worth something only where the event that each names says so.
+    def archived(self, key: str, used_ids: Sequence[str]) -> list[ArchivedId]:
+        """Those of the ids that are archived. Worth something only where the event that each names says so.
 
         Raises ThrottledError, EndpointError, ResourceError.
         """
-        return self._store.archive.find(account_id, bet_ids)
+        return self._store.archive.find(key, used_ids)
 
-    def missed(self, account: Account) -> None:
-        """Report that ``account`` was loaded without a snapshot although it is old enough to have one."""
-        if 0 < self._interval <= account.version:
-            self.ignore(account.account_id, "missing", version=account.version)
+    def missed(self, aggregate: Aggregate[Any, Any]) -> None:
+        """Report that ``aggregate`` was loaded without a snapshot although it is old enough to have one."""
+        if 0 < self._interval <= aggregate.version:
+            self.ignore(aggregate.key, "missing", version=aggregate.version)
 
-    def ignore(self, account_id: str, reason: str, **fields: object) -> None:
+    def ignore(self, key: str, reason: str, **fields: object) -> None:
         """Report that a snapshot is not used: missing, schema, unreadable, ahead (of the events) or another_event."""
         self._metrics.snapshots_ignored.labels(reason).inc()
-        log.warning("snapshot_ignored", account=account_id, reason=reason, **fields)
+        log.warning("snapshot_ignored", aggregate=key, reason=reason, **fields)
 
     def offer(
         self,
         before: int,
-        account: Account,
+        aggregate: Aggregate[Any, Any],
         event_hash: str | None,
         *,
         until: ArchivedUntil | None = None,
         worthless: Item | None = None,
     ) -> None:
-        """Queue a snapshot of ``account``, which must not be mutated any more, if its append crossed a multiple.
+        """Queue a snapshot of ``aggregate``, which must not be mutated any more, if its append crossed a multiple.
 
-        ``event_hash``: of the event that it ends at. ``until`` is moved on as bets are archived. A ``worthless``
+        ``event_hash``: of the event that it ends at. ``until`` is moved on as ids are archived. A ``worthless``
         snapshot, as it was read, is deleted first.
         """
-        crossed = event_hash is not None and crosses(before, account.version, self._interval)
+        crossed = event_hash is not None and crosses(before, aggregate.version, self._interval)
         if not crossed and worthless is None:
             return
         with self._lock:
             if len(self._waiting) >= _MAX_WAITING:
-                self._count(account, "dropped")
+                self._count(aggregate, "dropped")
                 return
             job = self._pool.submit(
-                self._save, account, event_hash if crossed else None, until or ArchivedUntil(), worthless
+                self._save, aggregate, event_hash if crossed else None, until or ArchivedUntil(), worthless
             )
             self._waiting.add(job)
         job.add_done_callback(self._done)
@@ -106,26 +106,36 @@ class SnapshotWriter:
         with self._lock:
             self._waiting.discard(job)
 
-    def _save(self, account: Account, event_hash: str | None, until: ArchivedUntil, worthless: Item | None) -> None:
+    def _save(
+        self, aggregate: Aggregate[Any, Any], event_hash: str | None, until: ArchivedUntil, worthless: Item | None
+    ) -> None:
         try:
-            if worthless is not None and self._store.discard(account.account_id, worthless):
-                self._count(account, "discarded")
+            if worthless is not None and self._store.discard(aggregate.key, worthless):
+                self._count(aggregate, "discarded")
             if event_hash is not None:
-                self._store.archive.store(account.account_id, account.settled_since(until.version))
-                until.version = account.version
-                account = account.copy()
-                account.archive(account.version)
-                self._count(account, "written" if self._store.save(Snapshot(account, event_hash)) else "superseded")
+                aggregate = self._archived(aggregate, until)
+                self._count(aggregate, "written" if self._store.save(Snapshot(aggregate, event_hash)) else "superseded")
         except SnapshotError as error:
-            self._count(account, error.reason, reason=str(error))
+            self._count(aggregate, error.reason, reason=str(error))
         except KinfoldError as error:
-            self._count(account, "failed", reason=str(error))
+            self._count(aggregate, "failed", reason=str(error))
         except Exception:
             # Nobody waits for this thread's result: what is not logged here is lost.
             self._metrics.snapshots.labels("failed").inc()
-            log.exception("snapshot_failed", account=account.account_id)
+            log.exception("snapshot_failed", aggregate=aggregate.key)
 
-    def _count(self, account: Account, outcome: str, **fields: object) -> None:
+    def _archived(self, aggregate: Aggregate[Any, Any], until: ArchivedUntil) -> Aggregate[Any, Any]:
+        """The aggregate without its used ids, which are in the archive then."""
+        used = aggregate.used_ids
+        if used is None:
+            return aggregate
+        self._store.archive.store(aggregate.key, used.since(until.version))
+        until.version = aggregate.version
+        aggregate = aggregate.copy()
+        aggregate.leave_ids(aggregate.version)
+        return aggregate
+
+    def _count(self, aggregate: Aggregate[Any, Any], outcome: str, **fields: object) -> None:
         self._metrics.snapshots.labels(outcome).inc()
         emit = log.info if outcome in {"written", "superseded", "discarded"} else log.warning
-        emit("snapshot", account=account.account_id, version=account.version, outcome=outcome, **fields)
+        emit("snapshot", aggregate=aggregate.key, version=aggregate.version, outcome=outcome, **fields)

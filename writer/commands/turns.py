@@ -1,6 +1,6 @@
-"""Whose turn an account is: one group of requests at a time, and what comes meanwhile is the next group.
+"""Whose turn an aggregate is: one group of requests at a time, and what comes meanwhile is the next group.
 
-No request waits for a timer: an account that nobody is at is had at once, and a group is what has come while the one
+No request waits for a timer: an aggregate that nobody is at is had at once, and a group is what has come while the one
 before it was carried out. The first of a group carries it out, on the thread that it came with.
 """
 
@@ -11,23 +11,23 @@ from writer.commands.requests import Waiting
 
 
 class Turns:
-    """Turns at accounts, within this process. Safe to share between threads."""
+    """Turns at aggregates, within this process. Safe to share between threads."""
 
     def __init__(self, carry_out: Callable[[list[Waiting]], None]) -> None:
         """``carry_out`` gives each request of a group its outcome, and raises nothing but what ends the thread."""
         self._carry_out = carry_out
         self._lock = Lock()
-        #: Accounts that somebody is at, each with those who wait for it.
+        #: Aggregates that somebody is at, each with those who wait for it.
         self._queues: dict[str, list[Waiting]] = {}
 
     def wait(self, request: Waiting) -> None:
         """Return once the request has its outcome, from this thread or from that of another one in its group."""
-        account_id = request.request.account_id
+        key = request.request.aggregate_key
         request.error = request.group = request.woken = None
         with self._lock:
-            queue = self._queues.get(account_id)
+            queue = self._queues.get(key)
             if queue is None:
-                self._queues[account_id] = []
+                self._queues[key] = []
             else:
                 request.woken = woken = Event()
                 queue.append(request)
@@ -38,14 +38,14 @@ class Turns:
         try:
             self._carry_out(request.group or [request])
         finally:
-            self._pass_on(account_id)
+            self._pass_on(key)
 
-    def _pass_on(self, account_id: str) -> None:
+    def _pass_on(self, key: str) -> None:
         with self._lock:
-            group = self._queues[account_id]
+            group = self._queues[key]
             if group:
-                self._queues[account_id] = []
+                self._queues[key] = []
             else:
-                del self._queues[account_id]
+                del self._queues[key]
         if group:
             group[0].lead(group)

@@ -1,60 +1,76 @@
 """The writer's HTTP API, assembled from its parts."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from anyio.to_thread import current_default_thread_limiter, run_sync
 from fastapi import FastAPI
 
+from ledger.aggregates.aggregate_type import Aggregate
 from ledger.runtime.auth import Access
 from ledger.store.idempotency_keys import IdempotencyKeys
-from writer.commands.account_repository import AccountRepository
+from ledger.store.stored_event import StoredEvent
+from writer.commands.aggregate_repository import AggregateRepository
 from writer.commands.handler import CommandHandler
 from writer.http import error_handlers, openapi
-from writer.http.account_routes import account_routes
-from writer.http.command_routes import command_routes, render
+from writer.http.command_routes import command_routes
 from writer.http.operations_routes import operation_routes
+from writer.http.read_routes import read_routes
+from writer.http.schemas import Models
 from writer.metrics import Metrics
 from writer.middleware.authentication import AuthenticationMiddleware
 from writer.middleware.load_shedding import LoadSheddingMiddleware
 from writer.middleware.request_context import RequestContextMiddleware
 from writer.middleware.size_limits import BodyLimitMiddleware, HeadLimitMiddleware
+from writer.resource import Resource
 from writer.settings import WriterSettings
 
 
 def build_api(
-    accounts: AccountRepository, keys: IdempotencyKeys, settings: WriterSettings, access: Access, metrics: Metrics
+    resources: Sequence[Resource[Any]],
+    repository: AggregateRepository,
+    keys: IdempotencyKeys,
+    settings: WriterSettings,
+    access: Access,
+    metrics: Metrics,
 ) -> FastAPI:
-    """Make the ASGI app over ``accounts`` and ``keys``.
+    """Make the ASGI app that serves ``resources``, over ``repository`` and ``keys``.
 
-    It opens nothing; its thread pool gets its size when the app starts, and when the app ends, ``accounts`` is closed.
+    It opens nothing; its thread pool gets its size when the app starts; when the app ends, ``repository`` is closed.
     """
+    models = {each.aggregate.name: Models.of(each) for each in resources}
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         current_default_thread_limiter().total_tokens = settings.writer_threads
         yield
-        await run_sync(accounts.close, settings.writer_drain_timeout)
+        await run_sync(repository.close, settings.writer_drain_timeout)
 
     app = FastAPI(
         title="Kinfold writer",
         version="1",
-        description="Commands on accounts become events. Every error is a problem (RFC 9457).",
+        description="Commands become events. Every error is a problem (RFC 9457).",
         lifespan=lifespan,
         redirect_slashes=False,
         openapi_url=None,
     )
+
+    def render(aggregate: Aggregate[Any, Any], stored: Sequence[StoredEvent]) -> str:
+        return models[aggregate.type.name].accept(aggregate, stored)
+
     handler = CommandHandler(
-        accounts,
+        repository,
         keys,
         metrics,
         render,
         conflict_retries=settings.writer_conflict_retries,
         retry_seconds=settings.writer_patience,
     )
-    app.include_router(command_routes(handler))
-    app.include_router(account_routes(accounts))
-    app.include_router(operation_routes(accounts, metrics))
+    for each in resources:
+        app.include_router(command_routes(each, models[each.aggregate.name], handler))
+        app.include_router(read_routes(each, models[each.aggregate.name], repository))
+    app.include_router(operation_routes(repository, metrics))
     app.include_router(openapi.document_routes(app))
     error_handlers.install(app)
     openapi.describe(app)

@@ -16,7 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from ledger.domain.errors import RefusedError
+from ledger.aggregates.errors import RefusedError
 from ledger.errors import ConfigurationError, ResourceError, TransientError
 from ledger.runtime.problems import (
     IDEMPOTENCY_KEY_REUSED,
@@ -48,19 +48,10 @@ log = structlog.get_logger(__name__)
 
 _MAX_FAULTS: Final = 10
 _MAX_MESSAGE: Final = 200
+_NO_BODY: Final = "the request needs a body: send a JSON object"
 
-_ID_RULE: Final = "letters, digits and . _ : - only, a letter or digit first"
-#: By field and pydantic's error type, where pydantic's own words are not for people or too many.
-_MESSAGES: Final[Mapping[tuple[str, str], str]] = {
-    ("accountId", "string_pattern_mismatch"): f"an account id has 1 to 128 characters: {_ID_RULE}",
-    ("betId", "string_pattern_mismatch"): f"a bet id has 1 to 64 characters: {_ID_RULE}",
-    ("currency", "literal_error"): (
-        "not a currency that an account can be held in: send an ISO 4217 code in capitals whose minor unit has two "
-        'places, such as "EUR", "USD" or "GBP"'
-    ),
-    ("body", "missing"): "the request needs a body: send a JSON object",
-}
-_MESSAGES_OF_TYPE: Final[Mapping[str, str]] = {
+#: By pydantic's error type, where pydantic's own words are not for people.
+_MESSAGES: Final[Mapping[str, str]] = {
     "missing": "is required",
     "extra_forbidden": "is not a field of this request",
     "model_attributes_type": "must be a JSON object",
@@ -79,7 +70,7 @@ def describe(errors: Sequence[Mapping[str, Any]]) -> ProblemError:
 def _fault(error: Mapping[str, Any]) -> dict[str, str]:
     kind, place = str(error["type"]), error["loc"]
     field = str(place[-1])
-    message = _MESSAGES.get((field, kind)) or _MESSAGES_OF_TYPE.get(kind) or str(error["msg"])
+    message = _NO_BODY if (field, kind) == ("body", "missing") else _MESSAGES.get(kind, str(error["msg"]))
     return {"field": shortened(field), "message": message.removeprefix("Value error, ")[:_MAX_MESSAGE]}
 
 
@@ -89,20 +80,20 @@ def _of_conflict(request: Request, conflict: VersionConflictError) -> ProblemErr
     precondition = Precondition.parse(head.field("If-Match"), head.field("If-None-Match"))
     if precondition.holds(conflict.actual):
         detail = (
-            f"Other commands were faster on account {conflict.aggregate_id}, now at version {conflict.actual}, each "
+            f"Other commands were faster on {conflict.aggregate_id}, now at version {conflict.actual}, each "
             "time this one was decided; nothing was written. Send it again."
         )
         return VERSION_CONFLICT.of(detail, expectedVersion=conflict.expected, actualVersion=conflict.actual)
     if precondition.version not in (None, conflict.actual):
         detail = (
-            f"If-Match asks for version {precondition.version}, and account {conflict.aggregate_id} is at version "
-            f"{conflict.actual}; nothing was written. Read the account and decide anew."
+            f"If-Match asks for version {precondition.version}, and {conflict.aggregate_id} is at version "
+            f"{conflict.actual}; nothing was written. Read it and decide anew."
         )
         return PRECONDITION_FAILED.of(detail, expectedVersion=conflict.expected, actualVersion=conflict.actual)
     if conflict.actual == 0:
-        detail = f"If-Match: * asks for an account that exists, and there is no account {conflict.aggregate_id}."
+        detail = f"If-Match: * asks for what exists, and there is no {conflict.aggregate_id}."
     else:
-        detail = f"If-None-Match excludes version {conflict.actual}, which account {conflict.aggregate_id} is at."
+        detail = f"If-None-Match excludes version {conflict.actual}, which {conflict.aggregate_id} is at."
     return PRECONDITION_FAILED.of(detail, actualVersion=conflict.actual)
 
 
@@ -115,7 +106,7 @@ def _of_transient(request: Request, error: TransientError) -> ProblemError:
         return UNAVAILABLE.of()
     return UNAVAILABLE.of(
         "The event store did not answer in time, so the command may have been carried out or not: read the "
-        "account's version before you send it again, and send it with If-Match, so that it cannot count twice. "
+        "version before you send it again, and send it with If-Match, so that it cannot count twice. "
         "A command with an Idempotency-Key can simply be sent again."
     )
 
@@ -133,13 +124,13 @@ def _of_history(request: Request, error: CorruptHistoryError) -> ProblemError:
         return UNREADABLE_HISTORY.of(f"{error}{written}")
     log.error(
         "event_unreadable",
-        account=error.aggregate_id,
+        aggregate=error.aggregate_id,
         sequence_number=error.sequence_number,
         reason=error.reason,
         action="deploy the version of Kinfold that wrote it, or a later one",
     )
     return UNREADABLE_HISTORY.of(
-        f"{error}{written}. To go on with the account, deploy the version of Kinfold that wrote the event, or a later "
+        f"{error}{written}. To go on with it, deploy the version of Kinfold that wrote the event, or a later "
         "one. `kinfold projector dead-letters skip` has the read models go on without it; the writer skips no event, "
         "since it decides on whole histories only.",
         sequenceNumber=error.sequence_number,

@@ -1,6 +1,6 @@
 """The OpenAPI document: FastAPI's, with our errors in the place of its own, our headers, and who may call what."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from starlette.responses import JSONResponse, Response
 
-from ledger.runtime.problems import MEDIA_TYPE
+from ledger.runtime.problems import MEDIA_TYPE, ProblemType
 from ledger.runtime.request.preconditions import TAGS
 from writer.http.declared_route import DeclaredRoute
 from writer.http.schemas import Problem
@@ -38,23 +38,11 @@ def _header(description: str, example: str, **schema: Any) -> dict[str, Any]:
     return {"description": description, "schema": {"type": "string"} | schema, "example": example}
 
 
-_ETAG: Final = _header("the account's version, in quotes", '"7"')
+_ETAG: Final = _header("the version, in quotes", '"7"')
 _CORRELATION: Final = _header("names the request in the log; the request's own, or a new one", "order-4711")
 _CHALLENGE: Final = _header("which token is needed (RFC 6750)", 'Bearer realm="kinfold"')
 
-HEADERS_OF_ACCOUNT: Final[dict[str, Any]] = {"headers": {"ETag": _ETAG}}
-HEADERS_OF_PAGE: Final[dict[str, Any]] = {
-    "headers": {"Link": _header("the next page, if there is one (RFC 8288)", '</accounts/alice/events>; rel="next"')}
-}
-HEADERS_OF_ACCEPTED: Final[dict[str, Any]] = {
-    "headers": {
-        "ETag": _ETAG,
-        "Location": _header("where the events of the command are", "/accounts/alice/events?from=7&limit=1"),
-        "Idempotency-Replayed": _header(
-            "true, when an earlier request with this Idempotency-Key carried the command out", "true", enum=["true"]
-        ),
-    }
-}
+HEADERS_OF_STATE: Final[dict[str, Any]] = {"headers": {"ETag": _ETAG}}
 _HEADERS_OF_STATUS: Final[Mapping[int, dict[str, Any]]] = {
     401: {"WWW-Authenticate": _CHALLENGE},
     403: {"WWW-Authenticate": _CHALLENGE},
@@ -62,8 +50,30 @@ _HEADERS_OF_STATUS: Final[Mapping[int, dict[str, Any]]] = {
 }
 
 
-def problems(*statuses: int) -> Responses:
-    """Declare for a route the problems it answers, by status, each with an example of every kind."""
+def headers_of_page(path: str) -> dict[str, Any]:
+    """The headers of a page of events that is served under ``path``."""
+    return {"headers": {"Link": _header("the next page, if there is one (RFC 8288)", f'<{path}>; rel="next"')}}
+
+
+def headers_of_accepted(path: str) -> dict[str, Any]:
+    """The headers of the answer to a command whose events are served under ``path``."""
+    return {
+        "headers": {
+            "ETag": _ETAG,
+            "Location": _header("where the events of the command are", f"{path}?from=7&limit=1"),
+            "Idempotency-Replayed": _header(
+                "true, when an earlier request with this Idempotency-Key carried the command out", "true", enum=["true"]
+            ),
+        }
+    }
+
+
+def problems(*statuses: int, more: Sequence[ProblemType] = (), only: Sequence[ProblemType] | None = None) -> Responses:
+    """Declare for a route the problems it answers, by status, each with an example of every kind.
+
+    ``more``: beside those of the catalogue; ``only``: in their place.
+    """
+    known = (*PROBLEMS, *more) if only is None else only
     return {
         status: {
             "description": HTTPStatus(status).phrase,
@@ -73,7 +83,7 @@ def problems(*statuses: int) -> Responses:
                     "schema": {"$ref": _REF + "Problem"},
                     "examples": {
                         kind.name: {"summary": kind.title, "value": kind.example()}
-                        for kind in PROBLEMS
+                        for kind in known
                         if kind.status == status
                     },
                 }

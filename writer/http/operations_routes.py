@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from ledger.errors import KinfoldError
 from ledger.runtime.problems import NOT_READY
 from ledger.store.errors import TableReplacedError
-from writer.commands.account_repository import AccountRepository
+from writer.commands.aggregate_repository import AggregateRepository
 from writer.http.declared_route import DeclaredRoute
 from writer.http.openapi import problems
 from writer.http.schemas import Health
@@ -29,7 +29,7 @@ _PROBE_TIMEOUT: Final = 3.0
 _PROBES: Final = 4
 
 
-def operation_routes(accounts: AccountRepository, metrics: Metrics) -> APIRouter:
+def operation_routes(repository: AggregateRepository, metrics: Metrics) -> APIRouter:
     """``/health``, ``/ready`` and ``/metrics``."""
     router = APIRouter(tags=["operations"], route_class=DeclaredRoute)
     limiter = anyio.CapacityLimiter(_PROBES)
@@ -52,7 +52,7 @@ def operation_routes(accounts: AccountRepository, metrics: Metrics) -> APIRouter
     async def ready() -> Health:
         try:
             with anyio.fail_after(_PROBE_TIMEOUT):
-                await run_sync(accounts.probe, limiter=limiter, abandon_on_cancel=True)
+                await run_sync(repository.probe, limiter=limiter, abandon_on_cancel=True)
         except TableReplacedError as error:
             raise NOT_READY.of(str(error)) from error
         except (KinfoldError, TimeoutError) as error:

@@ -1,58 +1,19 @@
-"""The JSON of the API: request bodies and answers."""
+"""The JSON of the API: what every resource answers, and the models that are made of a resource's own."""
 
 import json
 from collections.abc import Sequence
-from decimal import Decimal
-from typing import Annotated, Any, Self
+from dataclasses import dataclass
+from typing import Any, Self
 
 from fastapi import Path
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic.alias_generators import to_camel, to_pascal
 
-from ledger.domain.account import Account
-from ledger.domain.identifiers import AccountId, BetId
-from ledger.domain.money import Amount, Currency, format_amount
+from ledger.aggregates.aggregate_type import Aggregate
 from ledger.runtime.problems import TYPE_PREFIX
 from ledger.store.errors import UndecodableEventError
 from ledger.store.stored_event import StoredEvent
-
-AccountIdInPath = Annotated[AccountId, Path(alias="accountId", description="the account", examples=["alice"])]
-BetIdInPath = Annotated[BetId, Path(alias="betId", description="the bet", examples=["bet-1"])]
-
-MoneyCurrency = Annotated[Currency, Field(description="ISO 4217, two decimal places", examples=["EUR"])]
-
-#: A sum of amounts, which may have more digits than one amount.
-Balance = Annotated[
-    Decimal,
-    PlainSerializer(format_amount, return_type=str),
-    Field(description="two decimal places", examples=["12.50"]),
-]
-
-
-class _Request(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
-
-
-class Money(_Request):
-    """An amount to deposit or to withdraw."""
-
-    amount: Amount
-    currency: MoneyCurrency
-
-
-class Bet(_Request):
-    """A bet to place."""
-
-    bet_id: Annotated[BetId, Field(examples=["bet-1"])]
-    stake: Amount
-    currency: MoneyCurrency
-
-
-class Settlement(_Request):
-    """The end of a bet. A lost bet has a payout of 0."""
-
-    payout: Amount
-    currency: MoneyCurrency
+from writer.resource import Resource, View
 
 
 class _Answer(BaseModel):
@@ -89,61 +50,72 @@ class Event(_Answer):
         )
 
 
-class CommandAccepted(_Answer):
-    """A command that was carried out: the account after it, and the events that it stored."""
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The models of one resource: a state, the answer to a command, and a page of events; and its id in a path."""
 
-    account_id: str = Field(examples=["alice"])
-    version: int = Field(examples=[1])
-    balance: Balance
-    currency: str | None = Field(examples=["EUR"])
-    events: list[Event]
-
-    @classmethod
-    def of(cls, account: Account, stored: Sequence[StoredEvent]) -> Self:
-        """Show ``account`` as it is after the events that a command stored."""
-        return cls(
-            account_id=account.account_id,
-            version=account.version,
-            balance=account.balance,
-            currency=account.currency,
-            events=[Event.of(event) for event in stored],
-        )
-
-
-class OpenBet(_Answer):
-    """A bet that was placed and not settled."""
-
-    bet_id: str
-    stake: Balance
-
-
-class AccountState(_Answer):
-    """An account at one version, the latest unless another was asked for."""
-
-    account_id: str = Field(examples=["alice"])
-    version: int = Field(examples=[1])
-    currency: str | None = Field(examples=["EUR"])
-    balance: Balance
-    open_bets: list[OpenBet]
+    place: Any
+    state: type[BaseModel]
+    accepted: type[BaseModel]
+    page: type[BaseModel]
+    _resource: Resource[Any]
 
     @classmethod
-    def of(cls, account: Account) -> Self:
-        """Show an account."""
+    def of(cls, resource: Resource[Any]) -> Self:
+        """Make the models; their names in the OpenAPI document begin with that of the aggregate's type."""
+        kind, name = resource.aggregate, to_pascal(resource.aggregate.name.replace("-", "_"))
+        head: dict[str, Any] = {
+            kind.id_name: (str, Field(examples=[resource.example_id])),
+            "version": (int, Field(examples=[1])),
+        }
+        page = {
+            kind.id_name: head[kind.id_name],
+            "events": (list[Event], ...),
+            "next": (str | None, Field(description="the path of the next page; null on the last one")),
+        }
+
+        def model(suffix: str, doc: str, fields: dict[str, Any]) -> type[BaseModel]:
+            return create_model(f"{name}{suffix}", __base__=_Answer, __doc__=doc, **fields)
+
         return cls(
-            account_id=account.account_id,
-            version=account.version,
-            currency=account.currency,
-            balance=account.balance,
-            open_bets=[OpenBet(bet_id=bet_id, stake=stake) for bet_id, stake in account.open_bets.items()],
+            Path(alias=kind.id_name, description=f"the {kind.name}", examples=[resource.example_id]),
+            model("State", resource.view.__doc__ or "", head | _fields(resource.view)),
+            model(
+                "Accepted",
+                f"A command that was carried out: the {kind.name} after it, and the events that it stored.",
+                head | _fields(resource.brief or resource.view) | {"events": (list[Event], ...)},
+            ),
+            model("Events", "Some events in the order that was asked for, and where the rest is.", page),
+            resource,
         )
 
+    def show(self, aggregate: Aggregate[Any, Any]) -> str:
+        """An aggregate as JSON."""
+        return self._json(self.state, aggregate, self._resource.view)
 
-class EventPage(_Answer):
-    """Some events of an account in the order that was asked for, and where the rest is."""
+    def accept(self, aggregate: Aggregate[Any, Any], stored: Sequence[StoredEvent]) -> str:
+        """The body of the answer to a command, from the aggregate after it and the events that it stores."""
+        return self._json(
+            self.accepted,
+            aggregate,
+            self._resource.brief or self._resource.view,
+            events=[Event.of(each) for each in stored],
+        )
 
-    account_id: str = Field(examples=["alice"])
-    events: list[Event]
-    next: str | None = Field(description="the path of the next page; null on the last one")
+    def show_page(self, aggregate_id: str, events: Sequence[StoredEvent], following: str | None) -> str:
+        """A page of events as JSON."""
+        fields: dict[str, Any] = {self._resource.aggregate.id_name: aggregate_id, "next": following}
+        return self.page.model_construct(None, **fields, events=[Event.of(event) for event in events]).model_dump_json(
+            by_alias=True
+        )
+
+    def _json(self, model: type[BaseModel], aggregate: Aggregate[Any, Any], view: type[View[Any]], **more: Any) -> str:
+        fields: dict[str, Any] = {aggregate.type.id_name: aggregate.id, **dict(view.of(aggregate.state)), **more}
+        return model.model_construct(None, version=aggregate.version, **fields).model_dump_json(by_alias=True)
+
+
+def _fields(view: type[View[Any]]) -> dict[str, Any]:
+    return {name: (field.annotation, field) for name, field in view.model_fields.items()}
 
 
 class FieldFault(BaseModel):
@@ -161,13 +133,13 @@ class Problem(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
 
     type: str = Field(examples=[TYPE_PREFIX + "insufficient-funds"], description="stable; a program decides by it")
-    title: str = Field(examples=["The command breaks a rule of the account"])
+    title: str = Field(examples=["A rule of the domain refuses the command"])
     status: int = Field(examples=[422])
     detail: str = Field(examples=["account alice holds 10.00; 12.50 cannot be taken from it"])
     correlation_id: str | None = Field(None, description="names the request in the writer's log")
     rule: str | None = Field(None, description="422: the rule of the domain that refused the command")
     expected_version: int | None = Field(None, description="409, 412: the version that the command was decided on")
-    actual_version: int | None = Field(None, description="409, 412: the version that the account is at")
+    actual_version: int | None = Field(None, description="409, 412: the version that it is at now")
     sequence_number: int | None = Field(None, description="503: the event that this version cannot read")
     errors: list[FieldFault] | None = Field(None, description="400: each field that is wrong")
 

@@ -12,7 +12,7 @@ from simulation.aws.tables.dynamodb import DynamoDB
 from simulation.aws.tables.table import NO_SORT, Key, Table
 from simulation.aws.tables.values import Item
 from simulation.invariants.history import Histories, Violated
-from simulation.invariants.projections.rows import ACTIVITY, BALANCES, Rows
+from simulation.invariants.projections.rows import ACTIVITY, Rows
 from simulation.invariants.records import event_of
 
 _END: Final = "SHARD_END"
@@ -74,7 +74,7 @@ class Checkpoints:
         if self._histories.was_lost(data):
             return None
         account, version = event
-        for projection in (BALANCES, ACTIVITY):
+        for projection in self._rows.projections_of(account):
             # A restore replaces it, and reads what is stored.
             if self.outdated(projection):
                 continue
@@ -115,7 +115,7 @@ class Checkpoints:
     def fed(self) -> set[str]:
         """The tables that workers may write to."""
         found = set()
-        for projection in (BALANCES, ACTIVITY):
+        for projection in self._rows.projections:
             control = self._db.tables[f"projections-{self._profile}"].get((projection, NO_SORT))
             generations = control["fed"]["NS"] if control is not None else ()
             found |= {f"{projection}-{self._profile}-{generation}" for generation in generations}
@@ -123,17 +123,18 @@ class Checkpoints:
 
     def fed_heads(self, account: str) -> Iterator[tuple[str, Item]]:
         """An account's heads in all generations that are fed, each with the name of its table."""
-        for projection, sort in ((BALANCES, NO_SORT), (ACTIVITY, "!")):
+        for projection in self._rows.projections_of(account):
             control = self._db.tables[f"projections-{self._profile}"].get((projection, NO_SORT))
             for generation in control["fed"]["NS"] if control is not None else ():
                 table = self._db.tables.get(f"{projection}-{self._profile}-{generation}")
-                head = table.get((account, sort)) if table is not None else None
+                head = table.get((account, _head(projection))) if table is not None else None
                 if table is not None and head is not None:
                     yield table.name, head
 
-    def made(self, projection: str) -> bool:
-        """Whether a projector has made the projection's control row, and the table that it names."""
-        return self._table(projection) in self._db.tables
+    @property
+    def made(self) -> bool:
+        """Whether a projector has made every projection's control row, and the table that it names."""
+        return all(self._table(projection) in self._db.tables for projection in self._rows.projections)
 
     def outdated(self, projection: str) -> bool:
         """Whether readers see a generation with rows of a history that was lost."""
@@ -147,4 +148,8 @@ class Checkpoints:
         table = self._db.tables.get(self._table(projection))
         if table is None:
             return None
-        return table.get((account, "!" if projection == ACTIVITY else NO_SORT))
+        return table.get((account, _head(projection)))
+
+
+def _head(projection: str) -> str:
+    return "!" if projection == ACTIVITY else NO_SORT

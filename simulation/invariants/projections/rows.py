@@ -9,22 +9,25 @@ from typing import Any, Final
 
 from simulation.aws.tables.table import Key, Table
 from simulation.aws.tables.values import Item
-from simulation.invariants.fold import State, UnfoldableError, fold, money
+from simulation.invariants.fold import State, UnfoldableError, fold, money, type_of
 from simulation.invariants.history import Histories, Violated
 from simulation.invariants.records import event_hash
 
 BALANCES: Final = "balance-summary"
 ACTIVITY: Final = "daily-activity"
+VOUCHERS: Final = "voucher-balance"
 _HEAD: Final = "!"
 
 
 class Rows:
-    """The rows of every generation of both read models, checked at each write."""
+    """The rows of every generation of all read models, checked at each write."""
 
-    def __init__(self, histories: Histories, violated: Violated, profile: str) -> None:
+    def __init__(self, histories: Histories, violated: Violated, profile: str, projections: tuple[str, ...]) -> None:
+        """``projections``: what is projected."""
+        self.projections = projections
         self._histories = histories
         self._violated = violated
-        self._table = re.compile(rf"({BALANCES}|{ACTIVITY})-{re.escape(profile)}-(\d+)")
+        self._table = re.compile(rf"({'|'.join(projections)})-{re.escape(profile)}-(\d+)")
         #: Events that an operator has skipped: projection (None: every one), account, number.
         self.skipped: set[tuple[str | None, str, int]] = set()
         #: Rows that were tampered with and may be wrong until they are repaired: table and key.
@@ -44,6 +47,11 @@ class Rows:
         """The projection whose table this is."""
         found = self._table.fullmatch(table)
         return found[1] if found else None
+
+    @staticmethod
+    def projections_of(account: str) -> tuple[str, ...]:
+        """What folds the events of the aggregate that has this key."""
+        return (VOUCHERS,) if type_of(account) == "voucher" else (BALANCES, ACTIVITY)
 
     def changed(self, table: Table, key: Key, before: Item | None, after: Item | None) -> None:
         """A write to a read model's table."""
@@ -81,6 +89,8 @@ class Rows:
 
     def wrong(self, projection: str, account: str, part: str, row: Item) -> str | None:
         """Why a row is not the fold of a prefix; None: it is."""
+        if projection not in self.projections_of(account):
+            return f"it is of a {type_of(account)}, whose events {projection} does not fold"
         version = int(row["version"]["N"])
         if version > self._histories.version(account):
             return f"version {version}, but only {self._histories.version(account)} events are stored"
@@ -103,6 +113,8 @@ class Rows:
             expected["eventHash"] = {"S": event_hash(self._histories.items[account][version - 1])}
         if projection == BALANCES:
             return expected | _balances(_folded(items, strict=True))
+        if projection == VOUCHERS:
+            return expected | _voucher(_folded(items, strict=True))
         if part == _HEAD:
             _folded(items, strict=False)
             return expected
@@ -172,6 +184,14 @@ def _balances(state: State) -> dict[str, Any]:
         return {}
     texts = {"currency": state.currency, "balance": money(state.balance), "lastEventAt": state.last_at}
     return _sums(state) | {name: {"S": text} for name, text in texts.items()}
+
+
+def _voucher(state: State) -> dict[str, Any]:
+    if not state.count:
+        return {}
+    numbers = {"left": {"N": str(state.balance)}, "charged": {"N": str(state.deposited)}}
+    spent_on = {"S": state.spent_on} if state.spent_on else {"NULL": True}
+    return numbers | {"empty": {"BOOL": state.balance == 0}, "spentOn": spent_on}
 
 
 def _activity(state: State) -> dict[str, Any]:

@@ -32,6 +32,7 @@ MAPS: Final = frozenset({"tables", "versions", "tally", "pids", "holes"})
 COMMANDS: Final = {
     "token shop --scope read": (0,),
     "settings": (0,),
+    "domain": (0,),
     "load --url {writer} --events 20 --accounts 2 --writers 2": (0,),
     "bridge ensure": (0,),
     "bridge status --sample 0.1": (0,),

@@ -12,13 +12,13 @@ from typing import Any, Final
 
 import pytest
 
+from betting.projections import PROJECTIONS
 from faust_kinesis.leases.table import Lease, LeaseTable, lease_spec
 from ledger.runtime.aws import Clients
 from ledger.runtime.sockets import free_port
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names, ensure_table
 from projector.engine.provisioning import prepare
-from projector.projections import PROJECTIONS
 from tests.support.accounts import deposit, poison
 from tests.support.aws.tables import made_bridge
 from tests.support.sources import QUICK_KCL_ENV

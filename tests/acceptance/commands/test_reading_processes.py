@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from betting.projections import PROJECTIONS
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
 from projector.engine.control_rows import Generations
 from projector.engine.provisioning import prepare
-from projector.projections import PROJECTIONS
 from projector.rebuild.build_lease import BuildStore
 from tests.support.accounts import deposit_on_each
 from tests.support.processes import children

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from betting.projections import PROJECTIONS
 from faust_kinesis.leases.table import Lease, LeaseTable, lease_spec
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names, ensure_table
 from projector.engine.provisioning import prepare
-from projector.projections import PROJECTIONS
 from tests.support.accounts import deposit
 from tests.support.aws.tables import made_bridge
 from tests.support.terminals import on_terminal

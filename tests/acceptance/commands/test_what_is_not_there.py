@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
+from betting.projections import PROJECTIONS
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
 from projector.engine.provisioning import prepare
-from projector.projections import PROJECTIONS
 from tests.support.accounts import deposit
 from tests.support.aws.tables import made_bridge
 

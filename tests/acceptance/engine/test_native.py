@@ -4,8 +4,6 @@ Then by polling, without Java, and closed to callers without a token.
 """
 
 import json
-import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -15,6 +13,7 @@ import pytest
 from tests.support.containers.compose_project import ComposeProject, Started
 from tests.support.containers.disturbances import disturb, loaded
 from tests.support.containers.manners import assert_asks_for_a_token, assert_confined, assert_stops_in_time
+from tests.support.documents.first_session import ANSWERS, statuses
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.engine, pytest.mark.timeout(1800)]
 
@@ -22,8 +21,6 @@ SERVICES: Final = ("projector", "writer", "watch")
 #: The watch is disturbed in `test_relay.py`.
 DISTURBED: Final = ("projector", "writer")
 SCOPES: Final = [word for scope in ("read", "write", "operate") for word in ("--scope", scope)]
-#: The status codes of README's first session, in its order.
-ANSWERS: Final = [201, 201, 201, 200, 200, 422, 412, 412, 201, 201, 200, 200, 200, 200]
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +32,8 @@ def project(started: Started, request: pytest.FixtureRequest) -> Iterator[Compos
 
 
 def test_the_first_session_of_the_readme(project: ComposeProject, checkout: Path) -> None:
-    readme = (checkout / "README.md").read_text()
-    (session,) = re.findall(r"## A first session\n.*?```sh\n(.*?)```", readme, re.DOTALL)
-    for service, port in (("writer", "8080"), ("projector", "6066")):
-        session = session.replace(f"localhost:{port}", project.url(service))
-    # How soon a summary is there is not what this is about.
-    session = session.replace("min_version=3", "min_version=3&wait=60")
-    session = re.sub(r"\bcurl -[is]", "curl --silent --output /dev/null --write-out '%{http_code} '", session)
-    ran = subprocess.run(["bash", "-ec", session], capture_output=True, text=True, check=False, timeout=300)
-    assert [int(code) for code in ran.stdout.split()] == ANSWERS, ran.stderr
+    found = statuses(checkout, writer=project.url("writer"), projector=project.url("projector"))
+    assert found == ANSWERS
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -17,7 +17,7 @@ from ledger.runtime.sockets import free_port
 pytestmark = [pytest.mark.acceptance]
 
 #: Those that ask no AWS.
-WITHOUT_AWS = {("load",), ("health",), ("token",), ("settings",)}
+WITHOUT_AWS = {("load",), ("health",), ("token",), ("settings",), ("domain",), ("aws",)}
 #: What a command needs to come as far as its clients.
 ARGUMENTS = {
     ("bridge", "backfill"): ["--all"],

@@ -3,6 +3,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from betting.account_type import ACCOUNT
 from ledger.store.errors import AppendTooLargeError, CorruptHistoryError, VersionConflictError
 from ledger.store.event_store import EventStore, History, ProvenVersion
 from ledger.store.stored_event import StoredEvent, timestamp
@@ -69,7 +70,7 @@ def test_what_is_appended_is_loaded_as_it_was(store: EventStore) -> None:
         "2026-03-01T12:00:00.000000+00:00",
         "c",
     )
-    assert [event.decode() for event in three.events] == rising_deposits(3)
+    assert [event.decode(ACCOUNT) for event in three.events] == rising_deposits(3)
 
 
 def test_a_part_of_a_history_can_be_loaded(store: EventStore) -> None:

@@ -10,7 +10,7 @@ from threading import Barrier
 
 import pytest
 
-from ledger.domain.events import FundsDeposited
+from betting.events import FundsDeposited
 from ledger.runtime.aws import Clients
 from ledger.store.errors import VersionConflictError
 from ledger.store.event_store import EventStore, ProvenVersion

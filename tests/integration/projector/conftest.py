@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from betting.projections import PROJECTIONS
+from betting.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary
 from faust_kinesis.records import RecordBatch
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
@@ -17,8 +19,6 @@ from projector.components import Components, build_components
 from projector.engine.provisioning import prepare
 from projector.engine.read_model import ReadModel
 from projector.ingest.batch_handler import BatchHandler
-from projector.projections import PROJECTIONS
-from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary
 from projector.settings import ProjectorSettings
 from tests.support.accounts import batch
 

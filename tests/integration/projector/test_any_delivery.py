@@ -16,7 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger.domain.events import DomainEvent
+from betting.events import BettingEvent
+from betting.projections import PROJECTIONS
 from ledger.runtime.aws import Clients
 from ledger.store.change_record import decode
 from ledger.store.event_store import EventStore, ProvenVersion
@@ -27,7 +28,6 @@ from projector.engine.provisioning import prepare
 from projector.engine.read_model import ReadModel, RowChange, RowKey
 from projector.metrics import Metrics
 from projector.projection import HEAD, Projection, Row
-from projector.projections import PROJECTIONS
 from tests.support.accounts import append, change_record
 from tests.support.histories import histories
 
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.integration
 class Delivery:
     """Histories by account, and the batches that each projector gets: lists of (account, index of its event)."""
 
-    accounts: list[list[DomainEvent]]
+    accounts: list[list[BettingEvent]]
     batches: tuple[list[list[tuple[int, int]]], list[list[tuple[int, int]]]]
 
 
@@ -117,7 +117,7 @@ def run(
     return _run
 
 
-def _append(store: EventStore, events: list[DomainEvent]) -> list[StoredEvent]:
+def _append(store: EventStore, events: list[BettingEvent]) -> list[StoredEvent]:
     """Append one at a time, nine hours apart, so that an account's events fall on several days."""
     proof = ProvenVersion(f"acc-{uuid.uuid4().hex}", 0)
     stored: list[StoredEvent] = []
@@ -135,7 +135,7 @@ def _states(projection: Projection[Any], events: list[StoredEvent]) -> list[Row[
     rows: list[Row[Any]] = []
     for event in events:
         account_id, part, number = event.aggregate_id, projection.part_of(event), event.sequence_number
-        states[part] = projection.fold(states.get(part), event)
+        states[part] = projection.after(states.get(part), event)
         rows.append(Row(account_id, part, number, states[part], event_hash=event.event_hash))
         if projection.part is not None:
             rows.append(Row(account_id, HEAD, number, None, event_hash=event.event_hash))

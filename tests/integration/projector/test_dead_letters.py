@@ -12,6 +12,8 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from msgspec import structs
 
+from betting.projections import PROJECTIONS
+from betting.projections.balance_summary import BALANCE_SUMMARY
 from ledger.runtime.aws import Clients
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names, ensure_table
@@ -22,8 +24,6 @@ from projector.dead_letters.storm_guard import StormError
 from projector.engine.read_model import ReadModel, table_spec
 from projector.ingest.batch_handler import BatchHandler
 from projector.projection import Row
-from projector.projections import PROJECTIONS
-from projector.projections.balance_summary import BALANCE_SUMMARY
 from projector.rebuild.build_lease import BuildStore
 from projector.settings import ProjectorSettings
 from tests.integration.projector.conftest import deliver
@@ -76,6 +76,25 @@ def test_a_poisoned_account_is_halted_and_nothing_else(
     assert letter.letter.origin.shard_id == "shardId-000000000000"
     assert letter.letter.origin.record_sequence_number == delivered.records[0].sequence_number
     assert letter.letter.raw == delivered.records[0].data
+
+
+def test_an_event_of_another_type_halts_the_account_whose_key_it_has(
+    components: Components, clients: Clients, handler: BatchHandler
+) -> None:
+    account, good = deposit(components.store, count=2), deposit(components.store)
+    misplaced = structs.replace(account[-1], sequence_number=3, aggregate_type="member")
+    clients.dynamodb.put_item(TableName=components.names.events, Item=misplaced.to_item())
+    deliver(handler, components, *account, misplaced, *good)
+
+    assert balance(components, good[0].aggregate_id) == (1, Decimal(1))
+    halted = head(components, misplaced.aggregate_id)
+    assert halted.halted is not None
+    assert (halted.version, halted.halted.sequence_number) == (2, 3)
+    redriven = components.redrive.redrive(halted.halted.dead_letter, components.new_projectors, by="me")
+    assert (redriven.result, redriven.reason) == (
+        "still halted",
+        "it is of aggregate type 'member', not of 'account'",
+    )
 
 
 def test_later_events_wait_in_the_store_and_a_redelivery_makes_no_second_letter(

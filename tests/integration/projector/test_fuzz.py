@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from ledger.domain.account import Account
-from ledger.domain.events import FundsDeposited, FundsWithdrawn
+from betting.account import Account
+from betting.account_type import ACCOUNT
+from betting.events import FundsDeposited, FundsWithdrawn
+from betting.projections.balance_summary import BALANCE_SUMMARY
 from ledger.store.change_record import decode
 from ledger.store.errors import UnusableRecordError
 from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from projector.components import Components, build_components
 from projector.projection import HEAD
-from projector.projections.balance_summary import BALANCE_SUMMARY
 from projector.settings import ProjectorSettings
 from tests.integration.projector.conftest import deliver
 from tests.support.accounts import append, change_record
@@ -122,7 +123,7 @@ def test_every_record_is_applied_a_duplicate_or_a_dead_letter(
         account_id = events[0].aggregate_id
         row = rows[account_id, HEAD]
         if account_id not in touched:
-            folded = Account.reconstitute(account_id, (event.decode() for event in events))
+            folded = Account.reconstitute(account_id, (event.decode(ACCOUNT) for event in events))
             assert row.state is not None
             assert (row.halted, row.version, row.state.balance) == (None, folded.version, folded.balance)
         elif row.halted is not None:

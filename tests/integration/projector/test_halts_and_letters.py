@@ -7,12 +7,12 @@ from typing import Final
 
 import pytest
 
+from betting.projections import PROJECTIONS
+from betting.projections.balance_summary import BALANCE_SUMMARY
 from ledger.store.tables import ensure_table
 from projector.components import Components
 from projector.dead_letters.letters import DeadLetter, Origin
 from projector.engine.read_model import table_spec
-from projector.projections import PROJECTIONS
-from projector.projections.balance_summary import BALANCE_SUMMARY
 from projector.rebuild import rebuild
 from projector.rebuild.build_lease import BuildStore
 from projector.rebuild.rebuild import Rebuild

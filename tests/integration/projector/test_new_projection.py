@@ -7,8 +7,10 @@ from decimal import Decimal
 import pytest
 from msgspec import structs
 
-from ledger.domain.events import BetPlaced, BetSettled, FundsDeposited
-from ledger.domain.money import ZERO
+from betting.account_type import ACCOUNT
+from betting.events import BetPlaced, BetSettled, BettingEvent, FundsDeposited
+from betting.money import ZERO
+from betting.projections import PROJECTIONS
 from ledger.runtime.aws import Clients
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
@@ -16,8 +18,7 @@ from projector.columns import Columns
 from projector.components import Components, build_components
 from projector.engine.provisioning import prepare
 from projector.ingest.batch_handler import BatchHandler
-from projector.projection import Projection, decoded
-from projector.projections import PROJECTIONS
+from projector.projection import Projection
 from projector.settings import ProjectorSettings
 from tests.integration.projector.conftest import deliver
 from tests.support.accounts import append
@@ -34,9 +35,9 @@ class BetResult:
     settled: int
 
 
-def fold(bet: BetResult | None, stored: StoredEvent) -> BetResult:
+def fold(bet: BetResult | None, event: BettingEvent, _: StoredEvent) -> BetResult:
     before = bet or BetResult(ZERO, ZERO, 0)
-    match decoded(stored):
+    match event:
         case BetPlaced(stake=stake):
             return replace(before, stake=stake)
         case BetSettled(payout=payout):
@@ -45,13 +46,19 @@ def fold(bet: BetResult | None, stored: StoredEvent) -> BetResult:
             return before
 
 
-def bet_of(stored: StoredEvent) -> str:
-    event = decoded(stored)
+def bet_of(event: BettingEvent, _: StoredEvent) -> str:
     return event.bet_id if isinstance(event, BetPlaced | BetSettled) else "none"
 
 
 BETS = Projection(
-    name="bets", path="bets", columns=Columns(BetResult), fold=fold, part_name="bet", part=bet_of, parse_part=str
+    name="bets",
+    path="bets",
+    aggregates=(ACCOUNT,),
+    columns=Columns(BetResult),
+    fold=fold,
+    part_name="bet",
+    part=bet_of,
+    parse_part=str,
 )
 
 

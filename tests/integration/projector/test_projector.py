@@ -9,8 +9,10 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from msgspec import structs
 
-from ledger.domain.account import Account
-from ledger.domain.events import DomainEvent
+from betting.account import Account
+from betting.events import BettingEvent
+from betting.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary
+from betting.projections.daily_activity import DAILY_ACTIVITY
 from ledger.errors import EndpointError
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
@@ -20,8 +22,6 @@ from projector.engine.projector import Projector
 from projector.engine.read_model import ReadModel
 from projector.metrics import Metrics
 from projector.projection import Row
-from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary
-from projector.projections.daily_activity import DAILY_ACTIVITY
 from tests.support.accounts import append, deposit, poison
 
 pytestmark = pytest.mark.integration
@@ -232,7 +232,7 @@ def test_the_account_and_its_summary_agree(
     store: EventStore, projector: Projector[BalanceSummary], summaries: ReadModel[BalanceSummary]
 ) -> None:
     account = Account("acc-agree")
-    decisions: tuple[Callable[[], list[DomainEvent]], ...] = (
+    decisions: tuple[Callable[[], list[BettingEvent]], ...] = (
         lambda: account.deposit(Decimal("100.00"), "EUR"),
         lambda: account.place_bet("b1", Decimal("40.00"), "EUR"),
         lambda: account.settle_bet("b1", Decimal("90.50"), "EUR"),

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from betting.projections import PROJECTIONS
 from faust_kinesis.leases.table import Lease, LeaseTable, lease_spec
 from faust_kinesis.source import ShardStatus
 from kinfold.demo.raw_stream import read_raw
@@ -15,7 +16,6 @@ from ledger.store.event_store import EventStore
 from ledger.store.tables import Names, ensure_table
 from projector.components import Components
 from projector.dead_letters.letters import DeadLetter, Origin
-from projector.projections import PROJECTIONS
 from projector.status.gauges import Gauges
 from projector.status.status import Status, read_status
 from tests.support.accounts import deposit

@@ -6,6 +6,9 @@ from typing import Any, Final
 
 import pytest
 
+from betting.projections import PROJECTIONS
+from betting.projections.balance_summary import BALANCE_SUMMARY
+from betting.projections.daily_activity import DAILY_ACTIVITY
 from ledger.runtime.aws import Clients
 from ledger.runtime.progress_bar import ProgressBars
 from ledger.store.parallel_scan import Cursor, RetryUntilStopped
@@ -15,9 +18,6 @@ from projector.dead_letters.storm_guard import StormError
 from projector.engine.read_model import UnreadableRowError
 from projector.ingest.batch_handler import BatchHandler
 from projector.projection import HEAD, Projection
-from projector.projections import PROJECTIONS
-from projector.projections.balance_summary import BALANCE_SUMMARY
-from projector.projections.daily_activity import DAILY_ACTIVITY
 from projector.rebuild.rebuild import Rebuild
 from projector.verification.repair import Repair
 from projector.verification.verification import verification_of

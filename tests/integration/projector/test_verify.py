@@ -12,6 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
+from betting.projections import PROJECTIONS
+from betting.projections.balance_summary import BALANCE_SUMMARY
+from betting.projections.daily_activity import DAILY_ACTIVITY
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.parallel_scan import Cursor, RetryUntilStopped
@@ -21,9 +24,6 @@ from projector.components import Components
 from projector.engine.projector import Projector
 from projector.engine.read_model import ReadModel
 from projector.projection import HEAD, Projection
-from projector.projections import PROJECTIONS
-from projector.projections.balance_summary import BALANCE_SUMMARY
-from projector.projections.daily_activity import DAILY_ACTIVITY
 from projector.verification.repair import Repair
 from projector.verification.verification import Finding, verification_of
 from tests.integration.projector.conftest import MakeComponents

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
+from betting.projections.balance_summary import BalanceSummary
 from ledger.store.event_store import EventStore
 from projector.components import Components
 from projector.engine.read_model import ReadModel
 from projector.ingest.batch_handler import BatchHandler
-from projector.projections.balance_summary import BalanceSummary
 from tests.support.accounts import batch, deposit
 
 pytestmark = pytest.mark.integration

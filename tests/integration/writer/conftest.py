@@ -4,6 +4,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from betting import RESOURCES
 from ledger.runtime.auth import Access
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
@@ -11,7 +12,7 @@ from ledger.store.idempotency_keys import IdempotencyKeys
 from ledger.store.snapshots import SnapshotStore
 from ledger.store.table_identity import CLOSE_INTERVAL, TableGuard, TableIdentities
 from ledger.store.tables import Names
-from writer.commands.account_repository import AccountRepository
+from writer.commands.aggregate_repository import AggregateRepository
 from writer.commands.snapshot_writer import SnapshotWriter
 from writer.http.app import build_api
 from writer.metrics import Metrics
@@ -48,12 +49,12 @@ def snapshots(clients: Clients, ledger_tables: Names, metrics: Metrics) -> Itera
 
 
 @pytest.fixture
-def accounts(store: EventStore, snapshots: SnapshotWriter) -> AccountRepository:
-    return AccountRepository(store, snapshots, held=100)
+def accounts(store: EventStore, snapshots: SnapshotWriter) -> AggregateRepository:
+    return AggregateRepository(store, snapshots, held=100)
 
 
 @pytest.fixture
-def api(accounts: AccountRepository, keys: IdempotencyKeys, metrics: Metrics, profile: str) -> FastAPI:
+def api(accounts: AggregateRepository, keys: IdempotencyKeys, metrics: Metrics, profile: str) -> FastAPI:
     # Patience enough that a race among a test's own requests ends with all of them accepted.
     settings = WriterSettings.model_validate(
         {
@@ -65,7 +66,7 @@ def api(accounts: AccountRepository, keys: IdempotencyKeys, metrics: Metrics, pr
             "writer_patience": 60,
         }
     )
-    return build_api(accounts, keys, settings, Access(None), metrics)
+    return build_api(RESOURCES, accounts, keys, settings, Access(None), metrics)
 
 
 @pytest.fixture

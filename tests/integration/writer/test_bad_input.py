@@ -10,8 +10,8 @@ import boto3
 import httpx
 import pytest
 
+from betting.events import BetPlaced, BetSettled, BettingEvent, FundsDeposited
 from kinfold.demo.disposable import delete_profile, disposable_profile
-from ledger.domain.events import BetPlaced, BetSettled, DomainEvent, FundsDeposited
 from ledger.runtime.aws import Clients
 from ledger.runtime.settings import Settings
 from ledger.store.event_store import EventStore
@@ -293,7 +293,7 @@ def ledger_tables(clients: Clients, profile: str) -> Names:
 @pytest.fixture(scope="module")
 def alice(clients: Clients, ledger_tables: Names) -> str:
     """An account at version 4: 6.00 EUR, an open bet and a settled one."""
-    events: list[DomainEvent] = [
+    events: list[BettingEvent] = [
         FundsDeposited(amount=Decimal("10.00"), currency="EUR"),
         BetPlaced(bet_id="open", stake=Decimal("3.00"), currency="EUR"),
         BetPlaced(bet_id="settled", stake=Decimal("1.00"), currency="EUR"),

@@ -8,17 +8,18 @@ from functools import partial
 import httpx
 import pytest
 
-from ledger.domain.account import AGGREGATE_TYPE, Account
+from betting.account import Account
+from betting.account_type import ACCOUNT
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.idempotency_keys import CommandKey, IdempotencyKeys
 from ledger.store.snapshots import Snapshot, SnapshotStore, decode
 from ledger.store.stored_event import item_size
 from ledger.store.tables import Names
-from tests.support.accounts import append, deposit, deposits, rising_deposits, save
+from tests.support.accounts import aggregate_of, append, deposit, deposits, rising_deposits, save
 from tests.support.aws.consumption import consumption
 from tests.support.waiting import until
-from writer.commands.account_repository import AccountRepository
+from writer.commands.aggregate_repository import AggregateRepository
 from writer.commands.snapshot_writer import SnapshotWriter
 from writer.metrics import Metrics
 
@@ -42,7 +43,7 @@ def append_1_kb(store: EventStore, keys: IdempotencyKeys | None, events: int) ->
         "alice",
         deposits(events),
         store.load("alice").version,
-        aggregate_type=AGGREGATE_TYPE,
+        aggregate_type=ACCOUNT.name,
         correlation_id=long,
         command=None if keys is None else lambda stored: keys.record(key, 201, stored[0].payload, stored[-1].reference),
     ).write_units
@@ -128,17 +129,17 @@ def test_an_account_of_several_pages_is_loaded_by_at_most_3_requests(
     for start in range(0, EVENTS, 100):
         version = append(store, "alice", rising_deposits(100, start + 1), version, correlation_id="c" * 900).version
     with consumption(clients) as counts:
-        history = [event.decode() for event in store.read("alice")]
+        history = [event.decode(ACCOUNT) for event in store.read("alice")]
     assert counts.requests["Query"] > 2, "a whole history would take more"
     full = Account.reconstitute("alice", history)
     snapshots = SnapshotStore(clients.dynamodb, ledger_tables.snapshots)
-    accounts = AccountRepository(store, SnapshotWriter(snapshots, metrics, interval=100))
+    accounts = AggregateRepository(store, SnapshotWriter(snapshots, metrics, interval=100))
     for snapshot in (EVENTS, EVENTS - 50, EVENTS - 99):
         clients.dynamodb.delete_item(TableName=ledger_tables.snapshots, Key={"aggregateId": {"S": "alice"}})
-        snapshots.save(Snapshot(Account.reconstitute("alice", history[:snapshot]), None))
+        snapshots.save(Snapshot(aggregate_of(Account.reconstitute("alice", history[:snapshot])), None))
         with consumption(clients) as counts:
-            loaded = accounts.load("alice")
-        assert (loaded.account, loaded.proof.number) == (full, EVENTS)
+            loaded = accounts.load(ACCOUNT, "alice")
+        assert (loaded.aggregate.state, loaded.proof.number) == (full, EVENTS)
         assert counts.requests == {"GetItem": 1, "Query": 1}, "at most 3"
     # And it may be appended to at once, without another look.
     with consumption(clients) as counts:
@@ -155,17 +156,20 @@ async def test_a_snapshot_is_written_behind_the_answer_and_used_by_the_next_load
     store = SnapshotStore(clients.dynamodb, ledger_tables.snapshots)
     found = await asyncio.to_thread(until, partial(store.find, "alice"))
     assert found is not None
-    snapshot = decode("alice", found)
-    assert (snapshot.account.version, snapshot.account.balance) == (5, Decimal(5))
+    snapshot = decode(ACCOUNT, "alice", found)
+    assert (snapshot.aggregate.state.version, snapshot.aggregate.state.balance) == (5, Decimal(5))
     assert (await http.get("/accounts/alice")).json()["balance"] == "7.00"
 
 
 def test_of_many_snapshots_at_once_the_newest_stays(clients: Clients, ledger_tables: Names) -> None:
     store = SnapshotStore(clients.dynamodb, ledger_tables.snapshots)
-    made = [Snapshot(Account.reconstitute("alice", deposits(version)), str(version)) for version in range(1, 31)]
+    made = [
+        Snapshot(aggregate_of(Account.reconstitute("alice", deposits(version))), str(version))
+        for version in range(1, 31)
+    ]
     with ThreadPoolExecutor(8) as pool:
         saved = sum(pool.map(store.save, reversed(made + made)))
     assert 1 <= saved < len(made) * 2
     found = store.find("alice")
     assert found is not None
-    assert decode("alice", found) == made[-1]
+    assert decode(ACCOUNT, "alice", found) == made[-1]

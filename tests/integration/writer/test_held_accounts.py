@@ -8,6 +8,7 @@ from decimal import Decimal
 import httpx
 import pytest
 
+from betting import RESOURCES
 from ledger.runtime.auth import Access
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
@@ -17,7 +18,7 @@ from ledger.store.table_identity import GOOD_FOR, TableGuard, TableIdentities
 from ledger.store.tables import Names
 from tests.support.accounts import is_held
 from tests.support.aws.restored import restore_events
-from writer.commands.account_repository import AccountRepository
+from writer.commands.aggregate_repository import AggregateRepository
 from writer.commands.snapshot_writer import SnapshotWriter
 from writer.http.app import build_api
 from writer.metrics import Metrics
@@ -44,7 +45,7 @@ class Writer:
         self.identities = TableIdentities(clients.dynamodb, names)
         self.guard = TableGuard(self.identities, clock=self.clock)
         self.metrics = Metrics()
-        self.accounts = AccountRepository(
+        self.accounts = AggregateRepository(
             EventStore(clients.dynamodb, names.events, guard=self.guard.check, table_id=self.guard.table_id),
             SnapshotWriter(SnapshotStore(clients.dynamodb, names.snapshots), self.metrics, interval=5),
             held=100,
@@ -59,7 +60,7 @@ class Writer:
             }
         )
         keys = IdempotencyKeys(clients.dynamodb, names.commands, retention=3600)
-        self.api = build_api(self.accounts, keys, settings, Access(None), self.metrics)
+        self.api = build_api(RESOURCES, self.accounts, keys, settings, Access(None), self.metrics)
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.api), base_url="http://writer", timeout=60)
         self.guard.look()
 

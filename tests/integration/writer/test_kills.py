@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from ledger.domain.account import Account
+from betting.account import Account
+from betting.account_type import ACCOUNT
 from ledger.store.event_store import EventStore
 from tests.integration.writer.writer_process import WriterProcess
 
@@ -99,7 +100,7 @@ def test_killed_at_random_each_command_counts_once(
         assert event["sequenceNumber"] == body["version"] == by_command[key].sequence_number
     for account in accounts:
         events = store.load(account).events
-        assert Account.reconstitute(account, (event.decode() for event in events)).balance == len(events)
+        assert Account.reconstitute(account, (event.decode(ACCOUNT) for event in events)).balance == len(events)
     assert sum(client.resent for client in clients) >= KILLS, "the kills met no command: this run proves nothing"
     assert sum(client.replayed for client in clients) > 0, "no kill fell between a write and its answer"
     if accounts == HOT:

@@ -94,7 +94,7 @@ def test_a_signal_lets_an_accepted_request_end_and_exits_0(
     assert writer.process.wait(20) == 0
     assert store.version("alice").number == 1
     [command] = [line for line in writer.rest() if line["event"] == "command"]
-    assert (command["account"], command["outcome"], command["version"]) == ("alice", "accepted", 1)
+    assert (command["aggregate"], command["outcome"], command["version"]) == ("alice", "accepted", 1)
 
 
 def test_a_signal_while_it_waits_for_its_table_exits_0(writer: Writer) -> None:

@@ -15,6 +15,7 @@ from botocore.compat import HTTPHeaders
 from fastapi import FastAPI
 from urllib3 import HTTPResponse
 
+from betting import RESOURCES
 from ledger.runtime.auth import Access
 from ledger.runtime.aws import Clients
 from ledger.runtime.settings import Settings
@@ -23,7 +24,7 @@ from ledger.store.idempotency_keys import IdempotencyKeys
 from ledger.store.snapshots import SnapshotStore
 from ledger.store.tables import Names
 from tests.support.waiting import eventually
-from writer.commands.account_repository import AccountRepository
+from writer.commands.aggregate_repository import AggregateRepository
 from writer.commands.snapshot_writer import SnapshotWriter
 from writer.http.app import build_api
 from writer.metrics import Metrics
@@ -101,7 +102,7 @@ def api(clients: Clients, store: EventStore, ledger_tables: Names, settings: Wri
     metrics = Metrics()
     snapshots = SnapshotWriter(SnapshotStore(clients.dynamodb, ledger_tables.snapshots), metrics, interval=10)
     keys = IdempotencyKeys(clients.dynamodb, ledger_tables.commands, retention=3600)
-    yield build_api(AccountRepository(store, snapshots), keys, settings, Access(None), metrics)
+    yield build_api(RESOURCES, AggregateRepository(store, snapshots), keys, settings, Access(None), metrics)
     snapshots.close(10)
 
 

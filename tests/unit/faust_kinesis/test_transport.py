@@ -8,11 +8,11 @@ import boto3
 import faust
 import pytest
 
+from betting.projections.balance_summary import BALANCE_SUMMARY
 from faust_kinesis.options import KinesisOptions
 from faust_kinesis.polling.source import PollingSource
 from faust_kinesis.transport import Transport, configure
 from projector.engine.read_model import ReadModel
-from projector.projections.balance_summary import BALANCE_SUMMARY
 from tests.support.aws.fast_clients import reads_pages_at_once, sends_statements_as_they_are
 
 OPTIONS = KinesisOptions(application="app", worker_id="w1")

@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestServer
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
+from betting import RESOURCES
 from ledger.runtime.auth import Access, Credential, Principal, Scope, digest
 from ledger.runtime.aws import Clients
 from ledger.runtime.problems import SECURITY_HEADERS, ProblemType
@@ -23,7 +24,7 @@ from projector.app import build_app
 from projector.settings import ProjectorSettings
 from stream_bridge.daemon_http import HealthReport, build
 from tests.unit.writer.conftest import MemoryStore
-from writer.commands.account_repository import AccountRepository
+from writer.commands.aggregate_repository import AggregateRepository
 from writer.commands.snapshot_writer import SnapshotWriter
 from writer.http.app import build_api
 from writer.metrics import Metrics
@@ -64,8 +65,8 @@ async def writer(access: Access = CLOSED) -> AsyncIterator[Service]:
     keys = IdempotencyKeys(cast("DynamoDBClient", store.commands), "commands", retention=60)
     settings = WriterSettings.model_validate({"profile": "unit"})
     snapshots = SnapshotWriter(cast("SnapshotStore", None), Metrics(), interval=0)
-    accounts = AccountRepository(cast("EventStore", store), snapshots)
-    api = build_api(accounts, keys, settings, access, Metrics())
+    accounts = AggregateRepository(cast("EventStore", store), snapshots)
+    api = build_api(RESOURCES, accounts, keys, settings, access, Metrics())
     async with (
         api.router.lifespan_context(api),
         httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://writer") as http,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import pytest
 from aiohttp.web import Response
 
+from betting import RESOURCES
 from ledger.runtime.auth import Access
 from ledger.runtime.aws import Clients
 from ledger.runtime.problems import SECURITY_HEADERS
@@ -34,7 +35,7 @@ from stream_bridge.settings import BridgeDaemonSettings
 from tests.support.waiting import until
 from tests.unit.http_edge.conftest import CREDENTIALS, Daemon
 from tests.unit.writer.conftest import MemoryStore
-from writer.commands.account_repository import AccountRepository
+from writer.commands.aggregate_repository import AggregateRepository
 from writer.commands.snapshot_writer import SnapshotWriter
 from writer.http.app import build_api
 from writer.metrics import Metrics
@@ -105,10 +106,10 @@ def served(app: Any, *, lifespan: Any) -> Iterator[int]:
 def writer() -> Iterator[Service]:
     store = MemoryStore()
     keys = IdempotencyKeys(cast("DynamoDBClient", store.commands), "commands", retention=60)
-    accounts = AccountRepository(
+    accounts = AggregateRepository(
         cast("EventStore", store), SnapshotWriter(cast("SnapshotStore", None), Metrics(), interval=0)
     )
-    api = build_api(accounts, keys, WriterSettings.model_validate(SETTINGS), Access(CREDENTIALS), Metrics())
+    api = build_api(RESOURCES, accounts, keys, WriterSettings.model_validate(SETTINGS), Access(CREDENTIALS), Metrics())
     with served(api, lifespan="on") as port:
         yield Service(port, "/accounts/alice/deposits")
 

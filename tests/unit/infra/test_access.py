@@ -7,8 +7,8 @@ from typing import Final
 
 import pytest
 
+from betting.projections import PROJECTIONS
 from ledger.store.tables import Names
-from projector.projections import PROJECTIONS
 from tests.support.aws.permissions import kcl_needs, table_arn
 from tests.support.aws.templates import ACCOUNT, Role, Statement, Template
 

@@ -46,13 +46,13 @@ def test_each_service_is_reached_through_the_front_door(service: str) -> None:
 
 def test_the_demo_is_reached_through_the_front_door() -> None:
     answer = kinfold("demo", "--help")
-    for word in ("kinfold demo", "--accounts", "every balance agrees"):
+    for word in ("kinfold demo", "--accounts", "every read model agrees"):
         assert word in answer.stdout
 
 
 def test_help_names_every_command_and_the_exit_codes() -> None:
     answer = kinfold("--help")
-    for word in (*cli.SERVICES, "demo", "up", "load", "health", "token", "Exit codes", "75"):
+    for word in (*cli.SERVICES, "demo", "up", "aws", "load", "health", "token", "Exit codes", "75"):
         assert word in answer.stdout
 
 

@@ -4,12 +4,9 @@ from pkgutil import walk_packages
 from types import ModuleType
 from typing import Final
 
-import pytest
-
 import ledger
 from ledger import errors
-from ledger.domain import errors as domain_errors
-from ledger.domain.errors import RefusedError
+from ledger.aggregates import errors as domain_errors
 from ledger.errors import KinfoldError, PermanentError, TransientError
 from ledger.runtime import auth, problems
 from ledger.store import errors as store_errors
@@ -46,10 +43,3 @@ def test_the_drawn_depth_and_module_are_the_real_ones() -> None:
 def test_every_error_is_either_transient_or_permanent() -> None:
     for found in classes(KinfoldError) - {KinfoldError}:
         assert issubclass(found, TransientError) != issubclass(found, PermanentError)
-
-
-@pytest.mark.parametrize("refusal", sorted(classes(RefusedError) - {RefusedError}, key=str))
-def test_every_refusal_has_a_rule_of_its_own(refusal: type[RefusedError]) -> None:
-    assert re.fullmatch("[a-z]+(-[a-z]+)*", refusal.rule)
-    assert "rule" in vars(refusal)
-    assert sum(vars(other).get("rule") == refusal.rule for other in classes(RefusedError)) == 1

@@ -2,18 +2,19 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Annotated
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector.columns import Columns
+from projector.columns import Columns, Places
 
 
 @dataclass(frozen=True, slots=True)
 class Purse:
     owner: str
-    total_paid: Decimal
+    total_paid: Annotated[Decimal, Places(2)]
     bet_count: int
 
 
@@ -52,7 +53,7 @@ def test_only_a_dataclass_of_money_numbers_and_text_has_columns() -> None:
     class Plain:
         owner: str
 
-    with pytest.raises(TypeError, match="Odd: a field must be Decimal, int or str"):
+    with pytest.raises(TypeError, match=r"Odd: a field is Decimal, int, str, .*float"):
         Columns(Odd)
     with pytest.raises(TypeError, match="Plain is not a dataclass"):
         Columns(Plain)

@@ -10,7 +10,8 @@ import structlog
 from fastapi import FastAPI
 from structlog.testing import capture_logs
 
-from ledger.domain.events import DomainEvent, FundsDeposited, encode_payload
+from betting import RESOURCES
+from betting.events import BettingEvent, FundsDeposited
 from ledger.runtime.auth import Access
 from ledger.store.errors import CommandRecordedError, VersionConflictError
 from ledger.store.event_store import EventStore, History, ProvenVersion
@@ -18,7 +19,7 @@ from ledger.store.idempotency_keys import IdempotencyKeys
 from ledger.store.snapshots import SnapshotStore
 from ledger.store.stored_event import EventReference, StoredEvent, timestamp
 from ledger.store.transactions import CommandPut, Draft
-from writer.commands.account_repository import AccountRepository
+from writer.commands.aggregate_repository import AggregateRepository
 from writer.commands.snapshot_writer import SnapshotWriter
 from writer.http.app import build_api
 from writer.metrics import Metrics
@@ -109,17 +110,17 @@ class MemoryStore:
         self.before_read()
         return self.stored.get(aggregate_id, [])[:until][::-1][:limit]
 
-    def add(self, aggregate_id: str, *events: DomainEvent, correlation_id: str = "another") -> History:
+    def add(self, aggregate_id: str, *events: BettingEvent, correlation_id: str = "another") -> History:
         return self._store(aggregate_id, self._events(aggregate_id, events, correlation_id))
 
-    def _events(self, aggregate_id: str, events: Sequence[DomainEvent], correlation_id: str) -> list[StoredEvent]:
+    def _events(self, aggregate_id: str, events: Sequence[BettingEvent], correlation_id: str) -> list[StoredEvent]:
         return [
             StoredEvent(
                 aggregate_id,
                 number,
                 "account",
                 event.event_type,
-                encode_payload(event),
+                event.payload(),
                 timestamp(datetime.now(UTC)),
                 correlation_id,
             )
@@ -157,9 +158,9 @@ def store() -> MemoryStore:
 
 
 @pytest.fixture
-def accounts(store: MemoryStore, metrics: Metrics) -> AccountRepository:
+def accounts(store: MemoryStore, metrics: Metrics) -> AggregateRepository:
     snapshots = SnapshotWriter(cast("SnapshotStore", None), metrics, interval=0)
-    return AccountRepository(cast("EventStore", store), snapshots, held=100)
+    return AggregateRepository(cast("EventStore", store), snapshots, held=100)
 
 
 @pytest.fixture
@@ -178,8 +179,8 @@ def settings() -> WriterSettings:
 
 
 @pytest.fixture
-def api(accounts: AccountRepository, keys: IdempotencyKeys, settings: WriterSettings, metrics: Metrics) -> FastAPI:
-    return build_api(accounts, keys, settings, Access(None), metrics)
+def api(accounts: AggregateRepository, keys: IdempotencyKeys, settings: WriterSettings, metrics: Metrics) -> FastAPI:
+    return build_api(RESOURCES, accounts, keys, settings, Access(None), metrics)
 
 
 @pytest.fixture

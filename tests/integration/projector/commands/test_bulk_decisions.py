@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from betting.projections import PROJECTIONS
+from betting.projections.balance_summary import BALANCE_SUMMARY
 from ledger.runtime.aws import Clients
 from projector.components import Components
 from projector.ingest.batch_handler import BatchHandler
-from projector.projections import PROJECTIONS
-from projector.projections.balance_summary import BALANCE_SUMMARY
 from tests.integration.projector.conftest import deliver
 from tests.support.accounts import READABLE, deposit, poison, stored_event
 

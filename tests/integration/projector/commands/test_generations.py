@@ -2,12 +2,12 @@
 
 import pytest
 
+from betting.projections.balance_summary import BALANCE_SUMMARY
 from ledger.errors import ResourceError
 from ledger.runtime.aws import Clients
 from ledger.runtime.progress_bar import ProgressBars
 from ledger.store.tables import Names
 from projector.components import Components
-from projector.projections.balance_summary import BALANCE_SUMMARY
 from projector.rebuild.generations import GenerationInUseError, GenerationTables, NoSuchGenerationError
 from projector.rebuild.rebuild import Rebuild
 

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from aiohttp.test_utils import TestServer
 
+from betting.projections import PROJECTIONS
 from kinfold.demo.disposable import delete_profile, disposable_profile
 from ledger.runtime.aws import Clients
 from ledger.runtime.settings import Settings
@@ -16,7 +17,6 @@ from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
 from projector.app import ProjectorApp, build_app
 from projector.engine.provisioning import prepare
-from projector.projections import PROJECTIONS
 from projector.settings import ProjectorSettings
 from tests.integration.projector.conftest import deliver
 from tests.support.aws.tables import made_tables

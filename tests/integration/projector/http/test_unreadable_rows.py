@@ -8,11 +8,11 @@ import httpx
 import pytest
 from aiohttp.test_utils import TestServer
 
+from betting.projections.balance_summary import BALANCE_SUMMARY
+from betting.projections.daily_activity import DAILY_ACTIVITY
 from ledger.runtime.aws import Clients
 from projector.app import build_app
 from projector.components import Components
-from projector.projections.balance_summary import BALANCE_SUMMARY
-from projector.projections.daily_activity import DAILY_ACTIVITY
 from projector.settings import ProjectorSettings
 from tests.integration.projector.conftest import deliver
 from tests.support.accounts import deposit, poison

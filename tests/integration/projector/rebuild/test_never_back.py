@@ -3,11 +3,11 @@
 import pytest
 from msgspec import structs
 
+from betting.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary
 from ledger.store.tables import ensure_table
 from projector.components import Components
 from projector.engine.read_model import ReadModel, table_spec
 from projector.projection import Row
-from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary
 from projector.rebuild.build_lease import BuildStore
 from tests.integration.projector.test_verify import verify
 from tests.support.accounts import READABLE, deposit, poison

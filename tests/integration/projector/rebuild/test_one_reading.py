@@ -8,20 +8,20 @@ from typing import Any
 
 import pytest
 
+from betting.projections import PROJECTIONS
+from betting.projections.balance_summary import BALANCE_SUMMARY
+from betting.projections.daily_activity import DAILY_ACTIVITY
 from ledger.errors import ResourceError
 from ledger.runtime.aws import Clients
 from ledger.store import parallel_scan
 from ledger.store.event_store import EventStore
 from ledger.store.parallel_scan import Cursor, RetryUntilStopped, SegmentedScan
-from ledger.store.stored_event import EventItem
+from ledger.store.stored_event import EventItem, StoredEvent
 from projector.components import Components
 from projector.engine.control_rows import Control
 from projector.engine.provisioning import prepare
 from projector.engine.read_model import RowChange
 from projector.projection import Row
-from projector.projections import PROJECTIONS
-from projector.projections.balance_summary import BALANCE_SUMMARY
-from projector.projections.daily_activity import DAILY_ACTIVITY
 from projector.rebuild import rebuild
 from projector.rebuild.build_lease import BuildStore
 from projector.rebuild.lane import Lane
@@ -114,7 +114,7 @@ def test_a_part_that_a_worker_has_begun_is_brought_up_before_its_head_is_there(
     """The worker was killed between the part and the head; a head at the last event would have the part left behind."""
     first = deposit(store, "acc-0", 9)[0]
     nothing: Row[Any] = Row("acc-0", DAILY_ACTIVITY.part_of(first), 0, None)
-    begun = nothing.advanced(first, DAILY_ACTIVITY.fold(None, first))
+    begun = nothing.advanced(first, DAILY_ACTIVITY.after(None, first))
 
     class Meeting(Unheard):
         def begin(self, work: str, phase: str, total: int, done: int) -> None:
@@ -164,9 +164,9 @@ def test_what_was_wrong_before_a_kill_is_found_again(
     class KilledError(RuntimeError):
         pass
 
-    def fold(state: Any, event: Any) -> Any:
-        after = BALANCE_SUMMARY.fold(state, event)
-        return replace(after, currency="USD") if event.aggregate_id == "acc-0" else after
+    def fold(state: Any, event: Any, stored: StoredEvent) -> Any:
+        after = BALANCE_SUMMARY.fold(state, event, stored)
+        return replace(after, currency="USD") if stored.aggregate_id == "acc-0" else after
 
     broken = replace(BALANCE_SUMMARY, fold=fold)
     components.models.projections[BALANCE_SUMMARY.name] = broken

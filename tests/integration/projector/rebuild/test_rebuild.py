@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from betting.projections import PROJECTIONS
+from betting.projections.balance_summary import BALANCE_SUMMARY
+from betting.projections.daily_activity import DAILY_ACTIVITY
 from ledger.runtime.aws import Clients
 from ledger.store import parallel_scan, resumable_job
 from ledger.store.errors import JobLostError, JobRunningError
@@ -19,9 +22,6 @@ from projector.components import Components, build_components
 from projector.dead_letters.letters import DeadLetter, Origin
 from projector.engine.control_rows import Control, ControlView, Generations
 from projector.engine.read_model import ReadModel
-from projector.projections import PROJECTIONS
-from projector.projections.balance_summary import BALANCE_SUMMARY
-from projector.projections.daily_activity import DAILY_ACTIVITY
 from projector.rebuild import generations, rebuild
 from projector.rebuild.build_lease import BuildStore
 from projector.rebuild.generations import GenerationInUseError, GenerationTables
@@ -287,9 +287,7 @@ def test_a_generation_that_does_not_agree_is_never_shown_however_often_it_is_tri
     components: Components, store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deposit(store, "alice", 2)
-    wrong = replace(
-        BALANCE_SUMMARY, fold=lambda state, event: replace(BALANCE_SUMMARY.fold(state, event), currency="USD")
-    )
+    wrong = replace(BALANCE_SUMMARY, fold=lambda *given: replace(BALANCE_SUMMARY.fold(*given), currency="USD"))
     components.models.projections[BALANCE_SUMMARY.name] = wrong
     for _ in range(2):
         with pytest.raises(UnverifiedError, match="account alice: currency is USD, should be EUR"):

@@ -9,6 +9,8 @@ import pytest
 from msgspec import structs
 from structlog.testing import capture_logs
 
+from betting.projections import PROJECTIONS
+from betting.projections.balance_summary import BALANCE_SUMMARY
 from kinfold.restore.restore import Restore
 from ledger.runtime.aws import Clients
 from ledger.store.errors import TableReplacedError
@@ -18,8 +20,6 @@ from ledger.store.tables import ensure_table, store_specs
 from projector.components import Components, build_components
 from projector.dead_letters.letters import DeadLetter, Origin
 from projector.ingest.batch_handler import BatchHandler
-from projector.projections import PROJECTIONS
-from projector.projections.balance_summary import BALANCE_SUMMARY
 from projector.settings import ProjectorSettings
 from stream_bridge.provisioning.bridge import bridge_specs
 from tests.integration.projector.conftest import deliver

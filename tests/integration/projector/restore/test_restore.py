@@ -6,11 +6,15 @@ from decimal import Decimal
 
 import pytest
 
+from betting.account import Account
+from betting.account_type import ACCOUNT
+from betting.events import BetPlaced, BetSettled
+from betting.projections import PROJECTIONS
+from betting.projections.balance_summary import BALANCE_SUMMARY
+from betting.projections.daily_activity import DAILY_ACTIVITY
 from kinfold.restore import restore
 from kinfold.restore.histories import HolesError
 from kinfold.restore.restore import Restore
-from ledger.domain.account import Account
-from ledger.domain.events import BetPlaced, BetSettled
 from ledger.errors import EndpointError
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
@@ -21,9 +25,6 @@ from ledger.store.tables import Names, ensure_table
 from projector.components import Components, build_components
 from projector.engine.read_model import table_spec
 from projector.ingest.batch_handler import BatchHandler
-from projector.projections import PROJECTIONS
-from projector.projections.balance_summary import BALANCE_SUMMARY
-from projector.projections.daily_activity import DAILY_ACTIVITY
 from projector.rebuild.build_lease import BuildStore
 from projector.settings import ProjectorSettings
 from stream_bridge.provisioning.bridge import bridge_specs
@@ -31,7 +32,7 @@ from tests.integration.projector.conftest import MakeComponents, deliver
 from tests.integration.projector.rebuild.test_rebuild import Reported
 from tests.integration.projector.restore.conftest import MakeAnew
 from tests.integration.projector.test_verify import verify
-from tests.support.accounts import append, deposit, deposits, poison
+from tests.support.accounts import aggregate_of, append, deposit, deposits, poison
 
 pytestmark = pytest.mark.integration
 
@@ -57,8 +58,8 @@ def keys(clients: Clients, ledger_tables: Names) -> IdempotencyKeys:
 
 def snapshot(store: EventStore, snapshots: SnapshotStore, account_id: str) -> None:
     events = store.load(account_id).events
-    account = Account.reconstitute(account_id, [event.decode() for event in events])
-    assert snapshots.save(Snapshot(account, events[-1].event_hash))
+    account = Account.reconstitute(account_id, [event.decode(ACCOUNT) for event in events])
+    assert snapshots.save(Snapshot(aggregate_of(account), events[-1].event_hash))
 
 
 def recorded(store: EventStore, keys: IdempotencyKeys, account_id: str, key: str) -> None:
@@ -140,11 +141,11 @@ def test_an_archived_bet_is_dropped_where_no_event_settles_it(
     snapshots.archive.store("alice", {f"other-{number}": 12 for number in range(9)})
     make_anew(12)
     append(store, "alice", deposits(1))
-    assert new_restore().look(segments=1).leftovers.archived_bets == 10
+    assert new_restore().look(segments=1).leftovers.archived_ids == 10
     archived = ["kept", "lost", *(f"other-{number}" for number in range(9))]
     assert len(snapshots.archive.find("alice", archived)) == 11, "a dry run changes nothing"
-    assert new_restore().run(segments=1).leftovers.archived_bets == 10
-    assert [each.bet_id for each in snapshots.archive.find("alice", archived)] == ["kept"]
+    assert new_restore().run(segments=1).leftovers.archived_ids == 10
+    assert [each.used_id for each in snapshots.archive.find("alice", archived)] == ["kept"]
 
 
 def test_a_history_with_a_hole_is_named_and_nothing_is_changed(

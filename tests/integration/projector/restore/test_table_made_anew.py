@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec import structs
 
+from betting.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary
 from ledger.runtime.aws import Clients
 from ledger.store.errors import TableReplacedError
 from ledger.store.event_store import EventStore
@@ -17,7 +18,6 @@ from projector.components import Components
 from projector.dead_letters.letters import DeadLetter, Origin
 from projector.engine.read_model import ReadModel, table_spec
 from projector.ingest.batch_handler import CLOCKS, BatchHandler
-from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary
 from projector.rebuild.build_lease import BuildStore
 from tests.integration.projector.conftest import deliver
 from tests.integration.projector.restore.conftest import MakeAnew

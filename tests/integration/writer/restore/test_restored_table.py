@@ -5,6 +5,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from betting.account_type import ACCOUNT
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.snapshots import SnapshotStore, decode
@@ -47,8 +48,8 @@ def snapshot_at(table: SnapshotStore, version: int, event_hash: str | None = Non
     item = table.find("alice")
     if item is None:
         return False
-    snapshot = decode("alice", item)
-    return snapshot.account.version == version and event_hash in (None, snapshot.event_hash)
+    snapshot = decode(ACCOUNT, "alice", item)
+    return snapshot.aggregate.state.version == version and event_hash in (None, snapshot.event_hash)
 
 
 @pytest.mark.parametrize("since", [2, 5, 7], ids=["before the snapshot's number", "at it", "beyond it"])
@@ -84,7 +85,7 @@ async def test_a_bet_that_was_settled_and_archived_is_placed_again_only_where_a_
     await deposit(http, "100")
     assert await bet(http, *"abcdefg") == [201] * 7
     until(lambda: snapshot_at(snapshot_table, 15), within=20)
-    assert {each.bet_id for each in snapshot_table.archive.find("alice", "abcdefgh")} == set("abcdefg")
+    assert {each.used_id for each in snapshot_table.archive.find("alice", "abcdefgh")} == set("abcdefg")
     assert await bet(http, "a", "g") == [422, 422]
     lose("alice", 9)
     assert await bet(http, "a", "d", "g", "f") == [422, 422, 201, 201]
@@ -116,7 +117,7 @@ async def test_a_snapshot_stored_without_a_hash_is_read_and_the_next_one_has_it(
         await deposit(http, "1")
     item = snapshot_table.find("alice")
     assert item is not None
-    assert decode("alice", item).account.version == 5, "neither replaced nor deleted"
+    assert decode(ACCOUNT, "alice", item).aggregate.state.version == 5, "neither replaced nor deleted"
     await deposit(http, "1")
     [at_ten] = store.load("alice", after=9, until=10).events
     until(lambda: snapshot_at(snapshot_table, 10, at_ten.event_hash), within=20)

@@ -13,13 +13,13 @@ from aws_client.tables import TableSpec
 from bench.alone.fake_aws import MemoryAws, Pages, write_pages
 from bench.alone.fake_events_table import MemoryEvents
 from bench.alone.store_costs import deposit
+from betting.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary
 from kinfold.local.environment import service_clients
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
 from projector.engine.read_model import ReadModel, RowChange
 from projector.projection import HEAD, Row
-from projector.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary
 from simulation.aws.errors import NotModelledError
 from simulation.aws.tables.expressions.partiql import parse
 

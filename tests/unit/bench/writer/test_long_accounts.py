@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from bench.writer.long_accounts import event, events_of, long_account, with_long_accounts
-from ledger.domain.account import Account
+from betting.account import Account
+from betting.account_type import ACCOUNT
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names, store_specs
 from simulation.aws.tables.dynamodb import DynamoDB
@@ -44,7 +45,7 @@ def test_its_events_are_a_history_that_an_account_folds(count: int) -> None:
     account_id = long_account(count, "x")
     account = Account(account_id)
     for number in range(1, count + 1):
-        account.apply(event(account_id, number).decode())
+        account.apply(event(account_id, number).decode(ACCOUNT))
     assert account.version == count == events_of(account_id)
 
 

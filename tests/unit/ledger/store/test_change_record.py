@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from ledger.store import change_record as reading
 from ledger.store.change_record import decode, encode
@@ -44,6 +45,13 @@ def test_a_change_of_an_event_is_tampering(name: str) -> None:
 def test_a_record_of_another_table_is_named() -> None:
     with pytest.raises(UnusableRecordError, match="a change record of table 'others', not of 'domain-events-local'"):
         decode(change_record(EVENT, "others"), TABLE)
+
+
+def test_an_event_under_a_key_that_is_none_of_its_type_names_the_aggregate_whose_history_it_spoils() -> None:
+    misplaced = structs.replace(EVENT, aggregate_id="member~acc-1")
+    with pytest.raises(UnusableRecordError, match="no aggregate of its type can have") as refused:
+        decode(change_record(misplaced, TABLE), TABLE)
+    assert (refused.value.account_id, refused.value.sequence_number) == ("member~acc-1", 3)
 
 
 def test_an_item_with_a_foreign_attribute_is_no_event() -> None:

@@ -8,14 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from ledger.domain.events import FundsDeposited, encode_payload
+from betting.account_type import ACCOUNT
+from betting.events import FundsDeposited
 from ledger.store.errors import CorruptHistoryError, UndecodableEventError
 from ledger.store.stored_event import ATTRIBUTES, StoredEvent, item_size, timestamp
 from tests.unit.ledger.store.mutations import mutated_json
 
 DEPOSIT = FundsDeposited(amount=Decimal("12.50"), currency="EUR")
 EVENT = StoredEvent(
-    "alice", 7, "account", "FundsDeposited", encode_payload(DEPOSIT), "2026-03-01T12:00:00.000000+00:00", "c-1"
+    "alice", 7, "account", "FundsDeposited", DEPOSIT.payload(), "2026-03-01T12:00:00.000000+00:00", "c-1"
 )
 
 
@@ -35,7 +36,7 @@ def test_an_item_has_exactly_seven_attributes_of_their_types() -> None:
 
 def test_an_event_survives_its_item() -> None:
     assert StoredEvent.from_item(EVENT.to_item()) == EVENT
-    assert EVENT.decode() == DEPOSIT
+    assert EVENT.decode(ACCOUNT) == DEPOSIT
 
 
 def test_a_foreign_attribute_is_refused_by_name() -> None:
@@ -65,7 +66,7 @@ def test_a_sequence_number_that_is_no_number_is_refused() -> None:
 
 def test_an_undecodable_event_is_named_and_its_payload_is_not_shown() -> None:
     with pytest.raises(UndecodableEventError, match="alice: event 7") as error:
-        structs.replace(EVENT, payload='{"amount":"s3cr3t"}').decode()
+        structs.replace(EVENT, payload='{"amount":"s3cr3t"}').decode(ACCOUNT)
     assert "s3cr3t" not in str(error.value)
     assert (error.value.aggregate_id, error.value.sequence_number) == ("alice", 7)
 

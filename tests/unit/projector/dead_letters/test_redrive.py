@@ -1,6 +1,7 @@
 from types import SimpleNamespace
 from typing import Any
 
+from betting.projections.balance_summary import BALANCE_SUMMARY
 from projector.dead_letters.letters import DeadLetter, Origin, StoredLetter
 from projector.dead_letters.redrive import Redrive
 from projector.projection import HEAD, Halt, Row
@@ -11,7 +12,7 @@ HALT = Halt(1, "a MODIFY of an event", "2026-01-01T00:00:00.000000+00:00", "reco
 class Model:
     """Not halted when the redrive looks; a worker halts it a moment later."""
 
-    projection = SimpleNamespace(name="balance-summary")
+    projection = BALANCE_SUMMARY
     table = "balances"
 
     def __init__(self) -> None:

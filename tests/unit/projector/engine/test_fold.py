@@ -8,13 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from betting.account_type import ACCOUNT
+from betting.events import BettingEvent
 from ledger.store.stored_event import StoredEvent
 from projector.columns import Columns
 from projector.engine.fold import Folded, first_head, fold_on
 from projector.projection import HEAD, Halt, Projection, Row, UnprojectableEventError
 from tests.support.accounts import stored_event
 
-POISON = "poison"
+POISON = '{"schemaVersion":1,"amount":"6.66","currency":"EUR"}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +26,15 @@ class Seen:
     numbers: str
 
 
-def fold(state: Seen | None, event: StoredEvent) -> Seen:
+def fold(state: Seen | None, _: BettingEvent, event: StoredEvent) -> Seen:
     if event.payload == POISON:
         raise UnprojectableEventError(event.aggregate_id, event.sequence_number, "it is poison")
     return Seen(f"{state.numbers if state else ''}{event.sequence_number},")
 
 
-WHOLE = Projection("whole", "whole", Columns(Seen), fold)
+WHOLE = Projection("whole", "whole", (ACCOUNT,), Columns(Seen), fold)
 BY_THREE = replace(
-    WHOLE, name="parts", part_name="part", part=lambda event: f"part-{event.sequence_number % 3}", parse_part=str
+    WHOLE, name="parts", part_name="part", part=lambda _, event: f"part-{event.sequence_number % 3}", parse_part=str
 )
 
 

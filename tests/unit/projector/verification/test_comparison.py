@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from ledger.domain.events import DomainEvent, encode_payload
+from betting.events import BettingEvent
+from betting.projections.balance_summary import BALANCE_SUMMARY
+from betting.projections.daily_activity import DAILY_ACTIVITY
 from ledger.store.errors import CorruptHistoryError
 from ledger.store.stored_event import StoredEvent
 from projector.engine.fold import first_head, fold_on
 from projector.projection import HEAD, Halt, Projection, Row
-from projector.projections.balance_summary import BALANCE_SUMMARY
-from projector.projections.daily_activity import DAILY_ACTIVITY
 from projector.verification.comparison import AccountHistory, Compared, StoredRow, compare
 from tests.support.accounts import deposits, stored_event
 from tests.support.histories import histories
@@ -23,11 +23,11 @@ from tests.support.histories import histories
 HALT = Halt(9, "no such field", "2026-01-02T03:04:05Z", "letter")
 
 
-def stored(events: list[DomainEvent]) -> list[StoredEvent]:
+def stored(events: list[BettingEvent]) -> list[StoredEvent]:
     """The events of one account, two on each day."""
     return [
         structs.replace(
-            stored_event("alice", number, encode_payload(event), event_type=event.event_type),
+            stored_event("alice", number, event.payload(), event_type=event.event_type),
             occurred_at=f"2026-01-{number // 2 + 1:02}T00:00:00+00:00",
         )
         for number, event in enumerate(events, start=1)
@@ -84,7 +84,7 @@ BOTH = pytest.mark.parametrize("projection", [BALANCE_SUMMARY, DAILY_ACTIVITY], 
 @BOTH
 @given(histories(), st.data())
 def test_the_fold_of_a_prefix_is_right_and_behind_by_the_rest(
-    projection: Projection[Any], history: list[DomainEvent], data: st.DataObject
+    projection: Projection[Any], history: list[BettingEvent], data: st.DataObject
 ) -> None:
     events = stored(history)
     version = data.draw(st.integers(0, len(events)))
@@ -97,7 +97,7 @@ def test_the_fold_of_a_prefix_is_right_and_behind_by_the_rest(
 @BOTH
 @given(histories(), st.data())
 def test_a_part_or_head_with_any_other_value_is_wrong_and_its_repair_is_known(
-    projection: Projection[Any], history: list[DomainEvent], data: st.DataObject
+    projection: Projection[Any], history: list[BettingEvent], data: st.DataObject
 ) -> None:
     events = stored(history)
     rows = rows_at(projection, events)
@@ -122,6 +122,22 @@ def test_an_attribute_that_does_not_belong_to_a_row_is_wrong() -> None:
     events = stored(deposits(1))
     found = compared(BALANCE_SUMMARY, events, rows_at(BALANCE_SUMMARY, events), bonus={"S": "9.00"})
     assert (found.kind, found.reason) == ("wrong", "bonus is 9.00, should be absent")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ({"NULL": True}, "none"),
+        ({"BOOL": False}, "False"),
+        ({"L": [{"S": "a"}, {"N": "7"}]}, "[a, 7]"),
+        ({"L": []}, "[]"),
+        ({"S": "x" * 200}, "x" * 100),
+    ],
+)
+def test_a_wrong_value_is_shown_as_people_write_it(value: dict[str, Any], shown: str) -> None:
+    events = stored(deposits(1))
+    found = compared(BALANCE_SUMMARY, events, rows_at(BALANCE_SUMMARY, events), bonus=value)
+    assert found.reason == f"bonus is {shown}, should be absent"
 
 
 def test_a_halt_and_a_revision_are_no_difference() -> None:
@@ -159,9 +175,13 @@ def test_rows_of_an_account_without_events_are_extra(projection: Projection[Any]
     assert compared(projection, [], {}).kind == "agrees"
 
 
-def test_an_account_halted_before_its_first_event_is_not_extra() -> None:
-    found = compared(BALANCE_SUMMARY, [], rows_at(BALANCE_SUMMARY, [], HALT))
-    assert found.kind == "halted"
+@BOTH
+def test_an_account_halted_before_its_first_event_is_not_extra_and_neither_is_it_once_the_halt_is_lifted(
+    projection: Projection[Any],
+) -> None:
+    assert compared(projection, [], rows_at(projection, [], HALT)).kind == "halted"
+    assert compared(projection, [], {HEAD: first_head("alice")}).kind == "agrees"
+    assert compared(projection, [], {HEAD: first_head("alice")}, balance={"S": "1.00"}).kind == "wrong"
 
 
 @BOTH

@@ -47,6 +47,9 @@ class Reader:
         self.finished: list[str] = []
         self.whole: dict[str, list[int]] = {}
 
+    def takes(self, account_id: str) -> bool:
+        return True
+
     def follow(self, account_id: str) -> Numbers:
         return Numbers()
 
@@ -66,9 +69,11 @@ def test_a_page_counts_as_read_once_every_account_that_it_has_shown_is_finished(
     reader, done = Reader(), list[Cursor]()
     counted = {"accounts": 0, "finished": 0}
 
-    def page_done(segment: int, cursor: Cursor, begun: int, counts: Mapping[str, Mapping[str, int]]) -> None:
+    def page_done(
+        segment: int, cursor: Cursor, begun: Mapping[str, int], counts: Mapping[str, Mapping[str, int]]
+    ) -> None:
         done.append(cursor)
-        counted["accounts"] += begun
+        counted["accounts"] += begun["accounts"]
         counted["finished"] += counts["reader"]["finished"]
         assert {event.aggregate_id for event in shown[: cursor.items]} <= set(reader.finished)
 

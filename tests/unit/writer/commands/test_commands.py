@@ -5,29 +5,37 @@ from typing import Any
 
 import pytest
 
-from ledger.domain.errors import InsufficientFundsError
-from ledger.domain.events import FundsDeposited, FundsWithdrawn
+from betting.account_type import ACCOUNT
+from betting.commands import Deposit, Withdraw
+from betting.errors import InsufficientFundsError
+from betting.events import FundsDeposited, FundsWithdrawn
+from betting.resources import ACCOUNTS
 from ledger.errors import EndpointError, ThrottledError
 from ledger.store.errors import VersionConflictError
 from ledger.store.idempotency_keys import IdempotencyKeys
 from tests.unit.writer.conftest import MemoryStore
-from writer.commands.account_repository import AccountRepository
-from writer.commands.commands import Command, Deposit, Withdraw
+from writer.commands.aggregate_repository import AggregateRepository
 from writer.commands.handler import CommandHandler
 from writer.commands.idempotency import command_key
 from writer.commands.preconditions import Precondition
 from writer.commands.requests import CommandRequest
-from writer.http.command_routes import render
+from writer.http.schemas import Models
 from writer.metrics import Metrics
+from writer.resource import Command
 
 RETRIES = 3
 
 
 @pytest.fixture
-def make(accounts: AccountRepository, keys: IdempotencyKeys) -> Callable[..., CommandHandler]:
+def make(accounts: AggregateRepository, keys: IdempotencyKeys) -> Callable[..., CommandHandler]:
     def make(metrics: Metrics, *, conflict_retries: int = RETRIES, retry_seconds: float = 10) -> CommandHandler:
         return CommandHandler(
-            accounts, keys, metrics, render, conflict_retries=conflict_retries, retry_seconds=retry_seconds
+            accounts,
+            keys,
+            metrics,
+            Models.of(ACCOUNTS).accept,
+            conflict_retries=conflict_retries,
+            retry_seconds=retry_seconds,
         )
 
     return make
@@ -38,19 +46,19 @@ def handler(make: Callable[..., CommandHandler], metrics: Metrics) -> CommandHan
     return make(metrics)
 
 
-def run(handler: CommandHandler, command: Command, if_match: str | None = None, key: str | None = None) -> Any:
+def run(handler: CommandHandler, command: Command[Any], if_match: str | None = None, key: str | None = None) -> Any:
     """The answer's body."""
     recorded = None if key is None else command_key("shop", key, "alice", command)
-    request = CommandRequest("alice", command, Precondition.parse(if_match), "c", recorded)
+    request = CommandRequest(ACCOUNT, "alice", command, Precondition.parse(if_match), "c", recorded)
     return json.loads(handler.handle(request).body)
 
 
 def deposit(amount: int) -> Deposit:
-    return Deposit(Decimal(amount), "EUR")
+    return Deposit(amount=Decimal(amount), currency="EUR")
 
 
 def withdraw(amount: int) -> Withdraw:
-    return Withdraw(Decimal(amount), "EUR")
+    return Withdraw(amount=Decimal(amount), currency="EUR")
 
 
 def counted(metrics: Metrics, name: str, **labels: str) -> float:
@@ -144,12 +152,12 @@ def test_a_failure_is_counted_and_raised(
 def test_a_command_is_one_log_line_without_its_figures(
     handler: CommandHandler, log_lines: list[MutableMapping[str, Any]]
 ) -> None:
-    run(handler, Deposit(Decimal("4711.42"), "EUR"))
+    run(handler, Deposit(amount=Decimal("4711.42"), currency="EUR"))
     with pytest.raises(InsufficientFundsError):
         run(handler, withdraw(5000))
     assert [line["event"] for line in log_lines] == ["command", "command"]
     accepted, refused = log_lines
-    assert (accepted["account"], accepted["command"], accepted["outcome"]) == ("alice", "deposit", "accepted")
+    assert (accepted["aggregate"], accepted["command"], accepted["outcome"]) == ("alice", "deposit", "accepted")
     assert (accepted["version"], accepted["correlation_id"]) == (1, "c")
     assert accepted["ms"] >= 0
     assert (refused["command"], refused["outcome"]) == ("withdraw", "refused")
@@ -172,4 +180,4 @@ def test_a_deposit_opens_an_account_at_version_0_alone(handler: CommandHandler, 
     run(handler, deposit(1), '"0"')
     with pytest.raises(VersionConflictError):
         run(handler, deposit(1), '"0"')
-    assert store.stored["alice"][0].decode() == FundsDeposited(amount=Decimal(1), currency="EUR")
+    assert store.stored["alice"][0].decode(ACCOUNT) == FundsDeposited(amount=Decimal(1), currency="EUR")

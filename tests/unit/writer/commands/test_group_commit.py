@@ -10,24 +10,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.domain.account import Account
-from ledger.domain.errors import BetAlreadyPlacedError, InsufficientFundsError, RefusedError
-from ledger.domain.events import FundsDeposited, FundsWithdrawn
+from betting.account import Account
+from betting.account_type import ACCOUNT
+from betting.commands import Deposit, PlaceBet, SettleBet, Withdraw
+from betting.errors import BetAlreadyPlacedError, InsufficientFundsError
+from betting.events import FundsDeposited, FundsWithdrawn
+from betting.resources import ACCOUNTS
+from ledger.aggregates.errors import RefusedError
 from ledger.errors import EndpointError
 from ledger.store.errors import CommandRecordedError, RejectedEventError, VersionConflictError
 from ledger.store.event_store import EventStore
 from ledger.store.idempotency_keys import IdempotencyKeys
 from ledger.store.stored_event import EventReference
 from tests.unit.writer.conftest import MemoryStore
-from writer.commands.account_repository import AccountRepository
-from writer.commands.commands import Command, Deposit, PlaceBet, SettleBet, Withdraw, decide
+from writer.commands.aggregate_repository import AggregateRepository
 from writer.commands.group_commit import GroupCommit
 from writer.commands.idempotency import KeyReusedError, command_key
 from writer.commands.preconditions import Precondition
 from writer.commands.requests import CommandRequest, Waiting
 from writer.commands.snapshot_writer import SnapshotWriter
-from writer.http.command_routes import render
+from writer.http.schemas import Models
 from writer.metrics import Metrics
+from writer.resource import Command
 
 RETRIES = 3
 
@@ -37,7 +41,7 @@ class Rig:
 
     def __init__(self, store: MemoryStore, retry_seconds: float = 10) -> None:
         self.metrics = Metrics()
-        self.accounts = AccountRepository(
+        self.accounts = AggregateRepository(
             cast("EventStore", store), SnapshotWriter(cast("Any", None), self.metrics, interval=0), held=100
         )
         self.keys = IdempotencyKeys(cast("Any", store.commands), "commands", retention=3600)
@@ -45,7 +49,7 @@ class Rig:
             self.accounts,
             self.keys,
             self.metrics,
-            render,
+            Models.of(ACCOUNTS).accept,
             conflict_retries=RETRIES,
             retry_seconds=retry_seconds,
         )
@@ -70,18 +74,18 @@ def rig(store: MemoryStore) -> Rig:
 
 
 def waiting(
-    command: Command, key: str | None = None, if_match: str | None = None, correlation_id: str = "c"
+    command: Command[Any], key: str | None = None, if_match: str | None = None, correlation_id: str = "c"
 ) -> Waiting:
     recorded = None if key is None else command_key("shop", key, "alice", command)
-    return Waiting(CommandRequest("alice", command, Precondition.parse(if_match), correlation_id, recorded))
+    return Waiting(CommandRequest(ACCOUNT, "alice", command, Precondition.parse(if_match), correlation_id, recorded))
 
 
 def deposit(amount: int, **given: Any) -> Waiting:
-    return waiting(Deposit(Decimal(amount), "EUR"), **given)
+    return waiting(Deposit(amount=Decimal(amount), currency="EUR"), **given)
 
 
 def withdraw(amount: int, **given: Any) -> Waiting:
-    return waiting(Withdraw(Decimal(amount), "EUR"), **given)
+    return waiting(Withdraw(amount=Decimal(amount), currency="EUR"), **given)
 
 
 def before_next_append(store: MemoryStore, happens: Callable[[], object]) -> None:
@@ -105,7 +109,7 @@ def test_each_has_its_own_answer_and_correlation_id(rig: Rig, store: MemoryStore
 
 
 def test_a_refused_one_takes_nobody_down_and_is_judged_on_those_before_it(rig: Rig, store: MemoryStore) -> None:
-    bet = PlaceBet("b", Decimal(1), "EUR")
+    bet = PlaceBet(bet_id="b", stake=Decimal(1), currency="EUR")
     group = [withdraw(1), deposit(3), withdraw(4), waiting(bet), waiting(bet), withdraw(2), withdraw(1)]
     refused = InsufficientFundsError
     assert rig.carry_out(*group) == [
@@ -229,18 +233,18 @@ class Step:
     """A group of one of two writers, and what befalls its appends, one after the other."""
 
     writer: int
-    group: tuple[tuple[Command, str | None, int | None], ...]
+    group: tuple[tuple[Command[Any], str | None, int | None], ...]
     befalls: tuple[str, ...]
 
 
 EUR: Any = "EUR"
 amounts = st.integers(1, 4).map(Decimal)
 bets = st.sampled_from(["b1", "b2"])
-commands: st.SearchStrategy[Command] = (
-    st.builds(Deposit, amounts, st.just(EUR))
-    | st.builds(Withdraw, amounts, st.just(EUR))
-    | st.builds(PlaceBet, bets, amounts, st.just(EUR))
-    | st.builds(SettleBet, bets, amounts, st.just(EUR))
+commands: st.SearchStrategy[Command[Any]] = (
+    amounts.map(lambda amount: Deposit(amount=amount, currency=EUR))
+    | amounts.map(lambda amount: Withdraw(amount=amount, currency=EUR))
+    | st.builds(lambda bet, stake: PlaceBet(bet_id=bet, stake=stake, currency=EUR), bets, amounts)
+    | st.builds(lambda bet, payout: SettleBet(bet_id=bet, payout=payout, currency=EUR), bets, amounts)
 )
 steps = st.builds(
     Step,
@@ -293,7 +297,7 @@ def test_whatever_befalls_each_answer_is_true(script: Sequence[Step]) -> None:
         states = [Account("alice")]
         for event in history:
             states.append(states[-1].copy())
-            states[-1].apply(event.decode())
+            states[-1].apply(event.decode(ACCOUNT))
         stored = {event.correlation_id: event.sequence_number for event in history}
         for each in group:
             check(each, store, states, since, stored, recorded)
@@ -339,9 +343,9 @@ def check(
     )
 
 
-def refused(state: Account, command: Command) -> bool:
+def refused(state: Account, command: Command[Any]) -> bool:
     try:
-        decide(state, command)
+        command.decide(state)
     except RefusedError:
         return True
     return False

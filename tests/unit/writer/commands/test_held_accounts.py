@@ -6,45 +6,48 @@ from typing import Any, cast
 
 import pytest
 
-from ledger.domain.errors import InsufficientFundsError
-from ledger.domain.events import BetPlaced, FundsDeposited, FundsWithdrawn
+from betting.account_type import ACCOUNT
+from betting.commands import Deposit, Withdraw
+from betting.errors import InsufficientFundsError
+from betting.events import BetPlaced, FundsDeposited, FundsWithdrawn
+from betting.resources import ACCOUNTS
 from ledger.errors import EndpointError
 from ledger.store.errors import UndecodableEventError, VersionConflictError
 from ledger.store.event_store import EventStore
 from ledger.store.idempotency_keys import IdempotencyKeys
 from tests.support.accounts import is_held
 from tests.unit.writer.conftest import MemoryStore
-from writer.commands.account_repository import AccountRepository
-from writer.commands.commands import Command, Deposit, Withdraw
+from writer.commands.aggregate_repository import AggregateRepository
 from writer.commands.handler import CommandHandler
 from writer.commands.idempotency import command_key
 from writer.commands.preconditions import Precondition
 from writer.commands.requests import CommandRequest, CommandResult
 from writer.commands.snapshot_writer import SnapshotWriter
-from writer.http.command_routes import render
+from writer.http.schemas import Models
 from writer.metrics import Metrics
+from writer.resource import Command
 
 
 @pytest.fixture
-def handler(accounts: AccountRepository, keys: IdempotencyKeys, metrics: Metrics) -> CommandHandler:
-    return CommandHandler(accounts, keys, metrics, render, conflict_retries=3, retry_seconds=10)
+def handler(accounts: AggregateRepository, keys: IdempotencyKeys, metrics: Metrics) -> CommandHandler:
+    return CommandHandler(accounts, keys, metrics, Models.of(ACCOUNTS).accept, conflict_retries=3, retry_seconds=10)
 
 
 @pytest.fixture
 def held(handler: CommandHandler, store: MemoryStore) -> str:
     """An account with 10.00 that the writer holds."""
-    run(handler, Deposit(Decimal(10), "EUR"))
+    run(handler, Deposit(amount=Decimal(10), currency="EUR"))
     store.read_after.clear()
     store.appended.clear()
     return "alice"
 
 
 def run(
-    handler: CommandHandler, command: Command, *, key: str | None = None, account: str = "alice", **match: str
+    handler: CommandHandler, command: Command[Any], *, key: str | None = None, account: str = "alice", **match: str
 ) -> CommandResult:
     recorded = None if key is None else command_key("shop", key, account, command)
     precondition = Precondition.parse(match.get("if_match"), match.get("if_none_match"))
-    return handler.handle(CommandRequest(account, command, precondition, "c", recorded))
+    return handler.handle(CommandRequest(ACCOUNT, account, command, precondition, "c", recorded))
 
 
 def version(result: CommandResult) -> int:
@@ -55,7 +58,7 @@ def deposited(amount: int = 1) -> FundsDeposited:
     return FundsDeposited(amount=Decimal(amount), currency="EUR")
 
 
-ONE: Command = Deposit(Decimal(1), "EUR")
+ONE: Command[Any] = Deposit(amount=Decimal(1), currency="EUR")
 
 
 def test_a_command_on_a_held_account_is_one_append(handler: CommandHandler, store: MemoryStore, held: str) -> None:
@@ -75,16 +78,16 @@ def test_another_writer_is_met_by_the_condition(handler: CommandHandler, store: 
 
 def test_a_refusal_is_judged_on_what_is_stored(handler: CommandHandler, store: MemoryStore, held: str) -> None:
     store.add(held, deposited(90))
-    assert version(run(handler, Withdraw(Decimal(100), "EUR"))) == 3
+    assert version(run(handler, Withdraw(amount=Decimal(100), currency="EUR"))) == 3
     assert store.appended == [1], "it was not sent before the account was read"
     with pytest.raises(InsufficientFundsError, match=r"holds 0\.00"):
-        run(handler, Withdraw(Decimal(1), "EUR"))
+        run(handler, Withdraw(amount=Decimal(1), currency="EUR"))
     assert store.read_after == [1, 3]
 
 
 def test_after_a_refusal_the_account_is_held(handler: CommandHandler, store: MemoryStore, held: str) -> None:
     with pytest.raises(InsufficientFundsError):
-        run(handler, Withdraw(Decimal(11), "EUR"))
+        run(handler, Withdraw(amount=Decimal(11), currency="EUR"))
     run(handler, ONE)
     assert store.read_after == [1]
 
@@ -132,22 +135,22 @@ def test_on_a_table_that_may_be_another_one_nothing_is_taken_for_known(
 
 
 def test_a_refresh_knows_the_event_and_not_its_number(
-    accounts: AccountRepository, store: MemoryStore, opened: str
+    accounts: AggregateRepository, store: MemoryStore, opened: str
 ) -> None:
-    loaded = accounts.load(opened)
+    loaded = accounts.load(ACCOUNT, opened)
     store.stored[opened].clear()
     store.add(opened, deposited(3), correlation_id="since the restore")
     store.add(opened, deposited(4))
-    assert accounts.refresh(loaded).account.balance == 7
+    assert accounts.refresh(loaded).aggregate.state.balance == 7
     store.stored[opened].clear()
-    assert accounts.refresh(loaded).account.version == 0
+    assert accounts.refresh(loaded).aggregate.state.version == 0
 
 
 def test_a_repeat_gets_its_answer_though_the_held_account_refuses(
     handler: CommandHandler, store: MemoryStore, held: str
 ) -> None:
-    first = run(handler, Withdraw(Decimal(10), "EUR"), key="k")
-    again = run(handler, Withdraw(Decimal(10), "EUR"), key="k")
+    first = run(handler, Withdraw(amount=Decimal(10), currency="EUR"), key="k")
+    again = run(handler, Withdraw(amount=Decimal(10), currency="EUR"), key="k")
     assert (again.body, again.replayed) == (first.body, True)
     accepted = run(handler, ONE, key="d")
     assert run(handler, ONE, key="d").body == accepted.body
@@ -187,12 +190,12 @@ def _fields(event: Any) -> dict[str, Any]:
 
 def test_the_ones_asked_for_last_are_held_and_many_bets_count_as_more(store: MemoryStore) -> None:
     snapshots = SnapshotWriter(cast("Any", None), Metrics(), interval=0)
-    accounts = AccountRepository(cast("EventStore", store), snapshots, held=3)
+    accounts = AggregateRepository(cast("EventStore", store), snapshots, held=3)
 
     def hold(account: str, bets: int = 0) -> None:
         for number in range(bets):
             store.add(account, BetPlaced(bet_id=f"b{number}", stake=Decimal(1), currency="EUR"))
-        accounts.keep(accounts.load(account))
+        accounts.keep(accounts.load(ACCOUNT, account))
 
     def those_held() -> list[str]:
         return [account for account in ("a", "b", "c", "d", "large", "larger") if is_held(accounts, account)]
@@ -206,8 +209,8 @@ def test_the_ones_asked_for_last_are_held_and_many_bets_count_as_more(store: Mem
     assert those_held() == ["d", "large"], "it would push out all others"
 
 
-def test_an_account_that_is_taken_is_held_by_nobody(accounts: AccountRepository, opened: str) -> None:
-    accounts.keep(accounts.load(opened))
+def test_an_account_that_is_taken_is_held_by_nobody(accounts: AggregateRepository, opened: str) -> None:
+    accounts.keep(accounts.load(ACCOUNT, opened))
     assert accounts.take(opened) is not None
     assert accounts.take(opened) is None
 
@@ -215,12 +218,14 @@ def test_an_account_that_is_taken_is_held_by_nobody(accounts: AccountRepository,
 @pytest.fixture
 def other(store: MemoryStore, keys: IdempotencyKeys) -> Callable[..., CommandResult]:
     """A command by another writer, which holds accounts too."""
-    accounts = AccountRepository(
+    accounts = AggregateRepository(
         cast("EventStore", store), SnapshotWriter(cast("Any", None), Metrics(), interval=0), held=100
     )
-    another = CommandHandler(accounts, keys, Metrics(), render, conflict_retries=3, retry_seconds=10)
+    another = CommandHandler(
+        accounts, keys, Metrics(), Models.of(ACCOUNTS).accept, conflict_retries=3, retry_seconds=10
+    )
 
-    def ask(command: Command, key: str | None = None) -> CommandResult:
+    def ask(command: Command[Any], key: str | None = None) -> CommandResult:
         return run(another, command, key=key)
 
     return ask
@@ -234,6 +239,6 @@ def test_two_writers_that_hold_one_account_take_turns(
         assert version(other(ONE)) == 2 * round_
     store.add("alice", FundsWithdrawn(amount=Decimal(10), currency="EUR"))
     with pytest.raises(InsufficientFundsError):
-        run(handler, Withdraw(Decimal(1), "EUR"))
+        run(handler, Withdraw(amount=Decimal(1), currency="EUR"))
     with pytest.raises(InsufficientFundsError):
-        other(Withdraw(Decimal(1), "EUR"))
+        other(Withdraw(amount=Decimal(1), currency="EUR"))

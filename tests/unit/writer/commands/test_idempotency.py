@@ -7,13 +7,13 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from ledger.domain.events import FundsWithdrawn
+from betting.commands import Deposit, PlaceBet, Withdraw
+from betting.events import FundsWithdrawn
 from ledger.errors import EndpointError
 from ledger.runtime.problems import ProblemError
 from ledger.store.idempotency_keys import CommandKey, IdempotencyKeys
 from tests.support.accounts import stored_event
 from tests.unit.writer.conftest import MemoryStore
-from writer.commands.commands import Deposit, PlaceBet, Withdraw
 from writer.commands.idempotency import command_key, parse_key
 
 DEPOSITS, WITHDRAWALS = "/accounts/alice/deposits", "/accounts/alice/withdrawals"
@@ -90,7 +90,7 @@ async def test_a_twin_that_was_faster_gives_its_answer_to_both(http: httpx.Async
 
     def carry_out_the_twin() -> None:
         store.before_read = store.before_append = lambda: None
-        command = Withdraw(Decimal(5), "EUR")
+        command = Withdraw(amount=Decimal(5), currency="EUR")
         key = command_key("anybody", "twin", "alice", command)
         keys = IdempotencyKeys(cast("Any", store.commands), "commands", retention=60)
         store.add("alice", FundsWithdrawn(amount=Decimal(5), currency="EUR"))
@@ -139,17 +139,19 @@ def test_a_record_expires_and_its_key_is_free_again(store: MemoryStore) -> None:
 
 
 def test_each_client_has_keys_of_its_own() -> None:
-    command = Deposit(Decimal(5), "EUR")
+    command = Deposit(amount=Decimal(5), currency="EUR")
     ids = {command_key(client, "k", "alice", command).command_id for client in ("shop", "till")}
     assert len(ids) == 2
-    assert command_key("a", "k", "x", command) == command_key("a", "k", "x", Deposit(Decimal("5.00"), "EUR"))
+    assert command_key("a", "k", "x", command) == command_key(
+        "a", "k", "x", Deposit(amount=Decimal("5.00"), currency="EUR")
+    )
     different = [
         command_key("a", "k", "x", command),
         command_key("a", "k", "y", command),
-        command_key("a", "k", "x", Withdraw(Decimal(5), "EUR")),
-        command_key("a", "k", "x", Deposit(Decimal(6), "EUR")),
-        command_key("a", "k", "x", PlaceBet("b", Decimal(5), "EUR")),
-        command_key("a", "k", "x", PlaceBet("c", Decimal(5), "EUR")),
+        command_key("a", "k", "x", Withdraw(amount=Decimal(5), currency="EUR")),
+        command_key("a", "k", "x", Deposit(amount=Decimal(6), currency="EUR")),
+        command_key("a", "k", "x", PlaceBet(bet_id="b", stake=Decimal(5), currency="EUR")),
+        command_key("a", "k", "x", PlaceBet(bet_id="c", stake=Decimal(5), currency="EUR")),
     ]
     assert len({key.fingerprint for key in different}) == len(different)
 

@@ -12,17 +12,19 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger.domain.account import Account
-from ledger.domain.events import BetPlaced, BetSettled, DomainEvent, FundsDeposited
+from betting.account import Account
+from betting.account_type import ACCOUNT
+from betting.events import BetPlaced, BetSettled, BettingEvent, FundsDeposited
+from ledger.aggregates.used_ids import UsedIds
 from ledger.errors import ResourceError, ThrottledError
 from ledger.store.errors import SnapshotError
 from ledger.store.event_store import EventStore
-from ledger.store.snapshots import SCHEMA_VERSION, Snapshot, SnapshotStore, crosses, decode, encode
-from tests.support.accounts import save
+from ledger.store.snapshots import Snapshot, SnapshotStore, crosses, decode, encode
+from tests.support.accounts import aggregate_of, save
 from tests.support.histories import histories
 from tests.support.waiting import until
 from tests.unit.writer.conftest import MemoryStore
-from writer.commands.account_repository import AccountRepository, LoadedAccount
+from writer.commands.aggregate_repository import AggregateRepository, Loaded
 from writer.commands.snapshot_writer import SnapshotWriter
 from writer.metrics import Metrics
 
@@ -71,10 +73,10 @@ class Rig:
         self.table = MemorySnapshots()
         self.metrics = Metrics()
         self.snapshots = SnapshotWriter(SnapshotStore(cast("Any", self.table), "s"), self.metrics, interval=interval)
-        self.accounts = AccountRepository(cast("EventStore", self.store), self.snapshots)
+        self.accounts = AggregateRepository(cast("EventStore", self.store), self.snapshots)
 
-    def append(self, *events: DomainEvent) -> None:
-        save(self.accounts, self.accounts.load("alice"), events)
+    def append(self, *events: BettingEvent) -> None:
+        save(self.accounts, self.accounts.load(ACCOUNT, "alice"), events)
 
     def close(self) -> None:
         self.snapshots.close(timeout=10)
@@ -127,7 +129,7 @@ def test_an_append_that_reaches_or_jumps_over_a_multiple_crosses_it(
     sizes=st.lists(st.integers(1, 7), min_size=1, max_size=8),
 )
 def test_the_state_equals_the_full_replay_at_every_version(
-    history: list[DomainEvent], interval: int, sizes: list[int]
+    history: list[BettingEvent], interval: int, sizes: list[int]
 ) -> None:
     rig, plain = Rig(interval), Account("alice")
     replays = [plain.copy()]
@@ -140,20 +142,20 @@ def test_the_state_equals_the_full_replay_at_every_version(
         rig.append(*left[:size])
         left, append = left[size:], append + 1
         reached = len(history) - len(left)
-        loaded = rig.accounts.load("alice")
+        loaded = rig.accounts.load(ACCOUNT, "alice")
         assert loaded.proof.number == reached
         check(rig, loaded, replays[reached])
     rig.close()
     for version in range(1, len(history) + 1):
-        check(rig, rig.accounts.load("alice", until=version), replays[version])
+        check(rig, rig.accounts.load(ACCOUNT, "alice", until=version), replays[version])
     assert ("alice" in rig.table.items) is (len(history) >= interval)
 
 
-def check(rig: Rig, loaded: LoadedAccount, replay: Account) -> None:
+def check(rig: Rig, loaded: Loaded, replay: Account) -> None:
     """The account is the fold, and knows of every bet that it was settled, if need be by the archive."""
-    account = rig.accounts.recall(loaded, [*replay.settled_bets, "never placed"]).account
-    assert account.settled_bets.keys() == replay.settled_bets.keys()
-    found, fold = (replace(each, settled_bets={}, has_archive=False) for each in (account, replay))
+    account = rig.accounts.recall(loaded, [*replay.settled_bets.recent, "never placed"]).aggregate.state
+    assert account.settled_bets.recent.keys() == replay.settled_bets.recent.keys()
+    found, fold = (replace(each, settled_bets=UsedIds()) for each in (account, replay))
     assert found == fold
 
 
@@ -162,10 +164,10 @@ def test_a_load_reads_only_what_follows_the_snapshot(rig: Rig) -> None:
         rig.append(deposit())
     until(lambda: rig.table.items["alice"]["version"] == {"N": "20"}, within=10)
     rig.store.read_after.clear()
-    assert rig.accounts.load("alice").account.version == 25
-    assert rig.accounts.load("alice", until=22).account.version == 22
-    assert rig.accounts.load("alice", until=20).account.version == 20
-    assert rig.accounts.load("alice", until=19).account.version == 19
+    assert rig.accounts.load(ACCOUNT, "alice").aggregate.state.version == 25
+    assert rig.accounts.load(ACCOUNT, "alice", until=22).aggregate.state.version == 22
+    assert rig.accounts.load(ACCOUNT, "alice", until=20).aggregate.state.version == 20
+    assert rig.accounts.load(ACCOUNT, "alice", until=19).aggregate.state.version == 19
     assert rig.store.read_after == [20, 20, 20, 0]
 
 
@@ -181,18 +183,18 @@ def test_0_neither_reads_nor_writes_snapshots() -> None:
 
 def broken(**changes: Any) -> Any:
     account = Account.reconstitute("alice", [deposit(1000)] * 20)
-    return encode(Snapshot(account, None)) | changes
+    return encode(Snapshot(aggregate_of(account), None)) | changes
 
 
 IGNORED = {
-    "schema": broken(schemaVersion={"N": str(SCHEMA_VERSION + 1)}),
+    "schema": broken(schemaVersion={"N": str(ACCOUNT.snapshots.schema + 1)}),
     "no JSON": broken(state={"S": "{"}),
     "no state": {name: value for name, value in broken().items() if name != "state"},
     "another type": broken(state={"N": "1"}),
     "foreign field": broken(state={"S": '{"version":20,"money":"1"}'}),
     "two versions": broken(version={"N": "19"}),
     "no version": broken(version={"S": "x"}),
-    "ahead": encode(Snapshot(Account.reconstitute("alice", [deposit(1000)] * 99), None)),
+    "ahead": encode(Snapshot(aggregate_of(Account.reconstitute("alice", [deposit(1000)] * 99)), None)),
 }
 
 
@@ -207,31 +209,34 @@ def test_a_snapshot_that_cannot_be_used_is_ignored_with_a_warning_and_counted(
         reason = "ahead"
     rig.store.add("alice", *[deposit()] * 25)
     rig.table.items["alice"] = item
-    loaded = rig.accounts.load("alice")
-    assert (loaded.account.balance, loaded.account.version, loaded.proof.number) == (Decimal(25), 25, 25)
+    loaded = rig.accounts.load(ACCOUNT, "alice")
+    account = loaded.aggregate.state
+    assert (account.balance, account.version, loaded.proof.number) == (Decimal(25), 25, 25)
     assert rig.counted("snapshots_ignored", reason=reason) == 1
     [warning] = [line for line in log_lines if line["event"] == "snapshot_ignored"]
-    assert (warning["log_level"], warning["reason"], warning["account"]) == ("warning", reason, "alice")
+    assert (warning["log_level"], warning["reason"], warning["aggregate"]) == ("warning", reason, "alice")
     assert "1000" not in str(warning)
 
 
 def test_a_missing_snapshot_is_told_only_of_an_account_that_should_have_one(rig: Rig) -> None:
     rig.store.add("alice", *[deposit()] * (INTERVAL - 1))
-    rig.accounts.load("alice")
+    rig.accounts.load(ACCOUNT, "alice")
     assert rig.counted("snapshots_ignored", reason="missing") == 0
     rig.store.add("alice", deposit())
-    assert rig.accounts.load("alice").account.version == INTERVAL
+    assert rig.accounts.load(ACCOUNT, "alice").aggregate.state.version == INTERVAL
     assert rig.counted("snapshots_ignored", reason="missing") == 1
 
 
 def test_an_older_snapshot_never_replaces_a_newer_one(rig: Rig) -> None:
-    newer, older = (Snapshot(Account.reconstitute("alice", [deposit()] * version), "h") for version in (20, 10))
+    newer, older = (
+        Snapshot(aggregate_of(Account.reconstitute("alice", [deposit()] * version)), "h") for version in (20, 10)
+    )
     store = SnapshotStore(cast("Any", rig.table), "s")
     assert store.save(newer)
     assert not store.save(older)
     assert not store.save(newer)
-    assert decode("alice", rig.table.items["alice"]) == newer
-    rig.snapshots.offer(9, older.account, older.event_hash)
+    assert decode(ACCOUNT, "alice", rig.table.items["alice"]) == newer
+    rig.snapshots.offer(9, older.aggregate, older.event_hash)
     until(lambda: rig.counted("snapshots", outcome="superseded") == 1, within=10)
 
 
@@ -240,7 +245,7 @@ def test_writing_holds_nobody_up_is_bounded_and_drained_at_the_end() -> None:
     rig.table.before_put = blocked_until(release)
     started = time.monotonic()
     for n in range(100):
-        rig.snapshots.offer(0, Account.reconstitute(f"a{n}", [deposit()]), "h")
+        rig.snapshots.offer(0, aggregate_of(Account.reconstitute(f"a{n}", [deposit()])), "h")
     seconds = time.monotonic() - started
     release.set()
     rig.close()
@@ -254,7 +259,7 @@ def test_the_end_waits_only_so_long() -> None:
     rig, release = Rig(interval=1), threading.Event()
     rig.table.before_put = blocked_until(release)
     for n in range(3):
-        rig.snapshots.offer(0, Account.reconstitute(f"a{n}", [deposit()]), "h")
+        rig.snapshots.offer(0, aggregate_of(Account.reconstitute(f"a{n}", [deposit()])), "h")
     started = time.monotonic()
     rig.snapshots.close(timeout=0.2)
     assert time.monotonic() - started < 5
@@ -280,35 +285,35 @@ def test_a_state_that_no_item_can_hold_is_told_and_the_account_goes_on(rig: Rig)
     def betting(bets: int) -> Account:
         return Account("alice", INTERVAL, "EUR", Decimal(1), {f"{n:064d}": Decimal(1) for n in range(bets)})
 
-    assert len(encode(Snapshot(betting(5600), "h"))["state"]["S"]) < 400 * 1024
+    assert len(encode(Snapshot(aggregate_of(betting(5600)), "h"))["state"]["S"]) < 400 * 1024
     with pytest.raises(SnapshotError, match=r"41\d{4} bytes; DynamoDB stores at most 409600"):
-        encode(Snapshot(betting(5800), "h"))
-    rig.snapshots.offer(INTERVAL - 1, betting(5800), "h")
+        encode(Snapshot(aggregate_of(betting(5800)), "h"))
+    rig.snapshots.offer(INTERVAL - 1, aggregate_of(betting(5800)), "h")
     until(lambda: rig.counted("snapshots", outcome="too_large") == 1, within=10)
     rig.append(deposit())
-    assert rig.accounts.load("alice").account.version == 1
+    assert rig.accounts.load(ACCOUNT, "alice").aggregate.state.version == 1
 
 
 @given(histories(max_size=30))
-def test_an_account_survives_its_snapshot(history: list[DomainEvent]) -> None:
+def test_an_account_survives_its_snapshot(history: list[BettingEvent]) -> None:
     account = Account.reconstitute("alice", history)
-    account.archive(account.version)
-    snapshot = Snapshot(account, "hash")
-    assert decode("alice", encode(snapshot)) == snapshot
+    account.settled_bets.leave(account.version)
+    snapshot = Snapshot(aggregate_of(account), "hash")
+    assert decode(ACCOUNT, "alice", encode(snapshot)) == snapshot
 
 
 def test_an_offered_account_does_not_change_under_the_writer(rig: Rig) -> None:
     rig.append(deposit())
-    loaded = rig.accounts.load("alice")
+    loaded = rig.accounts.load(ACCOUNT, "alice")
     saved = save(rig.accounts, loaded, [deposit()])
-    assert saved.account is not loaded.account
-    assert (loaded.account.version, saved.account.version) == (1, 2)
-    copy = saved.account.copy()
+    assert saved.aggregate.state is not loaded.aggregate.state
+    assert (loaded.aggregate.state.version, saved.aggregate.state.version) == (1, 2)
+    copy = saved.aggregate.state.copy()
     copy.apply(BetSettled(bet_id="b", payout=Decimal(1), currency="EUR"))
-    assert saved.account.settled_bets == {}
+    assert "b" not in saved.aggregate.state.settled_bets
 
 
-def bets(first: int, last: int) -> list[DomainEvent]:
+def bets(first: int, last: int) -> list[BettingEvent]:
     """Bets that are placed and settled at once, two events each."""
     placed = [BetPlaced(bet_id=f"b{n}", stake=Decimal(1), currency="EUR") for n in range(first, last)]
     settled = [BetSettled(bet_id=f"b{n}", payout=Decimal(1), currency="EUR") for n in range(first, last)]
@@ -316,19 +321,19 @@ def bets(first: int, last: int) -> list[DomainEvent]:
 
 
 def recalled(rig: Rig, bet_id: str) -> bool:
-    return bet_id in rig.accounts.recall(rig.accounts.load("alice"), [bet_id]).account.settled_bets
+    return bet_id in rig.accounts.recall(rig.accounts.load(ACCOUNT, "alice"), [bet_id]).aggregate.state.settled_bets
 
 
 def test_a_snapshot_stays_as_small_as_it_was_and_a_bet_is_archived_once(rig: Rig) -> None:
     """An account that is appended to from memory archives just the bets since its last snapshot."""
     puts: list[int] = []
     rig.table.before_batch = lambda: puts.append(1)
-    loaded, sizes = rig.accounts.load("alice"), set()
+    loaded, sizes = rig.accounts.load(ACCOUNT, "alice"), set()
     for n in range(200):
         loaded = save(rig.accounts, loaded, bets(10 * n, 10 * n + 5))
         until(lambda n=n: rig.table.items["alice"]["version"] == {"N": str(10 * n + 10)}, within=10)  # type: ignore[misc]
         sizes.add(len(rig.table.items["alice"]["state"]["S"]))
-        assert len(loaded.account.settled_bets) <= 10
+        assert len(loaded.aggregate.state.settled_bets) <= 10
     assert len(sizes) <= 4
     assert max(sizes) < 100
     assert len(puts) == 200
@@ -342,11 +347,10 @@ def test_the_archive_is_asked_only_for_what_the_state_cannot_tell(rig: Rig) -> N
     assert recalled(rig, "b0")
     assert not recalled(rig, "b7")
     assert rig.table.looked_for == [], "nothing is archived yet"
-    rig.append(*bets(3, 5), BetPlaced(bet_id="open", stake=Decimal(1), currency="EUR"))
+    rig.append(*bets(3, 5))
     until(lambda: "alice" in rig.table.items, within=10)
     rig.append(*bets(7, 8))
-    for known in ("open", "b7"):
-        recalled(rig, known)
+    assert recalled(rig, "b7")
     assert rig.table.looked_for == []
     assert recalled(rig, "b1")
     assert rig.table.looked_for == ["alice#b1"]
@@ -386,11 +390,11 @@ def test_a_snapshot_of_the_schema_before_is_read_where_it_has_no_settled_bets_an
     state = '{"version":10,"currency":"EUR","balance":"10.00","openBets":{},"settledBets":%s}'
     rig.table.items["alice"] = former | {"state": {"S": state % "[]"}}
     rig.store.read_after.clear()
-    assert rig.accounts.load("alice").account.version == 18
+    assert rig.accounts.load(ACCOUNT, "alice").aggregate.state.version == 18
     assert rig.store.read_after == [INTERVAL]
     rig.table.items["alice"] = former | {"state": {"S": state % '["b9"]'}}
-    assert rig.accounts.load("alice").account.settled_bets.keys() == {"b0", "b1", "b2", "b3"}
+    assert rig.accounts.load(ACCOUNT, "alice").aggregate.state.settled_bets.recent.keys() == {"b0", "b1", "b2", "b3"}
     assert rig.counted("snapshots_ignored", reason="schema") == 1
     rig.append(*bets(4, 6))
-    until(lambda: rig.table.items["alice"]["schemaVersion"] == {"N": str(SCHEMA_VERSION)}, within=10)
+    until(lambda: rig.table.items["alice"]["schemaVersion"] == {"N": str(ACCOUNT.snapshots.schema)}, within=10)
     assert all(recalled(rig, f"b{n}") for n in range(6))

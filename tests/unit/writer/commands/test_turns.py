@@ -7,8 +7,9 @@ from decimal import Decimal
 
 import pytest
 
+from betting.account_type import ACCOUNT
+from betting.commands import Deposit
 from tests.support.waiting import until
-from writer.commands.commands import Deposit
 from writer.commands.preconditions import Precondition
 from writer.commands.requests import CommandRequest, CommandResult, Waiting
 from writer.commands.turns import Turns
@@ -17,7 +18,7 @@ DONE = CommandResult(201, "{}")
 
 
 def request(name: str, account: str = "alice") -> Waiting:
-    return Waiting(CommandRequest(account, Deposit(Decimal(1), "EUR"), Precondition(), name))
+    return Waiting(CommandRequest(ACCOUNT, account, Deposit(amount=Decimal(1), currency="EUR"), Precondition(), name))
 
 
 class Groups:

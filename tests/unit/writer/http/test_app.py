@@ -9,11 +9,13 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from betting import RESOURCES
+from betting.resources import ACCOUNTS
 from ledger.errors import AccessRefusedError, ConfigurationError, EndpointError, ResourceError, ThrottledError
 from ledger.runtime.auth import Access
 from ledger.store.idempotency_keys import IdempotencyKeys
 from tests.unit.writer.conftest import MemoryStore
-from writer.commands.account_repository import AccountRepository
+from writer.commands.aggregate_repository import AggregateRepository
 from writer.http.app import build_api
 from writer.metrics import Metrics
 from writer.settings import WriterSettings
@@ -235,10 +237,10 @@ async def test_a_correlation_id_is_made_when_none_can_be_kept(
 
 
 async def test_apps_do_not_share_their_metrics(
-    http: httpx.AsyncClient, accounts: AccountRepository, keys: IdempotencyKeys, settings: WriterSettings
+    http: httpx.AsyncClient, accounts: AggregateRepository, keys: IdempotencyKeys, settings: WriterSettings
 ) -> None:
     await http.post("/accounts/alice/deposits", json=DEPOSIT)
-    other = build_api(accounts, keys, settings, Access(None), Metrics())
+    other = build_api(RESOURCES, accounts, keys, settings, Access(None), Metrics())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(other), base_url="http://other") as client:
         assert 'outcome="accepted"' not in (await client.get("/metrics")).text
 
@@ -247,9 +249,13 @@ def test_the_document_declares_our_problems_and_no_foreign_ones(api: FastAPI) ->
     document = api.openapi()
     assert "HTTPValidationError" not in str(document)
     problem = {"$ref": "#/components/schemas/Problem"}
-    assert {"Problem", "FieldFault", "CommandAccepted", "AccountState", "EventPage"} <= set(
+    assert {"Problem", "FieldFault", "AccountAccepted", "AccountState", "AccountEvents", "Deposit"} <= set(
         document["components"]["schemas"]
     )
+    for command in ACCOUNTS.commands:
+        operation = document["paths"][f"/accounts/{{accountId}}{command.path}"]["post"]
+        examples = operation["responses"]["422"]["content"]["application/problem+json"]["examples"]
+        assert examples.keys() == {"idempotency-key-reused", *(refusal.rule for refusal in command.refusals)}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             assert operation["summary"], path

@@ -6,7 +6,7 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from ledger.domain.events import FundsDeposited
+from betting.events import FundsDeposited
 from ledger.store.stored_event import StoredEvent, timestamp
 from tests.unit.writer.conftest import MemoryStore
 

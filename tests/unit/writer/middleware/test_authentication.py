@@ -8,10 +8,11 @@ import pytest
 from fastapi import FastAPI
 from starlette.routing import BaseRoute, Route
 
+from betting import RESOURCES
 from ledger.runtime.auth import OPEN_PATHS, Access, Credential, Principal, Scope, digest
 from ledger.store.idempotency_keys import IdempotencyKeys
 from tests.unit.writer.conftest import MemoryStore
-from writer.commands.account_repository import AccountRepository
+from writer.commands.aggregate_repository import AggregateRepository
 from writer.http.app import build_api
 from writer.metrics import Metrics
 from writer.middleware.authentication import needed_scope
@@ -22,9 +23,9 @@ DEPOSIT = {"amount": "5.00", "currency": "EUR"}
 
 
 @pytest.fixture
-def api(accounts: AccountRepository, keys: IdempotencyKeys, settings: WriterSettings) -> FastAPI:
+def api(accounts: AggregateRepository, keys: IdempotencyKeys, settings: WriterSettings) -> FastAPI:
     credentials = [Credential(Principal(scope, frozenset({scope})), digest(token)) for scope, token in TOKENS.items()]
-    return build_api(accounts, keys, settings, Access(credentials), Metrics())
+    return build_api(RESOURCES, accounts, keys, settings, Access(credentials), Metrics())
 
 
 @pytest.fixture

@@ -1,1 +1,0 @@
-"""The account: events, money, rules. Knows no table and no network."""

@@ -1,0 +1,32 @@
+"""What `kinfold up` shows once all is ready."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from kinfold.local.up import _announce
+
+STACK: Any = SimpleNamespace(
+    writer=SimpleNamespace(url="http://w"),
+    projector=SimpleNamespace(url="http://p"),
+    bridge=SimpleNamespace(name="watch", url="http://b"),
+    log_dir=Path("logs"),
+)
+
+
+@pytest.mark.parametrize(
+    ("domain", "lines"),
+    [
+        ("betting", ["curl -s http://w/accounts/alice-00000/deposits ", "http://p/balances/alice-00000?min_version=1"]),
+        (
+            "loyalty",
+            ["curl -s http://w/members/alice-00000/earnings ", "http://p/points/member~alice-00000?min_version"],
+        ),
+    ],
+)
+def test_a_first_command_is_the_domains_own(domain: str, lines: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    _announce(STACK, "http://aws", "local", domain, as_json=False)
+    shown = capsys.readouterr().out
+    assert all(line in shown for line in lines), shown

@@ -1,0 +1,83 @@
+"""A projection folds the events of its aggregates, each under a key of its own type, and no others."""
+
+from dataclasses import dataclass, make_dataclass, replace
+from itertools import product
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from betting.account_type import ACCOUNT
+from betting.projections.balance_summary import BALANCE_SUMMARY
+from ledger.store.stored_event import StoredEvent
+from loyalty.member import MEMBER, PointsEarned
+from loyalty.points_balance import POINTS_BALANCE
+from projector.columns import Columns
+from projector.projection import Projection, UnprojectableEventError
+from tests.support.accounts import stored_event
+
+
+@dataclass(frozen=True)
+class Count:
+    events: int = 0
+
+
+def count(before: Count | None, _event: Any, _stored: StoredEvent) -> Count:
+    return replace(before or Count(), events=(before or Count()).events + 1)
+
+
+BOTH = Projection("counts", "counts", (ACCOUNT, MEMBER), Columns(Count), count)
+OF_ACCOUNT = stored_event("alice")
+EARNED = structs.replace(
+    OF_ACCOUNT, aggregate_type="member", event_type="PointsEarned", payload=PointsEarned(points=1).payload()
+)
+OF_MEMBER = structs.replace(EARNED, aggregate_id=MEMBER.key("alice"))
+
+
+def test_the_events_of_each_of_its_types_are_folded() -> None:
+    assert BOTH.after(BOTH.after(None, OF_ACCOUNT), OF_MEMBER) == Count(2)
+
+
+UNDER_AN_ACCOUNT = [
+    EARNED,
+    structs.replace(OF_ACCOUNT, aggregate_type="member"),
+    structs.replace(OF_ACCOUNT, aggregate_type="order"),
+]
+UNDER_A_MEMBER = structs.replace(OF_ACCOUNT, aggregate_id=MEMBER.key("alice"))
+
+
+@pytest.mark.parametrize(
+    ("projection", "misplaced"),
+    [*product([BALANCE_SUMMARY, BOTH], UNDER_AN_ACCOUNT), (BOTH, UNDER_A_MEMBER)],
+)
+def test_an_event_of_one_type_under_a_key_of_another_is_never_folded(
+    projection: Projection[Any], misplaced: StoredEvent
+) -> None:
+    with pytest.raises(UnprojectableEventError, match="it is of aggregate type"):
+        projection.after(None, misplaced)
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"aggregates": ()}, "takes no aggregates"),
+        ({"name": "Points Balance"}, "lower case letters, digits and hyphens"),
+        ({"path": "points/balance"}, "lower case letters, digits and hyphens"),
+        ({"path": "dead-letters"}, "/dead-letters is the projector's own"),
+        ({"path": "health"}, "/health is the projector's own"),
+        ({"part_name": "day"}, "go together"),
+    ],
+)
+def test_what_can_be_no_projection_is_refused_where_it_is_made(given: dict[str, Any], reason: str) -> None:
+    with pytest.raises(TypeError, match=reason):
+        replace(POINTS_BALANCE, **given)
+
+
+@pytest.mark.parametrize(
+    "name", ["version", "halted", "revision", "event_hash", "aggregate_id", "member_id", "day", "days"]
+)
+def test_a_column_has_no_name_that_a_row_has_already(name: str) -> None:
+    columns: Columns[Any] = Columns(make_dataclass("State", [(name, int)]))
+    parts: dict[str, Any] = {"part_name": "day", "part": lambda event, stored: "", "parse_part": str}
+    with pytest.raises(TypeError, match=r"a row has .* beside its columns"):
+        replace(POINTS_BALANCE, columns=columns, **parts)

@@ -1,0 +1,201 @@
+"""The repository: an aggregate is the fold of its events, or of a snapshot and the events after it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from threading import Lock
+from typing import Any
+
+from cachetools import LRUCache
+
+from ledger.aggregates.aggregate_type import Aggregate, AnyType
+from ledger.store.errors import SnapshotError
+from ledger.store.event_store import EventStore, History, ProvenVersion
+from ledger.store.id_archive import ArchivedId
+from ledger.store.parallel_scan import Item
+from ledger.store.snapshots import decode
+from ledger.store.stored_event import EventReference, StoredEvent, timestamp
+from ledger.store.transactions import Draft
+from writer.commands.snapshot_writer import ArchivedUntil, SnapshotWriter
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An aggregate as it was read or stored, with the proof under which events may be appended to it.
+
+    The aggregate is not changed any more: its snapshot may be on the way.
+    """
+
+    aggregate: Aggregate[Any, Any]
+    proof: ProvenVersion
+    archived: ArchivedUntil = field(default_factory=ArchivedUntil)
+
+
+class AggregateRepository:
+    """Aggregates, kept in the event store, and the last ones in memory. Safe to share between threads.
+
+    What is held in memory is to append to, never to answer from: another writer may have been at the account since.
+    """
+
+    def __init__(self, store: EventStore, snapshots: SnapshotWriter, *, held: int = 0) -> None:
+        """``held``: how many aggregates are held at most; one that weighs more counts as more."""
+        self._store = store
+        self._snapshots = snapshots
+        self._held: LRUCache[str, Loaded] = LRUCache(held, getsizeof=_weight)
+        self._lock = Lock()
+
+    def take(self, key: str) -> Loaded | None:
+        """Take an aggregate that is held away, to append to it; None when it has to be read."""
+        with self._lock:
+            held = self._held.pop(key, None)
+        return held if held is not None and self._store.vouches(held.proof) else None
+
+    def keep(self, loaded: Loaded) -> None:
+        """Hold an aggregate for the next one who takes it. Its proof says for how long that is worth anything."""
+        if self._store.vouches(loaded.proof) and _weight(loaded) <= self._held.maxsize:
+            with self._lock:
+                self._held[loaded.aggregate.key] = loaded
+
+    def load(self, kind: AnyType, aggregate_id: str, *, until: int | None = None) -> Loaded:
+        """Read an aggregate at its latest version, or at version ``until`` if it ever was there; version 0: no events.
+
+        With a snapshot that is two requests and one more a megabyte of events after it.
+
+        Raises CorruptHistoryError, ThrottledError, EndpointError, ResourceError.
+        """
+        key = kind.key(aggregate_id)
+        stored = self._snapshots.find(key)
+        if stored is None:
+            loaded = self._replay(kind, aggregate_id, until)
+            self._snapshots.missed(loaded.aggregate)
+            return loaded
+        try:
+            snapshot = decode(kind, aggregate_id, stored)
+        except SnapshotError as error:
+            self._snapshots.ignore(key, error.reason, detail=str(error))
+            return self._replay(kind, aggregate_id, until, stored if error.reason == "unreadable" else None)
+        found = snapshot.aggregate
+        if until is not None and found.version > until:
+            return self._replay(kind, aggregate_id, until)
+        history = self._store.load(key, after=found.version, until=until)
+        if history.version.number < found.version:
+            self._snapshots.ignore(key, "ahead", version=found.version, stored=history.version.number)
+        elif snapshot.event_hash not in (None, history.follows):
+            self._snapshots.ignore(key, "another_event", version=found.version)
+        else:
+            return _folded(found, history)
+        return self._replay(kind, aggregate_id, until, stored)
+
+    def refresh(self, loaded: Loaded) -> Loaded:
+        """Read what was stored since ``loaded`` was: a history is not read again from its beginning.
+
+        Unless the event that it ended at is no more, as after a restore of the table.
+
+        Raises CorruptHistoryError, ThrottledError, EndpointError, ResourceError.
+        """
+        aggregate = loaded.aggregate
+        history = self._store.load(aggregate.key, after=aggregate.version)
+        if history.version.number < aggregate.version or history.follows != loaded.proof.event_hash:
+            return self.load(aggregate.type, aggregate.id)
+        return replace(_folded(aggregate.copy(), history), archived=loaded.archived)
+
+    def recall(self, loaded: Loaded, used_ids: Iterable[str]) -> Loaded:
+        """The aggregate, knowing which of these ids were ever used: one request where it cannot say so by itself.
+
+        Raises CorruptHistoryError, ThrottledError, EndpointError, ResourceError.
+        """
+        aggregate, used = loaded.aggregate, loaded.aggregate.used_ids
+        asked = [used_id for used_id in used_ids if used is not None and used.may_be_archived(used_id)]
+        found = self._snapshots.archived(aggregate.key, asked) if asked else []
+        known = [each.used_id for each in found if self._is_used(aggregate.type, each)]
+        if not known:
+            return loaded
+        aggregate = aggregate.copy()
+        aggregate.recall_ids(known)
+        return replace(loaded, aggregate=aggregate)
+
+    def at(self, kind: AnyType, aggregate_id: str, moment: datetime) -> Aggregate[Any, Any]:
+        """Fold the events up to the first one that occurred after ``moment``; version 0 when there are none.
+
+        Time is the writers' clocks: where they disagree, the order of the sequence numbers counts. Snapshots are not
+        used, since they do not say when each of their events occurred.
+
+        Raises CorruptHistoryError, ThrottledError, EndpointError.
+        """
+        aggregate, latest = Aggregate.new(kind, aggregate_id), timestamp(moment)
+        for event in self._store.read(aggregate.key):
+            if event.occurred_at > latest:
+                break
+            aggregate.apply(event.decode(kind))
+        return aggregate
+
+    def save(
+        self, before: Loaded, aggregate: Aggregate[Any, Any], draft: Draft, retry_seconds: float
+    ) -> tuple[Loaded, History]:
+        """Store what is drafted after ``before``, all or nothing; ``aggregate`` is the one that it leads to.
+
+        An append that crosses a multiple of the interval leaves a snapshot behind.
+
+        Raises VersionConflictError and CommandRecordedError (nothing was written), and ThrottledError or
+        EndpointError, after which the events may be stored or not.
+        """
+        aggregate.leave_ids(before.archived.version)
+        history = self._store.commit(draft, before.proof, retry_seconds=retry_seconds)
+        self._snapshots.offer(before.aggregate.version, aggregate, history.version.event_hash, until=before.archived)
+        return Loaded(aggregate, history.version, before.archived), history
+
+    def events(self, key: str, *, first: int, limit: int) -> list[StoredEvent]:
+        """Read at most ``limit`` stored events from sequence number ``first`` on.
+
+        Raises CorruptHistoryError, ThrottledError, EndpointError.
+        """
+        return self._store.load(key, after=first - 1, until=first + limit - 1).events
+
+    def newest_events(self, key: str, *, last: int | None, limit: int) -> list[StoredEvent]:
+        """Read at most ``limit`` stored events, the newest first, from sequence number ``last`` down.
+
+        Raises CorruptHistoryError, ThrottledError, EndpointError.
+        """
+        return self._store.newest(key, until=last, limit=limit)
+
+    def holds(self, event: EventReference) -> bool:
+        """Whether the event is stored. Raises CorruptHistoryError, ThrottledError, EndpointError."""
+        return self._store.holds(event)
+
+    def version(self, key: str) -> int:
+        """Read the version without the events; 0 when there are none. Raises ThrottledError, EndpointError."""
+        return self._store.version(key).number
+
+    def probe(self) -> None:
+        """Ask whether a command could be carried out.
+
+        Raises ResourceError, ThrottledError, EndpointError, and TableReplacedError.
+        """
+        self._store.probe()
+
+    def close(self, timeout: float) -> None:
+        """Wait for at most ``timeout`` seconds until the snapshots under way are written."""
+        self._snapshots.close(timeout)
+
+    def _is_used(self, kind: AnyType, archived: ArchivedId) -> bool:
+        events = self._store.load(archived.aggregate_id, after=archived.used_at - 1, until=archived.used_at).events
+        return any(archived.is_used_by(event, kind) for event in events)
+
+    def _replay(self, kind: AnyType, aggregate_id: str, until: int | None, worthless: Item | None = None) -> Loaded:
+        aggregate = Aggregate.new(kind, aggregate_id)
+        loaded = _folded(aggregate, self._store.load(aggregate.key, until=until))
+        if worthless is not None and until is None:
+            self._snapshots.offer(
+                0, loaded.aggregate, loaded.proof.event_hash, until=loaded.archived, worthless=worthless
+            )
+        return loaded
+
+
+def _weight(loaded: Loaded) -> int:
+    return loaded.aggregate.type.weight(loaded.aggregate.state)
+
+
+def _folded(aggregate: Aggregate[Any, Any], history: History) -> Loaded:
+    for event in history.events:
+        aggregate.apply(event.decode(aggregate.type))
+    return Loaded(aggregate, history.version)
