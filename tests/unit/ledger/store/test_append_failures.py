@@ -104,7 +104,7 @@ def test_when_the_retries_end_the_failure_is_transient(failure: Exception) -> No
     expected = EndpointError if failure in (PASSING["5xx"], PASSING["network"]) else ThrottledError
     client = ScriptedClient(*[failure] * 1000)
     with pytest.raises(expected):
-        append_two(client, retry_seconds=0.2)
+        append_two(client, retry_seconds=1)
     assert 1 < client.writes < 1000
 
 
