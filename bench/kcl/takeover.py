@@ -93,7 +93,7 @@ def main() -> None:
                     restart(fleet, steps)
                 case how:
                     kill(fleet, steps, leader=how == "kill-leader")
-        differences = load.differences(within=120)
+        differences = load.differences()
     figures = {step: round(seconds, 1) for step, seconds in steps.items()}
     print(json.dumps({"scenario": given.scenario, **figures, "differences": len(differences)}))
 

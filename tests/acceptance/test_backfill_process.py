@@ -52,7 +52,7 @@ def test_it_changes_no_summary_and_restores_an_emptied_read_model(
     # While one is at work, a second one is refused; killed half-way and given again, it resumes.
     process = start_kinfold("bridge", "backfill", "--all", "--rate", str(BACKFILLED // 60))
     jobs = BackfillStore(clients.dynamodb, names.bridge)
-    until(lambda: (job := jobs.read("all accounts")) is not None and job.read > 0, within=60)
+    until(lambda: (job := jobs.read("all accounts")) is not None and job.read > 0)
     for arguments in ((), ("--restart",)):
         code, _, err = kinfold("bridge", "backfill", "--all", *arguments)
         assert code == 6, err
@@ -68,7 +68,7 @@ def test_it_changes_no_summary_and_restores_an_emptied_read_model(
     assert jobs.read("all accounts") is None
     until(lambda: counter(first.url, "kinfold_projector_records") >= 2 * BACKFILLED, within=240)
     for name in tables:
-        until(lambda: counter(first.url, "kinfold_projector_duplicates", table=name) >= BACKFILLED, within=60)  # noqa: B023
+        until(lambda: counter(first.url, "kinfold_projector_duplicates", table=name) >= BACKFILLED)  # noqa: B023
     assert [rows(clients, name) for name in tables] == before
     assert counter(first.url, "kinfold_projector_applied", table=tables[0]) == BACKFILLED
     assert first.stop() == 0

@@ -127,7 +127,7 @@ def goes_all_the_way(composed: Composed, *daemons: str) -> None:
         for name in (*daemons, "writer", "projector"):
             running.enter_context(composed.running(name))
         for name in (*daemons, "writer", "projector"):
-            until(partial(composed.healthy, name), within=120, why=partial(tail, composed.logs / f"{name}.log"))
+            until(partial(composed.healthy, name), why=partial(tail, composed.logs / f"{name}.log"))
         with httpx.Client(trust_env=False, timeout=30) as http:
             body = {"amount": "12.50", "currency": "EUR"}
             answer = http.post(f"{composed.url('8080')}/accounts/alice/deposits", json=body)

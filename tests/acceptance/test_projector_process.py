@@ -52,7 +52,7 @@ def test_killed_at_random_under_load_it_ends_with_no_difference(
             time.sleep(choose.uniform(0, 1.5))
             projector.kill()
     start_projector()
-    assert load.differences(within=60) == {}
+    assert load.differences() == {}
 
 
 def test_status_knows_a_killed_projector_from_a_living_one(
@@ -82,7 +82,7 @@ def test_of_two_workers_one_stands_by_and_takes_every_shard_of_a_killed_one(
         workers.pop(victim).kill()
         (survivor,) = workers
         until(owners, lambda found: found == {survivor: 4})
-    assert load.differences(within=60) == {}
+    assert load.differences() == {}
 
 
 def test_sigterm_finishes_checkpoints_and_gives_the_leases_back(
@@ -186,12 +186,12 @@ def test_with_each_service_out_for_a_while_it_reports_it_keeps_running_and_loses
         with LedgerLoad(clients, names, per_second=30) as load:
             for service in ("DynamoDB", "Kinesis"):
                 proxy.break_service(service)
-                reason = until(lambda: not_ready(projector), lambda reason: reason is not None, within=45)
+                reason = until(lambda: not_ready(projector), lambda reason: reason is not None)
                 assert reason
                 time.sleep(OUTAGE)
                 proxy.mend()
-                until(lambda: not_ready(projector), lambda reason: reason is None, within=60)
-        assert load.differences(within=60) == {}
+                until(lambda: not_ready(projector), lambda reason: reason is None)
+        assert load.differences() == {}
         assert projector.exit_code is None
         assert clients.dynamodb.scan(TableName=names.dead_letters)["Count"] == 0
 

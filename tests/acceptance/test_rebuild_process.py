@@ -97,7 +97,7 @@ def test_rebuild_beside_writes_workers_and_readers(
         assert readers.missing(since=flipped_at) == []
         assert readers.gone_back() == []
         assert readers.errors == []
-    assert load.differences(within=30) == {}
+    assert load.differences() == {}
     code, out, _ = command("verify", "--json")
     assert (code, out.count('"accountId"')) == (0, 0), out
 
@@ -124,7 +124,7 @@ def test_rebuild_killed_at_three_random_points_and_started_again_ends_right(
         for _ in range(3):
             killed = start_command("rebuild", "--projection", "balance-summary")
             # A later one first watches whether the one before is dead: the kill is to hit the work.
-            until(lambda: builder(clients, names) not in builders, within=30)
+            until(lambda: builder(clients, names) not in builders)
             builders.add(builder(clients, names))
             time.sleep(choose.uniform(0, 5))
             killed.kill()
@@ -133,7 +133,7 @@ def test_rebuild_killed_at_three_random_points_and_started_again_ends_right(
         assert code == 0, err
         generation = json.loads(out)["generation"]
     worker.check()
-    assert load.differences(within=60) == {}
+    assert load.differences() == {}
     held = control(clients, names)
     assert held == Control(generation, frozenset({generation}))
     code, out, _ = command("verify", "--projection", "balance-summary", "--json")

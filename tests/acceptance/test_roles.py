@@ -79,7 +79,7 @@ class Actors:
         url = f"http://127.0.0.1:{(port := free_port())}"
         process, log = self._spawn(role, (*words, "--port", str(port)), env)
         try:
-            until(lambda: answers(f"{url}/ready"), within=60, why=lambda: f"{words} is not ready:\n{tail(log, 40)}")
+            until(lambda: answers(f"{url}/ready"), why=lambda: f"{words} is not ready:\n{tail(log, 40)}")
             yield url
         finally:
             code = stop(process, 60)
@@ -169,7 +169,7 @@ def the_writer_serves(actors: Actors, ledger: Ledger) -> None:
         assert http.post("/accounts/ivan/bets", json=bet).status_code == 201
         assert http.post("/accounts/ivan/bets/derby/settlement", json=settled).status_code == 201
         # Its snapshot is stored once the bet is archived, and after those before it: one thread stores them all.
-        until(lambda: ledger.snapshots.find("ivan") is not None, within=30)
+        until(lambda: ledger.snapshots.find("ivan") is not None)
         # It is held in memory, with the bet, until the next append.
         assert http.post("/accounts/ivan/deposits", json=body).status_code == 201
         assert http.post("/accounts/ivan/bets", json=bet).status_code == 422
@@ -185,7 +185,6 @@ def the_projector_meets_everything(actors: Actors, ledger: Ledger) -> None:
         def reaches(account: str, version: int) -> None:
             until(
                 lambda: answers(f"{url}/balances/{account}?min_version={version}"),
-                within=60,
                 why=lambda: f"{account} is behind",
             )
 
@@ -198,7 +197,7 @@ def the_projector_meets_everything(actors: Actors, ledger: Ledger) -> None:
         for account in ("carol", "dave"):
             ledger.poison(account)
             letter = f"{url}/dead-letters/balance-summary~{account}~2"
-            until(lambda letter=letter: answers(letter), within=60, why=lambda: "no dead letter")  # type: ignore[misc]
+            until(lambda letter=letter: answers(letter), why=lambda: "no dead letter")  # type: ignore[misc]
         ledger.mend("carol", 2)
         redriven = httpx.post(f"{url}/dead-letters/balance-summary~carol~2/redrive", trust_env=False, timeout=30)
         assert redriven.status_code == 200, redriven.text
@@ -215,13 +214,13 @@ def the_watch_heals(actors: Actors, ledger: Ledger) -> None:
         ledger.destination(on=False)
         ledger.append("erin", 3)
         holds.lift()
-        until(lambda: ledger.on_stream("erin") == 3, within=60)
-        until(lambda: marks.find() is not None, within=60)
+        until(lambda: ledger.on_stream("erin") == 3)
+        until(lambda: marks.find() is not None)
     mark = marks.find()
     assert mark is not None
     marks.save(replace(mark, gap=(mark.moment - timedelta(hours=1), mark.moment)))
     with actors.serve("Watch", "bridge", "watch", env=quick):
-        until(lambda: (now := marks.find()) is not None and now.gap is None, within=60)
+        until(lambda: (now := marks.find()) is not None and now.gap is None)
 
 
 def the_relay_carries(actors: Actors, ledger: Ledger) -> None:
@@ -229,12 +228,12 @@ def the_relay_carries(actors: Actors, ledger: Ledger) -> None:
     relay = {"KINFOLD_BRIDGE": "relay", "KINFOLD_WORKER_ID": "r"}
     with actors.serve("Relay", "bridge", "relay", env=relay) as url:
         ledger.append("frank", 4)
-        until(lambda: ledger.on_stream("frank") == 4, within=60)
+        until(lambda: ledger.on_stream("frank") == 4)
         assert answers(f"{url}/metrics")
         actors.run("Operator", "bridge", "status", "--sample", "0", env=relay)
     with actors.serve("Relay", "bridge", "relay", env=relay):
         ledger.append("frank")
-        until(lambda: ledger.on_stream("frank") == 5, within=60)
+        until(lambda: ledger.on_stream("frank") == 5)
     ledger.destination(on=True)
 
 

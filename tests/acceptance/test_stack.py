@@ -131,7 +131,7 @@ def test_services_end_with_an_up_that_is_killed(up: Up) -> None:
     urls = announced(process)
     process.kill()
     process.wait()
-    until(lambda: not answers(urls["writer"]) and not answers(urls["projector"]), within=40)
+    until(lambda: not answers(urls["writer"]) and not answers(urls["projector"]))
 
 
 def test_a_service_that_dies_ends_up_with_its_name_and_log(up: Up, tmp_path: Path) -> None:
@@ -294,8 +294,8 @@ def test_services_wait_for_an_endpoint_that_comes_late(profile: str, tmp_path: P
         assert [process.poll() for process in processes.values()] == [None, None, None]
         cleanup.enter_context(local_aws(port))
         assert processes["bridge"].wait(60) == 0, tail(logs["bridge"])
-        until(lambda: "serving" in logs["writer"].read_text(), within=60, why=lambda: tail(logs["writer"]))
-        until(lambda: answers(f"http://127.0.0.1:{projector_port}"), within=60, why=lambda: tail(logs["projector"]))
+        until(lambda: "serving" in logs["writer"].read_text(), why=lambda: tail(logs["writer"]))
+        until(lambda: answers(f"http://127.0.0.1:{projector_port}"), why=lambda: tail(logs["projector"]))
         # The services stop before the endpoint does.
         for name in ("projector", "writer"):
             assert stop(processes[name], 40) == 0, tail(logs[name])

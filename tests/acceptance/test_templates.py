@@ -72,7 +72,7 @@ class Stacks:
         def status() -> str:
             return str(self._api.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"])
 
-        return until(status, lambda seen: not seen.endswith("IN_PROGRESS"), within=60)
+        return until(status, lambda seen: not seen.endswith("IN_PROGRESS"))
 
 
 def shape(dynamodb: "DynamoDBClient", name: str) -> dict[str, Any]:

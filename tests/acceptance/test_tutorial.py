@@ -109,6 +109,5 @@ def carry_out(terminal: Shell, step: Session, on_free_ports: Callable[[str], str
     else:
         until(
             lambda: agrees(here.removed(terminal.printed), expected),
-            within=60,
             why=lambda: f"{step.commands}{terminal.printed}\n{expected}\n{terminal.complaints}",
         )

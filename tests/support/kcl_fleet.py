@@ -106,7 +106,7 @@ class Fleet:
 
     def leader(self) -> str:
         """The worker whose KCL assigns the leases, once there is one."""
-        return until(self._coordination.leader_lock, within=60).owner
+        return until(self._coordination.leader_lock).owner
 
     def wait_for(self, owners: Mapping[str, int], within: float) -> float:
         """Wait until the leases are spread so; how many seconds it took."""

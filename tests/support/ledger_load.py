@@ -2,11 +2,12 @@
 
 import random
 import threading
+import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from betting.account import Account
 from betting.account_type import ACCOUNT
@@ -21,7 +22,10 @@ from projector.engine.control_rows import Generations
 from projector.engine.read_model import ReadModel
 from projector.projection import HEAD, Row
 from tests.support.accounts import append, deposits
-from tests.support.waiting import last_seen
+from tests.support.waiting import PATIENCE, last_seen
+
+#: Seconds without agreement after which the stream is looked at for losses.
+_HEALED_AFTER: Final = 30.0
 
 
 class LedgerLoad:
@@ -61,14 +65,15 @@ class LedgerLoad:
         except BaseException as error:
             self.error = error
 
-    def differences(self, *, within: float, heal: bool = True) -> dict[str, tuple[Account, Row[BalanceSummary] | None]]:
-        """Accounts whose summary does not agree with the account's own fold after ``within`` seconds.
+    def differences(self, *, heal: bool = True) -> dict[str, tuple[Account, Row[BalanceSummary] | None]]:
+        """Accounts whose summary does not come to agree with the account's own fold.
 
         ``heal``: what the stream itself lost last is healed as a later event heals it.
         """
-        wrong = self._wait_for_agreement(within / 2 if heal else within)
-        while wrong and heal and self.heal_losses():
-            wrong = self._wait_for_agreement(within / 2)
+        deadline = time.monotonic() + PATIENCE
+        while (wrong := self._wait_for_agreement(_HEALED_AFTER)) and time.monotonic() < deadline:
+            if heal:
+                self.heal_losses()
         return wrong
 
     def _wait_for_agreement(self, within: float) -> dict[str, tuple[Account, Row[BalanceSummary] | None]]:
@@ -92,20 +97,17 @@ class LedgerLoad:
 
             return last_seen(disagreeing, lambda wrong: not wrong, within=within)
 
-    def heal_losses(self) -> list[str]:
-        """Append an event to each account whose last one is not on the stream; returns these accounts.
+    def heal_losses(self) -> None:
+        """Append an event to each account whose last one is not on the stream.
 
         Not every endpoint's destination delivers everything (LocalStack drops what it cannot put). What the stream
         lost last shows only when a later event arrives; what is on the stream must be projected without that.
         """
         shown = self._on_stream()
-        lost = []
         for account_id in self.account_ids:
             version = self._store.version(account_id)
             if version.number and version.number not in shown[account_id]:
-                lost.append(account_id)
                 append(self._store, account_id, deposits(), version)
-        return lost
 
     def _on_stream(self) -> defaultdict[str, set[int]]:
         """The sequence numbers that the stream shows, by account, read from its oldest record on."""

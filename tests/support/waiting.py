@@ -3,22 +3,25 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, TypeVar, overload
+from typing import Any, Final, TypeVar, overload
+
+#: Seconds after which what has not come will not come. No measure of speed: a loaded machine has time.
+PATIENCE: Final = 120.0
 
 T = TypeVar("T")
 
 
 @overload
-def until(look: Callable[[], T | None], *, within: float = 30, why: Callable[[], str] | None = None) -> T: ...
+def until(look: Callable[[], T | None], *, within: float = PATIENCE, why: Callable[[], str] | None = None) -> T: ...
 @overload
 def until(
-    look: Callable[[], T], holds: Callable[[T], bool], *, within: float = 30, why: Callable[[], str] | None = None
+    look: Callable[[], T], holds: Callable[[T], bool], *, within: float = PATIENCE, why: Callable[[], str] | None = None
 ) -> T: ...
 def until(
     look: Callable[[], Any],
     holds: Callable[[Any], bool] = bool,
     *,
-    within: float = 30,
+    within: float = PATIENCE,
     why: Callable[[], str] | None = None,
 ) -> Any:
     """Look until it holds, for at most ``within`` seconds; gives what was seen then. ``why`` explains a failure."""
@@ -27,7 +30,7 @@ def until(
     return seen
 
 
-def last_seen(look: Callable[[], T], holds: Callable[[T], bool], *, within: float = 30) -> T:
+def last_seen(look: Callable[[], T], holds: Callable[[T], bool], *, within: float = PATIENCE) -> T:
     """Look until it holds or ``within`` seconds are over; gives what was seen last, for the caller to judge."""
     deadline = time.monotonic() + within
     pauses = _pauses()
@@ -44,7 +47,9 @@ def _pauses() -> Iterator[float]:
         pause = min(1.5 * pause, 0.25)
 
 
-async def eventually(look: Callable[[], bool | Awaitable[bool]], *, within: float = 30, blocking: bool = False) -> None:
+async def eventually(
+    look: Callable[[], bool | Awaitable[bool]], *, within: float = PATIENCE, blocking: bool = False
+) -> None:
     """Look until it holds, for at most ``within`` seconds: on the event loop, or in a thread a look that blocks."""
     if blocking:
         await asyncio.to_thread(until, look, within=within)

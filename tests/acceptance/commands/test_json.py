@@ -114,7 +114,7 @@ def test_every_command_prints_json_alone_and_every_answer_has_the_same_case(
     def get(service: str, path: str) -> Any:
         return httpx.get(f"{running[service]}{path}", timeout=70, trust_env=False).json()
 
-    until(lambda: len(get("projector", "/dead-letters")["deadLetters"]) == 2, within=60)
+    until(lambda: len(get("projector", "/dead-letters")["deadLetters"]) == 2)
     answers = [get(service, path) for service in ("writer", "projector", "watch") for path in ("/health", "/ready")]
     answers += [get("projector", path) for path in ("/dead-letters", "/balances/mallory", "/activity/mallory")]
     answers += [get("projector", "/balances/mallory?min_version=2"), get("writer", "/accounts/mallory/events")]

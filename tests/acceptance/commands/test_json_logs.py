@@ -102,7 +102,7 @@ def test_waiting_working_disturbed_and_stopped(
             service.send(request)
         assert service.send(b"GET /accounts/alice HTTP/1.1\r\nHost: x\r\n\r\n").startswith(b"HTTP/1.1 ")
         if name == "projector":
-            until(lambda: service.says("account_halted"), within=60)
+            until(lambda: service.says("account_halted"))
         service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(60) == 0
         assert service.lines()
@@ -112,7 +112,7 @@ def test_a_projector_on_kcl(child_env: dict[str, str], clients: Clients, names: 
     made_bridge(clients, names, 1)
     kcl = {"KINFOLD_CONSUMER": "kcl", "KINFOLD_WORKER_ID": "w", "KINFOLD_LOG_LEVEL": "debug", **QUICK_KCL_ENV}
     with running(SERVICES["projector"], child_env | kcl, tmp_path / "log") as service:
-        until(lambda: any(line.get("action") == "kcl_said" for line in service.lines()), within=90)
+        until(lambda: any(line.get("action") == "kcl_said" for line in service.lines()))
         service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(60) == 0
         assert service.lines()

@@ -41,7 +41,7 @@ def reading(command: subprocess.Popen[str], clients: Clients, names: Names) -> l
         build = builds.read("balance-summary")
         return build is not None and build.read > 0
 
-    until(reads, within=60)
+    until(reads)
     return [pid for pid in children(command.pid) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
@@ -86,7 +86,7 @@ def test_a_rebuild_that_ends_leaves_no_process_and_goes_on(
     elif ended == "interrupted":
         assert command.returncode == 130
         assert "Traceback" not in err
-    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in processes), within=60)
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in processes))
     code, out, err = kinfold("projector", "rebuild", "--processes", "2", "--json")
     assert code == 0, err
     assert [json.loads(line)["accounts"] for line in out.splitlines()] == [40, 40]

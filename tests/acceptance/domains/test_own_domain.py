@@ -202,7 +202,7 @@ def test_two_aggregate_types_of_a_new_domain_are_served_projected_killed_rebuilt
     def shown(projection: str, aggregate: str, version: int) -> Any:
         url = f"{projector.url}/{projection}/{aggregate}"
         return until(
-            lambda: http.get(url, params={"min_version": version, "wait": 5}), lambda each: each.is_success, within=60
+            lambda: http.get(url, params={"min_version": version, "wait": 5}), lambda each: each.is_success
         ).json()
 
     # One id, two aggregates: neither knows of the other.
@@ -240,9 +240,9 @@ def test_two_aggregate_types_of_a_new_domain_are_served_projected_killed_rebuilt
         assert shown("steps", f"order~o{number}", 1)["days"][0]["count"] == 1
         assert shown("places", f"p{number}", 1)["place"] == "depot"
     letters = DeadLetters(clients.dynamodb, names.dead_letters)
-    [letter] = until(lambda: list(letters.list()), bool, within=60)
+    [letter] = until(lambda: list(letters.list()), bool)
     assert (letter.letter.account_id, letter.letter.projection) == ("parcel~p0", "parcel-places")
-    until(lambda: "kinfold_projector_passed_by_total 1.0" in http.get(f"{projector.url}/metrics").text, within=60)
+    until(lambda: "kinfold_projector_passed_by_total 1.0" in http.get(f"{projector.url}/metrics").text)
 
     code, out, err = kinfold("projector", "rebuild", "--json", **env)
     assert code == 0, err

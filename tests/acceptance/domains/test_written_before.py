@@ -80,7 +80,7 @@ def test_what_the_version_before_wrote_is_this_ones_too(
 
     # What the stream shows once more changes no row, to the last attribute.
     delivered = len(ITEMS["domain-events-PROFILE"])
-    until(lambda: counter(projector.url, "kinfold_projector_records") >= delivered, within=60)
+    until(lambda: counter(projector.url, "kinfold_projector_records") >= delivered)
     assert {table: rows(clients, table) for table in tables} == before
     assert post("alice/deposits", {"amount": "1"}).json()["version"] == 12
     http.get(f"{projector.url}/balances/alice", params={"min_version": 12, "wait": 20}).raise_for_status()

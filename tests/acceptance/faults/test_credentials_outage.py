@@ -75,7 +75,7 @@ def test_services_wait_while_credentials_are_out(
 
     credentials.mend()
     until(lambda: deposit(writer, "alice").status_code, lambda code: code == 201)
-    until(lambda: balance(projector, 2).status_code, lambda code: code == 200, within=60)
+    until(lambda: balance(projector, 2).status_code, lambda code: code == 200)
 
 
 @pytest.mark.parametrize("credentials", ["instance"], indirect=True)

@@ -14,8 +14,8 @@ from tests.support.ledger_load import LedgerLoad
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
-#: Seconds in which the survivor reads every shard.
-WITHIN = 40
+#: Seconds in which the survivor reads every shard: sooner than KCL alone, on a loaded machine too.
+WITHIN = 90
 
 
 def test_the_survivor_reads_every_shard_of_a_killed_leader(clients: Clients, profile: str, tmp_path: Path) -> None:
@@ -30,4 +30,4 @@ def test_the_survivor_reads_every_shard_of_a_killed_leader(clients: Clients, pro
             fleet.workers[leader].kill()
             fleet.wait_to_read({survivor: 4}, within=WITHIN)
             fleet.wait_until(lambda: fleet.leader() == survivor, WITHIN, f"{survivor} leading")
-        assert load.differences(within=90) == {}
+        assert load.differences() == {}

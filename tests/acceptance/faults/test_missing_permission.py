@@ -80,6 +80,6 @@ def test_a_start_stops_at_once_and_names_it(
 ) -> None:
     proxy.deny(operation)
     projector = start_projector(ready=False)
-    until(lambda: projector.exit_code, lambda code: code is not None, within=60)
+    until(lambda: projector.exit_code, lambda code: code is not None)
     assert projector.exit_code == 1
     assert f":{operation}" in projector.log.read_text().splitlines()[-1]

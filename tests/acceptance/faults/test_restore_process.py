@@ -66,7 +66,7 @@ def test_a_lost_table_from_its_deletion_to_all_agree(
     # A relay whose stream is gone ends, and is started again.
     services.append(start_service("bridge", "relay", ready=False, KINFOLD_BRIDGE="relay"))
     for service in services:
-        until(lambda service=service: "kinfold restore" in answer(service, "/ready")[1].get("detail", ""), within=60)  # type: ignore[misc]
+        until(lambda service=service: "kinfold restore" in answer(service, "/ready")[1].get("detail", ""))  # type: ignore[misc]
         assert "events_table_replaced" in service.log.read_text()
     code, out, err = kinfold("restore", "--dry-run", "--json")
     planned = json.loads(out)
@@ -85,13 +85,13 @@ def test_a_lost_table_from_its_deletion_to_all_agree(
     assert code == 0, err
     assert "everything agrees with the events table" in out
 
-    until(lambda: deposit(writer, "7.00").status_code == 201, within=60)
-    shown = until(lambda: answer(projector, "/balances/alice?min_version=6"), lambda found: found[0] == 200, within=60)
+    until(lambda: deposit(writer, "7.00").status_code == 201)
+    shown = until(lambda: answer(projector, "/balances/alice?min_version=6"), lambda found: found[0] == 200)
     assert shown[1]["balance"] == "507.00"
     assert httpx.get(f"{writer.url}/accounts/alice", trust_env=False).json()["balance"] == "507.00"
     assert kinfold("projector", "verify", "--wait", "20")[0] == 0
     for service in services[:3]:
-        until(lambda service=service: answer(service, "/ready")[0] == 200, within=60)  # type: ignore[misc]
+        until(lambda service=service: answer(service, "/ready")[0] == 200)  # type: ignore[misc]
 
 
 @pytest.mark.timeout(300)
@@ -126,7 +126,6 @@ def test_events_that_are_restored_under_another_name(
     for service in former:
         until(
             lambda service=service: f"KINFOLD_EVENTS_TABLE={moved.events}" in answer(service, "/ready")[1]["detail"],  # type: ignore[misc]
-            within=60,
         )
     assert deposit(former[0], "1.00").status_code == 503
     for service in former:
@@ -134,7 +133,7 @@ def test_events_that_are_restored_under_another_name(
     writer = start_service("writer", "serve", KINFOLD_EVENTS_TABLE=moved.events)
     projector = start_service("projector", "run", KINFOLD_EVENTS_TABLE=moved.events, KINFOLD_WORKER_ID="moved")
     assert deposit(writer, "7.00").json()["balance"] == "307.00"
-    shown = until(lambda: answer(projector, "/balances/alice?min_version=4"), lambda found: found[0] == 200, within=60)
+    shown = until(lambda: answer(projector, "/balances/alice?min_version=4"), lambda found: found[0] == 200)
     assert shown[1]["balance"] == "307.00"
     assert kinfold("projector", "verify", "--wait", "20", KINFOLD_EVENTS_TABLE=moved.events)[0] == 0
     listed = json.loads(kinfold("projector", "status", "--json", KINFOLD_EVENTS_TABLE=moved.events)[1])

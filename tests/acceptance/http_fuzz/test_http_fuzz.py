@@ -52,7 +52,7 @@ def stack(
             names = Names(profile)
             record = change_record(stored_event("mallory", 1), names.events).replace(b"INSERT", b"MODIFY")
             clients.kinesis.put_record(StreamName=names.stream, Data=record, PartitionKey="mallory")
-            until(lambda: http.get(f"{stack.projector.url}/dead-letters").json()["deadLetters"], within=60)
+            until(lambda: http.get(f"{stack.projector.url}/dead-letters").json()["deadLetters"])
             yield stack
     finally:
         delete_profile(clients, profile)

@@ -30,7 +30,6 @@ def test_kcl_reports_what_the_alarms_look_at(clients: Clients, profile: str, tmp
         cloudwatch: Any = boto3.client("cloudwatch", endpoint_url=clients.endpoint, region_name=REGION)
         until(
             lambda: all(reports(cloudwatch, metric) for metric in wanted.values()),
-            within=60,
             why=lambda: str(cloudwatch.list_metrics()["Metrics"]),
         )
 

@@ -63,7 +63,7 @@ def test_a_service_listens_where_it_is_told_and_asks_for_a_token(
     command: tuple[str, str], bridge: None, start_service: Callable[..., Service], hostile: dict[str, str]
 ) -> None:
     service = start_service(*command, ready=False, **hostile, **TOKENS)
-    until(lambda: service.exit_code is not None or status(f"{service.url}/ready", TOKEN) == 200, within=60)
+    until(lambda: service.exit_code is not None or status(f"{service.url}/ready", TOKEN) == 200)
     port = int(service.url.rpartition(":")[2])
     assert service.exit_code is None, service.log.read_text()
     assert listening(service.pid) == {("127.0.0.1", port)}
@@ -89,7 +89,7 @@ def test_the_children_of_kcl_see_no_more_than_the_worker(
         return dict(line.split("=", 1) for line in lines if line)
 
     # The guard, Java, and a pipe for each of the shards.
-    found = until(lambda: descendants(worker.pid), lambda pids: len(pids) >= 3, within=90)
+    found = until(lambda: descendants(worker.pid), lambda pids: len(pids) >= 3)
     for pid in found:
         seen = environment(pid)
         assert not seen.keys() & hostile.keys()

@@ -52,7 +52,7 @@ class Worker:
         self.said: list[str] = []
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def hear(self, words: str, times: int = 1, within: float = 30.0, *, anywhere: bool = False) -> list[str]:
+    def hear(self, words: str, times: int = 1, *, anywhere: bool = False) -> list[str]:
         """Wait until that many lines that start with these words (or have them ``anywhere``) were said."""
 
         def found() -> list[str]:
@@ -61,14 +61,13 @@ class Worker:
         return until(
             found,
             lambda lines: len(lines) >= times,
-            within=within,
             why=lambda: f"no {times} x {words!r}, but:\n" + "\n".join(self.said),
         )
 
-    def stop(self, within: float) -> int:
-        """SIGTERM; the exit code, if it comes in time."""
+    def stop(self) -> int:
+        """SIGTERM; the exit code, if it comes sooner than the 30 s in which the worker would give up."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(within)
+        return self.process.wait(25)
 
     def _listen(self) -> None:
         assert self.process.stdout is not None

@@ -33,9 +33,9 @@ def test_sigterm_lets_the_agent_finish_checkpoints_and_gives_the_lease_back(
     stream.create(1)
     stream.put("1", key="k")
     worker = run_worker("slow@kcl")
-    shard_id = worker.hear("record", within=60)[0].split()[1]
+    shard_id = worker.hear("record")[0].split()[1]
     guard = guard_of(worker)
-    assert worker.stop(within=20) == 0
+    assert worker.stop() == 0
     assert group(guard) == {}
     _, _, number = worker.hear("complete")[0].split()
     assert (lease(shard_id).checkpoint, lease(shard_id).owner) == (number, None)
@@ -45,16 +45,16 @@ def test_sigkill_takes_java_along_and_the_same_worker_goes_on_at_once(stream: St
     stream.create(1)
     stream.put("1", key="k")
     worker = run_worker("ok@kcl")
-    worker.hear("complete", within=60)
+    worker.hear("complete")
     guard = guard_of(worker)
     worker.process.send_signal(signal.SIGKILL)
     worker.process.wait(5)
     wait_until_gone(guard)
     stream.put("2", key="k")
     started = time.monotonic()
-    lines = run_worker("ok@kcl").hear("record", within=60)
+    lines = run_worker("ok@kcl").hear("record")
     assert lines[-1].split()[3] in {"1", "2"}
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 100  # and so not when the killed leader's lock ended, after 120
 
 
 def test_an_exception_in_the_agent_ends_the_worker_without_a_checkpoint(
@@ -63,7 +63,7 @@ def test_an_exception_in_the_agent_ends_the_worker_without_a_checkpoint(
     stream.create(1)
     stream.put("1", key="k")
     worker = run_worker("crash@kcl")
-    shard_id = worker.hear("record", within=60)[0].split()[1]
+    shard_id = worker.hear("record")[0].split()[1]
     assert worker.process.wait(20) == 1
     assert (lease(shard_id).checkpoint, lease(shard_id).owner) == (TRIM_HORIZON, None)
 
@@ -74,7 +74,7 @@ def test_an_agent_that_blocks_the_event_loop_ends_the_worker_with_the_place(
     stream.create(1)
     stream.put("1", key="k")
     worker = run_worker("block@kcl")
-    shard_id = worker.hear("record", within=60)[0].split()[1]
+    shard_id = worker.hear("record")[0].split()[1]
     guard = guard_of(worker)
     assert worker.process.wait(20) == 1
     worker.hear("in project", anywhere=True)

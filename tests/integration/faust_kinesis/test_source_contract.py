@@ -7,13 +7,12 @@ from tests.contracts.shard_source import Features, ShardSourceContract
 
 class TestPolling(ShardSourceContract):
     source_type = PollingSource
-    features = Features(restart_within=2)
+    features = Features()
 
 
 class TestKcl(ShardSourceContract):
     source_type = KclSource
     features = Features(
-        restart_within=15,
         leader_lock=True,
         needs_ended_parents=True,
         writes_leases_here=False,

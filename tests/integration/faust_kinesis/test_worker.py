@@ -1,6 +1,5 @@
 """The transport in real Faust workers: processes, signals, exit codes."""
 
-import time
 from collections.abc import Callable
 
 import pytest
@@ -22,9 +21,7 @@ def test_sigterm_when_idle_exits_zero_soon_with_everything_checkpointed(
     stream.put("1", "2", key="k")
     worker = run_worker("ok")
     _, shard_id, number = worker.hear("complete")[-1].split()
-    started = time.monotonic()
-    assert worker.stop(within=10) == 0
-    assert time.monotonic() - started < 5
+    assert worker.stop() == 0
     stored = lease(shard_id)
     assert int(stored.checkpoint) >= int(number)
     assert stored.owner is None
@@ -37,7 +34,7 @@ def test_sigterm_lets_the_agent_finish_its_batch(
     stream.put("1", key="k")
     worker = run_worker("slow")
     shard_id = worker.hear("record")[0].split()[1]
-    assert worker.stop(within=15) == 0
+    assert worker.stop() == 0
     _, _, number = worker.hear("complete")[0].split()
     assert lease(shard_id).checkpoint == number
 
@@ -62,7 +59,7 @@ def test_what_is_sent_comes_back_in_order(stream: Stream, run_worker: Callable[[
     lines = worker.hear("record", 3)
     assert [line.split()[2:] for line in lines] == [["k", "m0"], ["k", "m1"], ["k", "m2"]]
     worker.hear("sent")
-    assert worker.stop(within=10) == 0
+    assert worker.stop() == 0
 
 
 def all_checkpointed(worker: Worker, records: int, leases: LeaseTable) -> None:
@@ -89,14 +86,14 @@ def test_a_split_and_a_merge_under_a_running_worker(
     stream.put(*"ijkl")
     lines = worker.hear("record", 12)
     assert sorted(line.split()[3] for line in lines) == list("abcdefghijkl")
-    assert worker.stop(within=10) == 0
+    assert worker.stop() == 0
 
 
 def test_sigterm_while_the_stream_is_awaited(stream: Stream, run_worker: Callable[[str], Worker]) -> None:
     worker = run_worker("ok")
     worker.hear("does not exist yet", anywhere=True)
     assert worker.process.poll() is None
-    assert worker.stop(within=5) == 0
+    assert worker.stop() == 0
 
 
 def test_a_stream_deleted_under_the_worker_ends_it(stream: Stream, run_worker: Callable[[str], Worker]) -> None:
@@ -105,7 +102,7 @@ def test_a_stream_deleted_under_the_worker_ends_it(stream: Stream, run_worker: C
     worker = run_worker("ok")
     worker.hear("complete")
     stream.kinesis.delete_stream(StreamName=stream.name)
-    assert worker.process.wait(30) == 1
+    assert worker.process.wait(60) == 1
 
 
 @pytest.mark.parametrize(
@@ -116,7 +113,7 @@ def test_an_app_that_would_lose_batches_is_refused(
     run_worker: Callable[[str], Worker], mistake: str, said: str
 ) -> None:
     worker = run_worker(mistake)
-    assert worker.process.wait(15) == 1
+    assert worker.process.wait(60) == 1
     worker.hear(said, anywhere=True)
 
 
@@ -127,4 +124,4 @@ def test_an_endpoint_that_is_down_is_waited_for_and_a_stop_is_heard(
     worker = run_worker("ok")
     worker.hear("Could not find stream", anywhere=True)
     assert worker.process.poll() is None
-    assert worker.stop(within=10) == 0
+    assert worker.stop() == 0

@@ -35,8 +35,9 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def relay_settings(aws_endpoint: str, profile: str) -> RelaySettings:
+    """Those of a relay whose lease no slow endpoint ends, and that no other gets by waiting."""
     return RelaySettings.model_validate(
-        {"profile": profile, "endpoint_url": aws_endpoint, "region": REGION, "worker_id": "r", "failover_time": 5}
+        {"profile": profile, "endpoint_url": aws_endpoint, "region": REGION, "worker_id": "r", "failover_time": 300}
     )
 
 
@@ -70,7 +71,7 @@ async def right(clients: Clients, names: Names, store: EventStore, account_ids: 
             {each: store.version(each).number for each in account_ids},
         )
 
-    await asyncio.to_thread(until, look, lambda found: not found, within=40)
+    await asyncio.to_thread(until, look, lambda found: not found)
     return True
 
 
@@ -152,16 +153,15 @@ async def test_a_clean_stop_checkpoints_and_the_next_relay_begins_at_once_after_
 ) -> None:
     deposit(store, "alice", 3)
     deposit(store, "alice")
-    patient = relay_settings.model_copy(update={"failover_time": 60})
-    other = patient.model_copy(update={"worker_id": "other"})
-    async with running(patient) as health:
+    other = relay_settings.model_copy(update={"worker_id": "other"})
+    async with running(relay_settings) as health:
         await eventually(lambda: health.relayed == 4)
         async with running(other) as second:
             await eventually(lambda: second.role is Role.STANDBY)
             assert (second.holder, second.ready().reason) == ("r", None)
     async with running(other) as third:
         deposit(store, "alice")
-        await eventually(lambda: third.relayed == 1)  # within 30 s, and so not by taking over after 60
+        await eventually(lambda: third.relayed == 1)
         assert third.role is Role.ACTIVE
     assert third.relayed == 1, "everything before was checkpointed"
     assert await right(clients, names, store, ["alice"])
@@ -180,13 +180,12 @@ async def test_status_reports_who_relays_and_how_late_it_is(
     report = await asyncio.to_thread(until, lambda: status(1), lambda seen: not caught_up(seen))
     assert report.relay is not None
     assert (report.healthy, report.relay.holder) == (False, None)
-    async with running(relay_settings) as health:
+    renewed_soon = relay_settings.model_copy(update={"failover_time": 10})
+    async with running(renewed_soon) as health:
         await eventually(lambda: health.relayed == 1)
-        report = await asyncio.to_thread(
-            until, lambda: status(5), lambda seen: seen.relay and not seen.relay.lag_seconds
-        )
+        report = await asyncio.to_thread(until, lambda: status(10), lambda seen: caught_up(seen) and seen.healthy)
         assert report.relay is not None
-        assert (report.healthy, report.relay.holder) == (True, "r")
+        assert report.relay.holder == "r"
 
 
 async def test_an_account_that_a_long_term_has_forgotten_is_not_put_again_from_the_terms_beginning(

@@ -141,7 +141,7 @@ async def test_throttling_for_a_while(
         return (await http.get("/ready")).status_code == 200
 
     tasks = [asyncio.create_task(client(number)) for number in range(40)]
-    await eventually(lambda: len(confirmed) > 0, within=60)
+    await eventually(lambda: len(confirmed) > 0)
     throttle.on = True
     end, stalled = time.monotonic() + SECONDS, 0.0
     while (began := time.monotonic()) < end:
@@ -151,8 +151,8 @@ async def test_throttling_for_a_while(
     assert (await http.get("/ready")).status_code == 503
     throttle.on = False
     during = len(confirmed)
-    await eventually(lambda: len(confirmed) > during, within=60)
-    await eventually(is_ready, within=60)
+    await eventually(lambda: len(confirmed) > during)
+    await eventually(is_ready)
     ended = True
     await asyncio.gather(*tasks)
 

@@ -24,7 +24,7 @@ class Stream:
             summary = self.kinesis.describe_stream_summary(StreamName=self.name)["StreamDescriptionSummary"]
             return summary["StreamStatus"]
 
-        until(status, lambda seen: seen == "ACTIVE", within=120)
+        until(status, lambda seen: seen == "ACTIVE")
 
     def put(self, *data: str, key: str | None = None) -> None:
         """Put a record for each text, in order; its key is the text itself unless given."""

@@ -194,7 +194,7 @@ def kill_inside(container: str) -> None:
     """Kill a container's service from within, and wait until its restart policy has brought it back."""
     before = state(container)["StartedAt"]
     docker("exec", container, "python", "-c", _KILL, check=False)
-    until(lambda: (now := state(container))["Running"] and now["StartedAt"] != before, within=30)
+    until(lambda: (now := state(container))["Running"] and now["StartedAt"] != before)
 
 
 class Started(Protocol):

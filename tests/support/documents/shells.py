@@ -66,4 +66,4 @@ class Shell:
         """Ctrl-C, and wait until what ran has ended."""
         for child in children(self._shell.pid):
             os.kill(child, signal.SIGINT)
-        until(lambda: not children(self._shell.pid), within=30, why=lambda: self.complaints)
+        until(lambda: not children(self._shell.pid), why=lambda: self.complaints)

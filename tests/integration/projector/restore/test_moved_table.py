@@ -169,7 +169,7 @@ def test_a_batch_that_waited_through_a_restore_is_judged_by_the_restored_table(
 
     async def restored_meanwhile() -> None:
         handling = asyncio.create_task(handler.handle([waiting]))
-        await asyncio.to_thread(until, lambda: handler.fault is not None, within=20)
+        await asyncio.to_thread(until, lambda: handler.fault is not None)
         identities = components.guard.identities
         identities.restored(identities.actual(), datetime.now(UTC))
         await asyncio.to_thread(components.guard.look)

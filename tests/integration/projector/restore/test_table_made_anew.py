@@ -92,7 +92,7 @@ async def held_until_restored(
     """A batch is not completed before a restore ends, and then it is."""
     delivered = batch(components.names.events, *events)
     handling = asyncio.create_task(handler.handle([delivered]))
-    await asyncio.to_thread(until, lambda: handler.fault is not None or handling.done(), within=20)
+    await asyncio.to_thread(until, lambda: handler.fault is not None or handling.done())
     assert not delivered.completed
     assert handler.fault is not None
     assert "kinfold restore" in handler.fault.reason
@@ -165,9 +165,9 @@ def test_a_service_looks_again_and_again(
     with TableGuard(identities).watching() as guard:
         assert guard.reason is None
         make_anew(0)
-        until(lambda: guard.reason is not None, within=20)
+        until(lambda: guard.reason is not None)
         with pytest.raises(TableReplacedError):
             guard.check()
         identities.restored(identities.actual(), datetime.now(UTC))
-        until(lambda: guard.reason is None, within=20)
+        until(lambda: guard.reason is None)
     assert guard.check() == identities.find()

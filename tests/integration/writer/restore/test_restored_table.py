@@ -58,14 +58,14 @@ async def test_a_snapshot_of_lost_events_is_ignored_and_replaced(
 ) -> None:
     for _ in range(10):
         await deposit(http, "100")
-    until(lambda: snapshot_at(snapshot_table, 10), within=20)
+    until(lambda: snapshot_at(snapshot_table, 10))
     lose("alice", 5)
     append(store, "alice", deposits(since))
     refused = await http.post("/accounts/alice/withdrawals", json={"amount": "800", "currency": "EUR"})
     assert refused.status_code == 422, "the snapshot still says 1000.00"
     assert (await http.get("/accounts/alice")).json()["balance"] == f"{500 + since}.00"
     last = store.load("alice", after=4 + since).events[-1].event_hash
-    until(lambda: snapshot_at(snapshot_table, 5 + since, last), within=20)
+    until(lambda: snapshot_at(snapshot_table, 5 + since, last))
 
 
 async def bet(http: httpx.AsyncClient, *bet_ids: str) -> list[int]:
@@ -84,12 +84,12 @@ async def test_a_bet_that_was_settled_and_archived_is_placed_again_only_where_a_
 ) -> None:
     await deposit(http, "100")
     assert await bet(http, *"abcdefg") == [201] * 7
-    until(lambda: snapshot_at(snapshot_table, 15), within=20)
+    until(lambda: snapshot_at(snapshot_table, 15))
     assert {each.used_id for each in snapshot_table.archive.find("alice", "abcdefgh")} == set("abcdefg")
     assert await bet(http, "a", "g") == [422, 422]
     lose("alice", 9)
     assert await bet(http, "a", "d", "g", "f") == [422, 422, 201, 201]
-    until(lambda: snapshot_at(snapshot_table, 10, store.load("alice", after=9).events[0].event_hash), within=20)
+    until(lambda: snapshot_at(snapshot_table, 10, store.load("alice", after=9).events[0].event_hash))
     assert await bet(http, *"abcdefg") == [422] * 4 + [201] + [422] * 2
 
 
@@ -98,10 +98,10 @@ async def test_a_snapshot_of_an_account_that_is_no_more_is_deleted(
 ) -> None:
     for _ in range(5):
         await deposit(http, "1")
-    until(lambda: snapshot_at(snapshot_table, 5), within=20)
+    until(lambda: snapshot_at(snapshot_table, 5))
     lose("alice", 0)
     assert (await http.get("/accounts/alice")).status_code == 404
-    until(lambda: snapshot_table.find("alice") is None, within=20)
+    until(lambda: snapshot_table.find("alice") is None)
 
 
 async def test_a_snapshot_stored_without_a_hash_is_read_and_the_next_one_has_it(
@@ -109,7 +109,7 @@ async def test_a_snapshot_stored_without_a_hash_is_read_and_the_next_one_has_it(
 ) -> None:
     for _ in range(5):
         await deposit(http, "1")
-    until(lambda: snapshot_at(snapshot_table, 5), within=20)
+    until(lambda: snapshot_at(snapshot_table, 5))
     clients.dynamodb.update_item(
         TableName=ledger_tables.snapshots, Key={"aggregateId": {"S": "alice"}}, UpdateExpression="REMOVE eventHash"
     )
@@ -120,7 +120,7 @@ async def test_a_snapshot_stored_without_a_hash_is_read_and_the_next_one_has_it(
     assert decode(ACCOUNT, "alice", item).aggregate.state.version == 5, "neither replaced nor deleted"
     await deposit(http, "1")
     [at_ten] = store.load("alice", after=9, until=10).events
-    until(lambda: snapshot_at(snapshot_table, 10, at_ten.event_hash), within=20)
+    until(lambda: snapshot_at(snapshot_table, 10, at_ten.event_hash))
 
 
 @pytest.mark.parametrize("since", [0, 2, 3], ids=["nothing since", "before its number", "another event at its number"])

@@ -45,7 +45,7 @@ def test_it_ends_with_a_parent_that_is_killed() -> None:
         url = parent.stdout.readline().strip()
         assert answers(url)
         os.kill(parent.pid, signal.SIGKILL)
-    until(lambda: not answers(url), within=15)
+    until(lambda: not answers(url))
 
 
 def test_a_missing_extra_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:

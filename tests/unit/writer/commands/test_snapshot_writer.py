@@ -162,7 +162,7 @@ def check(rig: Rig, loaded: Loaded, replay: Account) -> None:
 def test_a_load_reads_only_what_follows_the_snapshot(rig: Rig) -> None:
     for _ in range(25):
         rig.append(deposit())
-    until(lambda: rig.table.items["alice"]["version"] == {"N": "20"}, within=10)
+    until(lambda: rig.table.items["alice"]["version"] == {"N": "20"})
     rig.store.read_after.clear()
     assert rig.accounts.load(ACCOUNT, "alice").aggregate.state.version == 25
     assert rig.accounts.load(ACCOUNT, "alice", until=22).aggregate.state.version == 22
@@ -237,7 +237,7 @@ def test_an_older_snapshot_never_replaces_a_newer_one(rig: Rig) -> None:
     assert not store.save(newer)
     assert decode(ACCOUNT, "alice", rig.table.items["alice"]) == newer
     rig.snapshots.offer(9, older.aggregate, older.event_hash)
-    until(lambda: rig.counted("snapshots", outcome="superseded") == 1, within=10)
+    until(lambda: rig.counted("snapshots", outcome="superseded") == 1)
 
 
 def test_writing_holds_nobody_up_is_bounded_and_drained_at_the_end() -> None:
@@ -274,11 +274,11 @@ def test_a_snapshot_that_fails_fails_alone(rig: Rig, failure: Exception) -> None
     rig.table.before_put = fail
     for _ in range(INTERVAL):
         rig.append(deposit())
-    until(lambda: rig.counted("snapshots", outcome="failed") == 1, within=10)
+    until(lambda: rig.counted("snapshots", outcome="failed") == 1)
     rig.table.before_put = lambda: None
     for _ in range(INTERVAL):
         rig.append(deposit())
-    until(lambda: rig.counted("snapshots", outcome="written") == 1, within=10)
+    until(lambda: rig.counted("snapshots", outcome="written") == 1)
 
 
 def test_a_state_that_no_item_can_hold_is_told_and_the_account_goes_on(rig: Rig) -> None:
@@ -289,7 +289,7 @@ def test_a_state_that_no_item_can_hold_is_told_and_the_account_goes_on(rig: Rig)
     with pytest.raises(SnapshotError, match=r"41\d{4} bytes; DynamoDB stores at most 409600"):
         encode(Snapshot(aggregate_of(betting(5800)), "h"))
     rig.snapshots.offer(INTERVAL - 1, aggregate_of(betting(5800)), "h")
-    until(lambda: rig.counted("snapshots", outcome="too_large") == 1, within=10)
+    until(lambda: rig.counted("snapshots", outcome="too_large") == 1)
     rig.append(deposit())
     assert rig.accounts.load(ACCOUNT, "alice").aggregate.state.version == 1
 
@@ -331,7 +331,7 @@ def test_a_snapshot_stays_as_small_as_it_was_and_a_bet_is_archived_once(rig: Rig
     loaded, sizes = rig.accounts.load(ACCOUNT, "alice"), set()
     for n in range(200):
         loaded = save(rig.accounts, loaded, bets(10 * n, 10 * n + 5))
-        until(lambda n=n: rig.table.items["alice"]["version"] == {"N": str(10 * n + 10)}, within=10)  # type: ignore[misc]
+        until(lambda n=n: rig.table.items["alice"]["version"] == {"N": str(10 * n + 10)})  # type: ignore[misc]
         sizes.add(len(rig.table.items["alice"]["state"]["S"]))
         assert len(loaded.aggregate.state.settled_bets) <= 10
     assert len(sizes) <= 4
@@ -348,7 +348,7 @@ def test_the_archive_is_asked_only_for_what_the_state_cannot_tell(rig: Rig) -> N
     assert not recalled(rig, "b7")
     assert rig.table.looked_for == [], "nothing is archived yet"
     rig.append(*bets(3, 5))
-    until(lambda: "alice" in rig.table.items, within=10)
+    until(lambda: "alice" in rig.table.items)
     rig.append(*bets(7, 8))
     assert recalled(rig, "b7")
     assert rig.table.looked_for == []
@@ -358,7 +358,7 @@ def test_the_archive_is_asked_only_for_what_the_state_cannot_tell(rig: Rig) -> N
 
 def test_an_archived_bet_is_worth_nothing_where_its_event_is_lost(rig: Rig) -> None:
     rig.append(*bets(0, 5))
-    until(lambda: "alice" in rig.table.items, within=10)
+    until(lambda: "alice" in rig.table.items)
     rig.table.items["alice#b1"]["sequenceNumber"] = {"N": "9"}
     assert not recalled(rig, "b1"), "event 9 places another bet"
     rig.table.items["alice#b1"]["sequenceNumber"] = {"N": "99"}
@@ -372,11 +372,11 @@ def test_no_snapshot_leaves_a_bet_out_that_could_not_be_archived(rig: Rig) -> No
 
     rig.table.before_batch = fail
     rig.append(*bets(0, 5))
-    until(lambda: rig.counted("snapshots", outcome="failed") == 1, within=10)
+    until(lambda: rig.counted("snapshots", outcome="failed") == 1)
     assert rig.table.items == {}
     rig.table.before_batch = lambda: None
     rig.append(*bets(5, 10))
-    until(lambda: "alice" in rig.table.items, within=10)
+    until(lambda: "alice" in rig.table.items)
     assert all(recalled(rig, f"b{n}") for n in range(10))
 
 
@@ -396,5 +396,5 @@ def test_a_snapshot_of_the_schema_before_is_read_where_it_has_no_settled_bets_an
     assert rig.accounts.load(ACCOUNT, "alice").aggregate.state.settled_bets.recent.keys() == {"b0", "b1", "b2", "b3"}
     assert rig.counted("snapshots_ignored", reason="schema") == 1
     rig.append(*bets(4, 6))
-    until(lambda: rig.table.items["alice"]["schemaVersion"] == {"N": str(ACCOUNT.snapshots.schema)}, within=10)
+    until(lambda: rig.table.items["alice"]["schemaVersion"] == {"N": str(ACCOUNT.snapshots.schema)})
     assert all(recalled(rig, f"b{n}") for n in range(6))
