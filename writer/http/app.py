@@ -77,6 +77,7 @@ def build_api(
     # The last one added is the outermost.
     app.add_middleware(
         LoadSheddingMiddleware,
+        guarded=tuple(f"/{each.path}/" for each in resources),
         threads=settings.writer_threads,
         queue=settings.writer_queue,
         max_wait=settings.writer_queue_wait,

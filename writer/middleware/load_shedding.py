@@ -1,7 +1,6 @@
 """The bounded queue in front of the threads: excess load is refused at once, not piled up."""
 
 import asyncio
-from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -9,17 +8,19 @@ from ledger.runtime.problems import OVERLOADED
 from writer.metrics import Metrics
 from writer.problems import problem_response
 
-_GUARDED: Final = "/accounts/"
-
 
 class LoadSheddingMiddleware:
-    """ASGI middleware: at most ``threads`` requests on accounts at once, ``queue`` more waiting ``max_wait`` s.
+    """ASGI middleware: at most ``threads`` requests on aggregates at once, ``queue`` more waiting ``max_wait`` s.
 
-    Others are answered with 503 before any work is done. Operations pass by: they must answer under any load.
+    ``guarded``: how the paths of aggregates begin. Requests beyond are answered with 503 before any work is done.
+    Operations pass by: they must answer under any load.
     """
 
-    def __init__(self, app: ASGIApp, *, threads: int, queue: int, max_wait: float, metrics: Metrics) -> None:
+    def __init__(
+        self, app: ASGIApp, *, guarded: tuple[str, ...], threads: int, queue: int, max_wait: float, metrics: Metrics
+    ) -> None:
         self._app = app
+        self._guarded = guarded
         self._room = threads + queue
         self._max_wait = max_wait
         self._free = asyncio.Semaphore(threads)
@@ -28,7 +29,7 @@ class LoadSheddingMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on when a thread is free for it, or answer 503."""
-        if scope["type"] != "http" or not scope["path"].startswith(_GUARDED):
+        if scope["type"] != "http" or not scope["path"].startswith(self._guarded):
             await self._app(scope, receive, send)
             return
         if self._inside >= self._room:

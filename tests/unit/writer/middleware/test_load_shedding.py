@@ -7,8 +7,14 @@ from typing import Any
 import httpx
 import pytest
 
+import loyalty
+from betting import RESOURCES
+from ledger.runtime.auth import Access
+from ledger.store.idempotency_keys import IdempotencyKeys
 from tests.support.waiting import eventually
 from tests.unit.writer.conftest import MemoryStore
+from writer.commands.aggregate_repository import AggregateRepository
+from writer.http.app import build_api
 from writer.metrics import Metrics
 from writer.settings import WriterSettings
 
@@ -43,6 +49,31 @@ class Busy:
 
 def deposit(http: httpx.AsyncClient, account: int) -> "asyncio.Task[httpx.Response]":
     return asyncio.create_task(http.post(f"/accounts/a{account}/deposits", json=DEPOSIT))
+
+
+async def test_every_aggregate_type_of_any_domain_waits_in_the_queue(
+    accounts: AggregateRepository,
+    keys: IdempotencyKeys,
+    settings: WriterSettings,
+    metrics: Metrics,
+    store: MemoryStore,
+) -> None:
+    go = threading.Event()
+
+    def wait() -> None:
+        go.wait(20)
+
+    store.before_read = wait
+    api = build_api((*RESOURCES, *loyalty.RESOURCES), accounts, keys, settings, Access(None), metrics)
+    for path in ("accounts", "members"):
+        go.clear()
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://writer") as http:
+            accepted = [asyncio.create_task(http.get(f"/{path}/a{n}")) for n in range(5)]
+            await eventually(lambda: under_way(metrics) == 5)
+            assert overloaded(await http.get(f"/{path}/a6"))
+            assert (await http.get("/health")).status_code == 200
+            go.set()
+            assert {answer.status_code for answer in await asyncio.gather(*accepted)} == {404}
 
 
 def under_way(metrics: Metrics) -> float | None:
