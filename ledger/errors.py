@@ -19,7 +19,7 @@
         │       └── MissingScopeError       a token without the scope that is needed
         │   (ledger.store.errors)
         ├── VersionConflictError    the aggregate is not at the version the caller expected
-        ├── NoSuchAccountError      somebody names an account that has no event
+        ├── NoSuchAggregateError    somebody names an aggregate that has no event
         ├── CommandRecordedError    the command's idempotency key is taken
         ├── ConditionFailedError    internal to the event store: the condition of one write did not hold
         ├── AppendTooLargeError     more than one transaction can hold

@@ -25,8 +25,8 @@ from projector.http.server import Server
 from projector.settings import ProjectorSettings
 from projector.status.gauges import Gauges
 
-#: Records after which no further waiting batch is collected. The more of an account's events are applied together, the
-#: fewer gaps and writes: the native destination scatters an account over all shards.
+#: Records after which no further waiting batch is collected. The more of an aggregate's events are applied
+#: together, the fewer gaps and writes: the native destination scatters an aggregate over all shards.
 MAX_TOGETHER = 32_000
 
 

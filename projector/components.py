@@ -11,7 +11,7 @@ from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.table_identity import TableGuard, TableIdentities
 from ledger.store.tables import Names
-from projector.dead_letters.account_halts import AccountHalts
+from projector.dead_letters.aggregate_halts import AggregateHalts
 from projector.dead_letters.letters import DeadLetters, Skips
 from projector.dead_letters.redrive import Redrive
 from projector.dead_letters.storm_guard import StormGuard
@@ -26,7 +26,7 @@ from projector.metrics import Metrics
 from projector.projection import Projection
 from projector.settings import ProjectorSettings
 
-#: Window, in seconds, in which ``storm_limit`` accounts may be halted.
+#: Window, in seconds, in which ``storm_limit`` aggregates may be halted.
 STORM_WINDOW = 60.0
 
 
@@ -45,7 +45,7 @@ class Components:
     generations: Generations
     models: ReadModels
     projectors: Projectors
-    account_halts: AccountHalts
+    aggregate_halts: AggregateHalts
     redrive: Redrive
     guard: TableGuard
     metrics: Metrics
@@ -63,20 +63,20 @@ class Components:
     def batch_handler(self) -> BatchHandler:
         """The handler of a worker's batches, on its own projectors."""
         table, taken = self.names.events, taken_by(self.projections)
-        return BatchHandler(self.projectors, self.account_halts, self.store, self.guard, table, taken, self.metrics)
+        return BatchHandler(self.projectors, self.aggregate_halts, self.store, self.guard, table, taken, self.metrics)
 
     def feeder(self, model: ReadModel[Any], *, cache_size: int) -> Feeder:
         """A feeder of one generation, with a projector of its own. ``cache_size``: rows kept in memory."""
         skipped = self.skips.of(model.projection.name)
         projector = Projector(self.store, model, self.metrics, skipped=skipped, cache_size=cache_size)
-        return Feeder(lambda: [projector], self.account_halts, self.store)
+        return Feeder(lambda: [projector], self.aggregate_halts, self.store)
 
     def feeder_of_all(self, projection: Projection[Any], *, cache_size: int) -> Feeder:
         """A feeder of every generation that is fed: whoever brings the shown one on brings on what will replace it."""
         projectors = Projectors(self.models, self.store, self.skips, self.metrics, cache_size=cache_size)
         return Feeder(
             lambda: [each for each in projectors.fed() if each.model.projection.name == projection.name],
-            self.account_halts,
+            self.aggregate_halts,
             self.store,
         )
 
@@ -103,7 +103,7 @@ def build_components(
     view = ControlView(generations, [projection.name for projection in projections])
     models = ReadModels(clients.dynamodb, names.profile, projections, view, executor)
     storm = StormGuard(settings.storm_limit, STORM_WINDOW)
-    account_halts = AccountHalts(letters, skips, models, storm, metrics, names.events)
+    aggregate_halts = AggregateHalts(letters, skips, models, storm, metrics, names.events)
     return Components(
         settings=settings,
         aggregates=domain.aggregates,
@@ -115,8 +115,8 @@ def build_components(
         generations=generations,
         models=models,
         projectors=Projectors(models, store, skips, metrics, cache_size=settings.cache_size),
-        account_halts=account_halts,
-        redrive=Redrive(store, letters, skips, account_halts, names.events, taken_by(projections).fits),
+        aggregate_halts=aggregate_halts,
+        redrive=Redrive(store, letters, skips, aggregate_halts, names.events, taken_by(projections).fits),
         guard=TableGuard(TableIdentities(clients.dynamodb, names), skips.reload),
         metrics=metrics,
     )

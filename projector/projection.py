@@ -14,7 +14,7 @@ from projector.columns import Columns
 S = TypeVar("S")
 S_co = TypeVar("S_co", covariant=True)
 
-#: The sort key of an account's head, in a table whose rows have a part. It sorts before every part.
+#: The sort key of an aggregate's head, in a table whose rows have a part. It sorts before every part.
 HEAD: Final = "!"
 #: Bounds of all parts, without the head.
 ALL_PARTS: Final = ('"', "~")
@@ -27,11 +27,11 @@ _OWN_PATHS: Final = frozenset({"dead-letters", "health", "metrics", "ready"})
 class UnprojectableEventError(PermanentError):
     """An event that the projection cannot fold: unreadable, absent from the event store, or against a rule."""
 
-    def __init__(self, account_id: str, sequence_number: int, reason: str) -> None:
-        self.account_id = account_id
+    def __init__(self, aggregate_id: str, sequence_number: int, reason: str) -> None:
+        self.aggregate_id = aggregate_id
         self.sequence_number = sequence_number
         self.reason = reason
-        super().__init__(f"account {account_id}: event {sequence_number} cannot be applied: {reason}")
+        super().__init__(f"aggregate {aggregate_id}: event {sequence_number} cannot be applied: {reason}")
 
 
 #: The event that was decoded last, and the type as which: several folds take the same one in turn. Shared by threads,
@@ -107,7 +107,7 @@ class Projection(Generic[S]):
         body = self.to_json(head)
         if self.part_name:
             shown = [self.to_json(row) for row in parts]
-            id_name = self.kind_of(head.account_id).id_name
+            id_name = self.kind_of(head.aggregate_id).id_name
             body[f"{self.part_name}s"] = [{key: value for key, value in row.items() if key != id_name} for row in shown]
         return body
 
@@ -155,16 +155,16 @@ class Projection(Generic[S]):
 
     def to_json(self, row: "Row[S]") -> dict[str, Any]:
         """A row as the HTTP API shows it."""
-        kind = self.kind_of(row.account_id)
+        kind = self.kind_of(row.aggregate_id)
         part = {self.part_name: row.part} if self.part_name and row.part != HEAD else {}
         state = self.columns.to_json(row.state) if row.state is not None else {}
         halted = {"halted": row.halted.to_json()} if row.halted else {}
-        return {kind.id_name: kind.id_of(row.account_id), **part, "version": row.version, **state, **halted}
+        return {kind.id_name: kind.id_of(row.aggregate_id), **part, "version": row.version, **state, **halted}
 
 
 @dataclass(frozen=True, slots=True)
 class Halt:
-    """Why an account is halted: the event, the reason, since when (ISO 8601), and the dead letter with the details."""
+    """Why an aggregate is halted: the event, the reason, since when (ISO 8601), and the dead letter with details."""
 
     sequence_number: int
     reason: str
@@ -172,7 +172,7 @@ class Halt:
     dead_letter: str
 
     def to_json(self) -> dict[str, Any]:
-        """The halt as a reader of the account sees it."""
+        """The halt as a reader of the aggregate sees it."""
         return {"sequenceNumber": self.sequence_number, "reason": self.reason, "at": self.at, "id": self.dead_letter}
 
 
@@ -185,7 +185,7 @@ class Row(Generic[S]):
     of the event at ``version``; None before the first event, and in a row that was stored without.
     """
 
-    account_id: str
+    aggregate_id: str
     part: str
     version: int
     state: S | None
@@ -196,4 +196,4 @@ class Row(Generic[S]):
     def advanced(self, event: StoredEvent, state: S | None) -> "Row[S]":
         """The row after ``event``, in its new state."""
         version, event_hash = event.sequence_number, event.event_hash
-        return Row(self.account_id, self.part, version, state, self.halted, self.revision, event_hash)
+        return Row(self.aggregate_id, self.part, version, state, self.halted, self.revision, event_hash)

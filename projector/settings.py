@@ -28,7 +28,9 @@ class ProjectorSettings(GuardedSettings):
     failover_time: float = Field(10, ge=1, le=300, description="seconds after which a silent worker's leases are taken")
     cache_size: int = Field(100_000, ge=1, description="rows kept in memory for each read model, about 1 KB each")
     storm_limit: int = Field(
-        100, ge=1, description="accounts halted in a minute above which the worker stops: a bad deploy, not bad events"
+        100,
+        ge=1,
+        description="aggregates halted in a minute above which the worker stops: a bad deploy, not bad events",
     )
     consumer: Literal["polling", "kcl"] = Field(
         "polling", description="polling: one process reads every shard; kcl: Amazon's KCL shares them among workers"

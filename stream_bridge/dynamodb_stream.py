@@ -6,8 +6,8 @@ emulators do):
 - Records are kept for 24 hours. An older position is refused with TrimmedDataAccessException.
 - A shard is closed after some hours and replaced by its children; a closed shard can be read for as long as its
   records are kept. A child must be read after its parent, or one item's changes would come out of order.
-- **The order holds for each item, not for each account.** The events of one transaction may come in any order, and an
-  account with many events may lie on several partitions, and so on several shards.
+- **The order holds for each item, not for each aggregate.** The events of one transaction may come in any order, and an
+  aggregate with many events may lie on several partitions, and so on several shards.
 - No more than two readers a shard, and ten DescribeStream calls a second. An iterator lives for 15 minutes.
 """
 

@@ -90,7 +90,7 @@ def serve(
     with bound:
         tables = [names.events, names.snapshots, names.commands]
         wait_for_endpoint(clients, settings.endpoint_timeout, log_waiting, tables)
-        repository = AggregateRepository(store, snapshots, held=settings.writer_accounts)
+        repository = AggregateRepository(store, snapshots, held=settings.writer_aggregates)
         api = build_api(resources, repository, keys, settings, access, metrics)
         with guard.watching():
             server.serve(api, bound, limits, drain_timeout=settings.writer_drain_timeout, on_start=log_serving)

@@ -34,7 +34,7 @@ class Metrics:
             "write_retries", "Writes of accepted commands sent again after throttling, contention or a lost answer."
         )
         self.appends = counter(
-            "appends", "Writes to the event store; commands that waited for the same account share one."
+            "appends", "Writes to the event store; commands that waited for the same aggregate share one."
         )
         self.write_units = counter("write_units", "Write units that DynamoDB charged for accepted commands.", "command")
         self.snapshots = counter(
@@ -49,12 +49,12 @@ class Metrics:
         )
         self.under_way = Gauge(
             "kinfold_writer_requests_under_way",
-            "Requests on accounts that were accepted and not yet answered, waiting ones among them.",
+            "Requests on aggregates that were accepted and not yet answered, waiting ones among them.",
             registry=self.registry,
         )
         self.turned_away = counter(
             "requests_turned_away",
-            "Requests on accounts answered with 503 before any work: the queue was full, or the wait in it too long.",
+            "Requests on aggregates answered with 503 before any work: the queue was full, or the wait in it too long.",
             "reason",
         )
         self.responses = counter(

@@ -25,17 +25,17 @@ class WriterSettings(GuardedSettings):
         description="seconds for which a command is tried again while DynamoDB throttles or other writers are faster",
     )
     writer_read_timeout: float = Field(5.0, gt=0, le=60, description="seconds to wait for an answer of DynamoDB")
-    writer_accounts: int = Field(
+    writer_aggregates: int = Field(
         10_000,
         ge=0,
         le=10_000_000,
-        description="accounts held in memory, so that a command on one needs no read; 0 switches that off",
+        description="aggregates held in memory, so that a command on one needs no read; 0 switches that off",
     )
     writer_key_retention: int = Field(
         86_400, ge=60, description="seconds for which an Idempotency-Key is remembered with its answer"
     )
     snapshot_interval: int = Field(
-        100, ge=0, le=1_000_000, description="events between two snapshots of an account; 0 switches snapshots off"
+        100, ge=0, le=1_000_000, description="events between two snapshots of an aggregate; 0 switches snapshots off"
     )
     writer_max_headers: int = Field(8_192, ge=512, le=16_384, description="the largest request head, in bytes")
     writer_max_body: int = Field(65_536, ge=256, description="the largest request body, in bytes")

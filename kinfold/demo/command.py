@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from kinfold.choices import BRIDGE_HELP, BridgeChoice, ConsumerOption, DomainOption
 from kinfold.demo.audit import Audit, audit, disagreements
 from kinfold.demo.disposable import delete_profile, disposable_profile
-from kinfold.demo.raw_stream import order_violations, streamed_accounts
+from kinfold.demo.raw_stream import order_violations, streamed_aggregates
 from kinfold.demo.scrape import counter, scrape
 from kinfold.load.runner import LoadPlan, run_load
 from kinfold.load.tally import LoadResult
@@ -47,7 +47,7 @@ class Outcome:
     projected: int
     duplicates: int
     gaps_repaired: int
-    accounts: int
+    aggregates: int
     mismatched: int
     seconds: float
     events_per_second: float
@@ -72,7 +72,9 @@ def demo(
             "--endpoint-url", callback=http_url, help="Use this endpoint; without it the embedded AWS is started."
         ),
     ] = None,
-    accounts: Annotated[int, typer.Option(min=1, max=10_000, help="How many aggregates; a few get most events.")] = 40,
+    aggregates: Annotated[
+        int, typer.Option(min=1, max=10_000, help="How many aggregates; a few get most events.")
+    ] = 40,
     events: Annotated[int, typer.Option(min=1, help="How many events to append.")] = 1000,
     writers: Annotated[int, typer.Option(min=1, max=64, help="How many clients race on them.")] = 8,
     shards: Annotated[int, typer.Option(min=1, max=64, help="Shards of the stream.")] = 2,
@@ -94,7 +96,7 @@ def demo(
     [dim]$[/dim] kinfold demo
     [dim]$[/dim] kinfold demo --endpoint-url http://127.0.0.1:4566 --shards 4 --events 5000
     """
-    plan = LoadPlan(accounts=accounts, events=events, writers=writers, seed=seed, prefix="demo", domain=domain)
+    plan = LoadPlan(aggregates=aggregates, events=events, writers=writers, seed=seed, prefix="demo", domain=domain)
     projections = load_domain(domain).parts("PROJECTIONS", Projection)
     if not projections:
         raise ConfigurationError(f"domain {domain} brings no PROJECTIONS, so there is nothing to prove")
@@ -123,7 +125,7 @@ def demo(
         outcome, audits = _run(stack, plan, store, projections, profile)
         reordered: list[str] = []
         if bridge == "relay":
-            seen = streamed_accounts(clients.kinesis, names.stream, names.events)
+            seen = streamed_aggregates(clients.kinesis, names.stream, names.events)
             reordered = order_violations(seen, {each.aggregate_id: each.stored for each in audits})
             outcome = replace(outcome, reordered=len(reordered))
     _report_faults(audits, reordered)
@@ -164,7 +166,7 @@ def _run(
         projected=int(figures["kinfold_projector_applied"]),
         duplicates=int(figures["kinfold_projector_duplicates"]),
         gaps_repaired=int(figures["kinfold_projector_gaps_repaired"]),
-        accounts=len(load.versions),
+        aggregates=len(load.versions),
         mismatched=len({each.aggregate_id for each in disagreements(audits)}),
         seconds=round(seconds, 1),
         events_per_second=round(load.appended / seconds, 1),
@@ -179,7 +181,8 @@ def _print(outcome: Outcome, projections: Sequence[str]) -> None:
         print_line(console, "reordered 0: the raw stream shows each complete, in order and on one shard")
     if not outcome.mismatched:
         print_line(
-            console, f"mismatched 0: {' and '.join(projections)} equal the fold of the events of all {outcome.accounts}"
+            console,
+            f"mismatched 0: {' and '.join(projections)} equal the fold of the events of all {outcome.aggregates}",
         )
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class StreamedAccount:
-    """An account on the stream: its shards, and its sequence numbers in the order of delivery."""
+class StreamedAggregate:
+    """An aggregate on the stream: its shards, and its sequence numbers in the order of delivery."""
 
     shards: set[str] = field(default_factory=set)
     numbers: list[int] = field(default_factory=list)
@@ -43,27 +43,27 @@ def read_raw(kinesis: "KinesisClient", stream: str) -> list[tuple[str, bytes]]:
     return found
 
 
-def streamed_accounts(kinesis: "KinesisClient", stream: str, table: str) -> dict[str, StreamedAccount]:
-    """The accounts on the stream, by id."""
-    accounts: defaultdict[str, StreamedAccount] = defaultdict(StreamedAccount)
+def streamed_aggregates(kinesis: "KinesisClient", stream: str, table: str) -> dict[str, StreamedAggregate]:
+    """The aggregates on the stream, by id."""
+    aggregates: defaultdict[str, StreamedAggregate] = defaultdict(StreamedAggregate)
     for shard_id, data in read_raw(kinesis, stream):
         event = decode(data, table)
-        accounts[event.aggregate_id].shards.add(shard_id)
-        accounts[event.aggregate_id].numbers.append(event.sequence_number)
-    return dict(accounts)
+        aggregates[event.aggregate_id].shards.add(shard_id)
+        aggregates[event.aggregate_id].numbers.append(event.sequence_number)
+    return dict(aggregates)
 
 
-def order_violations(accounts: Mapping[str, StreamedAccount], versions: Mapping[str, int]) -> list[str]:
-    """What a relay must never cause, one line an account: two shards, an event missing or out of order.
+def order_violations(aggregates: Mapping[str, StreamedAggregate], versions: Mapping[str, int]) -> list[str]:
+    """What a relay must never cause, one line an aggregate: two shards, an event missing or out of order.
 
-    ``versions``: the version of each account.
+    ``versions``: the version of each aggregate.
     """
     found = []
-    for account_id, version in versions.items():
-        account = accounts.get(account_id, StreamedAccount())
-        wrong = [f"is on {len(account.shards)} shards"] if len(account.shards) > 1 else []
-        if account.first_occurrences != list(range(1, version + 1)):
-            wrong.append(f"of version {version} shows {account.first_occurrences}")
+    for aggregate_id, version in versions.items():
+        aggregate = aggregates.get(aggregate_id, StreamedAggregate())
+        wrong = [f"is on {len(aggregate.shards)} shards"] if len(aggregate.shards) > 1 else []
+        if aggregate.first_occurrences != list(range(1, version + 1)):
+            wrong.append(f"of version {version} shows {aggregate.first_occurrences}")
         if wrong:
-            found.append(f"account {account_id} {' and '.join(wrong)}")
+            found.append(f"aggregate {aggregate_id} {' and '.join(wrong)}")
     return found

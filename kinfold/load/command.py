@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def load(
     url: Annotated[str, typer.Option(help="The writer.", callback=http_url)] = "http://127.0.0.1:8080",
-    accounts: Annotated[
+    aggregates: Annotated[
         int, typer.Option(min=1, max=100_000, help="How many aggregates; a few get most commands.")
     ] = 100,
     events: Annotated[int, typer.Option(min=1, help="How many events to append.")] = 2000,
@@ -42,7 +42,7 @@ def load(
     from kinfold.load.runner import LoadPlan, run_load
     from ledger.runtime.logs import in_json
 
-    plan = LoadPlan(accounts=accounts, events=events, writers=writers, seed=seed, token=token, domain=domain)
+    plan = LoadPlan(aggregates=aggregates, events=events, writers=writers, seed=seed, token=token, domain=domain)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=in_json()) as progress:
         task = progress.add_task("events appended", total=events)

@@ -30,14 +30,14 @@ class UnexpectedAnswerError(KinfoldError):
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """What to do: append ``events`` events of a ``domain`` on ``accounts`` aggregates from ``writers`` threads.
+    """What to do: append ``events`` events of a ``domain`` on ``aggregates`` aggregates from ``writers`` threads.
 
     The same ``seed`` makes the same commands; ``prefix`` begins the aggregates' ids and must be new to the ledger.
     ``stall_timeout``: seconds without a confirmed event after which the load gives up. ``token``: where the writer
     asks for one, with the scope write.
     """
 
-    accounts: int = 100
+    aggregates: int = 100
     events: int = 2000
     writers: int = 8
     seed: int = 0
@@ -48,12 +48,12 @@ class LoadPlan:
 
     def __post_init__(self) -> None:
         """Raises ConfigurationError."""
-        if min(self.accounts, self.events, self.writers) < 1:
-            raise ConfigurationError("a load needs at least one account, one event and one writer")
+        if min(self.aggregates, self.events, self.writers) < 1:
+            raise ConfigurationError("a load needs at least one aggregate, one event and one writer")
 
     def of(self, stream: int) -> TrafficPlan:
         """What one of the clients is to send."""
-        return TrafficPlan(self.accounts, self.prefix, self.seed, stream)
+        return TrafficPlan(self.aggregates, self.prefix, self.seed, stream)
 
 
 def run_load(url: str, plan: LoadPlan, on_progress: Callable[[LoadResult], None] = lambda _: None) -> LoadResult:

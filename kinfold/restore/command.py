@@ -15,7 +15,7 @@ EPILOG: Final = (
     "read model does not agree; 1 a table is missing; 2 bad settings; 6 a rebuild is being run by another process; 75 "
     "the endpoint does not answer."
 )
-#: Accounts and dead letters that are named in text; --json names them all.
+#: Aggregates and dead letters that are named in text; --json names them all.
 _NAMED: Final = 20
 
 
@@ -83,11 +83,11 @@ def _print(done: "Restored", *, dry_run: bool) -> None:
 
     histories, left = done.histories, done.leftovers
     which = "another one than all was derived from" if done.replaced else "the one that all was derived from"
-    typer.echo(f"the events table is {which}: {histories.events} events of {histories.accounts} accounts")
-    for account_id, holes in list(histories.holes.items())[:_NAMED]:
-        typer.echo(f"hole: account {account_id} lacks {described(holes)}")
+    typer.echo(f"the events table is {which}: {histories.events} events of {histories.aggregates} aggregates")
+    for aggregate_id, holes in list(histories.holes.items())[:_NAMED]:
+        typer.echo(f"hole: aggregate {aggregate_id} lacks {described(holes)}")
     if len(histories.holes) > _NAMED:
-        typer.echo(f"... and {len(histories.holes) - _NAMED} more accounts with holes: --json names them all")
+        typer.echo(f"... and {len(histories.holes) - _NAMED} more aggregates with holes: --json names them all")
     typer.echo(
         f"{'would be dropped' if dry_run else 'dropped'}, since their events are no more: {left.snapshots} snapshots, "
         f"{left.archived_ids} used ids, {left.answers} answers to commands, {len(left.dead_letters)} dead letters, "
@@ -101,7 +101,7 @@ def _print(done: "Restored", *, dry_run: bool) -> None:
             "a repeat of one of these keys gets that answer, whether its events are there or not"
         )
     for each in done.rebuilt:
-        typer.echo(f"{each.projection}: generation {each.generation}, {each.accounts} accounts verified")
+        typer.echo(f"{each.projection}: generation {each.generation}, {each.aggregates} aggregates verified")
     if histories.holes:
         typer.echo("holes: restore the table to another moment; nothing can be folded over them")
     elif dry_run:

@@ -1,4 +1,4 @@
-"""Whether every account's sequence numbers are 1..n in a table that was restored.
+"""Whether every aggregate's sequence numbers are 1..n in a table that was restored.
 
 A backup may hold a part of a transaction (AWS, "Using DynamoDB backup and restore": it does not guarantee causal
 consistency across items), and then a history has a hole, which no fold can pass.
@@ -26,7 +26,7 @@ from ledger.store.parallel_scan import (
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-#: Accounts that a message names.
+#: Aggregates that a message names.
 _NAMED: Final = 20
 
 #: First and last of the sequence numbers that are missing.
@@ -35,10 +35,10 @@ Hole = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Histories:
-    """What the events table holds. ``holes``: by account, what is missing before its last event."""
+    """What the events table holds. ``holes``: by aggregate, what is missing before its last event."""
 
     events: int
-    accounts: int
+    aggregates: int
     holes: Mapping[str, Sequence[Hole]]
 
 
@@ -49,9 +49,9 @@ class HolesError(PermanentError):
 
     def __init__(self, table: str, holes: Mapping[str, Sequence[Hole]]) -> None:
         named = "; ".join(
-            f"account {account_id}: {described(each)}" for account_id, each in list(holes.items())[:_NAMED]
+            f"aggregate {aggregate_id}: {described(each)}" for aggregate_id, each in list(holes.items())[:_NAMED]
         )
-        more = f"; and {len(holes) - _NAMED} more accounts" if len(holes) > _NAMED else ""
+        more = f"; and {len(holes) - _NAMED} more aggregates" if len(holes) > _NAMED else ""
         super().__init__(
             f"{len(holes)} histories in {table} have holes ({named}{more}). Restore the table to another moment: a "
             "backup may hold a part of a transaction"
@@ -66,9 +66,9 @@ def described(holes: Sequence[Hole]) -> str:
 def check_histories(
     dynamodb: "DynamoDBClient", table: str, segments: int, retry: RetryUntilStopped, progress: ProgressReport
 ) -> Histories:
-    """Read every key of the table once, in parallel segments, and once more those of an account that has a hole.
+    """Read every key of the table once, in parallel segments, and once more those of an aggregate that has a hole.
 
-    Memory holds an entry an account. Raises ResourceError.
+    Memory holds an entry an aggregate. Raises ResourceError.
     """
     counts: defaultdict[str, int] = defaultdict(int)
     last: defaultdict[str, int] = defaultdict(int)
@@ -77,9 +77,9 @@ def check_histories(
     def count(items: list[Item]) -> None:
         with lock:
             for item in items:
-                account_id, number = item["aggregateId"]["S"], int(item["sequenceNumber"]["N"])
-                counts[account_id] += 1
-                last[account_id] = max(last[account_id], number)
+                aggregate_id, number = item["aggregateId"]["S"], int(item["sequenceNumber"]["N"])
+                counts[aggregate_id] += 1
+                last[aggregate_id] = max(last[aggregate_id], number)
 
     def moved(segment: int, cursor: Cursor) -> None:
         read[segment] = cursor.items
@@ -88,20 +88,20 @@ def check_histories(
     progress.begin(table, "checking", retry(partial(approximate_size, dynamodb, table)), 0)
     scan = SegmentedScan(dynamodb, table, ProjectionExpression="aggregateId, sequenceNumber")
     read_segments(scan, (Cursor(),) * segments, count, moved, retry)
-    doubtful = [account_id for account_id in counts if counts[account_id] != last[account_id]]
+    doubtful = [aggregate_id for aggregate_id in counts if counts[aggregate_id] != last[aggregate_id]]
     # Once more: what was appended meanwhile is no hole.
-    holes = {account_id: retry(partial(_holes, dynamodb, table, account_id)) for account_id in doubtful}
+    holes = {aggregate_id: retry(partial(_holes, dynamodb, table, aggregate_id)) for aggregate_id in doubtful}
     return Histories(sum(counts.values()), len(counts), {name: found for name, found in holes.items() if found})
 
 
-def _holes(dynamodb: "DynamoDBClient", table: str, account_id: str) -> list[Hole]:
+def _holes(dynamodb: "DynamoDBClient", table: str, aggregate_id: str) -> list[Hole]:
     found: list[Hole] = []
     expected = 1
-    with aws_errors(f"reading the history of {account_id}"):
+    with aws_errors(f"reading the history of {aggregate_id}"):
         for page in dynamodb.get_paginator("query").paginate(
             TableName=table,
             KeyConditionExpression="aggregateId = :a",
-            ExpressionAttributeValues={":a": {"S": account_id}},
+            ExpressionAttributeValues={":a": {"S": aggregate_id}},
             ProjectionExpression="sequenceNumber",
             ConsistentRead=True,
         ):

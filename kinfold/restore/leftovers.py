@@ -132,8 +132,8 @@ class LeftoverSweep:
             return True
 
     def _is_lost(self, letter: DeadLetter) -> bool:
-        """Whether a letter is about an event that is not stored. One about a record, or no account, stays."""
-        if letter.account_id is None or letter.sequence_number is None or letter.projection is None:
+        """Whether a letter is about an event that is not stored. One about a record, or no aggregate, stays."""
+        if letter.aggregate_id is None or letter.sequence_number is None or letter.projection is None:
             return False
         event = _event_of(letter.raw, self._names.events)
         if event is None:

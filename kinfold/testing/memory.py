@@ -56,7 +56,7 @@ class MemoryReadModel(ReadModel[S], Generic[S]):
         """Apply each change on its condition. Returns the keys whose condition was lost. Raises EndpointError."""
         lost = set()
         for change in changes:
-            row, key = change.row, (change.row.account_id, change.row.part)
+            row, key = change.row, (change.row.aggregate_id, change.row.part)
             found = self.row(self.items[key]) if key in self.items else None
             if (found.version if found else None) != change.replaces:
                 lost.add(key)

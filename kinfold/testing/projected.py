@@ -50,6 +50,6 @@ def project(
     history.survives()
     model = MemoryReadModel(projection)
     for poison in model.worker(MemoryEvents([history])).apply(history.stored):
-        raise UnprojectableEventError(poison.account_id, poison.sequence_number or 0, poison.reason)
+        raise UnprojectableEventError(poison.aggregate_id, poison.sequence_number or 0, poison.reason)
     rows = {part: model.row(item) for (_, part), item in model.items.items()}
     return Projected(rows.pop(HEAD), rows)

@@ -21,7 +21,7 @@ from ledger.store.parallel_scan import Item
 from ledger.store.stored_event import StoredEvent
 from ledger.store.transactions import MAX_ITEM_BYTES
 from projector.projection import ALL_PARTS, HEAD, Projection, UnprojectableEventError
-from projector.verification.comparison import AccountHistory, StoredRow, compare
+from projector.verification.comparison import AggregateHistory, StoredRow, compare
 from projector.verification.expected_rows import ExpectedRows
 
 #: AWS, "Amazon DynamoDB quotas": bytes in a sort key.
@@ -171,7 +171,7 @@ class ProjectionContract(Contract):
         """The rows of the history are, as verify sees them, those of its events up to ``version``."""
         items = {part: item for (key, part), item in model.items.items() if key == history.key}
         rows = {part: StoredRow(item, model.row(item)) for part, item in items.items()}
-        events = AccountHistory(history.key, history.stored[:version], lambda *_: False)
+        events = AggregateHistory(history.key, history.stored[:version], lambda *_: False)
         compared = compare(projection, model.image, events, rows)
         hold(
             compared.kind == "agrees",

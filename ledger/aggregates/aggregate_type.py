@@ -180,9 +180,6 @@ class AggregateTypes:
     def __iter__(self) -> Iterator[AnyType]:
         return iter(self._types.values())
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._types
-
     def get(self, name: str) -> AnyType | None:
         """The type of this name, if there is one."""
         return self._types.get(name)

@@ -191,7 +191,7 @@ UNKNOWN_VERSION: Final = ProblemType(
     "unknown-version",
     404,
     "There never was this version",
-    "Account alice is at version 7 and was never at version 9.",
+    "Aggregate alice is at version 7 and was never at version 9.",
     {"actualVersion": 7},
 )
 VERSION_CONFLICT: Final = ProblemType(

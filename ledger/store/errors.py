@@ -19,11 +19,11 @@ class VersionConflictError(PermanentError):
         )
 
 
-class NoSuchAccountError(PermanentError):
-    """Somebody names an account that has no event. Nothing was done."""
+class NoSuchAggregateError(PermanentError):
+    """Somebody names an aggregate that has no event. Nothing was done."""
 
-    def __init__(self, *account_ids: str) -> None:
-        super().__init__(f"the event store holds no event of account {', '.join(account_ids)}")
+    def __init__(self, *aggregate_ids: str) -> None:
+        super().__init__(f"the event store holds no event of aggregate {', '.join(aggregate_ids)}")
 
 
 class CommandRecordedError(PermanentError):
@@ -70,15 +70,17 @@ class UndecodableEventError(CorruptHistoryError):
 class UnusableRecordError(PermanentError):
     """A record of the stream that is not the insertion of an event into the events table.
 
-    ``reason`` never repeats the record's data. ``account_id`` and ``sequence_number`` are those of the record's keys,
+    ``reason`` never repeats the record's data. ``aggregate_id`` and ``sequence_number`` are those of the record's keys,
     None where it has none that an event can have.
     """
 
-    def __init__(self, reason: str, account_id: str | None = None, sequence_number: int | None = None) -> None:
+    def __init__(self, reason: str, aggregate_id: str | None = None, sequence_number: int | None = None) -> None:
         self.reason = reason
-        self.account_id = account_id
+        self.aggregate_id = aggregate_id
         self.sequence_number = sequence_number
-        super().__init__(reason if account_id is None else f"account {account_id}, event {sequence_number}: {reason}")
+        super().__init__(
+            reason if aggregate_id is None else f"aggregate {aggregate_id}, event {sequence_number}: {reason}"
+        )
 
 
 class ForeignRecordError(UnusableRecordError):

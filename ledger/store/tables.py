@@ -26,7 +26,7 @@ class Names:
         #: The Kinesis stream that carries the change records of the event store's table, and that table.
         self.stream = f"domain-events-{profile}"
         self.events = events or self.stream
-        #: One snapshot an account.
+        #: One snapshot an aggregate.
         self.snapshots = f"snapshots-{profile}"
         #: The idempotency keys of commands, and what each was answered with.
         self.commands = f"commands-{profile}"

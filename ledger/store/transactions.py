@@ -104,16 +104,16 @@ class EventWrite:
     def check_size(self) -> None:
         """Raise AppendTooLargeError, with both figures, for what DynamoDB cannot take at once."""
         sizes = [item_size(event.to_item()) for event in self.events]
-        account = self.events[0].aggregate_id
+        aggregate = self.events[0].aggregate_id
         if max(sizes) > MAX_ITEM_BYTES:
             raise AppendTooLargeError(
-                f"{account}: an event of {max(sizes)} bytes; DynamoDB stores at most {MAX_ITEM_BYTES}"
+                f"{aggregate}: an event of {max(sizes)} bytes; DynamoDB stores at most {MAX_ITEM_BYTES}"
             )
         actions = len(sizes) + (self.claimed is not None) + len(self.commands)
         total = sum(sizes) + sum(item_size(command.item) for command in self.commands)
         if actions > MAX_TRANSACTION_ITEMS or total > MAX_TRANSACTION_BYTES:
             raise AppendTooLargeError(
-                f"{account}: {actions} actions of {total} bytes; one transaction holds at most "
+                f"{aggregate}: {actions} actions of {total} bytes; one transaction holds at most "
                 f"{MAX_TRANSACTION_ITEMS} actions and {MAX_TRANSACTION_BYTES} bytes. Append fewer events at once."
             )
 
@@ -148,9 +148,9 @@ class EventWrite:
     def _transact(self, dynamodb: "DynamoDBClient") -> float:
         actions: list[Any] = []
         numbers = [event.sequence_number for event in self.events]
-        account = self.events[0].aggregate_id
+        aggregate = self.events[0].aggregate_id
         if self.claimed is not None:
-            key = {"aggregateId": {"S": account}, "sequenceNumber": {"N": str(self.claimed)}}
+            key = {"aggregateId": {"S": aggregate}, "sequenceNumber": {"N": str(self.claimed)}}
             condition = "attribute_exists(sequenceNumber)"
             actions.append({"ConditionCheck": {"TableName": self.table, "Key": key, "ConditionExpression": condition}})
             numbers.insert(0, self.claimed)
@@ -159,7 +159,7 @@ class EventWrite:
             for event in self.events
         ]
         actions += [command.action() for command in self.commands]
-        doing = f"appending events {self.events[0].sequence_number} to {numbers[-1]} of {account}"
+        doing = f"appending events {self.events[0].sequence_number} to {numbers[-1]} of {aggregate}"
         with aws_errors(doing):
             try:
                 answer = dynamodb.transact_write_items(TransactItems=actions, ReturnConsumedCapacity="TOTAL")

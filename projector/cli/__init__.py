@@ -29,9 +29,9 @@ def run(
 
     It waits for the endpoint and for the tables and the stream that `kinfold bridge ensure` creates. Its web server
     answers GET /balances/{id}?min_version=V, GET /activity/{id}, /health, /ready and /metrics. An event that can never
-    be applied becomes a dead letter and halts its own account; see `kinfold projector dead-letters --help`.
+    be applied becomes a dead letter and halts its own aggregate; see `kinfold projector dead-letters --help`.
 
-    Exit codes: 0 after a clean stop; 1 when a resource it needs is gone; 2 for bad settings; 3 when so many accounts
+    Exit codes: 0 after a clean stop; 1 when a resource it needs is gone; 2 for bad settings; 3 when so many aggregates
     were halted within a minute that it must be a bad deploy; 75 when the endpoint did not come up.
     """
     import structlog

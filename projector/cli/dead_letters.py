@@ -19,7 +19,7 @@ app = typer.Typer(
     help="Inspect, redrive or skip dead letters. All commands are idempotent, and safe while workers run.",
 )
 
-Account = Annotated[str | None, typer.Option(help="Only letters of this account.")]
+Aggregate = Annotated[str | None, typer.Option(help="Only letters of this aggregate.")]
 Matching = Annotated[
     str | None, typer.Option(metavar="TEXT", help="Only letters whose reason has this text, letter by letter.")
 ]
@@ -31,17 +31,17 @@ By = Annotated[str | None, typer.Option(help="Who decides, for the record. Defau
 
 @app.command("list")
 def list_letters(
-    account: Account = None, matching: Matching = None, state: State = "open", as_json: Json = False
+    aggregate: Aggregate = None, matching: Matching = None, state: State = "open", as_json: Json = False
 ) -> None:
     """List dead letters: the open ones, unless `--state` names another state or all.
 
-    [dim]$[/dim] kinfold projector dead-letters list --account alice
+    [dim]$[/dim] kinfold projector dead-letters list --aggregate alice
     """
     from ledger.runtime.cli_output import tell
     from projector.cli.context import operator
 
     with operator() as components:
-        letters = _chosen(components, account, matching, state)
+        letters = _chosen(components, aggregate, matching, state)
     for letter in letters:
         typer.echo(json.dumps(letter.to_json()) if as_json else _line(letter))
     if not as_json:
@@ -63,19 +63,19 @@ def show(letter_id: Annotated[str, typer.Argument(metavar="ID")], as_json: Json 
 
 
 @app.command(
-    epilog="Exit codes: 0 nothing is halted any more, 1 an account is still halted, a record still unusable, or what "
+    epilog="Exit codes: 0 nothing is halted any more, 1 an aggregate is still halted, a record still unusable, or what "
     "is named is not there, 4 the events table was made anew."
 )
 def redrive(
     letter_id: Id = None,
-    account: Account = None,
+    aggregate: Aggregate = None,
     matching: Matching = None,
     every: Annotated[bool, typer.Option("--all", help="All open letters.")] = False,
     dry_run: DryRun = False,
     by: By = None,
     as_json: Json = False,
 ) -> None:
-    """Redrive halted accounts from the event store with today's code: those of one letter, or of all that are chosen.
+    """Redrive halted aggregates from the event store with today's code: those of one letter, or of all that are chosen.
 
     Fix the cause first: deploy a version that can apply the event, or correct what was wrong around it.
 
@@ -85,36 +85,36 @@ def redrive(
     """
     from ledger.runtime.cli_input import operator_name
 
-    if sum((letter_id is not None, account is not None or matching is not None, every)) != 1:
-        raise typer.BadParameter("name one letter's ID, or choose by --account and --matching, or take --all")
+    if sum((letter_id is not None, aggregate is not None or matching is not None, every)) != 1:
+        raise typer.BadParameter("name one letter's ID, or choose by --aggregate and --matching, or take --all")
 
     def one(components: "Components", each: str) -> "Redriven":
         return components.redrive.redrive(each, components.new_projectors, by=by or operator_name(), dry_run=dry_run)
 
-    _each(one, letter_id, account, matching, as_json=as_json)
+    _each(one, letter_id, aggregate, matching, as_json=as_json)
 
 
 @app.command(
-    epilog="Exit codes: 0 every event is skipped, 1 one cannot be, a later event halts the account, or what is named "
+    epilog="Exit codes: 0 every event is skipped, 1 one cannot be, a later event halts the aggregate, or what is named "
     "is not there, 4 the events table was made anew."
 )
 def skip(
     reason: Annotated[str, typer.Option(help="Why the event may be skipped, for the record.")],
     letter_id: Id = None,
-    account: Account = None,
+    aggregate: Aggregate = None,
     matching: Matching = None,
     by: By = None,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Skip one event for good, in this projection, and redrive its account; or the events of all letters chosen.
+    """Skip one event for good, in this projection, and redrive its aggregate; or the events of all letters chosen.
 
     The event stays in the event store; the projection counts its version but never applies it, in rebuilds either. The
-    writer skips nothing: it refuses the account's commands until it can read the event. Only letters that are open now
-    are chosen: where a later event halts the account in turn, it is said, and left for you to decide.
+    writer skips nothing: it refuses the aggregate's commands until it can read the event. Only letters that are open
+    now are chosen: where a later event halts the aggregate in turn, it is said, and left for you to decide.
 
     [dim]$[/dim] kinfold projector dead-letters skip balance-summary~alice~17 --reason "ticket 4711: test deposit"
-    [dim]$[/dim] kinfold projector dead-letters skip --account alice --reason "ticket 4711" --dry-run
+    [dim]$[/dim] kinfold projector dead-letters skip --aggregate alice --reason "ticket 4711" --dry-run
     """
     from ledger.runtime.cli_input import operator_name
     from projector.dead_letters.letters import MAX_REASON, is_usable_reason
@@ -122,8 +122,8 @@ def skip(
 
     if not is_usable_reason(reason):
         raise typer.BadParameter(f"a reason has 1 to {MAX_REASON} characters", param_hint="--reason")
-    if (letter_id is not None) == (account is not None or matching is not None):
-        raise typer.BadParameter("name one letter's ID, or choose by --account and --matching")
+    if (letter_id is not None) == (aggregate is not None or matching is not None):
+        raise typer.BadParameter("name one letter's ID, or choose by --aggregate and --matching")
 
     def one(components: "Components", each: str) -> Redriven:
         try:
@@ -135,13 +135,13 @@ def skip(
         except DeadLetterError as error:
             return Redriven(each, "cannot be skipped", reason=str(error))
 
-    _each(one, letter_id, account, matching, as_json=as_json)
+    _each(one, letter_id, aggregate, matching, as_json=as_json)
 
 
 def _each(
     one: "Callable[[Components, str], Redriven]",
     letter_id: str | None,
-    account: str | None,
+    aggregate: str | None,
     matching: str | None,
     *,
     as_json: bool,
@@ -154,7 +154,7 @@ def _each(
     undone = False
     with operator(folds=True) as components:
         components.skips.load()
-        chosen = _chosen(components, account, matching, "open") if letter_id is None else []
+        chosen = _chosen(components, aggregate, matching, "open") if letter_id is None else []
         ids = [letter.id for letter in chosen] if letter_id is None else [letter_id]
         for number, each in enumerate(ids, start=1):
             outcome = one(components, each)
@@ -167,18 +167,18 @@ def _each(
 
 
 def _chosen(
-    components: "Components", account: str | None, matching: str | None, state: str | None
+    components: "Components", aggregate: str | None, matching: str | None, state: str | None
 ) -> "list[StoredLetter]":
-    """The letters chosen, in the order in which they came. Raises NoSuchAccountError."""
-    from ledger.store.errors import NoSuchAccountError
+    """The letters chosen, in the order in which they came. Raises NoSuchAggregateError."""
+    from ledger.store.errors import NoSuchAggregateError
 
     if state not in {None, "all", "open", "redriven", "skipped"}:
         raise typer.BadParameter("a state is open, redriven, skipped or all")
-    if account == "":
-        raise typer.BadParameter("an account's id has a character at least", param_hint="--account")
-    letters = list(components.letters.list(account_id=account))
-    if account is not None and not letters and components.store.version(account).number == 0:
-        raise NoSuchAccountError(account)
+    if aggregate == "":
+        raise typer.BadParameter("an aggregate's id has a character at least", param_hint="--aggregate")
+    letters = list(components.letters.list(aggregate_id=aggregate))
+    if aggregate is not None and not letters and components.store.version(aggregate).number == 0:
+        raise NoSuchAggregateError(aggregate)
     found = [
         letter
         for letter in letters

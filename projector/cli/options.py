@@ -28,9 +28,9 @@ ReadUnits = Annotated[
 
 # Exit codes of the operator's commands beside 0, 1, 2 and 75.
 
-#: Accounts are wrong; the stream is about to lose, or has lost, unread events; a destination does not work.
+#: Aggregates are wrong; the stream is about to lose, or has lost, unread events; a destination does not work.
 WRONG: Final = 4
-#: Nothing is wrong, but something waits: accounts are behind, missing or halted, or a shard has no reader.
+#: Nothing is wrong, but something waits: aggregates are behind, missing or halted, or a shard has no reader.
 WAITING: Final = 5
 #: Not done, because another rebuild is running or a worker holds leases.
 BUSY: Final = 6

@@ -9,7 +9,7 @@ from projector.cli.options import WRONG, Json, ProjectionNames, ReadProcesses, R
 
 EPILOG = (
     "Exit codes: 0 readers see the new generation, 1 a resource is gone or the build was aborted meanwhile, 2 bad "
-    "settings, 3 too many accounts were halted, 4 the new generation does not agree with the event store and is not "
+    "settings, 3 too many aggregates were halted, 4 the new generation does not agree with the event store and is not "
     "shown, or the events table was made anew, 6 another rebuild is running, 75 the endpoint does not answer, 130 "
     "Ctrl-C (run it again to resume)."
 )
@@ -28,7 +28,7 @@ def rebuild(
     """Rebuild the read models from the event store, verify them, and then show them to readers.
 
     The workers keep running and feed both generations; readers see the live one until the new one agrees with the event
-    store in every account. A killed rebuild resumes on the next run. The replaced generation is kept: drop it with
+    store in every aggregate. A killed rebuild resumes on the next run. The replaced generation is kept: drop it with
     `kinfold projector generations drop`.
 
     [dim]$[/dim] kinfold projector rebuild --projection balance-summary --segments 8
@@ -55,7 +55,7 @@ def rebuild(
         else:
             typer.echo(
                 f"{each.projection}: generation {each.generation} replaces {each.replaced}; {each.events} events, "
-                f"{each.accounts} accounts verified, {each.halted} of them halted, {each.brought_up} brought up"
+                f"{each.aggregates} aggregates verified, {each.halted} of them halted, {each.brought_up} brought up"
             )
 
 

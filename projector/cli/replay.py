@@ -120,7 +120,7 @@ def _meaning(where: "StartingPosition", hours: int) -> str:
         return f"everything that the stream still holds, which is {hours} h at most"
     if where == "latest":
         return (
-            "what comes from now on; an account whose event is passed over so is behind until its next event, "
+            "what comes from now on; an aggregate whose event is passed over so is behind until its next event, "
             "`kinfold projector verify --repair` or a rebuild"
         )
     return f"what came since {where}, as far as the stream still holds it ({hours} h at most)"

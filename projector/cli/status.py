@@ -73,7 +73,7 @@ def _print(found: "Status") -> None:
         building = f", building {each.building} ({each.phase})" if each.building else ""
         fed = ", ".join(map(str, each.fed))
         print_line(console, f"{each.name}: readers see generation {each.active}, workers feed {fed}{building}")
-    print_line(console, f"open dead letters: {found.open_dead_letters}, of {found.halted_accounts} accounts")
+    print_line(console, f"open dead letters: {found.open_dead_letters}, of {found.halted_aggregates} aggregates")
     carrier = (
         f"streaming destination: {found.destination or 'missing'}"
         if found.mode == "native"

@@ -18,38 +18,40 @@ if TYPE_CHECKING:
     from projector.verification.reading_processes import Processes
     from projector.verification.verification import Finding, Verification
 
-#: Accounts named in text; --json names them all.
+#: Aggregates named in text; --json names them all.
 _NAMED = 100
 
 EPILOG = (
-    "Exit codes: 0 every account agrees, or was repaired; 4 an account is wrong (or has rows without events, or events "
-    "that cannot be read), or the events table was made anew; 5 none is wrong, but some are behind, missing or halted; "
-    "1 the generation was replaced meanwhile or a resource is gone; 2 bad settings; 3 too many accounts were halted; "
-    "75 the endpoint does not answer."
+    "Exit codes: 0 every aggregate agrees, or was repaired; 4 an aggregate is wrong (or has rows without events, or "
+    "events that cannot be read), or the events table was made anew; 5 none is wrong, but some are behind, missing "
+    "or halted; 1 the generation was replaced meanwhile or a resource is gone; 2 bad settings; "
+    "3 too many aggregates were halted; 75 the endpoint does not answer."
 )
 
 
 def verify(
     projection: ProjectionNames = None,
     sample: Annotated[
-        int | None, typer.Option(min=1, show_default=False, help="Only about that many accounts, chosen at random.")
+        int | None, typer.Option(min=1, show_default=False, help="Only about that many aggregates, chosen at random.")
     ] = None,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Rewrite wrong rows, delete rows without events, catch late accounts up.")
+        bool, typer.Option("--repair", help="Rewrite wrong rows, delete rows without events, catch late aggregates up.")
     ] = False,
     wait: Annotated[
         float,
-        typer.Option(min=0, max=86_400, help="Seconds that a late account has to catch up before it counts as behind."),
+        typer.Option(
+            min=0, max=86_400, help="Seconds that a late aggregate has to catch up before it counts as behind."
+        ),
     ] = 5,
     segments: Segments = 4,
     processes: ReadProcesses = 1,
     read_units: ReadUnits = None,
     as_json: Json = False,
 ) -> None:
-    """Refold each account from the event store and compare it with what readers see.
+    """Refold each aggregate from the event store and compare it with what readers see.
 
-    Accounts are compared at their own version, so that being behind differs from being wrong. Nothing changes without
-    --repair. Safe while workers and writers run. A halted account stays halted: redrive it.
+    Aggregates are compared at their own version, so that being behind differs from being wrong. Nothing changes without
+    --repair. Safe while workers and writers run. A halted aggregate stays halted: redrive it.
 
     [dim]$[/dim] kinfold projector verify --sample 1000
     [dim]$[/dim] kinfold projector verify --repair --json | jq 'select(.found == "wrong")'
@@ -92,7 +94,7 @@ class _Printer:
         late = f", behind by {found.behind}" if found.behind else ""
         reason = f": {found.reason}" if found.reason else ""
         done = f" -> {finding.done}, now {finding.now.kind}" if finding.done else ""
-        return f"{self.projection} {found.account_id}: {found.kind} at {at}{late}{reason}{done}"
+        return f"{self.projection} {found.aggregate_id}: {found.kind} at {at}{late}{reason}{done}"
 
     def end(self, generation: int, tally: Counter[Any]) -> None:
         """Print the summary."""
@@ -103,7 +105,7 @@ class _Printer:
             return
         if self._named > _NAMED:
             self.progress.result(f"... and {self._named - _NAMED} more: --json names them all")
-        counted = ", ".join(f"{count} {kind}" for kind, count in sorted(tally.items())) or "no account"
+        counted = ", ".join(f"{count} {kind}" for kind, count in sorted(tally.items())) or "no aggregate"
         self.progress.result(f"{self.projection}, generation {generation}: {counted}")
 
 
@@ -133,7 +135,7 @@ class _Work:
     def verify(
         self, projections: "Sequence[Projection[Any]]", sample: int | None, processes: "Processes"
     ) -> Counter[Any]:
-        """Verify the read models, or about so many accounts of each."""
+        """Verify the read models, or about so many aggregates of each."""
         from ledger.errors import ResourceError
 
         components = self._components
@@ -172,7 +174,7 @@ class _Work:
         generations: Mapping[str, int],
         processes: "Processes",
     ) -> None:
-        """Check every account of all read models in one reading of the events table."""
+        """Check every aggregate of all read models in one reading of the events table."""
         from ledger.runtime.rate_limiter import RateLimiter, limit_reads
         from ledger.store.parallel_scan import Cursor, approximate_size
         from projector.verification.child_verifications import ChildVerifications

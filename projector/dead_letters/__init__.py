@@ -1,1 +1,1 @@
-"""What can never be applied: letters, halted accounts, redrive and skip."""
+"""What can never be applied: letters, halted aggregates, redrive and skip."""

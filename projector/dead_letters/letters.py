@@ -1,6 +1,6 @@
 """Dead letters: what could never be applied, kept with its reason, origin and raw data until an operator decides.
 
-Natural keys: the projection, account and sequence number of an event, or the place of a record in the stream. So a
+Natural keys: the projection, aggregate and sequence number of an event, or the place of a record in the stream. So a
 redelivery increments ``attempts`` and never makes a second letter.
 """
 
@@ -60,23 +60,23 @@ class Origin:
 class DeadLetter:
     """One thing that can never be applied.
 
-    ``projection``, ``account_id`` and ``sequence_number`` are None where the record names none. With an account and no
-    sequence number, it is a row of the account that cannot be read. ``raw`` is the data as it came; the table keeps
-    MAX_RAW bytes of it, and ``origin`` says where to find it whole.
+    ``projection``, ``aggregate_id`` and ``sequence_number`` are None where the record names none. With an aggregate and
+    no sequence number, it is a row of the aggregate that cannot be read. ``raw`` is the data as it came; the table
+    keeps MAX_RAW bytes of it, and ``origin`` says where to find it whole.
     """
 
     reason: str
     origin: Origin
     raw: bytes
     projection: str | None = None
-    account_id: str | None = None
+    aggregate_id: str | None = None
     sequence_number: int | None = None
 
     @property
     def id(self) -> str:
         """The natural key, safe in a URL's path."""
-        if self.account_id is not None:
-            return f"{self.projection or 'record'}~{self.account_id}~{self.sequence_number or 'row'}"
+        if self.aggregate_id is not None:
+            return f"{self.projection or 'record'}~{self.aggregate_id}~{self.sequence_number or 'row'}"
         return f"{self.origin.stream}~{self.origin.shard_id}~{self.origin.record_sequence_number}"
 
 
@@ -105,7 +105,7 @@ class StoredLetter:
             "state": self.state,
             "reason": letter.reason,
             "projection": letter.projection,
-            "accountId": letter.account_id,
+            "aggregateId": letter.aggregate_id,
             "sequenceNumber": letter.sequence_number,
             "origin": str(letter.origin),
             "attempts": self.attempts,
@@ -130,7 +130,7 @@ class DeadLetters:
     def store(self, letter: DeadLetter) -> StoredLetter:
         """Store the letter; a repeated one increments ``attempts``. Returns it as it is now stored.
 
-        A letter that comes again is reopened: it may halt its account. A skipped one stays skipped.
+        A letter that comes again is reopened: it may halt its aggregate. A skipped one stays skipped.
         """
         now = timestamp(datetime.now(UTC))
         values: dict[str, Any] = {
@@ -144,8 +144,8 @@ class DeadLetters:
         }
         if letter.projection is not None:
             values["projection"] = {"S": letter.projection}
-        if letter.account_id is not None:
-            values["accountId"] = {"S": letter.account_id}
+        if letter.aggregate_id is not None:
+            values["accountId"] = {"S": letter.aggregate_id}
         if letter.sequence_number is not None:
             values["sequenceNumber"] = {"N": str(letter.sequence_number)}
         sets = ", ".join(f"#{name} = :{name}" for name in values)
@@ -158,12 +158,12 @@ class DeadLetters:
         return stored
 
     def reopen(self, letter_id: str) -> bool:
-        """Let a letter halt its account whatever redrive has begun or ended meanwhile. False for a skipped one."""
+        """Let a letter halt its aggregate whatever redrive has begun or ended meanwhile. False for a skipped one."""
         values = {"open": {"S": "open"}, "skipped": {"S": "skipped"}}
         return self._update(letter_id, "SET #state = :open REMOVE redrive", _NOT_SKIPPED, values) is not None
 
     def is_open(self, letter_id: str) -> dict[str, Any]:
-        """The condition that a letter may halt its account, as an action of TransactWriteItems.
+        """The condition that a letter may halt its aggregate, as an action of TransactWriteItems.
 
         It may until a redrive begins or the event is skipped. So whoever lifts the letter's halts afterwards leaves
         none behind: a halt that is still to be set has to reopen the letter first.
@@ -172,7 +172,7 @@ class DeadLetters:
         return {"ConditionCheck": self._request(letter_id, {"open": {"S": "open"}}, ConditionExpression=condition)}
 
     def begin_redrive(self, letter_id: str) -> str | None:
-        """Keep the letter from halting its account. Returns what `end_redrive` needs; redrives at a time share it.
+        """Keep the letter from halting its aggregate. Returns what `end_redrive` needs; redrives at a time share it.
 
         None for a letter that was skipped: it never halts again.
         """
@@ -196,14 +196,14 @@ class DeadLetters:
             answer = self._dynamodb.get_item(TableName=self._table, Key={"id": {"S": letter_id}}, ConsistentRead=True)
         return _letter(answer["Item"]) if "Item" in answer else None
 
-    def list(self, *, account_id: str | None = None, state: State | None = None) -> Iterator[StoredLetter]:
-        """Read all letters, or those of an account, or in a state; in no order. A scan: letters are few."""
+    def list(self, *, aggregate_id: str | None = None, state: State | None = None) -> Iterator[StoredLetter]:
+        """Read all letters, or those of an aggregate, or in a state; in no order. A scan: letters are few."""
         request: dict[str, Any] = {"TableName": self._table, "ConsistentRead": True}
         with aws_errors("listing dead letters"):
             for page in self._dynamodb.get_paginator("scan").paginate(**request):
                 for item in page["Items"]:
                     letter = _letter(item)
-                    if account_id in (None, letter.letter.account_id) and state in (None, letter.state):
+                    if aggregate_id in (None, letter.letter.aggregate_id) and state in (None, letter.state):
                         yield letter
 
     def _resolve(
@@ -257,12 +257,14 @@ class Skips:
 
     def add(self, letter: DeadLetter) -> None:
         """Skip this letter's event from now on."""
-        self._known.add((letter.projection, letter.account_id, letter.sequence_number))
+        self._known.add((letter.projection, letter.aggregate_id, letter.sequence_number))
 
     def of(self, projection: str) -> Callable[[str, int], bool]:
-        """Whether a projection skips an event of an account."""
+        """Whether a projection skips an event of an aggregate."""
         known = self._known
-        return lambda account_id, sequence_number: bool(known) and (projection, account_id, sequence_number) in known
+        return lambda aggregate_id, sequence_number: (
+            bool(known) and (projection, aggregate_id, sequence_number) in known
+        )
 
 
 def _letter(item: Mapping[str, Any]) -> StoredLetter:
@@ -274,7 +276,7 @@ def _letter(item: Mapping[str, Any]) -> StoredLetter:
         origin=Origin(item["stream"]["S"], item["shardId"]["S"], item["recordSequenceNumber"]["S"]),
         raw=bytes(item["raw"]["B"]),
         projection=text("projection"),
-        account_id=text("accountId"),
+        aggregate_id=text("accountId"),
         sequence_number=int(item["sequenceNumber"]["N"]) if "sequenceNumber" in item else None,
     )
     return StoredLetter(

@@ -1,4 +1,4 @@
-"""The fold of one account's next events: pure, so that the engine, a redrive and the tests share it."""
+"""The fold of one aggregate's next events: pure, so that the engine, a redrive and the tests share it."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from projector.projection import HEAD, Projection, Row, UnprojectableEventError
 
 S = TypeVar("S")
 
-#: Whether an operator has skipped an event: account and sequence number.
+#: Whether an operator has skipped an event: aggregate and sequence number.
 Skipped = Callable[[str, int], bool]
 
 
@@ -17,10 +17,10 @@ Skipped = Callable[[str, int], bool]
 class Poison:
     """An event that a projection can never apply; ``event`` is None when the event store lacks it.
 
-    ``sequence_number`` is None where a row of the account cannot be read: until it is repaired, nothing is applied.
+    ``sequence_number`` is None where a row of the aggregate cannot be read: until it is repaired, nothing is applied.
     """
 
-    account_id: str
+    aggregate_id: str
     sequence_number: int | None
     reason: str
     event: StoredEvent | None
@@ -28,7 +28,7 @@ class Poison:
 
 @dataclass(frozen=True, slots=True)
 class Folded(Generic[S]):
-    """An account after its next events: its head, the parts that changed, and the event at which the fold ended."""
+    """An aggregate after its next events: its head, the parts that changed, and the event at which the fold ended."""
 
     head: Row[S]
     parts: Mapping[str, Row[S]]
@@ -67,14 +67,14 @@ def fold_on(
             last = event
     except UnprojectableEventError as error:
         held = event if event is not None and event.sequence_number == error.sequence_number else None
-        poison = Poison(head.account_id, error.sequence_number, error.reason, held)
+        poison = Poison(head.aggregate_id, error.sequence_number, error.reason, held)
     rows = {
-        part: (parts.get(part) or Row(head.account_id, part, 0, None)).advanced(*ended)
+        part: (parts.get(part) or Row(head.aggregate_id, part, 0, None)).advanced(*ended)
         for part, ended in changed.items()
     }
     return Folded(head.advanced(last, state) if last else head, rows, poison)
 
 
-def first_head(account_id: str) -> Row[S]:
-    """The head of an account that has no row yet."""
-    return Row(account_id, HEAD, 0, None)
+def first_head(aggregate_id: str) -> Row[S]:
+    """The head of an aggregate that has no row yet."""
+    return Row(aggregate_id, HEAD, 0, None)

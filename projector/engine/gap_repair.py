@@ -1,4 +1,4 @@
-"""The events that follow an account's head without a gap: as delivered, with missing ones read from the event store."""
+"""The events that follow an aggregate's head without a gap: as delivered, or read from the event store."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -13,19 +13,19 @@ from projector.projection import Row, UnprojectableEventError
 
 log = structlog.get_logger(__name__)
 
-#: Events of one account folded between two writes: bounds the memory that the repair of a long gap takes.
+#: Events of one aggregate folded between two writes: bounds the memory that the repair of a long gap takes.
 MAX_ROUND: Final = 5000
 
 
 class NextEvents(Iterable[StoredEvent]):
-    """The events that follow one account's head without a gap: what is missing comes from the event store.
+    """The events that follow one aggregate's head without a gap: what is missing comes from the event store.
 
     Reads at most MAX_ROUND of them. When the event store lacks one, iterating yields the events before it and then
     raises UnprojectableEventError.
     """
 
     def __init__(
-        self, store: EventStore, account_id: str, head: Row[Any] | None, delivered: Sequence[StoredEvent]
+        self, store: EventStore, aggregate_id: str, head: Row[Any] | None, delivered: Sequence[StoredEvent]
     ) -> None:
         self._failure: UnprojectableEventError | None = None
         version = head.version if head else 0
@@ -35,7 +35,7 @@ class NextEvents(Iterable[StoredEvent]):
         self.duplicates = len(delivered) - len(fresh)
         self.events: list[StoredEvent] = []
         try:
-            for event in islice(_complete(store, account_id, fresh, missing), MAX_ROUND):
+            for event in islice(_complete(store, aggregate_id, fresh, missing), MAX_ROUND):
                 self.events.append(event)
         except UnprojectableEventError as error:
             self._failure = error
@@ -49,26 +49,26 @@ class NextEvents(Iterable[StoredEvent]):
 
 
 def _complete(
-    store: EventStore, account_id: str, fresh: Sequence[StoredEvent], missing: tuple[int, int] | None
+    store: EventStore, aggregate_id: str, fresh: Sequence[StoredEvent], missing: tuple[int, int] | None
 ) -> Iterator[StoredEvent]:
     if missing is None:
         yield from fresh
         return
     first, last = missing
-    log.info("gap_repaired", aggregate=account_id, first=first, last=last)
+    log.info("gap_repaired", aggregate=aggregate_id, first=first, last=last)
     yield from (event for event in fresh if event.sequence_number < first)
     expected = first
     try:
-        for event in store.read(account_id, after=first - 1, until=last):
+        for event in store.read(aggregate_id, after=first - 1, until=last):
             yield event
             expected += 1
     except CorruptHistoryError as error:
-        raise UnprojectableEventError(account_id, expected, str(error)) from error
+        raise UnprojectableEventError(aggregate_id, expected, str(error)) from error
     if expected <= last:
         reason = (
             f"the stream shows event {fresh[-1].sequence_number}, but the event store holds none from {expected} on"
         )
-        raise UnprojectableEventError(account_id, fresh[-1].sequence_number, reason)
+        raise UnprojectableEventError(aggregate_id, fresh[-1].sequence_number, reason)
     yield from (event for event in fresh if event.sequence_number > last)
 
 

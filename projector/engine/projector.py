@@ -1,6 +1,6 @@
 """The engine: whatever order, repetition or loss the stream delivers, a row moves from prefix to prefix.
 
-The stream carries, the event store decides: an event that is ahead of its account's head makes the engine read the
+The stream carries, the event store decides: an event that is ahead of its aggregate's head makes the engine read the
 missing ones from the store, so a late or lost record costs a read and never a wrong balance.
 """
 
@@ -24,7 +24,7 @@ S = TypeVar("S")
 
 @dataclass(frozen=True, slots=True)
 class _Advance(Generic[S]):
-    """How far one round takes an account; ``before`` is None when it has no head row yet."""
+    """How far one round takes an aggregate; ``before`` is None when it has no head row yet."""
 
     before: Row[S] | None
     parts_before: Mapping[str, Row[S]]
@@ -84,71 +84,71 @@ class Projector(Generic[S]):
         """Make the effect of every event durable: applied, known to be applied already, or waiting in the event store.
 
         At-least-once delivery in any order in, exactly-once effect out. Returns the events that can never be applied,
-        one an account at most; everything before them is durable. Events of a halted account wait where they are, and
-        so do those of an account with a row that cannot be read, which is among what is returned.
+        one an aggregate at most; everything before them is durable. Events of a halted aggregate wait where they are,
+        and so do those of an aggregate with a row that cannot be read, which is among what is returned.
 
         Raises ThrottledError, EndpointError or ResourceError when the endpoint fails; call again with the same events.
         """
-        pending = _by_account(events)
+        pending = _by_aggregate(events)
         repeated = len(events) - sum(map(len, pending.values()))
         poisons: list[Poison] = []
         newcomers = {
-            account_id
-            for account_id, delivered in pending.items()
-            if delivered[0].sequence_number == 1 and (account_id, HEAD) not in self._cache
+            aggregate_id
+            for aggregate_id, delivered in pending.items()
+            if delivered[0].sequence_number == 1 and (aggregate_id, HEAD) not in self._cache
         }
         while pending:
-            heads, unreadable = self._rows([(account_id, HEAD) for account_id in pending], newcomers)
+            heads, unreadable = self._rows([(aggregate_id, HEAD) for aggregate_id in pending], newcomers)
             readable = {name: delivered for name, delivered in pending.items() if name not in unreadable}
             pending = self._without_halted(readable, heads)
             advances, unreadable_parts = self._advance(pending, heads, newcomers)
             for error in (unreadable | unreadable_parts).values():
-                self.forget(error.account_id)
-                poisons.append(Poison(error.account_id, None, str(error), None))
+                self.forget(error.aggregate_id)
+                poisons.append(Poison(error.aggregate_id, None, str(error), None))
             pending = {name: pending[name] for name in advances}
             lost = self._write(advances)
             self._metrics.lost_conditions.inc(len(lost))
             # Only a write shows that a newcomer is one.
             again = lost | {name for name in newcomers & advances.keys() if not advances[name].moved}
             newcomers = set()
-            for account_id in pending.keys() - again:
-                self._count(advances[account_id])
-                poison = advances[account_id].folded.poison
+            for aggregate_id in pending.keys() - again:
+                self._count(advances[aggregate_id])
+                poison = advances[aggregate_id].folded.poison
                 if poison is not None:
                     poisons.append(poison)
             pending = {
-                account_id: delivered
-                for account_id, delivered in pending.items()
-                if account_id in again or not advances[account_id].finished
+                aggregate_id: delivered
+                for aggregate_id, delivered in pending.items()
+                if aggregate_id in again or not advances[aggregate_id].finished
             }
         self._metrics.duplicates.inc(repeated)
         return poisons
 
-    def forget(self, account_id: str) -> None:
-        """Drop the cached head of an account that somebody else has changed."""
-        self._cache.pop((account_id, HEAD), None)
+    def forget(self, aggregate_id: str) -> None:
+        """Drop the cached head of an aggregate that somebody else has changed."""
+        self._cache.pop((aggregate_id, HEAD), None)
 
     def _without_halted(
         self, pending: dict[str, list[StoredEvent]], heads: dict[RowKey, Row[S]]
     ) -> dict[str, list[StoredEvent]]:
         going = {}
-        for account_id, delivered in pending.items():
-            head = heads.get((account_id, HEAD))
+        for aggregate_id, delivered in pending.items():
+            head = heads.get((aggregate_id, HEAD))
             if head is not None and head.halted is not None:
                 # Never cached while halted: a redrive may lift the halt at any moment.
-                self.forget(account_id)
+                self.forget(aggregate_id)
                 self._metrics.waiting.inc(sum(event.sequence_number > head.version for event in delivered))
             else:
-                going[account_id] = delivered
+                going[aggregate_id] = delivered
         return going
 
     def _rows(
         self, keys: Collection[RowKey], newcomers: Collection[str]
     ) -> tuple[dict[RowKey, Row[S]], dict[str, UnreadableRowError]]:
-        """The rows that exist, from the cache or the table; by account, those that cannot be read.
+        """The rows that exist, from the cache or the table; by aggregate, those that cannot be read.
 
-        Those of ``newcomers``, accounts whose first event was delivered and whose head is not cached, are assumed to be
-        absent: the conditional write fails if one is not, and the next round reads it.
+        Those of ``newcomers``, aggregates whose first event was delivered and whose head is not cached, are assumed to
+        be absent: the conditional write fails if one is not, and the next round reads it.
         """
         known = {key: self._cache[key] for key in keys if key in self._cache}
         unknown = [key for key in keys if key not in known and key[0] not in newcomers]
@@ -159,33 +159,33 @@ class Projector(Generic[S]):
         self, pending: dict[str, list[StoredEvent]], heads: dict[RowKey, Row[S]], newcomers: Collection[str]
     ) -> tuple[dict[str, _Advance[S]], dict[str, UnreadableRowError]]:
         rounds = {
-            account_id: NextEvents(self._store, account_id, heads.get((account_id, HEAD)), delivered)
-            for account_id, delivered in pending.items()
+            aggregate_id: NextEvents(self._store, aggregate_id, heads.get((aggregate_id, HEAD)), delivered)
+            for aggregate_id, delivered in pending.items()
         }
         parts, unreadable = self._parts_of(rounds, newcomers)
         advances = {}
-        for account_id, each in rounds.items():
-            if account_id in unreadable:
+        for aggregate_id, each in rounds.items():
+            if aggregate_id in unreadable:
                 continue
-            before = heads.get((account_id, HEAD))
-            head = before or first_head(account_id)
-            folded = fold_on(self._projection, head, parts[account_id], each, self._skipped)
-            advances[account_id] = _Advance(
-                before, parts[account_id], folded, each.duplicates, each.gaps, each.finished
+            before = heads.get((aggregate_id, HEAD))
+            head = before or first_head(aggregate_id)
+            folded = fold_on(self._projection, head, parts[aggregate_id], each, self._skipped)
+            advances[aggregate_id] = _Advance(
+                before, parts[aggregate_id], folded, each.duplicates, each.gaps, each.finished
             )
         return advances, unreadable
 
     def _parts_of(
         self, rounds: Mapping[str, NextEvents], newcomers: Collection[str]
     ) -> tuple[defaultdict[str, dict[str, Row[S]]], dict[str, UnreadableRowError]]:
-        """The parts that exist of those which the rounds' events belong to, by account; and what cannot be read."""
+        """The parts that exist of those which the rounds' events belong to, by aggregate; and what cannot be read."""
         parts: defaultdict[str, dict[str, Row[S]]] = defaultdict(dict)
         unreadable: dict[str, UnreadableRowError] = {}
         if self._projection.part is not None:
             keys = {(name, part) for name, each in rounds.items() for part in self._part_names(each.events)}
             rows, unreadable = self._rows(keys, newcomers)
-            for (account_id, part), row in rows.items():
-                parts[account_id][part] = row
+            for (aggregate_id, part), row in rows.items():
+                parts[aggregate_id][part] = row
         return parts, unreadable
 
     def _part_names(self, events: Iterable[StoredEvent]) -> Iterator[str]:
@@ -198,26 +198,26 @@ class Projector(Generic[S]):
             return
 
     def _write(self, advances: dict[str, _Advance[S]]) -> set[str]:
-        """Write what moved, parts before heads; the cache keeps only durable rows. Returns the accounts that lost."""
+        """Write what moved, parts before heads; the cache keeps only durable rows. Returns the aggregates that lost."""
         parts = [change for advance in advances.values() for change in advance.part_changes()]
         try:
-            lost = {account_id for account_id, _ in self._put(parts)}
+            lost = {aggregate_id for aggregate_id, _ in self._put(parts)}
             heads = [each.head_change() for name, each in advances.items() if each.moved and name not in lost]
-            lost |= {account_id for account_id, _ in self._put(heads)}
+            lost |= {aggregate_id for aggregate_id, _ in self._put(heads)}
         except BaseException:
             for advance in advances.values():
                 self._drop(advance)
             raise
-        for account_id, advance in advances.items():
-            if account_id in lost:
+        for aggregate_id, advance in advances.items():
+            if aggregate_id in lost:
                 self._drop(advance)
             else:
-                self._cache.update({(account_id, row.part): row for row in advance.durable()})
+                self._cache.update({(aggregate_id, row.part): row for row in advance.durable()})
         return lost
 
     def _drop(self, advance: _Advance[S]) -> None:
         for row in (advance.folded.head, *advance.folded.parts.values()):
-            self._cache.pop((row.account_id, row.part), None)
+            self._cache.pop((row.aggregate_id, row.part), None)
 
     def _put(self, changes: Sequence[RowChange[S]]) -> set[RowKey]:
         return self.model.write(changes) if changes else set()
@@ -228,9 +228,9 @@ class Projector(Generic[S]):
         self._metrics.gaps_repaired.inc(advance.gaps)
 
 
-def _by_account(events: Iterable[StoredEvent]) -> dict[str, list[StoredEvent]]:
-    """Group by account, in order of sequence number. A repeated event counts once: the last one delivered."""
+def _by_aggregate(events: Iterable[StoredEvent]) -> dict[str, list[StoredEvent]]:
+    """Group by aggregate, in order of sequence number. A repeated event counts once: the last one delivered."""
     grouped: defaultdict[str, dict[int, StoredEvent]] = defaultdict(dict)
     for event in events:
         grouped[event.aggregate_id][event.sequence_number] = event
-    return {account_id: [of[number] for number in sorted(of)] for account_id, of in grouped.items()}
+    return {aggregate_id: [of[number] for number in sorted(of)] for aggregate_id, of in grouped.items()}

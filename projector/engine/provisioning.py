@@ -29,7 +29,7 @@ def prepare(dynamodb: "DynamoDBClient", names: Names, projections: Iterable[Proj
 
     Records which events table it all is derived from, where that is not yet recorded.
 
-    Idempotent and safe to race. A projection that is new to a ledger with events starts empty and fills as accounts
+    Idempotent and safe to race. A projection that is new to a ledger with events starts empty and fills as aggregates
     move; a log line says to rebuild it. Raises ResourceError, ThrottledError or EndpointError.
     """
     TableIdentities(dynamodb, names).begin()

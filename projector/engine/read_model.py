@@ -1,7 +1,7 @@
 """The table of one projection's generation: consistent reads in bulk, conditional writes in bulk.
 
 A row only ever moves from the version that its writer read to the next state that this writer folded from it, and
-only while its account is not halted and no repair has rewritten it; so it is the fold of a prefix at every moment,
+only while its aggregate is not halted and no repair has rewritten it; so it is the fold of a prefix at every moment,
 whoever else writes.
 """
 
@@ -29,13 +29,13 @@ RowKey = tuple[str, str]
 
 
 class UnreadableRowError(ResourceError):
-    """A row that no projector could have written: somebody has edited it. ``account_id``: whose it is."""
+    """A row that no projector could have written: somebody has edited it. ``aggregate_id``: whose it is."""
 
-    def __init__(self, table: str, account_id: str, cause: Exception) -> None:
-        self.account_id = account_id
+    def __init__(self, table: str, aggregate_id: str, cause: Exception) -> None:
+        self.aggregate_id = aggregate_id
         super().__init__(
-            f"a row of account {account_id} in {table} cannot be read ({cause!r}): `kinfold projector verify --repair` "
-            "rewrites it"
+            f"a row of aggregate {aggregate_id} in {table} cannot be read ({cause!r}): "
+            "`kinfold projector verify --repair` rewrites it"
         )
 
 
@@ -84,12 +84,12 @@ class ReadModel(Generic[S]):
         self._update = f'UPDATE "{table}" {_assignments(columns)} WHERE {condition}'
         self._update_head = f'UPDATE "{table}" {_assignments(row)} WHERE {condition}'
 
-    def get(self, account_id: str) -> Row[S] | None:
-        """Read an account's head, strongly consistent."""
-        return self.get_many([(account_id, HEAD)]).get((account_id, HEAD))
+    def get(self, aggregate_id: str) -> Row[S] | None:
+        """Read an aggregate's head, strongly consistent."""
+        return self.get_many([(aggregate_id, HEAD)]).get((aggregate_id, HEAD))
 
     def get_many(self, keys: Iterable[RowKey]) -> dict[RowKey, Row[S]]:
-        """Read rows (account, part), strongly consistent; one that does not exist is absent from the answer.
+        """Read rows (aggregate, part), strongly consistent; one that does not exist is absent from the answer.
 
         Raises UnreadableRowError.
         """
@@ -99,7 +99,7 @@ class ReadModel(Generic[S]):
         return found
 
     def read(self, keys: Iterable[RowKey]) -> tuple[dict[RowKey, Row[S]], dict[str, UnreadableRowError]]:
-        """Like ``get_many``; what cannot be read is told by account, beside the rows that can."""
+        """Like ``get_many``; what cannot be read is told by aggregate, beside the rows that can."""
         found: dict[RowKey, Row[S]] = {}
         unreadable: dict[str, UnreadableRowError] = {}
         for chunk in chunks(list(keys), MAX_KEYS):
@@ -107,19 +107,19 @@ class ReadModel(Generic[S]):
                 try:
                     row = self.row(item)
                 except UnreadableRowError as error:
-                    unreadable[error.account_id] = error
+                    unreadable[error.aggregate_id] = error
                 else:
-                    found[row.account_id, row.part] = row
+                    found[row.aggregate_id, row.part] = row
         return found, unreadable
 
-    def parts(self, account_id: str, first: str, last: str, limit: int) -> list[Row[S]]:
-        """Read an account's parts from ``first`` to ``last``, in order, strongly consistent, at most ``limit``."""
-        with aws_errors(f"reading {self.table} of account {account_id}"):
+    def parts(self, aggregate_id: str, first: str, last: str, limit: int) -> list[Row[S]]:
+        """Read an aggregate's parts from ``first`` to ``last``, in order, strongly consistent, at most ``limit``."""
+        with aws_errors(f"reading {self.table} of aggregate {aggregate_id}"):
             answer = self._dynamodb.query(
                 TableName=self.table,
                 KeyConditionExpression="aggregateId = :a AND #part BETWEEN :first AND :last",
                 ExpressionAttributeNames={"#part": str(self.projection.part_name)},
-                ExpressionAttributeValues={":a": {"S": account_id}, ":first": {"S": first}, ":last": {"S": last}},
+                ExpressionAttributeValues={":a": {"S": aggregate_id}, ":first": {"S": first}, ":last": {"S": last}},
                 ConsistentRead=True,
                 Limit=limit,
             )
@@ -134,8 +134,8 @@ class ReadModel(Generic[S]):
         answers = list(self._executor.map(self._write_chunk, chunks(changes, MAX_STATEMENTS)))
         return set().union(*answers)
 
-    def halt(self, account_id: str, version: int | None, halt: Halt, provided: Mapping[str, Any]) -> bool:
-        """Halt an account whose head is still at ``version`` (None: there is no head yet) and not halted.
+    def halt(self, aggregate_id: str, version: int | None, halt: Halt, provided: Mapping[str, Any]) -> bool:
+        """Halt an aggregate whose head is still at ``version`` (None: there is no head yet) and not halted.
 
         ``provided``: what else must hold at that moment, an action of TransactWriteItems. Returns False, with nothing
         written, when either does not hold.
@@ -153,8 +153,8 @@ class ReadModel(Generic[S]):
                 }
             },
         }
-        update = self._head_update(account_id, "SET version = :v, halted = :h", condition, values)
-        with aws_errors(f"halting account {account_id} in {self.table}"):
+        update = self._head_update(aggregate_id, "SET version = :v, halted = :h", condition, values)
+        with aws_errors(f"halting aggregate {aggregate_id} in {self.table}"):
             return write_if(self._dynamodb.transact_write_items, TransactItems=[provided, {"Update": update}])
 
     def lift(self, head: Row[S]) -> bool:
@@ -166,8 +166,8 @@ class ReadModel(Generic[S]):
             ":letter": {"S": head.halted.dead_letter},
         }
         condition = "version = :v AND halted.#at = :at AND halted.deadLetter = :letter"
-        update = self._head_update(head.account_id, "REMOVE halted", condition, values)
-        with aws_errors(f"lifting the halt of account {head.account_id} in {self.table}"):
+        update = self._head_update(head.aggregate_id, "REMOVE halted", condition, values)
+        with aws_errors(f"lifting the halt of aggregate {head.aggregate_id} in {self.table}"):
             return write_if(self._dynamodb.update_item, **update, ExpressionAttributeNames={"#at": "at"})
 
     def row(self, item: Mapping[str, Mapping[str, Any]]) -> Row[S]:
@@ -176,7 +176,7 @@ class ReadModel(Generic[S]):
         part = item[self.projection.part_name]["S"] if self.projection.part_name else HEAD
         try:
             return Row(
-                account_id=item["aggregateId"]["S"],
+                aggregate_id=item["aggregateId"]["S"],
                 part=part,
                 version=_version(item["version"]["N"]),
                 state=columns.state(item) if part != HEAD or not item.keys().isdisjoint(columns.names) else None,
@@ -198,19 +198,19 @@ class ReadModel(Generic[S]):
         """The item that holds a row which is not halted."""
         columns = self.projection.columns
         state = columns.values(row.state) if row.state is not None else []
-        image = {**self.key(row.account_id, row.part), "version": {"N": str(row.version)}}
+        image = {**self.key(row.aggregate_id, row.part), "version": {"N": str(row.version)}}
         image |= dict(zip(columns.names, state, strict=False))
         image |= {"eventHash": {"S": row.event_hash}} if row.event_hash else {}
         return image | ({"revision": {"N": str(row.revision)}} if row.revision else {})
 
-    def key(self, account_id: str, part: str = HEAD) -> dict[str, Any]:
+    def key(self, aggregate_id: str, part: str = HEAD) -> dict[str, Any]:
         """The primary key of a row."""
-        return {name: {"S": value} for name, value in zip(self._keys, (account_id, part), strict=False)}
+        return {name: {"S": value} for name, value in zip(self._keys, (aggregate_id, part), strict=False)}
 
-    def _head_update(self, account_id: str, update: str, condition: str, values: Any) -> dict[str, Any]:
+    def _head_update(self, aggregate_id: str, update: str, condition: str, values: Any) -> dict[str, Any]:
         return {
             "TableName": self.table,
-            "Key": self.key(account_id),
+            "Key": self.key(aggregate_id),
             "UpdateExpression": update,
             "ConditionExpression": condition,
             "ExpressionAttributeValues": values,
@@ -235,15 +235,15 @@ class ReadModel(Generic[S]):
                     raise ResourceError(f"writing to {self.table}: {len(codes)} answers for {len(waiting)} statements")
                 failed = [(each, code) for each, code in zip(waiting, codes, strict=True) if code]
                 refused = [(each, code) for each, code in failed if not _is_lost(code)]
-                lost |= {(each.row.account_id, each.row.part) for each, code in failed if _is_lost(code)}
+                lost |= {(each.row.aggregate_id, each.row.part) for each, code in failed if _is_lost(code)}
                 waiting = [each for each, _ in refused]
                 if refused:
-                    raise _refusal(self.table, waiting[0].row.account_id, {code for _, code in refused})
+                    raise _refusal(self.table, waiting[0].row.aggregate_id, {code for _, code in refused})
         return lost
 
     def _statement(self, change: RowChange[S]) -> Any:
         row = change.row
-        keys = list(self.key(row.account_id, row.part).values())
+        keys = list(self.key(row.aggregate_id, row.part).values())
         state = self.projection.columns.values(row.state) if row.state is not None else []
         assert row.event_hash is not None, "only a fold writes rows, and it ends at an event"
         values = [{"N": str(row.version)}, {"S": row.event_hash}, *state]
@@ -286,7 +286,7 @@ def _is_lost(code: str) -> bool:
     return classify_code(code) is Failure.CONDITION_FAILED
 
 
-def _refusal(table: str, account_id: str, codes: set[str]) -> Exception:
+def _refusal(table: str, aggregate_id: str, codes: set[str]) -> Exception:
     named, failures = ", ".join(sorted(codes)), {classify_code(code) for code in codes}
     if failures <= {Failure.THROTTLED, Failure.CONTENDED}:
         return ThrottledError(f"writing to {table}: {named}")
@@ -294,5 +294,7 @@ def _refusal(table: str, account_id: str, codes: set[str]) -> Exception:
         return EndpointError(f"writing to {table}: {named}")
     if Failure.ACCESS_REFUSED in failures:
         refused = f"dynamodb:PartiQLInsert and PartiQLUpdate on table/{table}"
-        return AccessRefusedError(f"writing the row of account {account_id}: AWS refuses {refused}: {named}", refused)
-    return ResourceError(f"writing the row of account {account_id} to {table}: {named}")
+        return AccessRefusedError(
+            f"writing the row of aggregate {aggregate_id}: AWS refuses {refused}: {named}", refused
+        )
+    return ResourceError(f"writing the row of aggregate {aggregate_id} to {table}: {named}")

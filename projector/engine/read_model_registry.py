@@ -53,7 +53,7 @@ class ReadModels:
     def fed(self) -> list[ReadModel[Any]]:
         """What workers write to, of every projection. Raises as ``ControlView.current`` does.
 
-        The newest generation first: so an account is never further in the old one than in the one that a rebuild is
+        The newest generation first: so an aggregate is never further in the old one than in the one that a rebuild is
         about to show, and a reader sees no version go back at the flip.
         """
         current = self._view.current()

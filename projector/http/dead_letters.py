@@ -26,17 +26,17 @@ def mount_operations(app: faust.App, components: Components) -> None:
 
     @app.page("/dead-letters")
     class DeadLetters(Page):
-        """The dead letters, the open ones unless ``state`` says otherwise; ``account`` picks one account's."""
+        """The dead letters, the open ones unless ``state`` says otherwise; ``aggregate`` picks one aggregate's."""
 
-        taken = Taken(frozenset({"state", "account"}))
+        taken = Taken(frozenset({"state", "aggregate"}))
 
         async def get(self, request: Request) -> Response:
-            state, account_id = request.query.get("state", "open"), request.query.get("account")
-            if account_id is not None and not is_key(account_id):
-                raise BAD_QUERY.of(f"account: an id, or TYPE~ID, of {ID_RULE}")
+            state, aggregate_id = request.query.get("state", "open"), request.query.get("aggregate")
+            if aggregate_id is not None and not is_key(aggregate_id):
+                raise BAD_QUERY.of(f"aggregate: an id, or TYPE~ID, of {ID_RULE}")
             if state != "all" and state not in get_args(State):
                 raise BAD_QUERY.of("a state is open, redriven, skipped or all")
-            letters = await asyncio.to_thread(_chosen, components, account_id, state)
+            letters = await asyncio.to_thread(_chosen, components, aggregate_id, state)
             return answer({"deadLetters": [letter.to_json() for letter in letters]})
 
     @app.page("/dead-letters/{letter_id}")
@@ -48,7 +48,7 @@ def mount_operations(app: faust.App, components: Components) -> None:
 
     @app.page("/dead-letters/{letter_id}/redrive")
     class Redrive(Page):
-        """Redrive the letter's account; ``dry_run=true`` only reports what would happen."""
+        """Redrive the letter's aggregate; ``dry_run=true`` only reports what would happen."""
 
         taken = _DECIDING
 
@@ -92,8 +92,8 @@ async def _answered(work: Callable[[], dict[str, Any]]) -> Response:
         raise DEAD_LETTER_CONFLICT.of(str(error)) from None
 
 
-def _chosen(components: Components, account_id: str | None, state: str) -> list[StoredLetter]:
-    letters = components.letters.list(account_id=account_id)
+def _chosen(components: Components, aggregate_id: str | None, state: str) -> list[StoredLetter]:
+    letters = components.letters.list(aggregate_id=aggregate_id)
     return sorted((each for each in letters if state in ("all", each.state)), key=lambda letter: letter.first_at)
 
 

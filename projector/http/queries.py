@@ -33,7 +33,7 @@ MAX_PARTS: Final = 366
 def mount_queries(
     app: faust.App, models: ReadModels, wakeups: Wakeups, guard: TableGuard, *, most_waiting: int
 ) -> None:
-    """Add ``GET /{path}/{account_id}`` for every projection; of more than ``most_waiting`` readers, none waits."""
+    """Add ``GET /{path}/{aggregate_id}`` for every projection; of more than ``most_waiting`` readers, none waits."""
     for projection in models.projections.values():
         _mount(app, projection, models, wakeups, guard, most_waiting)
 
@@ -46,18 +46,18 @@ def _mount(
     guard: TableGuard,
     most_waiting: int,
 ) -> None:
-    @app.page(f"/{projection.path}/{{account_id}}", name=f"{projection.name}-query")
+    @app.page(f"/{projection.path}/{{aggregate_id}}", name=f"{projection.name}-query")
     class Query(Page):
-        """One account in the projection; with ``min_version`` it waits until the account is at least there."""
+        """One aggregate in the projection; with ``min_version`` it waits until the aggregate is at least there."""
 
         taken = Taken(
             frozenset({"min_version", "wait", "limit"} | ({"from", "to"} if projection.parse_part else set())),
             frozenset({"if-match", "if-none-match"}),
         )
 
-        async def get(self, request: Request, account_id: str) -> Response:
+        async def get(self, request: Request, aggregate_id: str) -> Response:
             guard.check()
-            key = projection.key_of(account_id)
+            key = projection.key_of(aggregate_id)
             if key is None:
                 kind = projection.aggregates[0]
                 raise bad_id(kind.name, kind.ids.sentence)
@@ -82,19 +82,21 @@ def _mount(
 
 
 def _shown(
-    projection: Projection[Any], account_id: str, head: Row[Any] | None, parts: list[Row[Any]], minimum: int
+    projection: Projection[Any], aggregate_id: str, head: Row[Any] | None, parts: list[Row[Any]], minimum: int
 ) -> Response:
     version = head.version if head else 0
     halted = head.halted if head else None
     if version < minimum and halted is not None:
-        detail = f"{account_id} is halted at version {version}: {halted.reason}"
+        detail = f"{aggregate_id} is halted at version {version}: {halted.reason}"
         raise HALTED.of(detail, version=version, halted=halted.to_json())
     if version < minimum:
-        detail = f"{account_id} is at version {version} here, not yet at {minimum}; ask again"
+        detail = f"{aggregate_id} is at version {version} here, not yet at {minimum}; ask again"
         raise NOT_THERE_YET.of(detail, version=version)
     if head is None:
-        kind = projection.kind_of(account_id)
-        raise unknown(kind.name, account_id).of(f"no event of {kind.name} {kind.id_of(account_id)} was projected yet")
+        kind = projection.kind_of(aggregate_id)
+        raise unknown(kind.name, aggregate_id).of(
+            f"no event of {kind.name} {kind.id_of(aggregate_id)} was projected yet"
+        )
     content = orjson.dumps(projection.page(head, parts))
     # Halts, repairs, rebuilds and parts change what is shown at one version.
     etag = f'"{version}-{hashlib.sha256(content).hexdigest()[:16]}"'
@@ -104,7 +106,7 @@ def _shown(
 async def _head(
     projection: Projection[Any],
     models: ReadModels,
-    account_id: str,
+    aggregate_id: str,
     minimum: int,
     wait: float,
     arrived: asyncio.Event,
@@ -118,7 +120,7 @@ async def _head(
     pause = FIRST_PAUSE
     while True:
         arrived.clear()
-        head = await asyncio.to_thread(lambda: models.active(projection).get(account_id))
+        head = await asyncio.to_thread(lambda: models.active(projection).get(aggregate_id))
         reached = head is not None and (head.version >= minimum or head.halted is not None)
         if minimum == 0 or reached or stopping() or time.monotonic() + pause > deadline:
             return head

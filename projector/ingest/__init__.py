@@ -1,1 +1,1 @@
-"""Records come in: batches are decoded, grouped by account and handed to the engine."""
+"""Records come in: batches are decoded, grouped by aggregate and handed to the engine."""

@@ -20,7 +20,7 @@ from ledger.store.errors import ForeignRecordError, TableReplacedError, Unusable
 from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from ledger.store.table_identity import TableGuard, TableIdentity
-from projector.dead_letters.account_halts import AccountHalts
+from projector.dead_letters.aggregate_halts import AggregateHalts
 from projector.dead_letters.letters import DeadLetter, Origin
 from projector.engine.projector import Projector
 from projector.ingest.projector_set import Projectors
@@ -59,10 +59,10 @@ class _Decoded:
     old: list[StoredEvent] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
 
-    def source(self, account_id: str, sequence_number: int) -> tuple[Origin, bytes] | None:
+    def source(self, aggregate_id: str, sequence_number: int) -> tuple[Origin, bytes] | None:
         """The last record that carried an event, if any did. Looks through all: few events are ever asked for."""
         for event, (batch, record) in zip(reversed(self.events), reversed(self.sources), strict=True):
-            if event.aggregate_id == account_id and event.sequence_number == sequence_number:
+            if event.aggregate_id == aggregate_id and event.sequence_number == sequence_number:
                 return _origin(batch, record), record.data
         return None
 
@@ -71,13 +71,13 @@ class BatchHandler:
     """Applies batches and completes them.
 
     A batch is completed only when the effect of all its records is durable: applied, a known duplicate, waiting in the
-    event store for its halted account, or stored as a dead letter.
+    event store for its halted aggregate, or stored as a dead letter.
     """
 
     def __init__(
         self,
         projectors: Projectors,
-        account_halts: AccountHalts,
+        aggregate_halts: AggregateHalts,
         store: EventStore,
         guard: TableGuard,
         table: str,
@@ -93,7 +93,7 @@ class BatchHandler:
         them.
         """
         self._projectors = projectors
-        self._account_halts = account_halts
+        self._aggregate_halts = aggregate_halts
         self._store = store
         self._guard = guard
         self._table = table
@@ -143,7 +143,7 @@ class BatchHandler:
                         error.reason,
                         _origin(batch, record),
                         record.data,
-                        account_id=error.account_id,
+                        aggregate_id=error.aggregate_id,
                         sequence_number=error.sequence_number,
                     )
                     decoded.letters.append(letter)
@@ -169,10 +169,10 @@ class BatchHandler:
         while projectors := [each for each in self._fed(identity) if each.model.table not in done]:
             try:
                 for projector in projectors:
-                    self._account_halts.apply(projector, projector.model.projection.taken(events), decoded.source)
+                    self._aggregate_halts.apply(projector, projector.model.projection.taken(events), decoded.source)
                     done.add(projector.model.table)
                 for letter in decoded.letters:
-                    self._account_halts.store_and_halt(letter, projectors, overtaken=False)
+                    self._aggregate_halts.store_and_halt(letter, projectors, overtaken=False)
             except ResourceError as error:
                 if {each.model.table for each in projectors} <= {each.model.table for each in self._projectors.fed()}:
                     raise
@@ -219,7 +219,7 @@ class BatchHandler:
             log.warning(
                 "former_table_changed",
                 table=table,
-                aggregate=error.account_id,
+                aggregate=error.aggregate_id,
                 sequence_number=error.sequence_number,
                 reason=error.reason,
                 action="none: nothing is derived of this table any more; disable its streaming destination",

@@ -1,7 +1,7 @@
 """Fills a new generation from the histories of one reading of the events table, and verifies what is then stored.
 
-An account whose whole history was shown gets its rows at once, each on the condition that there is none yet: parts
-before their head, as the engine writes them, so that builder and workers may meet on any account in any order. What
+An aggregate whose whole history was shown gets its rows at once, each on the condition that there is none yet: parts
+before their head, as the engine writes them, so that builder and workers may meet on any aggregate in any order. What
 somebody else has begun, and whatever was not shown in order, the engine folds on, which repairs any gap by itself.
 """
 
@@ -20,19 +20,19 @@ from projector.engine.read_model import ReadModel, RowChange
 from projector.ingest.feeder import Feeder
 from projector.projection import HEAD, Row
 from projector.verification.expected_rows import ExpectedRows
-from projector.verification.history_reading import ScannedAccount
+from projector.verification.history_reading import ScannedAggregate
 from projector.verification.reading_processes import Send, described
 from projector.verification.repair import CatchUp
 from projector.verification.verification import Finding, verification_of
 
-#: Rows that a segment keeps in memory of the accounts that the engine folds.
+#: Rows that a segment keeps in memory of the aggregates that the engine folds.
 _CACHE: Final = 1_000
 #: Outcomes that forbid a flip.
 WRONG: Final = frozenset({"wrong", "unreadable", "extra"})
 
 
 class _Rows:
-    """The rows of one account: by the fold, which are written, and by the witness, with which they are compared."""
+    """The rows of one aggregate: by the fold, which are written, and by the witness, with which they are compared."""
 
     def __init__(self, written: ExpectedRows[Any], witnessed: ExpectedRows[Any]) -> None:
         self.written = written
@@ -61,49 +61,49 @@ class Builder:
         """The projection's name."""
         return self._model.projection.name
 
-    def takes(self, account_id: str) -> bool:
-        """Whether the read model is to have the account."""
-        return self._model.projection.takes(account_id)
+    def takes(self, aggregate_id: str) -> bool:
+        """Whether the read model is to have the aggregate."""
+        return self._model.projection.takes(aggregate_id)
 
-    def follow(self, account_id: str) -> _Rows:
-        """The account's rows, as its events come."""
-        projection, witnessed = self._model.projection, self._verification.follow(account_id)
+    def follow(self, aggregate_id: str) -> _Rows:
+        """The aggregate's rows, as its events come."""
+        projection, witnessed = self._model.projection, self._verification.follow(aggregate_id)
         if projection.witness is None:
             return _Rows(witnessed, witnessed)
         skipped = self._components.skips.of(projection.name)
-        return _Rows(ExpectedRows(projection, account_id, skipped, witnessed=False), witnessed)
+        return _Rows(ExpectedRows(projection, aggregate_id, skipped, witnessed=False), witnessed)
 
-    def finish(self, accounts: Sequence[ScannedAccount]) -> Mapping[str, int]:
-        """Write the accounts' rows, verify what is stored, and count those halted, brought up and wrong."""
+    def finish(self, aggregates: Sequence[ScannedAggregate]) -> Mapping[str, int]:
+        """Write the aggregates' rows, verify what is stored, and count those halted, brought up and wrong."""
         counts: Counter[str] = Counter()
-        rows = {each.account_id: each.followers[self.name] for each in accounts if each.whole}
+        rows = {each.aggregate_id: each.followers[self.name] for each in aggregates if each.whole}
         fresh = {name: each for name, each in rows.items() if each.written.failure is None}
         self._retry(partial(self._insert, [each.written.rows() for each in fresh.values()]))
         agreeing = self._verification.agreeing({name: each.witnessed for name, each in fresh.items()})
-        for account in accounts:
-            if not (account.whole and account.account_id in agreeing):
-                counts += self._catch_up(account)
+        for aggregate in aggregates:
+            if not (aggregate.whole and aggregate.aggregate_id in agreeing):
+                counts += self._catch_up(aggregate)
         return counts
 
-    def check(self, account_id: str) -> Counter[str]:
-        """Verify one account by a reading of its own, and count it."""
-        finding = self._verification.check(account_id)
+    def check(self, aggregate_id: str) -> Counter[str]:
+        """Verify one aggregate by a reading of its own, and count it."""
+        finding = self._verification.check(aggregate_id)
         if finding is None:
             return Counter()
         kind = finding.now.kind
         return Counter(halted=kind == "halted", wrong=kind in WRONG, broughtUp=bool(finding.done))
 
-    def _catch_up(self, account: ScannedAccount) -> Counter[str]:
-        """Have the engine fold the account as far as it was shown; it reads what is missing."""
-        if account.last is not None and not self._retry.stop.is_set():
-            self._retry(partial(self._feeder.feed, [account.last]))
-        return self.check(account.account_id)
+    def _catch_up(self, aggregate: ScannedAggregate) -> Counter[str]:
+        """Have the engine fold the aggregate as far as it was shown; it reads what is missing."""
+        if aggregate.last is not None and not self._retry.stop.is_set():
+            self._retry(partial(self._feeder.feed, [aggregate.last]))
+        return self.check(aggregate.aggregate_id)
 
-    def _insert(self, accounts: Sequence[Mapping[str, Row[Any]]]) -> None:
+    def _insert(self, aggregates: Sequence[Mapping[str, Row[Any]]]) -> None:
         """Insert rows where there are none; a head only where all its parts were."""
-        parts = [RowChange(row, None) for rows in accounts for part, row in rows.items() if part != HEAD]
-        lost = {account_id for account_id, _ in self._model.write(parts)} if parts else set()
-        heads = [RowChange(rows[HEAD], None) for rows in accounts if rows[HEAD].account_id not in lost]
+        parts = [RowChange(row, None) for rows in aggregates for part, row in rows.items() if part != HEAD]
+        lost = {aggregate_id for aggregate_id, _ in self._model.write(parts)} if parts else set()
+        heads = [RowChange(rows[HEAD], None) for rows in aggregates if rows[HEAD].aggregate_id not in lost]
         if heads:
             self._model.write(heads)
 
@@ -128,10 +128,10 @@ class ChildBuilder(Builder):
         self._send = send
         self._failed = False
 
-    def finish(self, accounts: Sequence[ScannedAccount]) -> Mapping[str, int]:
+    def finish(self, aggregates: Sequence[ScannedAggregate]) -> Mapping[str, int]:
         """See ``Builder``. What fails ends this builder alone."""
         try:
-            return {} if self._failed else super().finish(accounts)
+            return {} if self._failed else super().finish(aggregates)
         except KinfoldError as error:
             self._failed = True
             self._send("ended-alone", self.name, *described(error))

@@ -15,7 +15,7 @@ from projector.components import Components
 from projector.projection import Projection
 from projector.rebuild.build_lease import Build, BuildStore
 from projector.rebuild.builder import Builder
-from projector.verification.history_reading import ACCOUNTS, Follower, ScannedAccount, begun
+from projector.verification.history_reading import AGGREGATES, Follower, ScannedAggregate, begun
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -66,8 +66,8 @@ class Lane:
         return sum(cursor.counts.get(what, 0) for cursor in self._cursors)
 
     @property
-    def accounts(self) -> int:
-        """Accounts of its projection's types that were read so far."""
+    def aggregates(self) -> int:
+        """Aggregates of its projection's types that were read so far."""
         return sum(self.count(begun(kind)) for kind in self.projection.aggregates)
 
     def begin(self) -> None:
@@ -78,25 +78,25 @@ class Lane:
     def start_from(self, cursors: Sequence[Cursor]) -> None:
         """Go on from these cursors, none of which is further than its own.
 
-        How many accounts began up to there is the same for every lane; of what a lane found itself, what is read again
-        counts twice.
+        How many aggregates began up to there is the same for every lane; of what a lane found itself, what is read
+        again counts twice.
         """
         self._cursors = [
-            replace(cursor, counts={**_of(own, accounts=False), **_of(cursor, accounts=True)})
+            replace(cursor, counts={**_of(own, aggregates=False), **_of(cursor, aggregates=True)})
             for cursor, own in zip(cursors, self._cursors, strict=True)
         ]
 
-    def takes(self, account_id: str) -> bool:
+    def takes(self, aggregate_id: str) -> bool:
         """See ``HistoryReader``."""
-        return self.builder.takes(account_id)
+        return self.builder.takes(aggregate_id)
 
-    def follow(self, account_id: str) -> Follower:
+    def follow(self, aggregate_id: str) -> Follower:
         """See ``HistoryReader``."""
-        return self.builder.follow(account_id)
+        return self.builder.follow(aggregate_id)
 
-    def finish(self, accounts: Sequence[ScannedAccount]) -> Mapping[str, int]:
+    def finish(self, aggregates: Sequence[ScannedAggregate]) -> Mapping[str, int]:
         """See ``HistoryReader``. What fails ends the lane."""
-        return self.guarded(lambda: self.builder.finish([each for each in accounts if self._follows(each)])) or {}
+        return self.guarded(lambda: self.builder.finish([each for each in aggregates if self._follows(each)])) or {}
 
     def moved(self, segment: int, cursor: Cursor, counts: Mapping[str, int]) -> None:
         """A segment is done up to ``cursor``.
@@ -120,8 +120,8 @@ class Lane:
             self.fail(error)
             return None
 
-    def _follows(self, account: ScannedAccount) -> bool:
-        return not account.whole or self.name in account.followers
+    def _follows(self, aggregate: ScannedAggregate) -> bool:
+        return not aggregate.whole or self.name in aggregate.followers
 
     def fail(self, error: KinfoldError) -> None:
         """End the lane."""
@@ -139,6 +139,6 @@ class Lane:
         self.stop.set()
 
 
-def _of(cursor: Cursor, *, accounts: bool) -> dict[str, int]:
-    """What the cursor has counted: how many accounts began, or all else."""
-    return {name: count for name, count in cursor.counts.items() if name.startswith(ACCOUNTS) == accounts}
+def _of(cursor: Cursor, *, aggregates: bool) -> dict[str, int]:
+    """What the cursor has counted: how many aggregates began, or all else."""
+    return {name: count for name, count in cursor.counts.items() if name.startswith(AGGREGATES) == aggregates}

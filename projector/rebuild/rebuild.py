@@ -4,9 +4,9 @@
 2. Wait until no worker can hold an older control row. A worker reads the control rows again before it completes a
    batch (``batch_handler``), so every batch completed from now on is fed to the new generation too; the events of
    every batch completed before are in the events table by now.
-3. Read the events table once for all projections: each account's rows are written, and what is then stored is compared
-   with what it should be (``builder``). Writes are conditional, so reading and workers may meet on any account in any
-   order. What the stream lost before no longer matters.
+3. Read the events table once for all projections: each aggregate's rows are written, and what is then stored is
+   compared with what it should be (``builder``). Writes are conditional, so reading and workers may meet on any
+   aggregate in any order. What the stream lost before no longer matters.
 4. Flip in one conditional write, wait until no reader can hold an older control row, and stop feeding the old one.
 
 Progress is in the control rows: a killed rebuild resumes on the next run, whoever starts it. Each projection has a
@@ -54,16 +54,16 @@ class UnverifiedError(PermanentError):
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """One projection's new generation: ``events`` in the table, ``accounts`` verified, ``halted`` among them.
+    """One projection's new generation: ``events`` in the table, ``aggregates`` verified, ``halted`` among them.
 
-    ``brought_up``: accounts that were still behind when verified and were caught up; without writes meanwhile, none.
+    ``brought_up``: aggregates that were still behind when verified and were caught up; without writes meanwhile, none.
     """
 
     projection: str
     generation: int
     replaced: int
     events: int
-    accounts: int
+    aggregates: int
     halted: int
     brought_up: int
 
@@ -192,13 +192,15 @@ class Rebuild:
         active, new = (components.models.model(lane.projection, each) for each in (before.active, generation))
         feeder = components.feeder(new, cache_size=1)
         halted = lane.count("halted")
-        for account_id, was_halted in lane.retry(partial(carry_halts, components.letters, active, new, feeder)).items():
-            halted += lane.builder.check(account_id)["halted"] - was_halted
+        for aggregate_id, was_halted in lane.retry(
+            partial(carry_halts, components.letters, active, new, feeder)
+        ).items():
+            halted += lane.builder.check(aggregate_id)["halted"] - was_halted
         wrong = lane.builder.wrong
         if wrong:
-            named = "; ".join(f"account {each.now.account_id}: {each.now.reason}" for each in wrong[:10])
+            named = "; ".join(f"aggregate {each.now.aggregate_id}: {each.now.reason}" for each in wrong[:10])
             raise UnverifiedError(
-                f"generation {generation} of {name} does not agree with the event store in {len(wrong)} accounts and "
+                f"generation {generation} of {name} does not agree with the event store in {len(wrong)} aggregates and "
                 f"is not shown to readers: {named}. End it with `kinfold projector rebuild --abort --projection "
                 f"{name}`, fix the cause, and rebuild."
             )
@@ -206,8 +208,8 @@ class Rebuild:
         log.info("generation_flipped", projection=name, generation=generation, replaced=before.active)
         self._progress.report(f"{name}: readers see generation {generation} now")
         self._unseen[name] = before.fed - {generation}
-        accounts, brought_up = lane.accounts, lane.count("broughtUp")
-        return Rebuilt(name, generation, before.active, lane.read, accounts, halted, brought_up)
+        aggregates, brought_up = lane.aggregates, lane.count("broughtUp")
+        return Rebuilt(name, generation, before.active, lane.read, aggregates, halted, brought_up)
 
     def _retire(self, rebuilt: Sequence[Rebuilt]) -> None:
         self._progress.report(f"waiting {SEEN_BY_ALL:.0f} s until every reader has moved to the new generation ...")

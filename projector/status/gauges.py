@@ -31,7 +31,7 @@ class Gauges:
             return Gauge(f"kinfold_projector_{name}", text, labels, registry=components.metrics.registry)
 
         self._letters = gauge("open_dead_letters", "dead letters that wait for an operator")
-        self._halted = gauge("halted_accounts", "accounts with an open dead letter")
+        self._halted = gauge("halted_aggregates", "aggregates with an open dead letter")
         self._active = gauge("active_generation", "the generation that readers see", "projection")
         self._building = gauge("building_generation", "the generation that a rebuild fills; 0: none", "projection")
         self._used = gauge(
@@ -60,7 +60,7 @@ class Gauges:
     def _read_slowly(self) -> None:
         letters = list(self._components.letters.list(state="open"))
         self._letters.set(len(letters))
-        self._halted.set(len({letter.letter.account_id for letter in letters if letter.letter.account_id}))
+        self._halted.set(len({letter.letter.aggregate_id for letter in letters if letter.letter.aggregate_id}))
         self._retention_ms = (
             retention_hours(self._components.clients.kinesis, self._components.names.stream) * 3_600_000
         )

@@ -93,7 +93,7 @@ class Status:
     hold: Hold | None
     watched: float
     open_dead_letters: int
-    halted_accounts: int
+    halted_aggregates: int
     shards: list[StreamShardStatus]
     projections: list[ProjectionStatus]
     warnings: list[str] = field(default_factory=list)
@@ -116,7 +116,7 @@ class Status:
             "destination": self.destination,
             "hold": to_json(self.hold),
             "openDeadLetters": self.open_dead_letters,
-            "haltedAccounts": self.halted_accounts,
+            "haltedAggregates": self.halted_aggregates,
             "shards": [shard.to_json() for shard in self.shards],
             "projections": to_json(self.projections),
             "warnings": self.warnings,
@@ -143,7 +143,7 @@ def read_status(
     names, kinesis = components.names, components.clients.kinesis
     hours = retention_hours(kinesis, names.stream)
     letters = list(components.letters.list(state="open"))
-    halted = {letter.letter.account_id for letter in letters if letter.letter.account_id is not None}
+    halted = {letter.letter.aggregate_id for letter in letters if letter.letter.aggregate_id is not None}
     status = Status(
         profile=names.profile,
         stream=names.stream,
@@ -153,7 +153,7 @@ def read_status(
         hold=None,
         watched=watch,
         open_dead_letters=len(letters),
-        halted_accounts=len(halted),
+        halted_aggregates=len(halted),
         shards=_shards(components.clients, names, timedelta(hours=hours), watch, report, now),
         projections=[],
     )
@@ -282,6 +282,6 @@ def _assess(status: Status) -> None:
         )
     if status.open_dead_letters:
         status.warnings.append(
-            f"{status.open_dead_letters} open dead letters, of {status.halted_accounts} accounts: "
+            f"{status.open_dead_letters} open dead letters, of {status.halted_aggregates} aggregates: "
             f"`kinfold projector dead-letters list`"
         )

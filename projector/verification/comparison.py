@@ -1,4 +1,4 @@
-"""Compares an account's rows with its events: which rows are right, and what the others should be. Pure.
+"""Compares an aggregate's rows with its events: which rows are right, and what the others should be. Pure.
 
 A row is right when it is the fold of the events 1..its own version. A lower version than the event store's is lag.
 """
@@ -18,7 +18,7 @@ S = TypeVar("S")
 
 #: agrees: every row is the fold of all its events. behind: right, but of fewer events. missing: no row yet, which is
 #: behind by all. halted: right, and waiting for an operator. wrong: a row that no prefix folds to. extra: rows of an
-#: account without events. unreadable: the event store's own history is broken.
+#: aggregate without events. unreadable: the event store's own history is broken.
 Kind = Literal["agrees", "behind", "missing", "halted", "wrong", "extra", "unreadable"]
 
 
@@ -42,9 +42,9 @@ class RowDifference(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class Compared(Generic[S]):
-    """One account's outcome. ``version``: its head's, None without a head; ``stored``: the event store's."""
+    """One aggregate's outcome. ``version``: its head's, None without a head; ``stored``: the event store's."""
 
-    account_id: str
+    aggregate_id: str
     kind: Kind
     version: int | None
     stored: int
@@ -59,10 +59,10 @@ class Compared(Generic[S]):
 
 
 @dataclass(frozen=True, slots=True)
-class AccountHistory:
-    """One account's events in order; iterating raises CorruptHistoryError where they cannot be read further."""
+class AggregateHistory:
+    """One aggregate's events in order; iterating raises CorruptHistoryError where they cannot be read further."""
 
-    account_id: str
+    aggregate_id: str
     events: Iterable[StoredEvent]
     skipped: Callable[[str, int], bool]
 
@@ -70,26 +70,26 @@ class AccountHistory:
 def compare(
     projection: Projection[S],
     image: Callable[[Row[S]], Item],
-    account: AccountHistory,
+    aggregate: AggregateHistory,
     rows: Mapping[str, StoredRow[S]],
 ) -> Compared[S]:
-    """Compare an account's rows, by part, with its events, which are read after them. ``image``: a row's item."""
+    """Compare an aggregate's rows, by part, with its events, which are read after them. ``image``: a row's item."""
     stored = rows.get(HEAD)
     head = stored.row if stored else None
     version = head.version if head else None
     halted = head.halted if head else None
     # What cannot be read has no version: take the whole history.
     limits = {part: each.row.version if each.row else (inf if part == HEAD else 0) for part, each in rows.items()}
-    folded = ExpectedRows(projection, account.account_id, account.skipped, limits)
+    folded = ExpectedRows(projection, aggregate.aggregate_id, aggregate.skipped, limits)
     broken = None
     try:
-        for event in account.events:
+        for event in aggregate.events:
             folded.add(event)
     except CorruptHistoryError as error:
         broken = str(error)
 
     def outcome(kind: Kind, reason: str = "", differences: Sequence[RowDifference[S]] = ()) -> Compared[S]:
-        return Compared(account.account_id, kind, version, folded.stored, reason, tuple(differences), halted)
+        return Compared(aggregate.aggregate_id, kind, version, folded.stored, reason, tuple(differences), halted)
 
     furthest = max((each.row.version for each in rows.values() if each.row), default=0)
     if broken is not None and furthest > folded.stored:

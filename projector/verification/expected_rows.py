@@ -1,4 +1,4 @@
-"""The rows that an account should have, folded as its events come, so that no history is held. Pure."""
+"""The rows that an aggregate should have, folded as its events come, so that no history is held. Pure."""
 
 from collections.abc import Callable, Mapping
 from math import inf
@@ -15,12 +15,12 @@ _NO_LIMITS: Final[Mapping[str, float]] = {HEAD: inf}
 
 
 class ExpectedRows(Generic[S]):
-    """One account's rows in one read model, by the projection's witness where it has one, else by its fold."""
+    """One aggregate's rows in one read model, by the projection's witness where it has one, else by its fold."""
 
     def __init__(
         self,
         projection: Projection[S],
-        account_id: str,
+        aggregate_id: str,
         skipped: Callable[[str, int], bool],
         limits: Mapping[str, float] = _NO_LIMITS,
         *,
@@ -29,7 +29,7 @@ class ExpectedRows(Generic[S]):
         """``limits``: by part, the version up to which a row is folded; no part is behind the head, and without a limit
         of its own there is no head.
         """
-        self.account_id = account_id
+        self.aggregate_id = aggregate_id
         #: The version up to which events were added, and why some of them cannot be folded.
         self.stored = 0
         self.failure: PermanentError | None = None
@@ -51,14 +51,14 @@ class ExpectedRows(Generic[S]):
         in_head = number <= self._head_limit
         if in_head:
             self._head_at = event
-        if self._skipped(self.account_id, number):
+        if self._skipped(self.aggregate_id, number):
             return
         try:
             part = self._part_of(event)
             if in_head or number <= self._limits.get(part, 0):
                 fold = self._parts.get(part)
                 if fold is None:
-                    fold = self._parts[part] = _PartFold(self._projection, self.account_id, part, self._witnessed)
+                    fold = self._parts[part] = _PartFold(self._projection, self.aggregate_id, part, self._witnessed)
                 fold.add(event)
         except PermanentError as error:
             self.failure = error
@@ -72,17 +72,17 @@ class ExpectedRows(Generic[S]):
             at = self._head_at
             state = self._parts[HEAD].state() if HEAD in self._parts else None
             version, event_hash = (at.sequence_number, at.event_hash) if at else (0, None)
-            rows[HEAD] = Row(self.account_id, HEAD, version, state, event_hash=event_hash)
+            rows[HEAD] = Row(self.aggregate_id, HEAD, version, state, event_hash=event_hash)
         if self._projection.part is not None:
             rows |= {part: fold.row() for part, fold in self._parts.items()}
         return rows
 
 
 class _PartFold(Generic[S]):
-    def __init__(self, projection: Projection[S], account_id: str, part: str, witnessed: bool) -> None:
-        self._first: Row[S] = Row(account_id, part, 0, None)
+    def __init__(self, projection: Projection[S], aggregate_id: str, part: str, witnessed: bool) -> None:
+        self._first: Row[S] = Row(aggregate_id, part, 0, None)
         self._projection = projection
-        self._witness = projection.witness_of(account_id) if witnessed else None
+        self._witness = projection.witness_of(aggregate_id) if witnessed else None
         self._state: S | None = None
         self._last: StoredEvent | None = None
 

@@ -1,6 +1,6 @@
-"""The events table read once, whoever wants its histories: each gets them account by account, an event at a time.
+"""The events table read once, whoever wants its histories: each gets them aggregate by aggregate, an event at a time.
 
-A scan shows an account's events together and in order in practice, and nothing promises it. So an account counts as
+A scan shows an aggregate's events together and in order in practice, and nothing promises it. So an aggregate counts as
 whole only where one or several pages in a row have shown the events 1, 2, 3 ... without a gap; whatever else is shown
 is for whoever reads to look up. Memory holds no history, only what the readers fold it into.
 """
@@ -25,32 +25,32 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _FIRST: Final = "1"
-#: Begins the names under which accounts are counted.
-ACCOUNTS: Final = "accounts"
-#: Events of one account that wait for those before them.
+#: Begins the names under which aggregates are counted.
+AGGREGATES: Final = "accounts"
+#: Events of one aggregate that wait for those before them.
 MAX_AHEAD: Final = 1_000
 
 
 class Follower(Protocol):
-    """Takes the events of one account, in order; must not raise."""
+    """Takes the events of one aggregate, in order; must not raise."""
 
     def add(self, event: StoredEvent) -> None:
         """Take the next event."""
 
 
-class ScannedAccount:
-    """What a page of a segment, or several in a row, have shown of one account.
+class ScannedAggregate:
+    """What a page of a segment, or several in a row, have shown of one aggregate.
 
     ``last`` is the furthest event, None where there is none. Events that come ahead of others wait for these, up to
     MAX_AHEAD of them.
     """
 
-    __slots__ = ("_ahead", "_in_order", "_reached", "account_id", "begins", "followers", "last")
+    __slots__ = ("_ahead", "_in_order", "_reached", "aggregate_id", "begins", "followers", "last")
 
-    def __init__(self, account_id: str, followers: Mapping[str, Any]) -> None:
-        self.account_id = account_id
+    def __init__(self, aggregate_id: str, followers: Mapping[str, Any]) -> None:
+        self.aggregate_id = aggregate_id
         self.followers = followers
-        #: Event 1 is among it, as of every account exactly once in a scan.
+        #: Event 1 is among it, as of every aggregate exactly once in a scan.
         self.begins = False
         self.last: StoredEvent | None = None
         self._reached = 0
@@ -63,13 +63,13 @@ class ScannedAccount:
         return self._in_order and not self._ahead and self._reached > 0
 
     def take(self, items: Iterable[AnyItem]) -> None:
-        """Take the next items that the segment shows of the account."""
+        """Take the next items that the segment shows of the aggregate."""
         for item in items:
             try:
                 event = StoredEvent.from_item(item)
             except CorruptHistoryError as error:
                 self.begins |= _number_of(item) == _FIRST
-                log.warning("not_an_event", aggregate=self.account_id, reason=str(error))
+                log.warning("not_an_event", aggregate=self.aggregate_id, reason=str(error))
                 self._give_up()
                 continue
             number = event.sequence_number
@@ -98,33 +98,33 @@ class ScannedAccount:
             self._give_up()
 
     def _give_up(self) -> None:
-        """Leave the account to whoever reads it by itself."""
+        """Leave the aggregate to whoever reads it by itself."""
         self._in_order = False
         self._ahead = {}
         self.followers = {}
 
 
-#: A segment, its cursor after a page, how many accounts began in it, by ``begun``, and what each reader has counted.
+#: A segment, its cursor after a page, how many aggregates began in it, by ``begun``, and what each reader has counted.
 PageDone = Callable[[int, Cursor, Mapping[str, int], Mapping[str, Mapping[str, int]]], None]
 
 
 class HistoryReader(Protocol):
-    """Somebody who wants the history of every account, or of some. Shared between the segments' threads."""
+    """Somebody who wants the history of every aggregate, or of some. Shared between the segments' threads."""
 
     @property
     def name(self) -> str:
         """Unique among the readers of one reading."""
 
-    def takes(self, account_id: str) -> bool:
-        """Whether it wants the account's history."""
+    def takes(self, aggregate_id: str) -> bool:
+        """Whether it wants the aggregate's history."""
 
-    def follow(self, account_id: str) -> Follower:
-        """What takes the account's events."""
+    def follow(self, aggregate_id: str) -> Follower:
+        """What takes the aggregate's events."""
 
-    def finish(self, accounts: Sequence[ScannedAccount]) -> Mapping[str, int]:
-        """A segment has shown all that it has of these accounts, but for what it may show out of order.
+    def finish(self, aggregates: Sequence[ScannedAggregate]) -> Mapping[str, int]:
+        """A segment has shown all that it has of these aggregates, but for what it may show out of order.
 
-        Returns what the reader counts. Retries what fails transiently. Idempotent: after a crash, accounts may come
+        Returns what the reader counts. Retries what fails transiently. Idempotent: after a crash, aggregates may come
         again, in pieces too.
         """
 
@@ -140,33 +140,33 @@ def read_histories(
 ) -> None:
     """Read every segment, or ``only`` some, from its cursor to its end, a thread each, while there are ``readers``.
 
-    ``done`` is called for each page, with the segment, the cursor after it, how many accounts began in it, and what
+    ``done`` is called for each page, with the segment, the cursor after it, how many aggregates began in it, and what
     each reader counted at its end, once nothing that the page has shown is left unfinished: a page may end just where
-    an account's history does, and only the next one shows that. Returns early when ``retry.stop`` is set. The first
+    an aggregate's history does, and only the next one shows that. Returns early when ``retry.stop`` is set. The first
     error of any thread stops all and is raised.
     """
 
     def run(segment: int) -> None:
         cursor = cursors[segment]
-        last: ScannedAccount | None = None
+        last: ScannedAggregate | None = None
         unfinished: list[tuple[Cursor, Mapping[str, int], Mapping[str, Mapping[str, int]]]] = []
         while not cursor.ended and not retry.stop.is_set() and readers():
             items, cursor = retry(partial(scan.page, segment, len(cursors), cursor))
             started, before = Counter[str](), last
-            shown = {} if last is None else {last.account_id: last}
-            for account_id, of_account in groupby(items, _account_of):
-                last = shown.get(account_id)
+            shown = {} if last is None else {last.aggregate_id: last}
+            for aggregate_id, of_aggregate in groupby(items, _aggregate_of):
+                last = shown.get(aggregate_id)
                 if last is None:
-                    followers = {each.name: each.follow(account_id) for each in readers() if each.takes(account_id)}
-                    last = shown[account_id] = ScannedAccount(account_id, followers)
+                    followers = {each.name: each.follow(aggregate_id) for each in readers() if each.takes(aggregate_id)}
+                    last = shown[aggregate_id] = ScannedAggregate(aggregate_id, followers)
                 began_before = last.begins
-                last.take(of_account)
-                started[_begun(account_id)] += last.begins and not began_before
+                last.take(of_aggregate)
+                started[_begun(aggregate_id)] += last.begins and not began_before
             if cursor.ended:
                 last = None
-            finished = [account for account in shown.values() if account is not last]
+            finished = [aggregate for aggregate in shown.values() if aggregate is not last]
             counts = {
-                each.name: each.finish([one for one in finished if each.takes(one.account_id)]) for each in readers()
+                each.name: each.finish([one for one in finished if each.takes(one.aggregate_id)]) for each in readers()
             }
             if retry.stop.is_set():
                 return  # what was left out then is not to count as read
@@ -188,16 +188,16 @@ def histories(dynamodb: "DynamoDBClient", table: str) -> SegmentedScan:
 
 
 def begun(kind: AnyType) -> str:
-    """Under which name the accounts of this type are counted that begin in a page."""
+    """Under which name the aggregates of this type are counted that begin in a page."""
     return _begun(kind.key(""))
 
 
 def _begun(key: str) -> str:
     name, mark, _ = key.rpartition(MARK)
-    return f"{ACCOUNTS}{mark}{name}"
+    return f"{AGGREGATES}{mark}{name}"
 
 
-def _account_of(item: AnyItem) -> str:
+def _aggregate_of(item: AnyItem) -> str:
     return item.aggregate_id.S if isinstance(item, EventItem) else item["aggregateId"]["S"]
 
 

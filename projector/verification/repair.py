@@ -24,25 +24,25 @@ _GIVEN: Final = ("aggregateId", "version", "halted", "revision")
 
 
 class CatchUp:
-    """Catches up accounts that are behind, and touches no row that is wrong. Safe to share between threads."""
+    """Catches up aggregates that are behind, and touches no row that is wrong. Safe to share between threads."""
 
     def __init__(self, feeder: Feeder) -> None:
         self._feeder = feeder
         self._lock = threading.Lock()
 
     def repair(self, compared: Compared[Any]) -> str:
-        """Fold an account that is behind up to the version that was stored when it was compared."""
+        """Fold an aggregate that is behind up to the version that was stored when it was compared."""
         if compared.kind not in {"behind", "missing"} or compared.stored == 0:
             return ""
         with self._lock:
-            self._feeder.catch_up(compared.account_id, compared.stored)
+            self._feeder.catch_up(compared.aggregate_id, compared.stored)
         return "folded on"
 
 
 class Repair:
-    """Rewrites wrong, missing and extra rows, then catches the account up. Safe to share between threads.
+    """Rewrites wrong, missing and extra rows, then catches the aggregate up. Safe to share between threads.
 
-    A halted account keeps its halt and its version; a redrive, or a skip, takes it further. Raises ThrottledError,
+    A halted aggregate keeps its halt and its version; a redrive, or a skip, takes it further. Raises ThrottledError,
     EndpointError, ResourceError or StormError.
     """
 
@@ -53,25 +53,25 @@ class Repair:
         self._catch_up = CatchUp(feeder)
 
     def repair(self, compared: Compared[Any]) -> str:
-        """Repair one account, except rows that were written to since it was compared."""
+        """Repair one aggregate, except rows that were written to since it was compared."""
         if compared.kind not in {"wrong", "extra"}:
             return self._catch_up.repair(compared)
-        rewritten = [self._write(compared.account_id, difference) for difference in _heads_last(compared.differences)]
+        rewritten = [self._write(compared.aggregate_id, difference) for difference in _heads_last(compared.differences)]
         if compared.kind == "wrong" and compared.stored and compared.halted is None:
             # A worker may have passed by what came meanwhile, since it could not read the row.
-            stored = self._feeder.stored(compared.account_id)
+            stored = self._feeder.stored(compared.aggregate_id)
             self._catch_up.repair(replace(compared, kind="behind", stored=stored))
         if not all(rewritten):
             return "somebody else wrote to it meanwhile"
         return "deleted" if compared.kind == "extra" else "rewritten"
 
-    def _write(self, account_id: str, difference: RowDifference[Any]) -> bool:
+    def _write(self, aggregate_id: str, difference: RowDifference[Any]) -> bool:
         """Put what is expected in the place of what was read. Returns False when it is no longer what was read."""
         found = difference.found.item if difference.found else {}
         request = {"TableName": self._model.table, **unchanged(found, dict.fromkeys((*found, *_GIVEN)))}
-        with aws_errors(f"repairing account {account_id} in {self._model.table}"):
+        with aws_errors(f"repairing aggregate {aggregate_id} in {self._model.table}"):
             if difference.expected is None:
-                key = self._model.key(account_id, difference.part)
+                key = self._model.key(aggregate_id, difference.part)
                 return write_if(self._dynamodb.delete_item, Key=key, **request)
             row = replace(difference.expected, revision=_revision(difference) + 1)
             return write_if(self._dynamodb.put_item, Item=self._model.image(row) | _halt(difference), **request)

@@ -1,4 +1,4 @@
-"""Rows of many accounts read at once: which of them are exactly what they should be."""
+"""Rows of many aggregates read at once: which of them are exactly what they should be."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
@@ -29,17 +29,17 @@ class StoredRows(Generic[S]):
         self._model = model
 
     def agreeing(self, expected: Mapping[str, Mapping[str, Row[S]]]) -> set[str]:
-        """Those accounts that have the expected rows (by account and part) to the last attribute, and no other."""
+        """Those aggregates that have the expected rows (by aggregate and part) to the last attribute, and no other."""
         wanted = {
-            account_id: [self._model.image(row) for _, row in sorted(rows.items())]
-            for account_id, rows in expected.items()
+            aggregate_id: [self._model.image(row) for _, row in sorted(rows.items())]
+            for aggregate_id, rows in expected.items()
         }
         found = self._whole(wanted) if self._model.projection.part is not None else self._heads(wanted)
-        return {account_id for account_id, rows in wanted.items() if found.get(account_id) == rows}
+        return {aggregate_id for aggregate_id, rows in wanted.items() if found.get(aggregate_id) == rows}
 
     def _heads(self, wanted: Mapping[str, Any]) -> dict[str, list[Item]]:
         found: dict[str, list[Item]] = {}
-        for keys in chunks([self._model.key(account_id) for account_id in wanted], MAX_KEYS):
+        for keys in chunks([self._model.key(aggregate_id) for aggregate_id in wanted], MAX_KEYS):
             read = BatchRead(self._dynamodb, self._model.table, keys, ConsistentRead=True)
             for attempt in retrying(_RETRY):
                 with attempt, aws_errors(f"reading {len(keys)} rows of {self._model.table}"):
@@ -47,18 +47,18 @@ class StoredRows(Generic[S]):
         return found
 
     def _whole(self, wanted: Mapping[str, Any]) -> dict[str, list[Item]]:
-        """Every row of each account, head and parts, in order."""
-        return {account_id: self._of(account_id) for account_id in wanted}
+        """Every row of each aggregate, head and parts, in order."""
+        return {aggregate_id: self._of(aggregate_id) for aggregate_id in wanted}
 
-    def _of(self, account_id: str) -> list[Item]:
+    def _of(self, aggregate_id: str) -> list[Item]:
         rows: list[Item] = []
         start: Any = {}
         while True:
-            with aws_errors(f"reading {self._model.table} of account {account_id}"):
+            with aws_errors(f"reading {self._model.table} of aggregate {aggregate_id}"):
                 page = self._dynamodb.query(
                     TableName=self._model.table,
                     KeyConditionExpression="aggregateId = :a",
-                    ExpressionAttributeValues={":a": {"S": account_id}},
+                    ExpressionAttributeValues={":a": {"S": aggregate_id}},
                     ConsistentRead=True,
                     **start,
                 )

@@ -1,6 +1,6 @@
-"""Every account of a read model against the event store, refolded by other code than the engine's where there is some.
+"""Every aggregate of a read model against the event store, refolded by code other than the engine's where there is any.
 
-Each account is judged by itself. One whose stored rows are the fold of all that the reading has shown of it agrees;
+Each aggregate is judged by itself. One whose stored rows are the fold of all that the reading has shown of it agrees;
 every other one is read by itself and judged at its own version (``comparison``). Memory holds no history.
 """
 
@@ -19,10 +19,10 @@ from ledger.store.parallel_scan import Cursor, RetryUntilStopped, SegmentedScan,
 from projector.components import Components
 from projector.engine.read_model import ReadModel
 from projector.projection import HEAD
-from projector.verification.account_check import Checker
+from projector.verification.aggregate_check import Checker
 from projector.verification.comparison import Compared, Kind
 from projector.verification.expected_rows import ExpectedRows
-from projector.verification.history_reading import HistoryReader, PageDone, ScannedAccount, histories, read_histories
+from projector.verification.history_reading import HistoryReader, PageDone, ScannedAggregate, histories, read_histories
 from projector.verification.stored_rows import StoredRows
 
 if TYPE_CHECKING:
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 
 S = TypeVar("S")
 
-#: Accounts behind at the first check that get a second one; any more are reported at once.
+#: Aggregates behind at the first check that get a second one; any more are reported at once.
 MAX_LATE: Final = 10_000
-#: Approximate number of accounts in one segment of a random sample; AWS allows a million segments.
+#: Approximate number of aggregates in one segment of a random sample; AWS allows a million segments.
 _SAMPLE_SEGMENT: Final = 50
 _MAX_SEGMENTS: Final = 1_000_000
 
 
 class Repairer(Protocol):
-    """What to do about an account that does not agree."""
+    """What to do about an aggregate that does not agree."""
 
     def repair(self, compared: Compared[Any]) -> str:
         """Repair it as far as that is allowed; returns what was done, or "" when nothing was."""
@@ -47,7 +47,7 @@ class Repairer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An account that did not agree: what was found, what was done about it, and its outcome now."""
+    """An aggregate that did not agree: what was found, what was done about it, and its outcome now."""
 
     found: Compared[Any]
     done: str
@@ -60,7 +60,7 @@ class Finding:
     def to_json(self) -> dict[str, Any]:
         """The finding as operators see it."""
         return {
-            "accountId": self.found.account_id,
+            "aggregateId": self.found.aggregate_id,
             "found": self.found.kind,
             "now": self.now.kind,
             "version": self.found.version,
@@ -72,7 +72,7 @@ class Finding:
 
 
 class Verification:
-    """One pass over a read model's accounts. ``tally`` counts the accounts by their final outcome."""
+    """One pass over a read model's aggregates. ``tally`` counts the aggregates by their final outcome."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class Verification:
         repairer: Repairer | None = None,
         wait: float = 5.0,
     ) -> None:
-        """``wait``: seconds in which a late account may still reach the version that was stored when first checked."""
+        """``wait``: seconds in which a late aggregate may still reach the version that was stored at the check."""
         self.tally: Counter[Kind] = Counter()
         self._dynamodb = dynamodb
         self._events_table = events_table
@@ -104,7 +104,7 @@ class Verification:
         return self._checker.model.projection.name
 
     def everything(self, cursors: Sequence[Cursor], done: PageDone) -> None:
-        """Check every account, each segment from its cursor, in one reading of the events table."""
+        """Check every aggregate, each segment from its cursor, in one reading of the events table."""
         check_everything([self], cursors, done)
 
     def read(self, readers: Sequence[HistoryReader], cursors: Sequence[Cursor], done: PageDone) -> None:
@@ -112,21 +112,21 @@ class Verification:
         scan = histories(self._dynamodb, self._events_table)
         read_histories(scan, cursors, lambda: readers, done, self._retry)
 
-    def takes(self, account_id: str) -> bool:
-        """Whether the read model is to have the account."""
-        return self._checker.model.projection.takes(account_id)
+    def takes(self, aggregate_id: str) -> bool:
+        """Whether the read model is to have the aggregate."""
+        return self._checker.model.projection.takes(aggregate_id)
 
-    def follow(self, account_id: str) -> ExpectedRows[Any]:
-        """The rows that the account should have, as its events come."""
+    def follow(self, aggregate_id: str) -> ExpectedRows[Any]:
+        """The rows that the aggregate should have, as its events come."""
         projection = self._checker.model.projection
-        return ExpectedRows(projection, account_id, self._checker.skipped)
+        return ExpectedRows(projection, aggregate_id, self._checker.skipped)
 
-    def finish(self, accounts: Sequence[ScannedAccount]) -> Mapping[str, int]:
-        """Check accounts of which a segment has shown all that it has. See ``HistoryReader``."""
-        agreeing = self.agreeing({each.account_id: each.followers[self.name] for each in accounts if each.whole})
-        for account in accounts:
-            if not (account.whole and account.account_id in agreeing):
-                self.check(account.account_id, counted=account.begins)
+    def finish(self, aggregates: Sequence[ScannedAggregate]) -> Mapping[str, int]:
+        """Check aggregates of which a segment has shown all that it has. See ``HistoryReader``."""
+        agreeing = self.agreeing({each.aggregate_id: each.followers[self.name] for each in aggregates if each.whole})
+        for aggregate in aggregates:
+            if not (aggregate.whole and aggregate.aggregate_id in agreeing):
+                self.check(aggregate.aggregate_id, counted=aggregate.begins)
         return {}
 
     def settled(self) -> Mapping[str, int]:
@@ -136,21 +136,21 @@ class Verification:
 
     def agreeing(self, expected: Mapping[str, ExpectedRows[Any]]) -> set[str]:
         """Count and give back those whose stored rows are the expected ones; what the others are, ``check`` says."""
-        rows = {account_id: each.rows() for account_id, each in expected.items() if each.failure is None}
+        rows = {aggregate_id: each.rows() for aggregate_id, each in expected.items() if each.failure is None}
         agreeing = self._retry(partial(self._rows.agreeing, rows)) if rows else set()
         self._agree(len(agreeing))
         return agreeing
 
-    def sample(self, accounts: int) -> None:
-        """Check about ``accounts`` random accounts, by whole segments, and about as many random rows for extra ones."""
-        for account_id in filter(self.takes, self._random(self._first_events(), self._events_table, accounts)):
-            self.check(account_id)
+    def sample(self, aggregates: int) -> None:
+        """Check about ``aggregates`` random aggregates, by whole segments, and about as many rows for extra ones."""
+        for aggregate_id in filter(self.takes, self._random(self._first_events(), self._events_table, aggregates)):
+            self.check(aggregate_id)
         rows = SegmentedScan(self._dynamodb, self._checker.model.table, ProjectionExpression="aggregateId")
-        self._check_extra(self._random(rows, self._checker.model.table, accounts))
+        self._check_extra(self._random(rows, self._checker.model.table, aggregates))
         self.settle()
 
     def extra_rows(self, segments: int, done: Callable[[int, Cursor], None]) -> None:
-        """Check every row of the read model for accounts that the event store does not know."""
+        """Check every row of the read model for aggregates that the event store does not know."""
         rows = SegmentedScan(self._dynamodb, self._checker.model.table, ProjectionExpression="aggregateId")
         read_segments(
             rows,
@@ -161,24 +161,24 @@ class Verification:
         )
 
     def settle(self) -> None:
-        """Wait for the late accounts, ``wait`` seconds in all, and report those that are still behind."""
+        """Wait for the late aggregates, ``wait`` seconds in all, and report those that are still behind."""
         deadline = time.monotonic() + self._wait
         while self._late and not self._retry.stop.is_set():
             heads = self._retry(partial(self._heads, list(self._late)))
-            for account_id in [name for name, until in self._late.items() if heads.get(name, 0) >= until]:
-                del self._late[account_id]
-                self._finish(self._retry(partial(self._checker.check, account_id)), late=True)
+            for aggregate_id in [name for name, until in self._late.items() if heads.get(name, 0) >= until]:
+                del self._late[aggregate_id]
+                self._finish(self._retry(partial(self._checker.check, aggregate_id)), late=True)
             if time.monotonic() >= deadline:
-                for account_id in list(self._late):
-                    del self._late[account_id]
-                    self._finish(self._retry(partial(self._checker.check, account_id)))
+                for aggregate_id in list(self._late):
+                    del self._late[aggregate_id]
+                    self._finish(self._retry(partial(self._checker.check, aggregate_id)))
             elif self._late:
                 self._retry.stop.wait(0.2)
 
-    def _heads(self, account_ids: list[str]) -> dict[str, int]:
+    def _heads(self, aggregate_ids: list[str]) -> dict[str, int]:
         model = self._checker.model
-        rows, _ = model.read((account_id, HEAD) for account_id in account_ids)
-        return {account_id: row.version for (account_id, _), row in rows.items()}
+        rows, _ = model.read((aggregate_id, HEAD) for aggregate_id in aggregate_ids)
+        return {aggregate_id: row.version for (aggregate_id, _), row in rows.items()}
 
     def _first_events(self) -> SegmentedScan:
         return SegmentedScan(
@@ -189,43 +189,43 @@ class Verification:
             ProjectionExpression="aggregateId",
         )
 
-    def check(self, account_id: str, *, counted: bool = True) -> Finding | None:
-        """Check one account by a reading of its own; None when it agrees, or is late and ``settle`` will say.
+    def check(self, aggregate_id: str, *, counted: bool = True) -> Finding | None:
+        """Check one aggregate by a reading of its own; None when it agrees, or is late and ``settle`` will say.
 
         Without ``counted``, one that agrees was counted before.
         """
         if self._retry.stop.is_set():
             return None
-        compared = self._retry(partial(self._checker.check, account_id))
+        compared = self._retry(partial(self._checker.check, aggregate_id))
         if compared.kind in {"behind", "missing"} and self._wait:
             with self._lock:
                 if len(self._late) < MAX_LATE:
-                    self._late[account_id] = compared.stored
+                    self._late[aggregate_id] = compared.stored
                     return None
         return self._finish(compared, counted=counted)
 
-    def _check_extra(self, account_ids: Iterable[str]) -> None:
-        for chunk in chunks(list(account_ids), MAX_KEYS):
+    def _check_extra(self, aggregate_ids: Iterable[str]) -> None:
+        for chunk in chunks(list(aggregate_ids), MAX_KEYS):
             known = self._with_events(chunk)
-            for account_id in set(chunk) - known:
-                compared = self._retry(partial(self._checker.check, account_id))
+            for aggregate_id in set(chunk) - known:
+                compared = self._retry(partial(self._checker.check, aggregate_id))
                 if compared.kind not in {"agrees", "behind"}:
                     self._finish(compared)
 
-    def _with_events(self, account_ids: Sequence[str]) -> set[str]:
+    def _with_events(self, aggregate_ids: Sequence[str]) -> set[str]:
         """Those that have a first event."""
-        keys = [{"aggregateId": {"S": each}, "sequenceNumber": {"N": "1"}} for each in set(account_ids)]
+        keys = [{"aggregateId": {"S": each}, "sequenceNumber": {"N": "1"}} for each in set(aggregate_ids)]
         table = self._events_table
         read = BatchRead(self._dynamodb, table, keys, ConsistentRead=True, ProjectionExpression="aggregateId")
 
         def attempt() -> set[str]:
-            with aws_errors(f"looking for accounts in {table}"):
+            with aws_errors(f"looking for aggregates in {table}"):
                 return {item["aggregateId"]["S"] for item in read()}
 
         return self._retry(attempt)
 
-    def _random(self, scan: SegmentedScan, table: str, accounts: int) -> Iterator[str]:
-        """Accounts of random segments, each once, until there are enough."""
+    def _random(self, scan: SegmentedScan, table: str, aggregates: int) -> Iterator[str]:
+        """Aggregates of random segments, each once, until there are enough."""
         size = approximate_size(self._dynamodb, table)
         segments = min(max(size // _SAMPLE_SEGMENT, 1), _MAX_SEGMENTS)
         seen: set[str] = set()
@@ -234,20 +234,20 @@ class Verification:
             while not cursor.ended and not self._retry.stop.is_set():
                 items, cursor = self._retry(partial(scan.page, segment, segments, cursor))
                 for item in items:
-                    account_id = item["aggregateId"]["S"]
-                    if account_id not in seen and len(seen) < accounts:
-                        seen.add(account_id)
-                        yield account_id
-            if len(seen) >= accounts:
+                    aggregate_id = item["aggregateId"]["S"]
+                    if aggregate_id not in seen and len(seen) < aggregates:
+                        seen.add(aggregate_id)
+                        yield aggregate_id
+            if len(seen) >= aggregates:
                 return
 
-    def _agree(self, accounts: int) -> None:
-        if accounts:
+    def _agree(self, aggregates: int) -> None:
+        if aggregates:
             with self._lock:
-                self.tally["agrees"] += accounts
+                self.tally["agrees"] += aggregates
 
     def _finish(self, found: Compared[Any], *, late: bool = False, counted: bool = True) -> Finding | None:
-        """Count the account, repair it where asked to, and report it unless it agrees.
+        """Count the aggregate, repair it where asked to, and report it unless it agrees.
 
         ``late``: it has reached what was stored when first checked, so that what was appended since does not count.
         """
@@ -257,7 +257,7 @@ class Verification:
         repairer = self._repairer
         with self._lock:
             done = self._retry(partial(repairer.repair, found)) if repairer else ""
-            now = self._retry(partial(self._checker.check, found.account_id)) if done else found
+            now = self._retry(partial(self._checker.check, found.aggregate_id)) if done else found
             if done and now.kind == "behind" and (now.version or 0) >= found.stored:
                 self.tally["agrees"] += 1
             else:
@@ -268,7 +268,7 @@ class Verification:
 
 
 def check_everything(verifications: Sequence[Verification], cursors: Sequence[Cursor], done: PageDone) -> None:
-    """Check every account of several read models in one reading of the events table, and settle what is late."""
+    """Check every aggregate of several read models in one reading of the events table, and settle what is late."""
     verifications[0].read(verifications, cursors, done)
     for verification in verifications:
         verification.settle()

@@ -114,7 +114,7 @@ class Operator:
             def found(
                 finding: Finding, projection: Any = projection, generation: int = generation, model: Any = model
             ) -> None:
-                now, account = finding.found, finding.found.account_id
+                now, account = finding.found, finding.found.aggregate_id
                 if model.table in world.rows.doomed:
                     return
                 broken = None in world.histories.states[account] or account in world.rows.ever_tampered

@@ -57,14 +57,14 @@ OPERATING: Final = (
     ),
     Mutant(
         "cursor-before-histories",
-        "a rebuild's segment counts as read up to a page before the accounts of the page are built",
+        "a rebuild's segment counts as read up to a page before the aggregates of the page are built",
         _READING,
         "            counts = {\n",
         "            done(segment, cursor, started, {})\n            counts = {\n",
     ),
     Mutant(
         "part-of-a-history-for-the-whole",
-        "the events that a page shows of an account count as its whole history",
+        "the events that a page shows of an aggregate count as its whole history",
         _READING,
         "                if number == self._reached + 1:\n",
         "                if number > self._reached:\n",
@@ -73,15 +73,15 @@ OPERATING: Final = (
         "head-without-its-parts",
         "a head is inserted although somebody else has begun one of its parts",
         _BUILDER,
-        " if rows[HEAD].account_id not in lost]",
+        " if rows[HEAD].aggregate_id not in lost]",
         "]",
     ),
     Mutant(
         "others-rows-taken-as-built",
         "a row that somebody else has begun is taken for the one that should have been inserted",
         "projector/verification/stored_rows.py",
-        "if found.get(account_id) == rows}",
-        "if account_id in found}",
+        "if found.get(aggregate_id) == rows}",
+        "if aggregate_id in found}",
     ),
     Mutant(
         "job-saved-by-anybody",
@@ -113,10 +113,10 @@ OPERATING: Final = (
     ),
     Mutant(
         "verification-reads-events-first",
-        "the events are read before the rows, so that an account that moves meanwhile looks wrong",
-        "projector/verification/account_check.py",
-        "AccountHistory(account_id, self._store.read(account_id), self.skipped)\n",
-        "AccountHistory(account_id, list(self._store.read(account_id)), self.skipped)\n"
-        "        rows = self._rows(account_id)\n",
+        "the events are read before the rows, so that an aggregate that moves meanwhile looks wrong",
+        "projector/verification/aggregate_check.py",
+        "AggregateHistory(aggregate_id, self._store.read(aggregate_id), self.skipped)\n",
+        "AggregateHistory(aggregate_id, list(self._store.read(aggregate_id)), self.skipped)\n"
+        "        rows = self._rows(aggregate_id)\n",
     ),
 )

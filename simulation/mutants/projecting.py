@@ -9,7 +9,7 @@ from simulation.mutants.mutant import Mutant
 _ENGINE: Final = "projector/engine/projector.py"
 _MODEL: Final = "projector/engine/read_model.py"
 _GAPS: Final = "projector/engine/gap_repair.py"
-_HALTS: Final = "projector/dead_letters/account_halts.py"
+_HALTS: Final = "projector/dead_letters/aggregate_halts.py"
 _LETTERS: Final = "projector/dead_letters/letters.py"
 _REDRIVE: Final = "projector/dead_letters/redrive.py"
 _HANDLER: Final = "projector/ingest/batch_handler.py"
@@ -63,7 +63,7 @@ PROJECTING: Final = (
     ),
     Mutant(
         "halted-condition-dropped",
-        "the row of an account that somebody has halted meanwhile is updated",
+        "the row of an aggregate that somebody has halted meanwhile is updated",
         _MODEL,
         ' AND "halted" IS MISSING',
         "",
@@ -79,22 +79,22 @@ PROJECTING: Final = (
     ),
     Mutant(
         "parts-after-heads",
-        "the head of an account is written before its parts",
+        "the head of an aggregate is written before its parts",
         _ENGINE,
-        "            lost = {account_id for account_id, _ in self._put(parts)}\n"
+        "            lost = {aggregate_id for aggregate_id, _ in self._put(parts)}\n"
         "            heads = [each.head_change() for name, each in advances.items() if each.moved and"
         " name not in lost]\n"
-        "            lost |= {account_id for account_id, _ in self._put(heads)}\n",
+        "            lost |= {aggregate_id for aggregate_id, _ in self._put(heads)}\n",
         "            heads = [each.head_change() for name, each in advances.items() if each.moved]\n"
-        "            lost = {account_id for account_id, _ in self._put(heads)}\n"
-        "            lost |= {account_id for account_id, _ in self._put(parts)}\n",
+        "            lost = {aggregate_id for aggregate_id, _ in self._put(heads)}\n"
+        "            lost |= {aggregate_id for aggregate_id, _ in self._put(parts)}\n",
     ),
     Mutant(
         "cache-kept-after-lost-condition",
         "a row stays in the cache although a write has shown that it is out of date",
         _ENGINE,
-        "            if account_id in lost:\n                self._drop(advance)\n",
-        "            if account_id in lost:\n                pass\n",
+        "            if aggregate_id in lost:\n                self._drop(advance)\n",
+        "            if aggregate_id in lost:\n                pass\n",
     ),
     Mutant(
         "cache-kept-after-failed-write",
@@ -102,7 +102,7 @@ PROJECTING: Final = (
         _ENGINE,
         "            for advance in advances.values():\n                self._drop(advance)\n            raise\n",
         "            for advance in advances.values():\n"
-        "                self._cache.update({(row.account_id, row.part): row for row in advance.durable()})\n"
+        "                self._cache.update({(row.aggregate_id, row.part): row for row in advance.durable()})\n"
         "            raise\n",
     ),
     Mutant(
@@ -128,7 +128,7 @@ PROJECTING: Final = (
     ),
     Mutant(
         "newcomer-unchecked",
-        "an account whose insertion has failed is still taken for one without a row",
+        "an aggregate whose insertion has failed is still taken for one without a row",
         _ENGINE,
         "            newcomers = set()\n",
         "",
@@ -142,50 +142,50 @@ PROJECTING: Final = (
     ),
     Mutant(
         "halt-not-stored",
-        "what can never be applied gets its letter, and its account is not halted",
+        "what can never be applied gets its letter, and its aggregate is not halted",
         _HALTS,
-        "            self._halt(letter.account_id, letter.sequence_number, stored, projector, overtaken=overtaken)\n",
+        "            self._halt(letter.aggregate_id, letter.sequence_number, stored, projector, overtaken=overtaken)\n",
         "            True\n",
     ),
     Mutant(
         "letter-not-stored",
-        "an account is halted without a letter that says why",
+        "an aggregate is halted without a letter that says why",
         _HALTS,
         "        stored = self._letters.store(letter)\n",
         "        stored = self._letters.get(letter.id) or StoredLetter(letter.id, letter, 0, 1, '', '', 'open')\n",
     ),
     Mutant(
         "letter-after-halt",
-        "an account is halted before its letter is stored",
+        "an aggregate is halted before its letter is stored",
         _HALTS,
         "        stored = self._letters.store(letter)\n",
         "        stored = self._letters.get(letter.id) or StoredLetter(letter.id, letter, 0, 1, '', '', 'open')\n"
-        "        for projector in projectors if letter.account_id and letter.sequence_number else ():\n"
-        "            self._halt(letter.account_id, letter.sequence_number, stored, projector, overtaken=overtaken)\n"
+        "        for projector in projectors if letter.aggregate_id and letter.sequence_number else ():\n"
+        "            self._halt(letter.aggregate_id, letter.sequence_number, stored, projector, overtaken=overtaken)\n"
         "        stored = self._letters.store(letter)\n",
     ),
     Mutant(
         "letters-dropped",
         "a record that is no event is completed without a letter",
         _HANDLER,
-        "                    self._account_halts.store_and_halt(letter, projectors, overtaken=False)\n",
+        "                    self._aggregate_halts.store_and_halt(letter, projectors, overtaken=False)\n",
         "                    pass\n",
     ),
     Mutant(
         "halt-trusted-from-the-cache",
         "a halt is remembered after a redrive has lifted it",
         _ENGINE,
-        "                self.forget(account_id)\n"
+        "                self.forget(aggregate_id)\n"
         "                self._metrics.waiting.inc(sum(event.sequence_number > head.version for event in delivered))\n",
-        "                self._cache[(account_id, HEAD)] = head\n"
+        "                self._cache[(aggregate_id, HEAD)] = head\n"
         "                self._metrics.waiting.inc(sum(event.sequence_number > head.version for event in delivered))\n",
     ),
     Mutant(
         "halt-never-lifted",
         "a redrive writes the head again and leaves its halt",
         _MODEL,
-        'self._head_update(head.account_id, "REMOVE halted", condition, values)',
-        'self._head_update(head.account_id, "SET version = :v", condition, values)',
+        'self._head_update(head.aggregate_id, "REMOVE halted", condition, values)',
+        'self._head_update(head.aggregate_id, "SET version = :v", condition, values)',
     ),
     Mutant(
         "redrive-without-folding-on",
@@ -210,14 +210,14 @@ PROJECTING: Final = (
     ),
     Mutant(
         "halt-without-its-letter-open",
-        "a worker halts an account although an operator has redriven the letter since it was stored",
+        "a worker halts an aggregate although an operator has redriven the letter since it was stored",
         _MODEL,
         'TransactItems=[provided, {"Update": update}]',
         'TransactItems=[{"Update": update}]',
     ),
     Mutant(
         "redrive-ends-regardless",
-        "a letter is marked as redriven although a worker has halted the account again meanwhile",
+        "a letter is marked as redriven although a worker has halted the aggregate again meanwhile",
         _LETTERS,
         '"redriven", "redrive = :redrive",',
         '"redriven", "attribute_exists(id) OR redrive = :redrive",',

@@ -26,8 +26,8 @@ SENDING: Final = (
         "        if number > reached + 100:\n",
     ),
     Mutant(
-        "several-of-an-account-in-a-call",
-        "one call puts several records of an account, of which Kinesis may refuse the first and take the second",
+        "several-of-an-aggregate-in-a-call",
+        "one call puts several records of an aggregate, of which Kinesis may refuse the first and take the second",
         "faust_kinesis/sending/put_queue.py",
         "            record = waiting[0]\n"
         "            if not fits(record, len(chosen), size):\n"

@@ -17,7 +17,7 @@ import structlog
 
 from ledger.runtime.progress_bar import ProgressReport
 from ledger.runtime.rate_limiter import RateLimiter
-from ledger.store.errors import CorruptHistoryError, NoSuchAccountError
+from ledger.store.errors import CorruptHistoryError, NoSuchAggregateError
 from ledger.store.event_store import EventStore
 from ledger.store.parallel_scan import Cursor, Item, RetryUntilStopped, SegmentedScan, approximate_size, read_segments
 from ledger.store.resumable_job import JobHeartbeat
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: Events of one account read together, and of any put together: as many as one PutRecords takes.
+#: Events of one aggregate read together, and of any put together: as many as one PutRecords takes.
 _CHUNK: Final = 500
 _WORK: Final = "backfill"
 
@@ -90,17 +90,17 @@ class Backfill:
     def run(self, selection: Selection, *, segments: int = 4, restart: bool = False) -> Outcome:
         """Put the selected events on the stream, at least once each.
 
-        What is stored when it begins is read, and what is appended meanwhile perhaps. A scan of all accounts that was
+        What is stored when it begins is read, and what is appended meanwhile perhaps. A scan of all aggregates that was
         interrupted (killed, too) resumes where it was when the same selection is run again, with the segments it has,
         unless ``restart``. A killed one repeats at most what it did since its last beat (ledger.store.resumable_job)
         and a page a segment.
 
         Raises JobRunningError when another process runs the same backfill, JobLostError when one took it over,
-        NoSuchAccountError, with nothing put, ThrottledError, EndpointError or ResourceError.
+        NoSuchAggregateError, with nothing put, ThrottledError, EndpointError or ResourceError.
         """
         self._outcome = Outcome()
-        if selection.accounts:
-            self._accounts(selection, self._publish)
+        if selection.aggregates:
+            self._aggregates(selection, self._publish)
             return self._outcome
         job = self._resume_or_start(str(selection), segments, restart=restart)
         self._outcome = Outcome(published=job.published, ended=False)
@@ -142,32 +142,32 @@ class Backfill:
     def count(self, selection: Selection, *, segments: int = 4) -> Outcome:
         """Count what ``run`` would publish; puts nothing and records nothing. Raises as ``run`` does."""
         self._outcome = Outcome()
-        if selection.accounts:
-            self._accounts(selection, self._count)
+        if selection.aggregates:
+            self._aggregates(selection, self._count)
         else:
             job = BackfillJob(name=str(selection), token="", cursors=(Cursor(),) * segments)
             self._scan(selection, job, self._count, lambda _segment, _cursor: None)
         return self._outcome
 
-    def _accounts(self, selection: Selection, handle: Callable[[list[StoredEvent]], None]) -> None:
+    def _aggregates(self, selection: Selection, handle: Callable[[list[StoredEvent]], None]) -> None:
         store = EventStore(self._dynamodb, self._table)
-        missing = [each for each in selection.accounts if not self._retry(partial(store.version, each)).number]
+        missing = [each for each in selection.aggregates if not self._retry(partial(store.version, each)).number]
         if missing:
-            raise NoSuchAccountError(*missing)
+            raise NoSuchAggregateError(*missing)
         with suppress(_StoppedError):
-            for account_id in selection.accounts:
-                for chunk in self._chunks(store, account_id):
+            for aggregate_id in selection.aggregates:
+                for chunk in self._chunks(store, aggregate_id):
                     self._add(read=len(chunk))
                     self._retry(partial(handle, [event for event in chunk if event in selection]))
         self._outcome = replace(self._outcome, ended=not self._stop.is_set())
 
-    def _chunks(self, store: EventStore, account_id: str) -> Iterator[list[StoredEvent]]:
+    def _chunks(self, store: EventStore, aggregate_id: str) -> Iterator[list[StoredEvent]]:
         after, size = 0, self._read_limiter.piece
         while True:
             self._read_limiter.take(size)
             # Whatever follows a piece that is not there is no event after a hole: the second read would say so.
-            chunk = list(store.read(account_id, after=after, until=after + size)) or list(
-                islice(store.read(account_id, after=after), 1)
+            chunk = list(store.read(aggregate_id, after=after, until=after + size)) or list(
+                islice(store.read(aggregate_id, after=after), 1)
             )
             if not chunk or self._stop.is_set():
                 return

@@ -24,7 +24,7 @@ _MAX_ROUNDS: Final = 20
 class Publisher:
     """Puts events on the stream as the change records that DynamoDB would put. Safe to share between threads.
 
-    Delivery: at least once, and in no order: the projector orders by sequence number. An account's records go to one
+    Delivery: at least once, and in no order: the projector orders by sequence number. An aggregate's records go to one
     shard, by partition key.
     """
 
@@ -62,7 +62,7 @@ class Publisher:
                     "record_too_large",
                     aggregate=event.aggregate_id,
                     sequence_number=event.sequence_number,
-                    action="none: the projector reads it from the event store at the account's next event",
+                    action="none: the projector reads it from the event store at the aggregate's next event",
                 )
                 too_large.append(event)
                 continue

@@ -10,24 +10,24 @@ from ledger.store.stored_event import StoredEvent, timestamp
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Events of these accounts (none: of all) that occurred in ``since <= occurredAt < until`` (None: open).
+    """Events of these aggregates (none: of all) that occurred in ``since <= occurredAt < until`` (None: open).
 
     The moments are aware. ``occurredAt`` is the clock of the writer's machine: allow for clock skew.
     """
 
-    accounts: tuple[str, ...] = ()
+    aggregates: tuple[str, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
 
     def __str__(self) -> str:
-        """The selection in words, equal for equal selections: a backfill is identified by it."""
-        of = f"accounts {', '.join(self.accounts)}" if self.accounts else "all accounts"
+        """The selection in words, equal for equal selections: a backfill is stored under it."""
+        of = f"accounts {', '.join(self.aggregates)}" if self.aggregates else "all accounts"
         since = f" since {timestamp(self.since)}" if self.since else ""
         until = f" until {timestamp(self.until)}" if self.until else ""
         return f"{of}{since}{until}"
 
     def __contains__(self, event: StoredEvent) -> bool:
-        """Whether the event occurred within the period; its account is not checked."""
+        """Whether the event occurred within the period; its aggregate is not checked."""
         return (self.since is None or event.occurred_at >= timestamp(self.since)) and (
             self.until is None or event.occurred_at < timestamp(self.until)
         )

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from stream_bridge.backfill.selection import Selection
 
 EPILOG = (
-    "Exit codes: 0 all of it is on the stream, 1 some events fit no record, there is no such account, something is "
+    "Exit codes: 0 all of it is on the stream, 1 some events fit no record, there is no such aggregate, something is "
     "gone, or another process took the backfill over, 2 bad settings or arguments, 6 another process runs the same "
     "backfill, 75 the endpoint does not answer, 130 Ctrl-C (run it again to resume)."
 )
 
 
 def backfill(
-    account: Annotated[
-        list[str] | None, typer.Option(metavar="ID", show_default=False, help="Only this account; repeatable.")
+    aggregate: Annotated[
+        list[str] | None, typer.Option(metavar="ID", show_default=False, help="Only this aggregate; repeatable.")
     ] = None,
     since: Annotated[
         str | None, typer.Option(metavar="TIME", show_default=False, help="Events from this time, 2026-01-31T06:00Z.")
@@ -29,7 +29,7 @@ def backfill(
     until: Annotated[
         str | None, typer.Option(metavar="TIME", show_default=False, help="Events before this time.")
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every event of every account.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Every event of every aggregate.")] = False,
     rate: Annotated[
         int | None,
         typer.Option(
@@ -50,14 +50,14 @@ def backfill(
     """Put events from the events table on the stream again, as change records.
 
     Harmless to a projector that has them: they count as duplicates. Use it for what a streaming destination lost, and
-    to replay a projection further back than the stream keeps. Without --account it reads the whole table, whatever the
-    time.
+    to replay a projection further back than the stream keeps. Without --aggregate it reads the whole table, whatever
+    the time.
 
     Such a run is refused while the same one is at work. An interrupted one resumes when the same selection is given
     again: it says so before it starts, keeps its segments and what is done, and takes the rates of the new command.
 
     [dim]$[/dim] kinfold bridge backfill --since 2026-01-31T06:00Z --until 2026-01-31T07:00Z --dry-run
-    [dim]$[/dim] kinfold bridge backfill --account alice --account bob
+    [dim]$[/dim] kinfold bridge backfill --aggregate alice --aggregate bob
     [dim]$[/dim] kinfold bridge backfill --all --rate 2000
     """
     from ledger.runtime.cli_output import print_json, to_json
@@ -68,7 +68,7 @@ def backfill(
     from stream_bridge.cli.context import compose
     from stream_bridge.provisioning.stream import need_stream
 
-    selection = _selection(account or [], since, until, everything=everything)
+    selection = _selection(aggregate or [], since, until, everything=everything)
     settings, clients, names = compose()
     stop = threading.Event()
     stream = need_stream(clients.kinesis, names.stream)
@@ -93,27 +93,27 @@ def backfill(
     else:
         typer.echo(f"{selection}: {outcome.read} events read, {outcome.published} {done} on the stream")
         if outcome.too_large:
-            typer.echo(f"{outcome.too_large} fit no record; the projector reads them at the account's next event")
+            typer.echo(f"{outcome.too_large} fit no record; the projector reads them at the aggregate's next event")
         if outcome.no_event:
             typer.echo(f"{outcome.no_event} items are no events: `kinfold projector verify` names them")
     if outcome.too_large or outcome.no_event:
         raise typer.Exit(1)
 
 
-def _selection(accounts: list[str], since: str | None, until: str | None, *, everything: bool) -> "Selection":
+def _selection(aggregates: list[str], since: str | None, until: str | None, *, everything: bool) -> "Selection":
     from ledger.aggregates.identifiers import is_key
     from stream_bridge.backfill.selection import Selection
 
-    if not (accounts or since or until or everything):
-        raise typer.BadParameter("say what to put: --account, --since, --until, or --all for every event there is")
-    if everything and (accounts or since or until):
-        raise typer.BadParameter("--all is every event: it goes with no --account, --since or --until")
-    if no_accounts := [each for each in accounts if not is_key(each)]:
-        raise typer.BadParameter(f"--account: {', '.join(map(repr, no_accounts))} can be the id of no aggregate")
+    if not (aggregates or since or until or everything):
+        raise typer.BadParameter("say what to put: --aggregate, --since, --until, or --all for every event there is")
+    if everything and (aggregates or since or until):
+        raise typer.BadParameter("--all is every event: it goes with no --aggregate, --since or --until")
+    if no_aggregates := [each for each in aggregates if not is_key(each)]:
+        raise typer.BadParameter(f"--aggregate: {', '.join(map(repr, no_aggregates))} can be the id of no aggregate")
     start, end = _moment("--since", since), _moment("--until", until)
     if start and end and start >= end:
         raise typer.BadParameter(f"--since {since} is not before --until {until}")
-    return Selection(tuple(dict.fromkeys(accounts)), start, end)
+    return Selection(tuple(dict.fromkeys(aggregates)), start, end)
 
 
 def _moment(option: str, text: str | None) -> datetime | None:

@@ -26,7 +26,7 @@ EPILOG: Final = (
 def relay(host: Host = None, port: Port = None) -> None:
     """Carry the events table's DynamoDB Stream to the Kinesis stream until SIGTERM or Ctrl-C.
 
-    Each account's events come on one shard, and in order: an event that the stream shows too early waits for the
+    Each aggregate's events come on one shard, and in order: an event that the stream shows too early waits for the
     earlier ones, which are read from the event store. Records come at least once.
 
     One relay a table is active. A second one waits, says so on /ready, and takes over at once when the first stops, or

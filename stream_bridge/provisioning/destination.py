@@ -114,7 +114,7 @@ class NativeDestination:
         elif state.status == "DISABLED":
             self._warn(
                 f"{self._what} was DISABLED and is enabled again: events of that outage are not on the stream; "
-                f"the projector reads them from the event store at the account's next event"
+                f"the projector reads them from the event store at the aggregate's next event"
             )
         else:
             self._warn(f"{self._what} had failed ({state.description or 'AWS gave no reason'}) and is tried again")

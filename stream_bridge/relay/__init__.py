@@ -1,1 +1,1 @@
-"""The daemon that copies the table's stream to Kinesis, each account in order."""
+"""The daemon that copies the table's stream to Kinesis, each aggregate in order."""

@@ -90,9 +90,9 @@ def _binary(value: object) -> str:
 
 def _partition_key(record: "RecordTypeDef") -> str:
     keys: Mapping[str, Any] = record["dynamodb"].get("Keys", {})
-    account_id = keys.get("aggregateId", {}).get("S")
-    if isinstance(account_id, str) and _is_partition_key(account_id):
-        return account_id
+    aggregate_id = keys.get("aggregateId", {}).get("S")
+    if isinstance(aggregate_id, str) and _is_partition_key(aggregate_id):
+        return aggregate_id
     return _digest(json.dumps(keys, default=_binary, sort_keys=True))
 
 

@@ -1,6 +1,6 @@
-"""The relay: copies the table's DynamoDB Stream to the Kinesis stream, in order per account; one is active per table.
+"""The relay: copies the table's DynamoDB Stream to the Kinesis stream, in order per aggregate; one is active per table.
 
-Delivery: at least once, and the first occurrences of an account's events on the stream are 1, 2, 3, ... in order,
+Delivery: at least once, and the first occurrences of an aggregate's events on the stream are 1, 2, 3, ... in order,
 whatever is killed, refused or repeated on the way. docs/design.md, "Relay", says why.
 """
 

@@ -27,7 +27,7 @@ class Lookback:
         self._store = store
         self._calls = calls
 
-    async def read(self, account_id: str, missing: Missing, since: datetime) -> list[StoredEvent]:
+    async def read(self, aggregate_id: str, missing: Missing, since: datetime) -> list[StoredEvent]:
         """The ``missing`` events that the store holds, ascending; ``since``: what the stream took before was put.
 
         Strongly consistent: an event that the stream shows is stored, and so are all before it. The result ends at a
@@ -36,24 +36,24 @@ class Lookback:
         Raises ResourceError.
         """
         return await self._calls.retry_until_answered(
-            f"read events of {account_id}", self._read, account_id, missing, since
+            f"read events of {aggregate_id}", self._read, aggregate_id, missing, since
         )
 
-    def _read(self, account_id: str, missing: Missing, since: datetime) -> list[StoredEvent]:
+    def _read(self, aggregate_id: str, missing: Missing, since: datetime) -> list[StoredEvent]:
         found: list[StoredEvent] = []
         try:
             if missing.after is None:
-                newest = self._store.newest(account_id, until=missing.until, limit=MAX_BEFORE)
+                newest = self._store.newest(aggregate_id, until=missing.until, limit=MAX_BEFORE)
                 # To the earliest one that is late enough: clocks disagree, so that times may go back and forth.
                 unput = [place for place, event in enumerate(newest) if _moment(event) >= since - CLOCKS]
                 found = newest[max(unput) :: -1] if unput else []
             else:
                 # One by one: what comes before a hole is kept when the read fails there.
-                for event in self._store.read(account_id, after=missing.after, until=missing.until):
+                for event in self._store.read(aggregate_id, after=missing.after, until=missing.until):
                     found.append(event)
         except CorruptHistoryError as error:
             action = "the relay goes on without what lacks"
-            log.error("history_corrupt", aggregate=account_id, reason=str(error), action=action)  # noqa: TRY400 - one line
+            log.error("history_corrupt", aggregate=aggregate_id, reason=str(error), action=action)  # noqa: TRY400 - one line
         return found
 
 

@@ -1,4 +1,4 @@
-"""Puts what the table's stream shows, every account's events in order."""
+"""Puts what the table's stream shows, every aggregate's events in order."""
 
 import asyncio
 from collections import defaultdict
@@ -33,7 +33,7 @@ _REFUSING: Final = "put records"
 class FencedStream:
     """PutRecords, fenced by the term.
 
-    A record that can never be put ends the term too: its account's next one must not overtake it. Only a record over
+    A record that can never be put ends the term too: its aggregate's next one must not overtake it. Only a record over
     the size that every stream takes is skipped, as the native destination does.
     """
 
@@ -92,10 +92,10 @@ class OrderedSender:
         )
 
     async def send(self, records: Sequence["RecordTypeDef"]) -> list[tuple[ChangeRecord, Sent]]:
-        """Queue records to be put, preceded by what their accounts lack; waits while the queue is full.
+        """Queue records to be put, preceded by what their aggregates lack; waits while the queue is full.
 
         Each future resolves when Kinesis has the record: **at least once**, and after every earlier event of its
-        account. It raises a FaustKinesisError when that will never be.
+        aggregate. It raises a FaustKinesisError when that will never be.
 
         Raises ResourceError when the event store cannot be read.
         """
@@ -113,27 +113,29 @@ class OrderedSender:
         for change in changes:
             if change.event is not None:
                 shown[change.event.aggregate_id].append(change)
-        for account in shown.values():
-            account.sort(key=_number)
-        fetched = await asyncio.gather(*(self._missing(account_id, account) for account_id, account in shown.items()))
+        for aggregate in shown.values():
+            aggregate.sort(key=_number)
+        fetched = await asyncio.gather(
+            *(self._missing(aggregate_id, aggregate) for aggregate_id, aggregate in shown.items())
+        )
         ordered: list[ChangeRecord] = []
-        for (account_id, account), lacking in zip(shown.items(), fetched, strict=True):
-            ordered += sorted([*account, *lacking], key=_number)
-            self._versions.reach(account_id, map(_number, account))
-        # What is no event comes last: it has no place among an account's events.
+        for (aggregate_id, aggregate), lacking in zip(shown.items(), fetched, strict=True):
+            ordered += sorted([*aggregate, *lacking], key=_number)
+            self._versions.reach(aggregate_id, map(_number, aggregate))
+        # What is no event comes last: it has no place among an aggregate's events.
         return ordered + others
 
-    async def _missing(self, account_id: str, shown: Sequence[ChangeRecord]) -> list[ChangeRecord]:
+    async def _missing(self, aggregate_id: str, shown: Sequence[ChangeRecord]) -> list[ChangeRecord]:
         numbers = sorted({_number(change) for change in shown})
         found: list[ChangeRecord] = []
-        for lacking in missing(numbers, self._versions.get(account_id)):
-            read = await self._lookback.read(account_id, lacking, self.since)
+        for lacking in missing(numbers, self._versions.get(aggregate_id)):
+            read = await self._lookback.read(aggregate_id, lacking, self.since)
             found += [inserted(event, self._table, self._region) for event in read]
             self._health.from_store.inc(len(read))
             if lacking.after is not None:
                 self._health.gaps.inc()
                 log.info(
-                    "gap_filled", aggregate=account_id, first=lacking.after + 1, last=lacking.until, events=len(read)
+                    "gap_filled", aggregate=aggregate_id, first=lacking.after + 1, last=lacking.until, events=len(read)
                 )
         return found
 

@@ -128,7 +128,7 @@ class ShardRelay:
                 aggregate=change.partition_key,
                 sequence_number=change.event.sequence_number if change.event else None,
                 reason=str(error),
-                action="none: the projector reads it from the event store at the account's next event",
+                action="none: the projector reads it from the event store at the aggregate's next event",
             )
 
     async def _checkpoint(self) -> None:

@@ -282,11 +282,11 @@ class Watch:
         now = time.monotonic()
         missing = self.reconciler.missing(now)
         if len(missing) > self._missing:
-            account_id, number, _ = missing[-1]
+            aggregate_id, number, _ = missing[-1]
             log.error(
                 "events_missing",
                 count=len(missing),
-                aggregate=account_id,
+                aggregate=aggregate_id,
                 sequence_number=number,
                 action=self._remedy(),
             )

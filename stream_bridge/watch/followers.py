@@ -217,9 +217,9 @@ class StreamTail:
             event = decode(record.data, self._table)
         except UnusableRecordError as error:
             # The projector makes it a dead letter; here it counts as shown.
-            if error.account_id is None or error.sequence_number is None:
+            if error.aggregate_id is None or error.sequence_number is None:
                 return None
-            return error.account_id, error.sequence_number, ""
+            return error.aggregate_id, error.sequence_number, ""
         return event.aggregate_id, event.sequence_number, event.event_hash
 
 

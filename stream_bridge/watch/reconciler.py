@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-#: Account, sequence number and hash of an event: a restore of the table may give its number to another one. No hash
+#: Aggregate, sequence number and hash of an event: a restore of the table may give its number to another one. No hash
 #: where a change shows no event.
 Key = tuple[str, int, str]
 

@@ -42,15 +42,15 @@ class Republisher:
     def put(self, keys: Sequence[Key]) -> list[Key]:
         """Republish these events; returns those that no record can carry or that the table does not hold.
 
-        An account's run of numbers costs one query. Raises TransientError or ResourceError; some may be put then.
+        An aggregate's run of numbers costs one query. Raises TransientError or ResourceError; some may be put then.
         """
         events: list[StoredEvent] = []
-        for account_id, first, last in runs(keys):
+        for aggregate_id, first, last in runs(keys):
             try:
-                events += list(self._store.read(account_id, after=first - 1, until=last))
+                events += list(self._store.read(aggregate_id, after=first - 1, until=last))
             except CorruptHistoryError as error:
                 log.warning(
-                    "history_corrupt", aggregate=account_id, reason=str(error), action="kinfold projector verify"
+                    "history_corrupt", aggregate=aggregate_id, reason=str(error), action="kinfold projector verify"
                 )
         too_large = self._publisher.put(events)
         put = {key for event in events if event not in too_large for key in _keys_of(event)}
@@ -82,13 +82,13 @@ def _keys_of(event: StoredEvent) -> Sequence[Key]:
 
 
 def runs(keys: Iterable[Key]) -> Iterator[tuple[str, int, int]]:
-    """Group keys into runs of consecutive numbers: account, first and last. Pure."""
+    """Group keys into runs of consecutive numbers: aggregate, first and last. Pure."""
     # Within a run, a number and its place in the sorted numbers grow alike.
-    numbered = {(account_id, number) for account_id, number, _ in keys}
+    numbered = {(aggregate_id, number) for aggregate_id, number, _ in keys}
     by_run = groupby(enumerate(sorted(numbered)), lambda placed: (placed[1][0], placed[1][1] - placed[0]))
-    for (account_id, _), run in by_run:
+    for (aggregate_id, _), run in by_run:
         numbers = [number for _, (_, number) in run]
-        yield account_id, numbers[0], numbers[-1]
+        yield aggregate_id, numbers[0], numbers[-1]
 
 
 class _Logged:

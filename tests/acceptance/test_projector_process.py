@@ -127,7 +127,7 @@ def test_an_event_that_can_never_be_applied_halts_its_account_and_nothing_else(
         TableName=names.events,
         Item=structs.replace(poison, payload=READABLE).to_item(),
     )
-    assert command(child_env, "dead-letters", "redrive", "--account", "mallory") == 0
+    assert command(child_env, "dead-letters", "redrive", "--aggregate", "mallory") == 0
     assert get(projector, "/balances/mallory?min_version=3")["balance"] == "12.00"
     assert get(projector, "/activity/mallory?min_version=3")["version"] == 3
     assert command(child_env, "dead-letters", "redrive", "--all") == 0
@@ -159,7 +159,7 @@ def test_every_route_but_health_asks_for_a_token_with_its_scope(
     assert status(projector, "/dead-letters/nobody", tokens["operate"]) == 404
 
 
-def test_many_halted_accounts_stop_it_with_their_own_exit_code(
+def test_many_halted_aggregates_stop_it_with_their_own_exit_code(
     start_projector: Callable[..., Service], clients: Clients, names: Names, child_env: dict[str, str]
 ) -> None:
     child_env["KINFOLD_STORM_LIMIT"] = "5"

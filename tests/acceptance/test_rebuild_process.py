@@ -99,7 +99,7 @@ def test_rebuild_beside_writes_workers_and_readers(
         assert readers.errors == []
     assert load.differences() == {}
     code, out, _ = command("verify", "--json")
-    assert (code, out.count('"accountId"')) == (0, 0), out
+    assert (code, out.count('"aggregateId"')) == (0, 0), out
 
 
 @pytest.fixture

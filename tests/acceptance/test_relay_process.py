@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from kinfold.demo.raw_stream import order_violations, streamed_accounts
+from kinfold.demo.raw_stream import order_violations, streamed_aggregates
 from kinfold.local.service import Service
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
@@ -70,7 +70,7 @@ def wrong(clients: Clients, names: Names, load: LedgerLoad, *, within: float = 6
     store = EventStore(clients.dynamodb, names.events)
     records, deadline = 0, time.monotonic() + within
     while True:
-        seen = streamed_accounts(clients.kinesis, names.stream, names.events)
+        seen = streamed_aggregates(clients.kinesis, names.stream, names.events)
         found = order_violations(seen, {each: store.version(each).number for each in load.account_ids})
         if not found or time.monotonic() > deadline:
             return found
@@ -138,7 +138,7 @@ def test_a_relay_that_stood_still_puts_nothing_after_another_took_over(
 
 @pytest.mark.timeout(400)
 def test_the_demo_ends_well_with_the_relay_and_proves_its_order(aws_endpoint: str) -> None:
-    figures = ["--shards", "4", "--accounts", "10", "--events", "150", "--bridge", "relay", "--json"]
+    figures = ["--shards", "4", "--aggregates", "10", "--events", "150", "--bridge", "relay", "--json"]
     answer = subprocess.run(
         [sys.executable, "-m", "kinfold", "demo", "--endpoint-url", aws_endpoint, *figures],
         capture_output=True,

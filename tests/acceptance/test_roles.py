@@ -273,7 +273,7 @@ def an_operator_works(actors: Actors, ledger: Ledger) -> None:
         ("projector generations drop balance-summary 1", done),
         ("projector replay --from latest", done),
         ("bridge backfill --all", done),
-        ("bridge backfill --account alice", done),
+        ("bridge backfill --aggregate alice", done),
         ("bridge hold --reason test", done),
         ("bridge hold --lift", done),
         ("bridge scale --shards 3 --retention 72 --key none", done),

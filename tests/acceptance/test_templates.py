@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 import pytest
 
-from kinfold.demo.raw_stream import streamed_accounts
+from kinfold.demo.raw_stream import streamed_aggregates
 from kinfold.local import embedded_aws as local_aws
 from kinfold.local.embedded_aws import DUMMY_CREDENTIALS, REGION
 from kinfold.tables import all_specs
@@ -113,7 +113,7 @@ def test_what_the_templates_make_is_what_the_code_makes_and_it_carries_events(
         assert shape(clients.dynamodb, ours.name) == shape(clients.dynamodb, coded.name)
 
     deposit(EventStore(clients.dynamodb, names.events), "alice")
-    until(lambda: "alice" in streamed_accounts(clients.kinesis, names.stream, names.events))
+    until(lambda: "alice" in streamed_aggregates(clients.kinesis, names.stream, names.events))
 
     image = {"Profile": profile, "Image": "kinfold@sha256:1", "TokensSecret": SECRET}
     stacks.deploy("services", Vpc="vpc-1", Subnets="subnet-1,subnet-2", Callers="sg-1", **image)

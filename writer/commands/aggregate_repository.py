@@ -34,7 +34,7 @@ class Loaded:
 class AggregateRepository:
     """Aggregates, kept in the event store, and the last ones in memory. Safe to share between threads.
 
-    What is held in memory is to append to, never to answer from: another writer may have been at the account since.
+    What is held in memory is to append to, never to answer from: another writer may have been at the aggregate since.
     """
 
     def __init__(self, store: EventStore, snapshots: SnapshotWriter, *, held: int = 0) -> None:

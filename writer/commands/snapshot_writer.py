@@ -21,7 +21,7 @@ from writer.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
-#: Snapshots that may wait to be written. One more is dropped: the account's next crossing makes another.
+#: Snapshots that may wait to be written. One more is dropped: the aggregate's next crossing makes another.
 _MAX_WAITING: Final = 64
 
 

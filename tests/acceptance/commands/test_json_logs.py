@@ -102,7 +102,7 @@ def test_waiting_working_disturbed_and_stopped(
             service.send(request)
         assert service.send(b"GET /accounts/alice HTTP/1.1\r\nHost: x\r\n\r\n").startswith(b"HTTP/1.1 ")
         if name == "projector":
-            until(lambda: service.says("account_halted"))
+            until(lambda: service.says("aggregate_halted"))
         service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(60) == 0
         assert service.lines()
@@ -164,12 +164,12 @@ def test_a_command_of_a_person_that_fails(words: str, code: int, reason: str, ch
 def test_a_load_a_demo_and_what_answers_no_health_check(
     child_env: dict[str, str], aws_endpoint: str, clients: Clients, names: Names, tmp_path: Path
 ) -> None:
-    demo = run(f"demo --events 20 --accounts 2 --endpoint-url {aws_endpoint}", child_env)
+    demo = run(f"demo --events 20 --aggregates 2 --endpoint-url {aws_endpoint}", child_env)
     assert (demo.returncode, {line["event"] for line in parsed(demo.stderr)}) == (0, {"told"})
     made_bridge(clients, names, 1)
     with running(SERVICES["writer"], child_env, tmp_path / "log") as writer:
         until(writer.answers)
-        load = run(f"load --url http://127.0.0.1:{writer.port} --events 20 --accounts 2", child_env)
+        load = run(f"load --url http://127.0.0.1:{writer.port} --events 20 --aggregates 2", child_env)
         assert (load.returncode, load.stderr) == (0, "")
         health = run(f"health http://127.0.0.1:{writer.port}/nothing", child_env)
         assert health.returncode == 1
@@ -218,7 +218,7 @@ def run(words: str, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
         ("projector status", 5),
         ("projector verify --wait 0", 5),
         ("projector rebuild --abort", 0),
-        ("projector dead-letters redrive --account alice", 0),
+        ("projector dead-letters redrive --aggregate alice", 0),
         ("projector generations drop balance-summary 9", 1),
         ("projector replay --from latest", 6),
     ],

@@ -52,7 +52,7 @@ def test_two_processes_rebuild_and_verify_what_one_does(
     code, out, err = kinfold("projector", "rebuild", "--processes", "2", "--json")
     assert code == 0, err
     rebuilt = [json.loads(line) for line in out.splitlines()]
-    assert [(each["generation"], each["accounts"], each["events"]) for each in rebuilt] == [(2, 40, 320)] * 2
+    assert [(each["generation"], each["aggregates"], each["events"]) for each in rebuilt] == [(2, 40, 320)] * 2
     code, out, err = kinfold("projector", "verify", "--processes", "3", "--json")
     assert code == 0, err
     assert [json.loads(line)["tally"] for line in out.splitlines()] == [{"agrees": 40}] * 2
@@ -89,7 +89,7 @@ def test_a_rebuild_that_ends_leaves_no_process_and_goes_on(
     until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in processes))
     code, out, err = kinfold("projector", "rebuild", "--processes", "2", "--json")
     assert code == 0, err
-    assert [json.loads(line)["accounts"] for line in out.splitlines()] == [40, 40]
+    assert [json.loads(line)["aggregates"] for line in out.splitlines()] == [40, 40]
     for projection in PROJECTIONS:
         assert Generations(clients.dynamodb, names.projections).read(projection.name).active == 2
 

@@ -85,4 +85,4 @@ def test_what_is_asked_for_as_json_goes_to_the_pipe_also_from_a_terminal(
     command = f"{sys.executable} -m kinfold projector verify --wait 0 --json | cat > {taken}"
     on_terminal(["/bin/sh", "-c", command], child_env)
     found = list(map(json.loads, taken.read_text().splitlines()))
-    assert [each.get("accountId") for each in found] == ["alice"] * 2 + [None] * 2
+    assert [each.get("aggregateId") for each in found] == ["alice"] * 2 + [None] * 2

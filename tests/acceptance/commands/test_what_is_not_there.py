@@ -16,15 +16,15 @@ pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
 Kinfold = Callable[..., tuple[int, str, str]]
 NAMED = {
-    "bridge backfill --account nobody": (1, "nobody"),
-    "bridge backfill --account nobody --since 2020-01-01T00:00Z --dry-run": (1, "nobody"),
-    "bridge backfill --account alice --account nobody --account noone": (1, "nobody, noone"),
-    "bridge backfill --account nobody --json": (1, "nobody"),
-    "bridge backfill --account no/body": (2, "--account"),
-    "projector dead-letters list --account nobody": (1, "nobody"),
-    "projector dead-letters redrive --account nobody": (1, "nobody"),
-    "projector dead-letters redrive --account nobody --matching x --dry-run": (1, "nobody"),
-    "projector dead-letters skip --account nobody --reason r": (1, "nobody"),
+    "bridge backfill --aggregate nobody": (1, "nobody"),
+    "bridge backfill --aggregate nobody --since 2020-01-01T00:00Z --dry-run": (1, "nobody"),
+    "bridge backfill --aggregate alice --aggregate nobody --aggregate noone": (1, "nobody, noone"),
+    "bridge backfill --aggregate nobody --json": (1, "nobody"),
+    "bridge backfill --aggregate no/body": (2, "--aggregate"),
+    "projector dead-letters list --aggregate nobody": (1, "nobody"),
+    "projector dead-letters redrive --aggregate nobody": (1, "nobody"),
+    "projector dead-letters redrive --aggregate nobody --matching x --dry-run": (1, "nobody"),
+    "projector dead-letters skip --aggregate nobody --reason r": (1, "nobody"),
     "projector dead-letters show balance-summary~nobody~1": (1, "balance-summary~nobody~1"),
     "projector dead-letters redrive balance-summary~nobody~1": (1, "balance-summary~nobody~1"),
     "projector dead-letters skip balance-summary~nobody~1 --reason r": (1, "balance-summary~nobody~1"),
@@ -52,6 +52,6 @@ def test_an_account_that_is_there_has_nothing_to_do(kinfold: Kinfold, clients: C
     prepare(clients.dynamodb, names, PROJECTIONS)
     deposit(EventStore(clients.dynamodb, names.events), "alice")
     for command in ("list", "redrive"):
-        assert kinfold("projector", "dead-letters", command, "--account", "alice")[0] == 0
-    code, out, _ = kinfold("bridge", "backfill", "--account", "alice", "--until", "2020-01-01T00:00Z")
+        assert kinfold("projector", "dead-letters", command, "--aggregate", "alice")[0] == 0
+    code, out, _ = kinfold("bridge", "backfill", "--aggregate", "alice", "--until", "2020-01-01T00:00Z")
     assert (code, "0 put on the stream" in out) == (0, True)

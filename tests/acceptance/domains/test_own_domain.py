@@ -241,13 +241,13 @@ def test_two_aggregate_types_of_a_new_domain_are_served_projected_killed_rebuilt
         assert shown("places", f"p{number}", 1)["place"] == "depot"
     letters = DeadLetters(clients.dynamodb, names.dead_letters)
     [letter] = until(lambda: list(letters.list()), bool)
-    assert (letter.letter.account_id, letter.letter.projection) == ("parcel~p0", "parcel-places")
+    assert (letter.letter.aggregate_id, letter.letter.projection) == ("parcel~p0", "parcel-places")
     until(lambda: "kinfold_projector_passed_by_total 1.0" in http.get(f"{projector.url}/metrics").text)
 
     code, out, err = kinfold("projector", "rebuild", "--json", **env)
     assert code == 0, err
     rebuilt = {each["projection"]: each for each in map(json.loads, out.splitlines())}
-    assert {name: each["accounts"] for name, each in rebuilt.items()} == {"parcel-places": 6, "steps": 12}
+    assert {name: each["aggregates"] for name, each in rebuilt.items()} == {"parcel-places": 6, "steps": 12}
     code, out, err = kinfold("projector", "verify", "--json", **env)
     assert code == 5, out + err  # the parcel that is nowhere is halted, as it should be
     tallies = {each["projection"]: each["tally"] for each in map(json.loads, out.splitlines()) if "tally" in each}

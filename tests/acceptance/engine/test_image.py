@@ -37,7 +37,7 @@ def test_it_helps_and_does_the_main_job_with_nothing_else(kcl_image: str) -> Non
     helped = run(kcl_image)
     assert (helped.returncode, helped.stderr) == (0, "")
     assert "kinfold demo" in helped.stdout
-    shown = run(kcl_image, "demo", "--json", "--accounts", "10", "--events", "100")
+    shown = run(kcl_image, "demo", "--json", "--aggregates", "10", "--events", "100")
     assert shown.returncode == 0, shown.stderr
     assert json.loads(shown.stdout)["mismatched"] == 0
 

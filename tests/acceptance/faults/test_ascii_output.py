@@ -99,6 +99,6 @@ def test_what_the_environment_says(env: dict[str, str], setting: str) -> None:
 
 @pytest.mark.parametrize("env", ASCII[:1], ids=ASCII_IDS[:1], indirect=True)
 def test_the_demo(env: dict[str, str]) -> None:
-    code, said = run(env, "demo", "--accounts", "2", "--events", "10")
+    code, said = run(env, "demo", "--aggregates", "2", "--events", "10")
     assert code == 0, said
     assert "mismatched 0" in said

@@ -82,7 +82,7 @@ def test_the_demo_asks_the_embedded_aws_through_no_proxy() -> None:
     for name in ("AWS_ENDPOINT_URL", "NO_PROXY", "no_proxy"):
         env.pop(name, None)
     answer = subprocess.run(
-        [sys.executable, "-m", "kinfold", "demo", "--accounts", "3", "--events", "20", "--json"],
+        [sys.executable, "-m", "kinfold", "demo", "--aggregates", "3", "--events", "20", "--json"],
         env=env,
         capture_output=True,
         text=True,

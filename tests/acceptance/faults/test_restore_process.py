@@ -71,7 +71,7 @@ def test_a_lost_table_from_its_deletion_to_all_agree(
     code, out, err = kinfold("restore", "--dry-run", "--json")
     planned = json.loads(out)
     assert (code, planned["replaced"]) == (0, True), err
-    assert planned["histories"] == {"events": 5, "accounts": 1, "holes": {}}
+    assert planned["histories"] == {"events": 5, "aggregates": 1, "holes": {}}
     assert planned["leftovers"]["snapshots"] == 1
     refused = deposit(writer, "1.00")
     assert (refused.status_code, refused.json()["type"]) == (503, "urn:kinfold:problem:events-table-replaced")

@@ -59,7 +59,7 @@ ROUTES: Final = {
         *OPERATIONS,
         *_routes({"min_version", "wait", "limit"}, _TAGGED, *["/balances/{id}"] * 2),
         *_routes({"min_version", "wait", "limit", "from", "to"}, _TAGGED, *["/activity/{id}"] * 3),
-        *_routes({"state", "account"}, frozenset(), "/dead-letters"),
+        *_routes({"state", "aggregate"}, frozenset(), "/dead-letters"),
         *_routes(set(), frozenset(), "/dead-letters/{id}", f"/dead-letters/{LETTER}"),
         *_routes(
             {"dry_run"},
@@ -101,7 +101,7 @@ IDS: Final = st.one_of(
     st.text(max_size=8).map(quote),
 )
 PARAMETERS: Final = st.sampled_from(
-    ["version", "at", "from", "to", "limit", "order", "wait", "state", "account", "dry_run", "min_version", "x", ""]
+    ["version", "at", "from", "to", "limit", "order", "wait", "state", "aggregate", "dry_run", "min_version", "x", ""]
 )
 FIELDS: Final = st.one_of(
     st.tuples(

@@ -101,7 +101,7 @@ def test_a_demo_and_its_children_do_their_work(
 ) -> None:
     child_env |= hostile
     code, out, err = kinfold(
-        "demo", "--endpoint-url", child_env["AWS_ENDPOINT_URL"], "--accounts", "4", "--events", "40"
+        "demo", "--endpoint-url", child_env["AWS_ENDPOINT_URL"], "--aggregates", "4", "--events", "40"
     )
     assert code == 0, err
     assert "mismatched 0" in out

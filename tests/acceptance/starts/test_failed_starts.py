@@ -133,7 +133,7 @@ def test_up_and_demo_leave_no_folder_and_need_none_that_can_be_written(
     del child_env["AWS_ENDPOINT_URL"]
     here = tmp_path / "here"
     here.mkdir()
-    demo = start("demo", "--accounts", "3", "--events", "20", cwd=cwd or here)
+    demo = start("demo", "--aggregates", "3", "--events", "20", cwd=cwd or here)
     said, _ = demo.communicate(timeout=120)
     assert demo.returncode == 0, said
     assert [*here.iterdir(), *temporary.iterdir()] == []

@@ -392,6 +392,6 @@ def test_an_account_is_halted_in_the_oldest_generation_first(
     ensure_table(components.clients.dynamodb, table_spec(BALANCE_SUMMARY, components.names.profile, 2))
     builds.start(BALANCE_SUMMARY.name, 2, "me", active=1, segments=1)
     letter = DeadLetter("a MODIFY of event 1", Origin("stream"), b"", None, event.aggregate_id, 1)
-    components.account_halts.store_and_halt(letter, components.new_projectors(), overtaken=False)
+    components.aggregate_halts.store_and_halt(letter, components.new_projectors(), overtaken=False)
     generations = [BALANCE_SUMMARY.table(components.names.profile, number) for number in (1, 2)]
     assert [table for table in tables if table in generations] == generations

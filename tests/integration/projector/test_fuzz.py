@@ -86,7 +86,7 @@ def account_of(data: bytes, table: str) -> str | None:
     try:
         return decode(data, table).aggregate_id
     except UnusableRecordError as error:
-        return error.account_id
+        return error.aggregate_id
 
 
 def histories(store: EventStore) -> list[list[StoredEvent]]:
@@ -137,7 +137,7 @@ def test_every_record_is_applied_a_duplicate_or_a_dead_letter(
 
     # What was mutated never stuck: a redrive from the event store brings every account to its fold.
     for letter in letters:
-        if letter.letter.account_id is not None:
+        if letter.letter.aggregate_id is not None:
             components.redrive.redrive(letter.id, components.projectors.fed, by="fuzz")
     rows = components.models.active(BALANCE_SUMMARY).get_many((events[0].aggregate_id, HEAD) for events in accounts)
     assert all(row.halted is None and row.version == EVENTS for row in rows.values())

@@ -37,7 +37,7 @@ def store(process: Components, account_id: str) -> None:
 
 def tamper(process: Components, account_id: str) -> None:
     """Meet a record that is no event, as a worker does."""
-    process.account_halts.store_and_halt(letter(account_id), process.new_projectors(), overtaken=False)
+    process.aggregate_halts.store_and_halt(letter(account_id), process.new_projectors(), overtaken=False)
 
 
 def tampered(process: Components, *, halted: bool = True) -> str:
@@ -139,7 +139,7 @@ def test_an_operator_who_looked_at_the_generations_before_a_rebuild_began(
     check(worker, account_id)
 
 
-def test_an_account_halted_by_an_event_is_shown_no_further_behind_where_a_record_halts_it_first(
+def test_an_aggregate_halted_by_an_event_is_shown_no_further_behind_where_a_record_halts_it_first(
     another: MakeComponents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker meets the record before the scan meets the account, so that the new generation has it at version 0."""
@@ -149,7 +149,7 @@ def test_an_account_halted_by_an_event_is_shown_no_further_behind_where_a_record
     account_id = events[0].aggregate_id
     bad = poison(worker.clients.dynamodb, worker.names.events, events[-1])
     for projector in worker.new_projectors():
-        worker.account_halts.apply(projector, [*events, bad])
+        worker.aggregate_halts.apply(projector, [*events, bad])
 
     class Tampered(Reported):
         def begin(self, work: str, phase: str, total: int, done: int) -> None:

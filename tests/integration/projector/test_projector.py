@@ -178,7 +178,7 @@ def test_an_event_that_cannot_be_applied_holds_up_its_own_account_only(
     good, bad = deposit(store, count=2), deposit(store, count=2)
     unreadable = poison(clients.dynamodb, ledger_tables.events, bad[-1])
     (found,) = projector.apply([unreadable, *bad, *good])
-    assert (found.account_id, found.sequence_number, found.event) == (unreadable.aggregate_id, 3, unreadable)
+    assert (found.aggregate_id, found.sequence_number, found.event) == (unreadable.aggregate_id, 3, unreadable)
     assert "payload of FundsDeposited: amount" in found.reason
     assert '"ten"' not in found.reason
     assert row_of(summaries, good[0].aggregate_id).version == 2

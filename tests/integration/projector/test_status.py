@@ -97,9 +97,9 @@ def test_a_missing_destination_and_open_letters_are_named(components: Components
         letter = DeadLetter("broken", Origin("stream", "shard", str(number)), b"", "balance-summary", "alice", number)
         components.letters.store(letter)
     found = seen(components)
-    assert (found.open_dead_letters, found.halted_accounts) == (2, 1)
+    assert (found.open_dead_letters, found.halted_aggregates) == (2, 1)
     assert any("destination is missing" in error for error in found.errors)
-    assert any("2 open dead letters, of 1 accounts" in warning for warning in found.warnings)
+    assert any("2 open dead letters, of 1 aggregates" in warning for warning in found.warnings)
 
 
 def test_the_gauges_tell_the_same_and_survive_an_endpoint_that_fails(
@@ -114,7 +114,7 @@ def test_the_gauges_tell_the_same_and_survive_an_endpoint_that_fails(
     def value(name: str, **labels: str) -> float | None:
         return components.metrics.registry.get_sample_value(f"kinfold_projector_{name}", labels)
 
-    assert (value("open_dead_letters"), value("halted_accounts")) == (1, 1)
+    assert (value("open_dead_letters"), value("halted_aggregates")) == (1, 1)
     assert (
         value("active_generation", projection="daily-activity"),
         value("retention_used_ratio", shard="shard-1"),

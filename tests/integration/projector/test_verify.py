@@ -50,7 +50,7 @@ def verify(
         components,
         model,
         RetryUntilStopped(threading.Event(), print),
-        lambda finding: findings.update({finding.found.account_id: finding}),
+        lambda finding: findings.update({finding.found.aggregate_id: finding}),
         repairer=Repair(components.clients.dynamodb, model, feeder) if repair else None,
         wait=wait,
     )

@@ -12,7 +12,7 @@ import pytest
 
 from ledger.runtime.aws import Clients
 from ledger.store import parallel_scan, resumable_job
-from ledger.store.errors import JobLostError, JobRunningError, NoSuchAccountError
+from ledger.store.errors import JobLostError, JobRunningError, NoSuchAggregateError
 from ledger.store.parallel_scan import Cursor
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
@@ -88,7 +88,7 @@ def test_all_accounts(make: Callable[..., Backfill], append: Append, on_stream: 
 
 def test_by_account(make: Callable[..., Backfill], append: Append, on_stream: OnStream) -> None:
     alice, _, carol = append("alice", 1100), append("bob", 5), append("carol", 3)
-    with pytest.raises(NoSuchAccountError, match="nobody"):
+    with pytest.raises(NoSuchAggregateError, match="nobody"):
         make().run(Selection(("alice", "nobody")))
     assert on_stream() == []
     selection = Selection(("alice", "carol"))

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
-from kinfold.demo.raw_stream import order_violations, read_raw, streamed_accounts
+from kinfold.demo.raw_stream import order_violations, read_raw, streamed_aggregates
 from kinfold.local.embedded_aws import REGION
 from kinfold.tables import service_specs
 from ledger.runtime.aws import Clients
@@ -67,7 +67,7 @@ async def right(clients: Clients, names: Names, store: EventStore, account_ids: 
 
     def look() -> list[str]:
         return order_violations(
-            streamed_accounts(clients.kinesis, names.stream, names.events),
+            streamed_aggregates(clients.kinesis, names.stream, names.events),
             {each: store.version(each).number for each in account_ids},
         )
 

@@ -46,7 +46,7 @@ def test_each_service_is_reached_through_the_front_door(service: str) -> None:
 
 def test_the_demo_is_reached_through_the_front_door() -> None:
     answer = kinfold("demo", "--help")
-    for word in ("kinfold demo", "--accounts", "every read model agrees"):
+    for word in ("kinfold demo", "--aggregates", "every read model agrees"):
         assert word in answer.stdout
 
 

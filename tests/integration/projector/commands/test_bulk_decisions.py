@@ -54,7 +54,7 @@ def halted(components: Components, clients: Clients, handler: BatchHandler) -> d
 
 
 def open_accounts(command: Command) -> set[str]:
-    return {letter["accountId"] for letter in command("list")[1]}
+    return {letter["aggregateId"] for letter in command("list")[1]}
 
 
 @pytest.mark.usefixtures("halted")
@@ -62,7 +62,7 @@ def test_skip_by_account_and_by_reason_first_dry_and_then_for_good(command: Comm
     by_reason = ("skip", "--matching", "schemaVersion is newer", "--reason", "ticket 4711")
     code, planned = command(*by_reason, "--dry-run")
     assert code == 0
-    assert {(each["accountId"], each["result"]) for each in planned} == {
+    assert {(each["aggregateId"], each["result"]) for each in planned} == {
         ("carol", "would be skipped"),
         ("dave", "would be skipped"),
     }
@@ -75,10 +75,10 @@ def test_skip_by_account_and_by_reason_first_dry_and_then_for_good(command: Comm
     head = components.models.active(BALANCE_SUMMARY).get("carol")
     assert head is not None
     assert (head.version, head.halted) == (2, None)
-    code, done = command("skip", "--account", "alice", "--reason", "ticket 4712")
+    code, done = command("skip", "--aggregate", "alice", "--reason", "ticket 4712")
     assert (code, {each["result"] for each in done}) == (0, {"skipped"})
     assert open_accounts(command) == {"bob"}
-    assert command("skip", "--account", "nobody", "--reason", "x") == (1, [])
+    assert command("skip", "--aggregate", "nobody", "--reason", "x") == (1, [])
 
 
 def test_redrive_by_reason_leaves_the_others_alone(
@@ -90,9 +90,9 @@ def test_redrive_by_reason_leaves_the_others_alone(
     code, done = command("redrive", "--matching", "schemaVersion is newer", "--dry-run")
     assert (code, {each["result"] for each in done}) == (0, {"would be redriven"})
     code, done = command("redrive", "--matching", "schemaVersion is newer")
-    assert {(each["accountId"], each["result"]) for each in done} == {("carol", "redriven"), ("dave", "redriven")}
+    assert {(each["aggregateId"], each["result"]) for each in done} == {("carol", "redriven"), ("dave", "redriven")}
     assert open_accounts(command) == {"alice", "bob"}
-    assert command("redrive", "--account", "alice", "--matching", "schemaVersion is newer") == (0, [])
+    assert command("redrive", "--aggregate", "alice", "--matching", "schemaVersion is newer") == (0, [])
 
 
 @pytest.mark.usefixtures("halted")

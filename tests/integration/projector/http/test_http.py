@@ -135,11 +135,11 @@ async def test_a_tag_is_of_what_is_shown_and_not_of_the_version_alone(http: http
 
 
 @pytest.mark.parametrize(
-    "query", ["account=", "account=a/b", "account=" + "a" * 129, "state=closed", "state=open&state=all"]
+    "query", ["aggregate=", "aggregate=a/b", "aggregate=" + "a" * 129, "state=closed", "state=open&state=all"]
 )
 async def test_a_choice_of_letters_that_is_none_is_refused(http: httpx.AsyncClient, query: str) -> None:
     assert (await http.get(f"/dead-letters?{query}")).status_code == 400
-    assert len((await http.get("/dead-letters?account=mallory")).json()["deadLetters"]) == 2
+    assert len((await http.get("/dead-letters?aggregate=mallory")).json()["deadLetters"]) == 2
 
 
 async def test_a_letter_of_an_id_that_none_has_is_unknown(http: httpx.AsyncClient) -> None:

@@ -45,7 +45,7 @@ def test_a_redrive_folds_what_a_rebuild_is_building_as_far_as_what_readers_see(
     store, old = components.store, generations[0]
     bad = poison(components.clients.dynamodb, components.names.events, deposit(store, "alice")[-1])
     for target in components.projectors.fed():
-        components.account_halts.apply(target, [bad])
+        components.aggregate_halts.apply(target, [bad])
     mended = structs.replace(bad, payload=READABLE)
     components.clients.dynamodb.put_item(TableName=components.names.events, Item=mended.to_item())
     lift = old.lift

@@ -71,7 +71,7 @@ def test_the_events_table_is_read_once_for_all_read_models(
     for operation in ("Scan", "Query"):
         clients.dynamodb.meta.events.register(f"after-call.dynamodb.{operation}", count)
     rebuilt = Rebuild(components, Unheard()).run(PROJECTIONS, segments=2)
-    assert [(each.accounts, each.events) for each in rebuilt] == [(10, 120)] * 2
+    assert [(each.aggregates, each.events) for each in rebuilt] == [(10, 120)] * 2
     assert shown["events"] == 120
     assert tallies(components) == {each.name: {"agrees": 10} for each in PROJECTIONS}
     assert shown["events"] == 240
@@ -103,7 +103,7 @@ def test_nothing_depends_on_the_order_in_which_a_scan_shows_events(
 
     monkeypatch.setattr(SegmentedScan, "page", page)
     rebuilt = Rebuild(components, Unheard()).run(PROJECTIONS, segments=2)
-    assert [(each.accounts, each.events) for each in rebuilt] == [(6, 54)] * 2
+    assert [(each.aggregates, each.events) for each in rebuilt] == [(6, 54)] * 2
     monkeypatch.undo()
     assert tallies(components) == {each.name: {"agrees": 6} for each in PROJECTIONS}
 
@@ -121,7 +121,7 @@ def test_a_part_that_a_worker_has_begun_is_brought_up_before_its_head_is_there(
             assert components.models.model(DAILY_ACTIVITY, 2).write([RowChange(begun, None)]) == set()
 
     [rebuilt] = Rebuild(components, Meeting()).run([DAILY_ACTIVITY], segments=1)
-    assert (rebuilt.accounts, rebuilt.events) == (1, 9)
+    assert (rebuilt.aggregates, rebuilt.events) == (1, 9)
     assert tallies(components)[DAILY_ACTIVITY.name] == {"agrees": 1}
 
 
@@ -175,5 +175,5 @@ def test_what_was_wrong_before_a_kill_is_found_again(
         Rebuild(components, Unheard()).run([broken], segments=1)
     monkeypatch.undo()
     monkeypatch.setattr(rebuild, "SEEN_BY_ALL", 0.05)
-    with pytest.raises(rebuild.UnverifiedError, match="account acc-0: currency is USD, should be EUR"):
+    with pytest.raises(rebuild.UnverifiedError, match="aggregate acc-0: currency is USD, should be EUR"):
         Rebuild(components, Unheard()).run([broken], segments=1)

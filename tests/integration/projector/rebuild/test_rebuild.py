@@ -76,7 +76,7 @@ def control(components: Components) -> BuildStore:
 def rows(components: Components, model: ReadModel[Any]) -> dict[tuple[str, str], Any]:
     """Every row of a read model."""
     found = [model.row(item) for item in components.clients.dynamodb.scan(TableName=model.table)["Items"]]
-    return {(row.account_id, row.part): row for row in found}
+    return {(row.aggregate_id, row.part): row for row in found}
 
 
 def active(components: Components, projection: Any = BALANCE_SUMMARY) -> int:
@@ -92,12 +92,12 @@ def test_every_projection_gets_a_new_generation_that_agrees(components: Componen
         ("balance-summary", 2, 1),
         ("daily-activity", 2, 1),
     ]
-    assert {(each.accounts, each.events, each.halted) for each in rebuilt} == {(12, 78, 0)}
+    assert {(each.aggregates, each.events, each.halted) for each in rebuilt} == {(12, 78, 0)}
     assert [each.brought_up for each in rebuilt] == [0, 0], "the scan had left nothing to the verification"
     for projection in PROJECTIONS:
         assert components.generations.read(projection.name) == Control(2, frozenset({2}))
     found = rows(components, components.models.model(BALANCE_SUMMARY, 2))
-    assert {row.account_id: row.state.balance for row in found.values()} == {
+    assert {row.aggregate_id: row.state.balance for row in found.values()} == {
         f"acc-{number}": Decimal(number + 1) for number in range(12)
     }
     days = rows(components, components.models.model(DAILY_ACTIVITY, 2)).values()
@@ -116,7 +116,7 @@ def test_a_rebuild_that_was_killed_goes_on_where_it_was(
     progress = Reported()
     (rebuilt,) = Rebuild(components, progress).run([BALANCE_SUMMARY], segments=7)
     assert rebuilt.generation == 2
-    assert rebuilt.accounts == 10
+    assert rebuilt.aggregates == 10
     assert {row.version for row in rows(components, components.models.model(BALANCE_SUMMARY, 2)).values()} == {8}
     assert any("resuming generation 2" in line for line in progress.lines)
 
@@ -290,7 +290,7 @@ def test_a_generation_that_does_not_agree_is_never_shown_however_often_it_is_tri
     wrong = replace(BALANCE_SUMMARY, fold=lambda *given: replace(BALANCE_SUMMARY.fold(*given), currency="USD"))
     components.models.projections[BALANCE_SUMMARY.name] = wrong
     for _ in range(2):
-        with pytest.raises(UnverifiedError, match="account alice: currency is USD, should be EUR"):
+        with pytest.raises(UnverifiedError, match="aggregate alice: currency is USD, should be EUR"):
             Rebuild(components, Reported()).run([wrong], segments=1)
     assert active(components) == 1
 
@@ -312,9 +312,9 @@ def test_halts_and_skips_are_reproduced_and_are_no_storm(
     before = components.letters.get("balance-summary~halted~3")
     strict = projector_settings.model_copy(update={"storm_limit": 0})
     (rebuilt,) = Rebuild(build_components(strict, clients, executor), Reported()).run([BALANCE_SUMMARY], segments=2)
-    assert (rebuilt.accounts, rebuilt.halted) == (2, 1)
+    assert (rebuilt.aggregates, rebuilt.halted) == (2, 1)
     found = rows(components, components.models.model(BALANCE_SUMMARY, 2))
-    assert {(row.account_id, row.version, row.halted is not None) for row in found.values()} == {
+    assert {(row.aggregate_id, row.version, row.halted is not None) for row in found.values()} == {
         ("halted", 2, True),
         ("skipped", 3, False),
     }
@@ -328,7 +328,7 @@ def tamper(components: Components, *numbers: int) -> None:
     """Halt alice's account for the sake of records that are no events, as a worker does."""
     for number in numbers:
         letter = DeadLetter(f"a MODIFY of event {number}", Origin("stream", "shard", "7"), b"", None, "alice", number)
-        components.account_halts.store_and_halt(letter, components.new_projectors(), overtaken=False)
+        components.aggregate_halts.store_and_halt(letter, components.new_projectors(), overtaken=False)
 
 
 def test_an_account_that_is_halted_for_a_records_sake_stays_halted(components: Components, store: EventStore) -> None:

@@ -103,7 +103,7 @@ def test_everything_is_brought_in_line_with_a_table_that_came_back_with_less(
 
     planned = new_restore().look(segments=2)
     assert planned.replaced
-    assert (planned.histories.events, planned.histories.accounts, planned.histories.holes) == (15, 2, {})
+    assert (planned.histories.events, planned.histories.aggregates, planned.histories.holes) == (15, 2, {})
     assert (planned.leftovers.snapshots, planned.leftovers.answers) == (1, 1)
     dropped = {"balance-summary~alice~13", "daily-activity~alice~13"}
     assert set(planned.leftovers.dead_letters) == dropped
@@ -162,7 +162,7 @@ def test_a_history_with_a_hole_is_named_and_nothing_is_changed(
         key = {"aggregateId": {"S": "alice"}, "sequenceNumber": {"N": str(number)}}
         clients.dynamodb.delete_item(TableName=components.names.events, Key=key)
     assert new_restore().look(segments=2).histories.holes == {"alice": [(2, 2), (4, 5)]}
-    with pytest.raises(HolesError, match="account alice: 2, 4 to 5") as refused:
+    with pytest.raises(HolesError, match="aggregate alice: 2, 4 to 5") as refused:
         new_restore().run(segments=2)
     assert refused.value.exit_code == 4
     assert components.generations.read(BALANCE_SUMMARY.name).active == 1

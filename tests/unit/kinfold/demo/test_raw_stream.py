@@ -2,7 +2,7 @@
 
 import pytest
 
-from kinfold.demo.raw_stream import StreamedAccount, order_violations
+from kinfold.demo.raw_stream import StreamedAggregate, order_violations
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,6 @@ from kinfold.demo.raw_stream import StreamedAccount, order_violations
     ],
 )
 def test_a_violation_names_its_account(shards: set[str], numbers: list[int], said: str | None) -> None:
-    assert order_violations({"alice": StreamedAccount(shards, numbers)}, {"alice": 3}) == (
-        [f"account alice {said}"] if said else []
+    assert order_violations({"alice": StreamedAggregate(shards, numbers)}, {"alice": 3}) == (
+        [f"aggregate alice {said}"] if said else []
     )

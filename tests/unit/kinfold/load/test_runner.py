@@ -68,7 +68,7 @@ def writer(
 def test_appends_exactly_as_many_events_as_asked_and_knows_every_version() -> None:
     seen: list[LoadResult] = []
     with writer(lambda _: 201) as (url, versions):
-        result = run_load(url, LoadPlan(accounts=5, events=203, writers=7), seen.append)
+        result = run_load(url, LoadPlan(aggregates=5, events=203, writers=7), seen.append)
     assert (result.appended, sum(versions.values())) == (203, 203)
     assert result.versions == versions
     assert seen[-1] == result
@@ -80,7 +80,7 @@ def test_every_outcome_is_counted_and_the_load_goes_on() -> None:
     # The first dozen requests meet two of each outcome, whatever the order of threads.
     outcomes = [409, 422, 503, 500, None, 201] * 2
     with writer(lambda n: outcomes[n] if n < len(outcomes) else 201) as (url, versions):
-        result = run_load(url, LoadPlan(accounts=3, events=40, writers=2))
+        result = run_load(url, LoadPlan(aggregates=3, events=40, writers=2))
     assert (result.conflicts, result.refused, result.unavailable, result.lost) == (2, 2, 2, 4)
     assert (result.appended, sum(versions.values()), result.unknown) == (40, 40, 0)
 
@@ -89,7 +89,7 @@ def test_every_outcome_is_counted_and_the_load_goes_on() -> None:
 def test_an_unanswered_command_is_sent_again_with_its_key_and_counts_once(lost: int | None) -> None:
     # The server carries the first command out and closes the connection, or answers something else.
     with writer(lambda n: lost if n == 0 else 201, carries_out_unanswered=True) as (url, versions):
-        result = run_load(url, LoadPlan(accounts=1, events=5, writers=1))
+        result = run_load(url, LoadPlan(aggregates=1, events=5, writers=1))
     assert (result.appended, sum(versions.values()), sum(result.versions.values())) == (5, 5, 5)
     assert (result.lost + result.unavailable, result.replayed, result.unknown) == (1, 1, 0)
 

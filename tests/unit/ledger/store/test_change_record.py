@@ -37,7 +37,7 @@ def test_the_format_of_dynamodb_streams_is_read_too() -> None:
 @pytest.mark.parametrize("name", ["MODIFY", "REMOVE"])
 def test_a_change_of_an_event_is_tampering(name: str) -> None:
     with pytest.raises(
-        UnusableRecordError, match=f"account acc-1, event 3: a {name} of an event: events are append-only"
+        UnusableRecordError, match=f"aggregate acc-1, event 3: a {name} of an event: events are append-only"
     ):
         decode(change_record(EVENT, TABLE, name=name), TABLE)
 
@@ -51,7 +51,7 @@ def test_an_event_under_a_key_that_is_none_of_its_type_names_the_aggregate_whose
     misplaced = structs.replace(EVENT, aggregate_id="member~acc-1")
     with pytest.raises(UnusableRecordError, match="no aggregate of its type can have") as refused:
         decode(change_record(misplaced, TABLE), TABLE)
-    assert (refused.value.account_id, refused.value.sequence_number) == ("member~acc-1", 3)
+    assert (refused.value.aggregate_id, refused.value.sequence_number) == ("member~acc-1", 3)
 
 
 def test_an_item_with_a_foreign_attribute_is_no_event() -> None:
@@ -86,7 +86,7 @@ def test_the_refusal_never_repeats_the_payload() -> None:
     with pytest.raises(UnusableRecordError) as refusal:
         decode(json.dumps(record).encode(), TABLE)
     assert "5.00" not in str(refusal.value)
-    assert "account acc-1, event 3" in str(refusal.value)
+    assert "aggregate acc-1, event 3" in str(refusal.value)
 
 
 def outcome(read: Callable[[bytes, str], StoredEvent], data: bytes) -> StoredEvent | tuple[Any, ...]:

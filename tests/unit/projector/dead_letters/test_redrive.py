@@ -25,7 +25,7 @@ class Model:
 
 
 def test_a_redrive_ends_when_a_worker_halts_the_account_meanwhile() -> None:
-    letter = DeadLetter("reason", Origin("stream"), b"", account_id="a", sequence_number=1)
+    letter = DeadLetter("reason", Origin("stream"), b"", aggregate_id="a", sequence_number=1)
     stored = StoredLetter("record~a~1", letter, 0, 1, "", "", "open")
     store: Any = SimpleNamespace(
         version=lambda _: SimpleNamespace(number=2), load=lambda *_, **__: SimpleNamespace(events=[])

@@ -21,7 +21,7 @@ def test_one_account_over_the_limit_is_a_storm_that_names_account_and_reason() -
     guard = StormGuard(2, 60.0, Clock())
     guard.halted("alice", "schema")
     guard.halted("bob", "schema")
-    with pytest.raises(StormError, match=r"3 accounts were halted within 60 s, the last one carol \(no such field\)"):
+    with pytest.raises(StormError, match=r"3 aggregates were halted within 60 s, the last one carol \(no such field\)"):
         guard.halted("carol", "no such field")
     assert StormError.exit_code == 3
 
@@ -49,7 +49,7 @@ def test_a_storm_is_more_accounts_than_the_limit_within_any_window(limit: int, h
         clock.seconds = moment
         recent = {who for when, (_, who) in zip(times[: number + 1], halts, strict=False) if moment - when <= 10}
         if len(recent) > limit:
-            with pytest.raises(StormError, match=f"^{len(recent)} accounts"):
+            with pytest.raises(StormError, match=f"^{len(recent)} aggregates"):
                 guard.halted(account, "schema")
         else:
             guard.halted(account, "schema")

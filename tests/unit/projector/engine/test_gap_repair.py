@@ -73,7 +73,7 @@ def test_a_broken_history_is_raised_at_the_event_that_cannot_be_read() -> None:
     found: list[int] = []
     with pytest.raises(UnprojectableEventError, match="event 4 is no event") as error:
         found.extend(event.sequence_number for event in events)
-    assert (error.value.account_id, error.value.sequence_number) == ("alice", 4)
+    assert (error.value.aggregate_id, error.value.sequence_number) == ("alice", 4)
     assert found == [2, 3]
 
 

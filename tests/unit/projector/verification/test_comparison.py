@@ -16,7 +16,7 @@ from ledger.store.errors import CorruptHistoryError
 from ledger.store.stored_event import StoredEvent
 from projector.engine.fold import first_head, fold_on
 from projector.projection import HEAD, Halt, Projection, Row
-from projector.verification.comparison import AccountHistory, Compared, StoredRow, compare
+from projector.verification.comparison import AggregateHistory, Compared, StoredRow, compare
 from tests.support.accounts import deposits, stored_event
 from tests.support.histories import histories
 
@@ -38,7 +38,7 @@ def image(projection: Projection[Any], row: Row[Any]) -> dict[str, Any]:
     """An item with all that a row holds but its halt."""
     values = projection.columns.values(row.state) if row.state is not None else []
     state = dict(zip(projection.columns.names, values, strict=False))
-    return {"id": {"S": f"{row.account_id}/{row.part}"}, "version": {"N": str(row.version)}, **state}
+    return {"id": {"S": f"{row.aggregate_id}/{row.part}"}, "version": {"N": str(row.version)}, **state}
 
 
 def rows_at(projection: Projection[Any], events: list[StoredEvent], halt: Halt | None = None) -> dict[str, Row[Any]]:
@@ -69,7 +69,7 @@ def compared(
         if broken is not None:
             raise CorruptHistoryError(broken)
 
-    history = AccountHistory("alice", read(), lambda _account_id, number: number == skipped)
+    history = AggregateHistory("alice", read(), lambda _account_id, number: number == skipped)
     return compare(projection, lambda row: image(projection, row), history, items)
 
 
@@ -176,7 +176,7 @@ def test_rows_of_an_account_without_events_are_extra(projection: Projection[Any]
 
 
 @BOTH
-def test_an_account_halted_before_its_first_event_is_not_extra_and_neither_is_it_once_the_halt_is_lifted(
+def test_an_aggregate_halted_before_its_first_event_is_not_extra_and_neither_is_it_once_the_halt_is_lifted(
     projection: Projection[Any],
 ) -> None:
     assert compared(projection, [], rows_at(projection, [], HALT)).kind == "halted"

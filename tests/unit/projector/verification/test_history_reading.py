@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ledger.store.parallel_scan import Cursor, Item, RetryUntilStopped, SegmentedScan
 from ledger.store.stored_event import StoredEvent
-from projector.verification.history_reading import ScannedAccount, read_histories
+from projector.verification.history_reading import ScannedAggregate, read_histories
 from tests.support.accounts import stored_event
 
 
@@ -53,9 +53,9 @@ class Reader:
     def follow(self, account_id: str) -> Numbers:
         return Numbers()
 
-    def finish(self, accounts: Sequence[ScannedAccount]) -> Mapping[str, int]:
-        self.finished += [each.account_id for each in accounts]
-        self.whole |= {each.account_id: each.followers[self.name].numbers for each in accounts if each.whole}
+    def finish(self, accounts: Sequence[ScannedAggregate]) -> Mapping[str, int]:
+        self.finished += [each.aggregate_id for each in accounts]
+        self.whole |= {each.aggregate_id: each.followers[self.name].numbers for each in accounts if each.whole}
         return {"finished": len(accounts)}
 
 

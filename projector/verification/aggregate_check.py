@@ -1,4 +1,4 @@
-"""Checks one account of a read model against the event store.
+"""Checks one aggregate of a read model against the event store.
 
 Its rows are read before its events, so that what is appended meanwhile can make a row late and never wrong; and before
 the skips, so that no row is called wrong for what an operator has skipped meanwhile.
@@ -13,7 +13,7 @@ from ledger.store.parallel_scan import Item
 from projector.dead_letters.letters import Skips
 from projector.engine.read_model import ReadModel
 from projector.projection import HEAD
-from projector.verification.comparison import AccountHistory, Compared, StoredRow, compare
+from projector.verification.comparison import AggregateHistory, Compared, StoredRow, compare
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -25,7 +25,7 @@ _DOUBTFUL: Final = frozenset({"wrong", "extra", "unreadable"})
 
 
 class Checker(Generic[S]):
-    """Compares single accounts. Safe to share between threads. Raises ThrottledError, EndpointError, ResourceError."""
+    """Compares single aggregates. Safe between threads. Raises ThrottledError, EndpointError, ResourceError."""
 
     def __init__(self, dynamodb: "DynamoDBClient", store: EventStore, model: ReadModel[S], skips: Skips) -> None:
         """``skips`` has been loaded."""
@@ -41,25 +41,25 @@ class Checker(Generic[S]):
         """Whether an operator has skipped an event, as far as was loaded."""
         return self._skips.of(self.model.projection.name)
 
-    def check(self, account_id: str) -> Compared[S]:
-        """Compare one account's current rows with its events."""
-        compared = self._compare(account_id, self._rows(account_id))
+    def check(self, aggregate_id: str) -> Compared[S]:
+        """Compare one aggregate's current rows with its events."""
+        compared = self._compare(aggregate_id, self._rows(aggregate_id))
         if compared.kind not in _DOUBTFUL:
             return compared
         # In this order: whatever was skipped when the rows were written is known when they are judged.
-        rows = self._rows(account_id)
+        rows = self._rows(aggregate_id)
         self._skips.load()
-        return self._compare(account_id, rows)
+        return self._compare(aggregate_id, rows)
 
-    def _compare(self, account_id: str, rows: dict[str, StoredRow[S]]) -> Compared[S]:
-        account = AccountHistory(account_id, self._store.read(account_id), self.skipped)
-        return compare(self.model.projection, self.model.image, account, rows)
+    def _compare(self, aggregate_id: str, rows: dict[str, StoredRow[S]]) -> Compared[S]:
+        aggregate = AggregateHistory(aggregate_id, self._store.read(aggregate_id), self.skipped)
+        return compare(self.model.projection, self.model.image, aggregate, rows)
 
-    def _rows(self, account_id: str) -> dict[str, StoredRow[S]]:
+    def _rows(self, aggregate_id: str) -> dict[str, StoredRow[S]]:
         """The head, and then the parts: read in this order, no part is behind the head that was read."""
         model = self.model
-        with aws_errors(f"reading {model.table} of account {account_id}"):
-            head = self._dynamodb.get_item(TableName=model.table, Key=model.key(account_id), ConsistentRead=True)
+        with aws_errors(f"reading {model.table} of aggregate {aggregate_id}"):
+            head = self._dynamodb.get_item(TableName=model.table, Key=model.key(aggregate_id), ConsistentRead=True)
             rows = {HEAD: _stored(model, head["Item"])} if "Item" in head else {}
             name = model.projection.part_name
             if name is None:
@@ -68,7 +68,7 @@ class Checker(Generic[S]):
                 TableName=model.table,
                 KeyConditionExpression="aggregateId = :a AND #part > :head",
                 ExpressionAttributeNames={"#part": name},
-                ExpressionAttributeValues={":a": {"S": account_id}, ":head": {"S": HEAD}},
+                ExpressionAttributeValues={":a": {"S": aggregate_id}, ":head": {"S": HEAD}},
                 ConsistentRead=True,
             ):
                 rows |= {item[name]["S"]: _stored(model, item) for item in page["Items"]}
