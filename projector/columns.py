@@ -13,14 +13,22 @@ S = TypeVar("S")
 
 Value = Mapping[str, Any]
 
+#: Bytes that the columns may take: an item has 400 KB in DynamoDB, and keys, version and halt need some of it.
+MAX_STATE: Final = 400_000
+_MAX_INT: Final = 10**38 - 1
+
 
 @dataclass(frozen=True, slots=True)
 class _Codec:
-    """To DynamoDB's notation, from it, and to JSON."""
+    """To DynamoDB's notation, from it, and to JSON; and the bytes that a value takes, at most.
+
+    ``size`` raises ValueError for a value that no attribute holds.
+    """
 
     encode: Callable[[Any], Value]
     decode: Callable[[Value], Any]
     show: Callable[[Any], Any]
+    size: Callable[[Any], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,25 @@ def _decimal(places: int | None) -> _Codec:
             raise ValueError("no number that was stored")
         return number
 
-    return _Codec(lambda value: {"S": write(value)}, read, write)
+    def size(value: Decimal) -> int:
+        if not value.is_finite():
+            raise ValueError("is not a finite number")
+        return len(write(value)) if places is None else max(value.adjusted(), 0) + places + 3
+
+    return _Codec(lambda value: {"S": write(value)}, read, write, size)
+
+
+def _size_of_int(value: int) -> int:
+    if not -_MAX_INT <= value <= _MAX_INT:
+        raise ValueError("has more than the 38 digits that DynamoDB keeps of a number")
+    return 21
+
+
+def _size_of_text(value: str) -> int:
+    try:
+        return len(value.encode())
+    except UnicodeEncodeError:
+        raise ValueError("is no text in UTF-8") from None
 
 
 def _read_bool(value: Value) -> bool:
@@ -55,10 +81,15 @@ def _read_bool(value: Value) -> bool:
 #: By field type. A Decimal is text, in DynamoDB and in JSON, so that no digit is lost.
 _CODECS: Final[Mapping[object, _Codec]] = {
     Decimal: _decimal(None),
-    bool: _Codec(lambda value: {"BOOL": value}, _read_bool, bool),
-    int: _Codec(lambda value: {"N": str(value)}, lambda value: int(value["N"]), int),
-    str: _Codec(lambda value: {"S": value}, lambda value: str(value["S"]), str),
-    date: _Codec(lambda value: {"S": value.isoformat()}, lambda value: date.fromisoformat(value["S"]), date.isoformat),
+    bool: _Codec(lambda value: {"BOOL": value}, _read_bool, bool, lambda _: 1),
+    int: _Codec(lambda value: {"N": str(value)}, lambda value: int(value["N"]), int, _size_of_int),
+    str: _Codec(lambda value: {"S": value}, lambda value: str(value["S"]), str, _size_of_text),
+    date: _Codec(
+        lambda value: {"S": value.isoformat()},
+        lambda value: date.fromisoformat(value["S"]),
+        date.isoformat,
+        lambda _: 10,
+    ),
 }
 _NULL: Final = {"NULL": True}
 
@@ -82,6 +113,16 @@ class Columns(Generic[S]):
     def values(self, state: S) -> list[Value]:
         """The state's values in DynamoDB's notation, in the order of ``names``."""
         return [codec.encode(getattr(state, name)) for name, _, codec in self._fields]
+
+    def refusal(self, state: S) -> str | None:
+        """Why no row can hold the state, or None: DynamoDB bounds numbers and items (AWS, "Quotas and limits")."""
+        total = 0
+        for name, column, codec in self._fields:
+            try:
+                total += len(column) + codec.size(getattr(state, name))
+            except ValueError as error:
+                return f"{column} {error}"
+        return f"a row holds {MAX_STATE} bytes, not {total}" if total > MAX_STATE else None
 
     def state(self, item: Mapping[str, Value]) -> S:
         """Read the state from a row. Raises KeyError, ValueError or ArithmeticError when it cannot be read."""
@@ -119,6 +160,7 @@ def _optional(codec: _Codec) -> _Codec:
         lambda value: _NULL if value is None else codec.encode(value),
         lambda value: None if "NULL" in value else codec.decode(value),
         lambda value: None if value is None else codec.show(value),
+        lambda value: 1 if value is None else codec.size(value),
     )
 
 
@@ -127,4 +169,5 @@ def _many(codec: _Codec) -> _Codec:
         lambda values: {"L": [codec.encode(value) for value in values]},
         lambda value: tuple(codec.decode(each) for each in value["L"]),
         lambda values: [codec.show(value) for value in values],
+        lambda values: 3 + sum(1 + codec.size(value) for value in values),
     )

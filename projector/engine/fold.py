@@ -1,7 +1,8 @@
 """The fold of one aggregate's next events: pure, so that the engine, a redrive and the tests share it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 from ledger.store.stored_event import StoredEvent
@@ -46,8 +47,42 @@ def fold_on(
 
     ``parts`` holds the rows that exist already. A part that crashed ahead of its head holds some of the events: these
     are not folded twice. Stops before the first event that cannot be applied; ``events`` may raise
-    UnprojectableEventError itself, to the same effect.
+    UnprojectableEventError itself, to the same effect. Where no row could hold what the events come to, the first one
+    after which that is so cannot be applied.
     """
+    seen: list[StoredEvent] = []
+    folded = _folded(projection, head, parts, _noted(events, seen), skipped, projection.after)
+    if storable(projection, (folded.head, *folded.parts.values())):
+        return folded
+    return _folded(projection, head, parts, seen, skipped, partial(_storable_after, projection))
+
+
+def storable(projection: Projection[S], rows: Iterable[Row[S]]) -> bool:
+    """Whether the table can hold the rows."""
+    return all(row.state is None or projection.columns.refusal(row.state) is None for row in rows)
+
+
+def _noted(events: Iterable[StoredEvent], seen: list[StoredEvent]) -> Iterator[StoredEvent]:
+    for event in events:
+        seen.append(event)
+        yield event
+
+
+def _storable_after(projection: Projection[S], state: S | None, event: StoredEvent) -> S:
+    after = projection.after(state, event)
+    if reason := projection.columns.refusal(after):
+        raise UnprojectableEventError(event.aggregate_id, event.sequence_number, reason)
+    return after
+
+
+def _folded(
+    projection: Projection[S],
+    head: Row[S],
+    parts: Mapping[str, Row[S]],
+    events: Iterable[StoredEvent],
+    skipped: Skipped,
+    after: Callable[[S | None, StoredEvent], S],
+) -> Folded[S]:
     # States as they grow, each with the event that it ends at: rows are made once, of the last ones.
     changed: dict[str, tuple[StoredEvent, S]] = {}
     state, last = head.state, None
@@ -57,13 +92,13 @@ def fold_on(
         for event in events:
             if not skipped(event.aggregate_id, event.sequence_number):
                 if projection.part is None:
-                    state = projection.after(state, event)
+                    state = after(state, event)
                 else:
                     part = projection.part_of(event)
                     if part in changed:
-                        changed[part] = event, projection.after(changed[part][1], event)
+                        changed[part] = event, after(changed[part][1], event)
                     elif (row := parts.get(part)) is None or event.sequence_number > row.version:
-                        changed[part] = event, projection.after(row.state if row else None, event)
+                        changed[part] = event, after(row.state if row else None, event)
             last = event
     except UnprojectableEventError as error:
         held = event if event is not None and event.sequence_number == error.sequence_number else None

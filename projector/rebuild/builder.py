@@ -16,6 +16,7 @@ from ledger.errors import KinfoldError
 from ledger.store.parallel_scan import RetryUntilStopped
 from ledger.store.stored_event import StoredEvent
 from projector.components import Components
+from projector.engine.fold import storable
 from projector.engine.read_model import ReadModel, RowChange
 from projector.ingest.feeder import Feeder
 from projector.projection import HEAD, Row
@@ -77,9 +78,10 @@ class Builder:
         """Write the aggregates' rows, verify what is stored, and count those halted, brought up and wrong."""
         counts: Counter[str] = Counter()
         rows = {each.aggregate_id: each.followers[self.name] for each in aggregates if each.whole}
-        fresh = {name: each for name, each in rows.items() if each.written.failure is None}
-        self._retry(partial(self._insert, [each.written.rows() for each in fresh.values()]))
-        agreeing = self._verification.agreeing({name: each.witnessed for name, each in fresh.items()})
+        made = {name: each.written.rows() for name, each in rows.items() if each.written.failure is None}
+        fresh = {name: each for name, each in made.items() if storable(self._model.projection, each.values())}
+        self._retry(partial(self._insert, list(fresh.values())))
+        agreeing = self._verification.agreeing({name: rows[name].witnessed for name in fresh})
         for aggregate in aggregates:
             if not (aggregate.whole and aggregate.aggregate_id in agreeing):
                 counts += self._catch_up(aggregate)

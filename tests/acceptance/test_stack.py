@@ -23,7 +23,7 @@ from kinfold.local.stack import Stack
 from ledger.errors import EndpointError
 from ledger.runtime.aws import Clients
 from ledger.runtime.sockets import free_port
-from tests.support.documents.first_session import ANSWERS, statuses
+from tests.support.documents.sessions import FIRST, LONGER, statuses
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.integration]
@@ -109,9 +109,11 @@ def test_up_serves_until_a_signal_and_stops_everything(up: Up, tmp_path: Path, n
     assert "Traceback" not in log
 
 
-def test_the_first_session_of_the_readme(up: Up) -> None:
+def test_the_sessions_of_the_documents(up: Up) -> None:
     urls = announced(up())
-    assert statuses(ROOT, writer=urls["writer"], projector=urls["projector"]) == ANSWERS
+    services = {"writer": urls["writer"], "projector": urls["projector"]}
+    assert statuses(FIRST, ROOT, **services) == FIRST.answers
+    assert statuses(LONGER, ROOT, **services, account="bob") == LONGER.answers
 
 
 def test_a_second_ctrl_c_kills_what_hangs(up: Up) -> None:

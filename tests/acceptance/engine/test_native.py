@@ -13,7 +13,7 @@ import pytest
 from tests.support.containers.compose_project import ComposeProject, Started
 from tests.support.containers.disturbances import disturb, loaded
 from tests.support.containers.manners import assert_asks_for_a_token, assert_confined, assert_stops_in_time
-from tests.support.documents.first_session import ANSWERS, statuses
+from tests.support.documents.sessions import FIRST, statuses
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.engine, pytest.mark.timeout(1800)]
 
@@ -32,8 +32,8 @@ def project(started: Started, request: pytest.FixtureRequest) -> Iterator[Compos
 
 
 def test_the_first_session_of_the_readme(project: ComposeProject, checkout: Path) -> None:
-    found = statuses(checkout, writer=project.url("writer"), projector=project.url("projector"))
-    assert found == ANSWERS
+    found = statuses(FIRST, checkout, writer=project.url("writer"), projector=project.url("projector"))
+    assert found == FIRST.answers
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -21,7 +21,7 @@ from projector.ingest.batch_handler import BatchHandler
 from projector.projection import Projection
 from projector.settings import ProjectorSettings
 from tests.integration.projector.conftest import deliver
-from tests.support.accounts import append
+from tests.support.accounts import append, poison
 
 pytestmark = pytest.mark.integration
 
@@ -128,3 +128,27 @@ def test_an_event_that_tells_no_part_halts_its_account(components: Components, h
     assert head.version == 1
     assert head.halted is not None
     assert "payload of BetPlaced" in head.halted.reason
+
+
+def test_the_parts_after_a_skipped_event_are_found(
+    components: Components, handler: BatchHandler, clients: Clients
+) -> None:
+    def bet(kind: type[BetPlaced] | type[BetSettled], amount: str) -> list[StoredEvent]:
+        money = {"stake" if kind is BetPlaced else "payout": Decimal(amount)}
+        return append(components.store, "alice", [kind(bet_id="derby", currency="EUR", **money)]).events
+
+    placed = bet(BetPlaced, "30")
+    model = components.models.active(BETS)
+    deliver(handler, components, *placed)
+    head = clients.dynamodb.get_item(TableName=model.table, Key=model.key("alice"))["Item"]
+    bad = poison(clients.dynamodb, components.names.events, placed[0])
+    deliver(handler, components, bad)
+    skipped = components.redrive.skip("bets~alice~2", components.projectors.fed, by="ann", why="ticket 1")
+    assert skipped.result == "skipped"
+    # As for a worker that has yet to pass it: the skipped event, which tells no part, and then one whose part is there.
+    clients.dynamodb.put_item(TableName=model.table, Item=head)
+    for projector in components.projectors.fed():
+        projector.forget("alice")
+    deliver(handler, components, bad, *bet(BetSettled, "75"))
+    derby = model.get_many([("alice", "derby")])["alice", "derby"]
+    assert (derby.version, derby.state) == (3, BetResult(Decimal(30), Decimal(75), 1))

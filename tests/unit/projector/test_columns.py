@@ -1,6 +1,7 @@
 """A state's way into a row's attributes and back, and into JSON, by the fields of its dataclass."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 from typing import Annotated
 
@@ -57,3 +58,77 @@ def test_only_a_dataclass_of_money_numbers_and_text_has_columns() -> None:
         Columns(Odd)
     with pytest.raises(TypeError, match="Plain is not a dataclass"):
         Columns(Plain)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawer:
+    exact: Decimal
+    price: Annotated[Decimal, Places(4)]
+    count: int
+    note: str | None
+    open: bool
+    since: date
+    labels: tuple[str, ...]
+    sums: tuple[Decimal, ...] = ()
+
+
+DRAWERS = Columns(Drawer)
+DRAWER = Drawer(Decimal(1), Decimal(2), 3, None, True, date(2026, 1, 1), ())
+
+
+def weight(value: object) -> int:
+    """What an attribute's value takes, as AWS counts it ("DynamoDB item sizes and formats")."""
+    match value:
+        case {"N": str(number)}:
+            return len(number.strip("-")) // 2 + 1
+        case str():
+            return len(value.encode())
+        case bool():
+            return 1
+        case [*items]:
+            return 3 + sum(1 + weight(each) for each in items)
+        case dict():
+            return sum(map(weight, value.values()))
+        case _:
+            raise TypeError(value)
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (replace(DRAWER, count=10**38), "count has more than the 38 digits that DynamoDB keeps of a number"),
+        (replace(DRAWER, count=-(10**38)), "count has more than the 38 digits that DynamoDB keeps of a number"),
+        (replace(DRAWER, exact=Decimal("NaN")), "exact is not a finite number"),
+        (replace(DRAWER, price=Decimal("Infinity")), "price is not a finite number"),
+        (replace(DRAWER, note="\ud800"), "note is no text in UTF-8"),
+        (replace(DRAWER, labels=("a", "\udfff")), "labels is no text in UTF-8"),
+        (replace(DRAWER, note="é" * 200_000), "a row holds 400000 bytes, not 400"),
+        (replace(DRAWER, labels=("x" * 1000,) * 400), "a row holds 400000 bytes, not 40"),
+        (replace(DRAWER, exact=Decimal("1E+400000")), "a row holds 400000 bytes, not 400"),
+        (replace(DRAWER, price=Decimal("1E+400000")), "a row holds 400000 bytes, not 400"),
+    ],
+)
+def test_what_no_row_can_hold_is_told(state: Drawer, reason: str) -> None:
+    refusal = DRAWERS.refusal(state)
+    assert refusal is not None
+    assert refusal.startswith(reason)
+
+
+@given(
+    st.builds(
+        Drawer,
+        exact=st.decimals(allow_nan=False, allow_infinity=False),
+        price=st.decimals(allow_nan=False, allow_infinity=False, places=4),
+        count=st.integers(-(10**38) + 1, 10**38 - 1),
+        note=st.none() | st.text(),
+        open=st.booleans(),
+        since=st.dates(),
+        labels=st.lists(st.text()).map(tuple),
+        sums=st.lists(st.decimals(allow_nan=False, allow_infinity=False)).map(tuple),
+    )
+)
+def test_what_a_row_takes_is_never_counted_too_low(drawer: Drawer) -> None:
+    assert DRAWERS.refusal(drawer) is None
+    values = DRAWERS.values(drawer)
+    for (_, _, codec), name, value in zip(DRAWERS._fields, Drawer.__slots__, values, strict=True):
+        assert codec.size(getattr(drawer, name)) >= weight(value)

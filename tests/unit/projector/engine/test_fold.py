@@ -126,3 +126,28 @@ def test_a_row_keeps_its_halt_and_its_revision() -> None:
     head = Row("alice", HEAD, 1, Seen("1,"), halt, revision=3)
     folded = fold_on(WHOLE, head, {}, history(2)[1:], none_skipped)
     assert folded.head == Row("alice", HEAD, 2, Seen("1,2,"), halt, revision=3, event_hash=history(2)[1].event_hash)
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    number: int
+
+
+def times(state: Product | None, _: BettingEvent, __: StoredEvent) -> Product:
+    return Product((state.number if state else 1) * 10**16)
+
+
+@pytest.mark.parametrize("parts", [False, True])
+@pytest.mark.parametrize("skipped", [set(), {2}, {3}])
+def test_the_first_event_after_which_no_row_holds_the_state_cannot_be_applied(parts: bool, skipped: set[int]) -> None:
+    projection = Projection("product", "product", (ACCOUNT,), Columns(Product), times)
+    if parts:
+        projection = replace(projection, part_name="part", part=lambda _, __: "p", parse_part=str)
+    folded = fold_on(projection, first_head("alice"), {}, iter(history(6)), lambda _, number: number in skipped)
+    first = 4 if skipped else 3
+    assert folded.poison is not None
+    assert (folded.head.version, folded.poison.sequence_number) == (first - 1, first)
+    assert folded.poison.event is not None
+    assert "38 digits" in folded.poison.reason
+    (row,) = folded.parts.values() if parts else [folded.head]
+    assert row.state == Product(10**32)
