@@ -22,7 +22,7 @@ _MAX_INT: Final = 10**38 - 1
 class _Codec:
     """To DynamoDB's notation, from it, and to JSON; and the bytes that a value takes, at most.
 
-    ``size`` raises ValueError for a value that no attribute holds.
+    ``size`` raises ValueError for a value that no attribute holds, TypeError or AttributeError for one of another type.
     """
 
     encode: Callable[[Any], Value]
@@ -59,7 +59,15 @@ def _decimal(places: int | None) -> _Codec:
     return _Codec(lambda value: {"S": write(value)}, read, write, size)
 
 
+def _size_of_bool(value: bool) -> int:
+    if not isinstance(value, bool):
+        raise TypeError
+    return 1
+
+
 def _size_of_int(value: int) -> int:
+    if not isinstance(value, int):
+        raise TypeError
     if not -_MAX_INT <= value <= _MAX_INT:
         raise ValueError("has more than the 38 digits that DynamoDB keeps of a number")
     return 21
@@ -81,14 +89,14 @@ def _read_bool(value: Value) -> bool:
 #: By field type. A Decimal is text, in DynamoDB and in JSON, so that no digit is lost.
 _CODECS: Final[Mapping[object, _Codec]] = {
     Decimal: _decimal(None),
-    bool: _Codec(lambda value: {"BOOL": value}, _read_bool, bool, lambda _: 1),
+    bool: _Codec(lambda value: {"BOOL": value}, _read_bool, bool, _size_of_bool),
     int: _Codec(lambda value: {"N": str(value)}, lambda value: int(value["N"]), int, _size_of_int),
     str: _Codec(lambda value: {"S": value}, lambda value: str(value["S"]), str, _size_of_text),
     date: _Codec(
         lambda value: {"S": value.isoformat()},
         lambda value: date.fromisoformat(value["S"]),
         date.isoformat,
-        lambda _: 10,
+        lambda value: len(value.isoformat()),
     ),
 }
 _NULL: Final = {"NULL": True}
@@ -118,10 +126,13 @@ class Columns(Generic[S]):
         """Why no row can hold the state, or None: DynamoDB bounds numbers and items (AWS, "Quotas and limits")."""
         total = 0
         for name, column, codec in self._fields:
+            value = getattr(state, name)
             try:
-                total += len(column) + codec.size(getattr(state, name))
+                total += len(column) + codec.size(value)
             except ValueError as error:
                 return f"{column} {error}"
+            except (TypeError, AttributeError):
+                return f"{column} is not for a {type(value).__name__}"
         return f"a row holds {MAX_STATE} bytes, not {total}" if total > MAX_STATE else None
 
     def state(self, item: Mapping[str, Value]) -> S:

@@ -34,6 +34,16 @@ class UnprojectableEventError(PermanentError):
         super().__init__(f"aggregate {aggregate_id}: event {sequence_number} cannot be applied: {reason}")
 
 
+def failed(what: str, stored: StoredEvent, error: Exception) -> UnprojectableEventError:
+    """What becomes of any exception in a domain: it says where, and not its words, which may repeat the event."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f" ({trace.tb_frame.f_code.co_qualname}, line {trace.tb_lineno})" if trace is not None else ""
+    reason = f"the {what} failed with {type(error).__name__}{place}"
+    return UnprojectableEventError(stored.aggregate_id, stored.sequence_number, reason)
+
+
 #: The event that was decoded last, and the type as which: several folds take the same one in turn. Shared by threads,
 #: and harmless so.
 _latest: list[tuple[StoredEvent | None, Any, AnyType | None]] = [(None, None, None)]
@@ -139,8 +149,14 @@ class Projection(Generic[S]):
         return event
 
     def after(self, state: S | None, stored: StoredEvent) -> S:
-        """The state after the stored event. Raises UnprojectableEventError."""
-        return self.fold(state, self.decode(stored), stored)
+        """The state after the stored event. Raises UnprojectableEventError, also for a fold that fails."""
+        event = self.decode(stored)
+        try:
+            return self.fold(state, event, stored)
+        except (UnprojectableEventError, MemoryError):
+            raise
+        except Exception as error:
+            raise failed("fold", stored, error) from error
 
     def witness_of(self, key: str) -> Witness[S] | None:
         """A witness of the aggregate of this key, if the projection has one."""
@@ -149,9 +165,17 @@ class Projection(Generic[S]):
     def part_of(self, event: StoredEvent) -> str:
         """The part of the aggregate that the event is folded into; HEAD without parts.
 
-        Raises UnprojectableEventError for an event that cannot be read.
+        Raises UnprojectableEventError for an event that cannot be read, or of which ``part`` fails to tell.
         """
-        return self.part(self.decode(event), event) if self.part else HEAD
+        if self.part is None:
+            return HEAD
+        decoded = self.decode(event)
+        try:
+            return self.part(decoded, event)
+        except (UnprojectableEventError, MemoryError):
+            raise
+        except Exception as error:
+            raise failed("part", event, error) from error
 
     def to_json(self, row: "Row[S]") -> dict[str, Any]:
         """A row as the HTTP API shows it."""

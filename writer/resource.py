@@ -25,6 +25,9 @@ class Command(BaseModel, Generic[S]):
     ``If-Match``, then it is carried out on that version only. Commands that meet at one aggregate are decided one after
     the other and stored together.
 
+    Validators of the class are asked once every field has been read, also those that pydantic would ask before: what
+    they refuse is a 400 that names the field.
+
     The docstring's first line is the operation's summary in the OpenAPI document, the rest its description.
     """
 

@@ -6,7 +6,7 @@ makes the type checker name each place that must handle it.
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
@@ -70,8 +70,8 @@ class EventTypes(Generic[E]):
     def decode(self, event_type: str, payload: str | bytes, sequence_number: int) -> E:
         """Read one event from its type, its JSON payload and its sequence number, whatever schema it was written in.
 
-        Raises UnreadablePayloadError for an unknown type, for a payload of a newer schema than this code knows, and for
-        one that does not validate.
+        Raises UnreadablePayloadError for an unknown type, for a payload of a newer schema than this code knows, for one
+        that does not validate, and for one on which an upcaster or a validator fails.
         """
         model = self._models.get(event_type)
         if model is None:
@@ -79,15 +79,22 @@ class EventTypes(Generic[E]):
                 f"unknown event type {event_type!r}; this code knows {', '.join(self._models)}"
             )
         try:
-            return model.model_validate_json(payload)
-        except ValidationError as error:
-            fields = self._older(event_type, payload)
-            if fields is None:
-                raise _unreadable(event_type, error) from None
-        try:
+            try:
+                return model.model_validate_json(payload)
+            except ValidationError:
+                fields = self._older(event_type, payload)
+                if fields is None:
+                    raise
             return model.model_validate(self._upcast(event_type, fields, sequence_number))
         except ValidationError as error:
             raise _unreadable(event_type, error) from None
+        except (UnreadablePayloadError, MemoryError):
+            raise
+        except Exception as error:
+            # An upcaster or a validator of the domain: its words may repeat the payload.
+            raise UnreadablePayloadError(
+                f"payload of {event_type}: reading it failed with {type(error).__name__}"
+            ) from error
 
     def _older(self, event_type: str, payload: str | bytes) -> Fields | None:
         """The fields of a payload whose schema is older than the current one; None for any other payload.
@@ -117,9 +124,10 @@ class EventTypes(Generic[E]):
 
 def _schema_version(model: type[Event]) -> int:
     field = model.model_fields.get("schema_version")
-    if field is None or not isinstance(field.default, int):
+    # An int that is no Literal would take an older payload for one of today's.
+    if field is None or get_args(field.annotation) != (field.default,):
         raise TypeError(f"event {model.__name__} needs `schema_version: Literal[1] = 1`")
-    return field.default
+    return int(field.default)
 
 
 def _unreadable(event_type: str, error: ValidationError) -> UnreadablePayloadError:

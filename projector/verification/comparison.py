@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Any, Generic, Literal, TypeVar
 
+from ledger.errors import PermanentError
 from ledger.store.errors import CorruptHistoryError
 from ledger.store.parallel_scan import Item
 from ledger.store.stored_event import StoredEvent
@@ -97,9 +98,10 @@ def compare(
     if broken is None and not folded.stored and rows and not (version == 0 and len(rows) == 1):
         extra = [RowDifference(part, each, None, "no event belongs to it") for part, each in rows.items()]
         return outcome("extra", "the event store holds no event of it", extra)
-    if folded.failure is not None:
-        return outcome("unreadable", f"its events cannot be folded: {folded.failure}")
-    expected = folded.rows()
+    try:
+        expected = folded.rows()
+    except PermanentError as error:
+        return outcome("unreadable", f"its events cannot be folded: {error}")
     differences = [
         difference
         for part in sorted(rows.keys() | expected.keys())

@@ -6,7 +6,7 @@ from typing import Final, Generic, TypeVar
 
 from ledger.errors import PermanentError
 from ledger.store.stored_event import StoredEvent
-from projector.projection import HEAD, Projection, Row
+from projector.projection import HEAD, Projection, Row, failed
 
 S = TypeVar("S")
 
@@ -88,13 +88,27 @@ class _PartFold(Generic[S]):
 
     def add(self, event: StoredEvent) -> None:
         if self._witness is not None:
-            self._witness.add(self._projection.decode(event), event)
+            decoded = self._projection.decode(event)
+            try:
+                self._witness.add(decoded, event)
+            except (PermanentError, MemoryError):
+                raise
+            except Exception as error:
+                raise failed("witness", event, error) from error
         else:
             self._state = self._projection.after(self._state, event)
         self._last = event
 
     def state(self) -> S | None:
-        return self._witness.states().get(self._first.part) if self._witness is not None else self._state
+        if self._witness is None:
+            return self._state
+        assert self._last is not None
+        try:
+            return self._witness.states().get(self._first.part)
+        except (PermanentError, MemoryError):
+            raise
+        except Exception as error:
+            raise failed("witness", self._last, error) from error
 
     def row(self) -> Row[S]:
         assert self._last is not None

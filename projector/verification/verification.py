@@ -9,11 +9,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from aws_client.batch_reads import MAX_KEYS, BatchRead, chunks
+from ledger.errors import PermanentError
 from ledger.runtime.aws import aws_errors
 from ledger.store.parallel_scan import Cursor, RetryUntilStopped, SegmentedScan, approximate_size, read_segments
 from projector.components import Components
@@ -136,7 +138,10 @@ class Verification:
 
     def agreeing(self, expected: Mapping[str, ExpectedRows[Any]]) -> set[str]:
         """Count and give back those whose stored rows are the expected ones; what the others are, ``check`` says."""
-        rows = {aggregate_id: each.rows() for aggregate_id, each in expected.items() if each.failure is None}
+        rows = {}
+        for aggregate_id, each in expected.items():
+            with suppress(PermanentError):
+                rows[aggregate_id] = each.rows()
         agreeing = self._retry(partial(self._rows.agreeing, rows)) if rows else set()
         self._agree(len(agreeing))
         return agreeing

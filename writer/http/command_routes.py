@@ -9,7 +9,8 @@ from inspect import Parameter, Signature
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path, Request
-from pydantic import ConfigDict, create_model
+from fastapi.exceptions import RequestValidationError
+from pydantic import ConfigDict, ValidationError, create_model
 from pydantic.alias_generators import to_camel
 from starlette.responses import Response
 
@@ -95,10 +96,11 @@ def _endpoint(command: type[Command[Any]], submission: Any) -> Callable[..., Res
     # In Python a field has its name, in JSON its alias alone.
     config = ConfigDict(extra="forbid", alias_generator=to_camel)
     body = create_model(command.__name__, __config__=config, **content)  # type: ignore[call-overload]
+    made = _maker(command)
 
     def endpoint(submit: Submit, **given: Any) -> Response:
         fields = dict(given.pop("body", ()))
-        return submit(command.model_construct(**given, **fields))
+        return submit(made(**given, **fields))
 
     def parameter(name: str, annotation: Any, default: Any = Parameter.empty) -> Parameter:
         return Parameter(name, Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
@@ -107,6 +109,23 @@ def _endpoint(command: type[Command[Any]], submission: Any) -> Callable[..., Res
     parameters += [parameter("body", body)] if content else []
     endpoint.__signature__ = Signature([*parameters, parameter("submit", Any, submission)])  # type: ignore[attr-defined]
     return endpoint
+
+
+def _maker(command: type[Command[Any]]) -> Callable[..., Command[Any]]:
+    """What makes the command of fields that were read; it asks the validators that the class itself has, if any."""
+    own = command.__pydantic_decorators__
+    if not (own.field_validators or own.model_validators):
+        return command.model_construct
+
+    def validated(**fields: Any) -> Command[Any]:
+        try:
+            # By the names that the client knows, so that it is told of these.
+            return command.model_validate({command.model_fields[name].alias: value for name, value in fields.items()})
+        except ValidationError as error:
+            faults = error.errors(include_url=False, include_input=False, include_context=False)
+            raise RequestValidationError([{**fault, "loc": ("body", *fault["loc"])} for fault in faults]) from None
+
+    return validated
 
 
 def _in_path(command: type[Command[Any]], name: str) -> Any:

@@ -1,7 +1,10 @@
 """A projection folds the events of its aggregates, each under a key of its own type, and no others."""
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, make_dataclass, replace
 from itertools import product
+from math import inf
 from typing import Any
 
 import pytest
@@ -13,7 +16,8 @@ from ledger.store.stored_event import StoredEvent
 from loyalty.member import MEMBER, PointsEarned
 from loyalty.points_balance import POINTS_BALANCE
 from projector.columns import Columns
-from projector.projection import Projection, UnprojectableEventError
+from projector.projection import HEAD, Projection, UnprojectableEventError
+from projector.verification.expected_rows import ExpectedRows
 from tests.support.accounts import stored_event
 
 
@@ -81,3 +85,59 @@ def test_a_column_has_no_name_that_a_row_has_already(name: str) -> None:
     parts: dict[str, Any] = {"part_name": "day", "part": lambda event, stored: "", "parse_part": str}
     with pytest.raises(TypeError, match=r"a row has .* beside its columns"):
         replace(POINTS_BALANCE, columns=columns, **parts)
+
+
+def broken(*_: Any) -> Any:
+    raise KeyError("a secret of the event")
+
+
+class BrokenWitness:
+    """Fails when it is told of an event, or when it is asked."""
+
+    def __init__(self, when: str) -> None:
+        self.when = when
+
+    def add(self, *_: Any) -> None:
+        if self.when == "told":
+            broken()
+
+    def states(self) -> Any:
+        return broken()
+
+
+BY_PART = replace(BOTH, part_name="part", part=broken, parse_part=str)
+WHOLE = {HEAD: inf}
+
+
+def witnessed(when: str) -> dict[str, Any]:
+    projection = replace(BOTH, witness=lambda _: BrokenWitness(when))
+    rows = ExpectedRows(projection, "alice", lambda *_: False, WHOLE)
+    rows.add(OF_ACCOUNT)
+    return rows.rows()
+
+
+@pytest.mark.parametrize(
+    ("call", "what"),
+    [
+        (lambda: replace(BOTH, fold=broken).after(None, OF_ACCOUNT), "fold"),
+        (lambda: BY_PART.part_of(OF_ACCOUNT), "part"),
+        (lambda: witnessed("told"), "witness"),
+        (lambda: witnessed("asked"), "witness"),
+    ],
+)
+def test_an_error_in_a_domain_is_one_of_that_event_and_repeats_nothing(call: Callable[[], Any], what: str) -> None:
+    with pytest.raises(UnprojectableEventError) as refused:
+        call()
+    assert (refused.value.aggregate_id, refused.value.sequence_number) == ("alice", 1)
+    assert re.fullmatch(rf"the {what} failed with KeyError \(broken, line \d+\)", refused.value.reason)
+    assert isinstance(refused.value.__cause__, KeyError)
+
+
+def test_too_little_memory_is_no_error_of_the_event() -> None:
+    def hungry(*_: Any) -> Any:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        replace(BOTH, fold=hungry).after(None, OF_ACCOUNT)
+    with pytest.raises(MemoryError):
+        replace(BY_PART, part=hungry).part_of(OF_ACCOUNT)
