@@ -96,10 +96,16 @@ class Resource(Generic[S]):
     example_id: str = "alice"
 
     def __post_init__(self) -> None:
-        """Raises TypeError for a view with a field that every answer has already."""
+        """Raises TypeError for a view with a field that every answer has already, or with what no answer would show."""
         own = {self.aggregate.id_name, "version", "events"}
         for view in filter(None, (self.view, self.brief)):
             if twice := own & {to_camel(name) for name in view.model_fields}:
                 raise TypeError(
                     f"resource {self.path}: an answer has {', '.join(sorted(twice))} beside its {view.__name__}"
+                )
+            decorators = view.__pydantic_decorators__
+            if decorators.field_serializers or decorators.model_serializers or decorators.computed_fields:
+                raise TypeError(
+                    f"resource {self.path}: {view.__name__} has serializers or computed fields, which no answer shows: "
+                    "annotate the field (PlainSerializer), or compute it in `of`"
                 )
