@@ -96,7 +96,11 @@ class Resource(Generic[S]):
     example_id: str = "alice"
 
     def __post_init__(self) -> None:
-        """Raises TypeError for a view with a field that every answer has already, or with what no answer would show."""
+        """Raises TypeError for commands that cannot be told apart, and for a view that is not what an answer shows."""
+        for told in (lambda each: each.name, lambda each: f"{each.method} {each.path}"):
+            given = [told(each) for each in self.commands]
+            if same := [each for each in given if given.count(each) > 1]:
+                raise TypeError(f"resource {self.path}: two commands are {same[0]}")
         own = {self.aggregate.id_name, "version", "events"}
         for view in filter(None, (self.view, self.brief)):
             if twice := own & {to_camel(name) for name in view.model_fields}:

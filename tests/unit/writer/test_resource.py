@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from pydantic import computed_field, create_model, field_serializer, model_serializer
 
+from betting import commands
 from betting.account import Account
 from betting.resources import ACCOUNTS
-from writer import View
+from writer import Command, View
 
 
 @pytest.mark.parametrize("name", ["version", "events", "account_id"])
@@ -49,3 +50,19 @@ def test_what_no_answer_would_show_of_a_view_is_refused(view: type[View[Account]
         replace(ACCOUNTS, view=view)
     with pytest.raises(TypeError, match=view.__name__):
         replace(ACCOUNTS, brief=view)
+
+
+class Deposit(commands.Deposit):
+    """Of the same name."""
+
+    path = "/other-deposits"
+
+
+class SameRequest(commands.Deposit):
+    """Of the same path."""
+
+
+@pytest.mark.parametrize(("command", "what"), [(Deposit, "deposit"), (SameRequest, "POST /deposits")])
+def test_commands_that_cannot_be_told_apart_are_refused(command: type[Command[Account]], what: str) -> None:
+    with pytest.raises(TypeError, match=f"resource accounts: two commands are {what}"):
+        replace(ACCOUNTS, commands=(*ACCOUNTS.commands, command))
