@@ -4,7 +4,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
+from typing import Any, ClassVar, Final, Generic, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel, to_snake
@@ -12,10 +12,13 @@ from pydantic.alias_generators import to_camel, to_snake
 from ledger.aggregates.aggregate_type import AggregateType
 from ledger.aggregates.errors import RefusedError
 from ledger.aggregates.events import Event
+from ledger.aggregates.identifiers import TYPE_NAME
 
 S = TypeVar("S")
 
 _PLACE = re.compile(r"\{(\w+)\}")
+#: What the writer serves beside its resources.
+_OWN_PATHS: Final = frozenset({"docs", "health", "metrics", "ready", "redoc"})
 
 
 class Command(BaseModel, Generic[S]):
@@ -96,7 +99,9 @@ class Resource(Generic[S]):
     example_id: str = "alice"
 
     def __post_init__(self) -> None:
-        """Raises TypeError for commands that cannot be told apart, and for a view that is not what an answer shows."""
+        """Raises TypeError for a path that cannot be, commands that are alike, a view that no answer shows."""
+        if not TYPE_NAME.fullmatch(self.path) or self.path in _OWN_PATHS:
+            raise TypeError(f"resource {self.path!r}: a path is lower case letters, digits, hyphens, and none of ours")
         for told in (lambda each: each.name, lambda each: f"{each.method} {each.path}"):
             given = [told(each) for each in self.commands]
             if same := [each for each in given if given.count(each) > 1]:

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -66,3 +67,9 @@ class SameRequest(commands.Deposit):
 def test_commands_that_cannot_be_told_apart_are_refused(command: type[Command[Account]], what: str) -> None:
     with pytest.raises(TypeError, match=f"resource accounts: two commands are {what}"):
         replace(ACCOUNTS, commands=(*ACCOUNTS.commands, command))
+
+
+@pytest.mark.parametrize("path", ["health", "docs", "Accounts", "my/accounts", "", "accounts?"])
+def test_a_path_that_cannot_be_is_refused(path: str) -> None:
+    with pytest.raises(TypeError, match=re.escape(f"resource {path!r}: a path is")):
+        replace(ACCOUNTS, path=path)
