@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import pytest
 from hypothesis import strategies as st
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, field_validator
 
 from betting.account import Account
 from betting.account_type import ACCOUNT
@@ -142,6 +142,8 @@ class Silent(Deposit):
 
 
 class Foreign(Always):
+    path = "/notes"
+
     def decide(self, state: Any) -> Sequence[Event]:
         return [Noted(text="a")]
 
@@ -238,7 +240,10 @@ class Talkative(Noted):
 
 
 class AnySchema(Noted):
-    schema_version: int = 1  # type: ignore[assignment]
+    @field_validator("schema_version", mode="before")
+    @classmethod
+    def _mine(cls, _: object) -> int:
+        return 1
 
 
 class Lax(Noted):
