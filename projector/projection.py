@@ -44,11 +44,6 @@ def failed(what: str, stored: StoredEvent, error: Exception) -> UnprojectableEve
     return UnprojectableEventError(stored.aggregate_id, stored.sequence_number, reason)
 
 
-#: The event that was decoded last, and the type as which: several folds take the same one in turn. Shared by threads,
-#: and harmless so.
-_latest: list[tuple[StoredEvent | None, Any, AnyType | None]] = [(None, None, None)]
-
-
 class Witness(Protocol[S_co]):
     """Computes an aggregate's states by other code than the fold, an event at a time."""
 
@@ -137,16 +132,11 @@ class Projection(Generic[S]):
 
     def decode(self, stored: StoredEvent) -> Any:
         """Read the domain event. Raises UnprojectableEventError when it cannot be read, or is not of its key's type."""
-        latest, event, kind = _latest[0]
-        if latest is stored and kind in self.aggregates:
-            return event
         kind = self.aggregates[0] if len(self.aggregates) == 1 else self.kind_of(stored.aggregate_id)
         try:
-            event = stored.decode(kind)
+            return stored.decode(kind)
         except UndecodableEventError as error:
             raise UnprojectableEventError(stored.aggregate_id, stored.sequence_number, error.reason) from None
-        _latest[0] = (stored, event, kind)
-        return event
 
     def after(self, state: S | None, stored: StoredEvent) -> S:
         """The state after the stored event. Raises UnprojectableEventError, also for a fold that fails."""

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 import orjson
@@ -34,6 +34,8 @@ _DIGITS_TO_0: Final = bytes.maketrans(b"123456789", b"0" * 9)
 MAX_SEQUENCE_NUMBER: Final = 10**15
 #: Bytes of an event's hash: two events have the same one once in 2**96 times. Against accident, not forgery.
 _HASH_SIZE: Final = 12
+#: Where an event keeps what it was read as, beside its attributes.
+_DECODED: Final = "decoded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +100,11 @@ class EventItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fals
 AnyItem = EventItem | Mapping[str, Mapping[str, Any]]
 
 
-class StoredEvent(msgspec.Struct, frozen=True, gc=False):
-    """One stored event. ``payload`` is JSON as written, ``occurred_at`` ISO 8601 in UTC with microseconds."""
+class StoredEvent(msgspec.Struct, frozen=True, dict=True):
+    """One stored event. ``payload`` is JSON as written, ``occurred_at`` ISO 8601 in UTC with microseconds.
+
+    It keeps the domain event that it was read as: several read models fold the same one.
+    """
 
     aggregate_id: str
     sequence_number: int
@@ -188,13 +193,18 @@ class StoredEvent(msgspec.Struct, frozen=True, gc=False):
 
         Raises UndecodableEventError, which names the event and never shows its payload; also for another type's event.
         """
+        kept = self.__dict__.get(_DECODED)
+        if kept is not None and kept[0] is kind:
+            return cast("E", kept[1])
         if self.aggregate_type != kind.name:
             reason = f"it is of aggregate type {self.aggregate_type!r}, not of {kind.name!r}"
             raise UndecodableEventError(self.aggregate_id, self.sequence_number, reason)
         try:
-            return kind.events.decode(self.event_type, self.payload, self.sequence_number)
+            event = kind.events.decode(self.event_type, self.payload, self.sequence_number)
         except UnreadablePayloadError as error:
             raise UndecodableEventError(self.aggregate_id, self.sequence_number, str(error)) from None
+        self.__dict__[_DECODED] = kind, event
+        return event
 
 
 def _is_timestamp(text: str) -> bool:

@@ -141,3 +141,11 @@ def test_too_little_memory_is_no_error_of_the_event() -> None:
         replace(BOTH, fold=hungry).after(None, OF_ACCOUNT)
     with pytest.raises(MemoryError):
         replace(BY_PART, part=hungry).part_of(OF_ACCOUNT)
+
+
+def test_what_several_read_models_fold_is_read_once() -> None:
+    event = structs.replace(OF_ACCOUNT)
+    assert BALANCE_SUMMARY.decode(event) is BOTH.decode(event)
+    assert (event, hash(event)) == (structs.replace(event), hash(OF_ACCOUNT)), "what it keeps is no part of it"
+    with pytest.raises(UnprojectableEventError, match="it is of aggregate type 'account', not of 'member'"):
+        POINTS_BALANCE.decode(event)

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any, cast
 
 import pytest
+from msgspec import structs
 
 from betting.account_type import ACCOUNT
 from betting.commands import Deposit, Withdraw
@@ -178,14 +179,10 @@ def test_a_repeat_gets_its_answer_though_the_history_can_be_read_no_more(
     first = run(handler, ONE, key="k")
     store.add(held, deposited())
     unreadable = store.stored[held][-1]
-    store.stored[held][-1] = type(unreadable)(**{**_fields(unreadable), "event_type": "FromTheFuture"})
+    store.stored[held][-1] = structs.replace(unreadable, event_type="FromTheFuture")
     assert run(handler, ONE, key="k").body == first.body
     with pytest.raises(UndecodableEventError):
         run(handler, ONE, key="another")
-
-
-def _fields(event: Any) -> dict[str, Any]:
-    return {name: getattr(event, name) for name in type(event).__slots__}
 
 
 def test_the_ones_asked_for_last_are_held_and_many_bets_count_as_more(store: MemoryStore) -> None:
