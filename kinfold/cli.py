@@ -14,6 +14,7 @@ import typer.core
 import typer.main
 from typer.exceptions import TyperException
 
+from kinfold.audit import audit
 from kinfold.domain.command import domain
 from kinfold.health import TIMEOUT, TOKEN_VARIABLE, ask
 from kinfold.load.command import load
@@ -91,6 +92,7 @@ app.command(epilog="Exit codes: 0 all events are appended, 1 unexpected answers,
 app.command(epilog=RESTORE_EPILOG)(restore)
 app.command()(settings)
 app.command()(domain)
+app.command()(audit)
 for _name, (_, _help) in SERVICES.items():
     app.add_typer(typer.Typer(help=_help), name=_name)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ledger.aggregates.aggregate_type import AggregateTypes
 from ledger.aggregates.domain import load_domain
+from ledger.audit.audit_log import AuditLog
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.table_identity import TableGuard, TableIdentities
@@ -49,6 +50,7 @@ class Components:
     redrive: Redrive
     guard: TableGuard
     metrics: Metrics
+    audit: AuditLog
 
     @property
     def projections(self) -> tuple[Projection[Any], ...]:
@@ -119,6 +121,7 @@ def build_components(
         redrive=Redrive(store, letters, skips, aggregate_halts, names.events, taken_by(projections).fits),
         guard=TableGuard(TableIdentities(clients.dynamodb, names), skips.reload),
         metrics=metrics,
+        audit=AuditLog(clients.dynamodb, names.audit),
     )
 
 

@@ -20,6 +20,7 @@ _NAMED: Final = 20
 
 
 def restore(
+    context: typer.Context,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")] = False,
     segments: Annotated[int, typer.Option(min=1, max=256, help="Parallel readers of the events table.")] = 4,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
@@ -36,6 +37,7 @@ def restore(
     [dim]$[/dim] KINFOLD_EVENTS_TABLE=domain-events-prod.2026-01-31 kinfold restore
     """
     from kinfold.restore.restore import Restore
+    from ledger.audit.recorded_command import recorded
     from ledger.runtime.cli_output import print_json, to_json
     from ledger.runtime.progress_bar import ProgressBars
     from projector.cli.context import operator
@@ -45,7 +47,12 @@ def restore(
     try:
         with operator() as components, ProgressBars() as progress:
             work = Restore(components, lambda: _join(components, progress.report), progress)
-            done = work.look(segments=segments) if dry_run else work.run(segments=segments)
+            if dry_run:
+                done = work.look(segments=segments)
+            else:
+                with recorded(components.audit, context) as details:
+                    done = work.run(segments=segments)
+                    details.update(to_json(done))
     except UnverifiedError as error:
         refuse(error, WRONG)
     if as_json:

@@ -40,6 +40,8 @@ class Names:
         self.projections = f"projections-{profile}"
         #: The bridge's control rows: a person's hold, what the watch has seen, how far a backfill is.
         self.bridge = f"bridge-{profile}"
+        #: What operators did.
+        self.audit = f"audit-{profile}"
 
 
 def store_specs(names: Names) -> tuple[TableSpec, ...]:

@@ -1,7 +1,8 @@
 """``kinfold projector dead-letters``: list, show, redrive and skip what could not be applied."""
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -67,6 +68,7 @@ def show(letter_id: Annotated[str, typer.Argument(metavar="ID")], as_json: Json 
     "is named is not there, 4 the events table was made anew."
 )
 def redrive(
+    context: typer.Context,
     letter_id: Id = None,
     aggregate: Aggregate = None,
     matching: Matching = None,
@@ -91,7 +93,7 @@ def redrive(
     def one(components: "Components", each: str) -> "Redriven":
         return components.redrive.redrive(each, components.new_projectors, by=by or operator_name(), dry_run=dry_run)
 
-    _each(one, letter_id, aggregate, matching, as_json=as_json)
+    _each(one, letter_id, aggregate, matching, as_json=as_json, recorded_as=None if dry_run else (context, by))
 
 
 @app.command(
@@ -99,6 +101,7 @@ def redrive(
     "is not there, 4 the events table was made anew."
 )
 def skip(
+    context: typer.Context,
     reason: Annotated[str, typer.Option(help="Why the event may be skipped, for the record.")],
     letter_id: Id = None,
     aggregate: Aggregate = None,
@@ -135,7 +138,7 @@ def skip(
         except DeadLetterError as error:
             return Redriven(each, "cannot be skipped", reason=str(error))
 
-    _each(one, letter_id, aggregate, matching, as_json=as_json)
+    _each(one, letter_id, aggregate, matching, as_json=as_json, recorded_as=None if dry_run else (context, by))
 
 
 def _each(
@@ -145,25 +148,33 @@ def _each(
     matching: str | None,
     *,
     as_json: bool,
+    recorded_as: tuple[typer.Context, str | None] | None,
 ) -> None:
-    """Do ``one`` to the letter named, or to each open one chosen, and report each."""
+    """Do ``one`` to the letter named, or to each open one chosen, report each, and record what is more than a look."""
+    from ledger.audit.recorded_command import recorded
     from ledger.runtime.cli_output import tell
     from projector.cli.context import operator
     from projector.dead_letters.redrive import UNDONE
 
-    undone = False
     with operator(folds=True) as components:
         components.skips.load()
         chosen = _chosen(components, aggregate, matching, "open") if letter_id is None else []
         ids = [letter.id for letter in chosen] if letter_id is None else [letter_id]
-        for number, each in enumerate(ids, start=1):
-            outcome = one(components, each)
-            undone = undone or outcome.result in UNDONE
-            _report(outcome, f"{number}/{len(ids)} ", as_json=as_json)
-    if not ids:
-        tell("no open dead letter is so chosen")
-    if undone:
-        raise typer.Exit(1)
+        if not ids:
+            tell("no open dead letter is so chosen")
+            return
+        outcomes: list[Redriven] = []
+        recording: AbstractContextManager[dict[str, Any]] = nullcontext({})
+        if recorded_as is not None:
+            recording = recorded(components.audit, *recorded_as)
+        with recording as details:
+            for number, each in enumerate(ids, start=1):
+                outcome = one(components, each)
+                outcomes.append(outcome)
+                _report(outcome, f"{number}/{len(ids)} ", as_json=as_json)
+                details["letters"] = [{"id": each.id, "result": each.result} for each in outcomes]
+            if UNDONE.intersection(each.result for each in outcomes):
+                raise typer.Exit(1)
 
 
 def _chosen(

@@ -31,6 +31,7 @@ def list_generations(projection: ProjectionNames = None, as_json: Json = False) 
 
 @app.command(epilog="Exit codes: 0 it is deleted, 1 it is active, being built, or never was.")
 def drop(
+    context: typer.Context,
     projection: Annotated[str, typer.Argument(metavar="PROJECTION")],
     generation: Annotated[int, typer.Argument(min=1)],
 ) -> None:
@@ -38,6 +39,7 @@ def drop(
 
     [dim]$[/dim] kinfold projector generations drop balance-summary 1
     """
+    from ledger.audit.recorded_command import recorded
     from ledger.runtime.cli_output import tell
     from projector.cli.context import operator
     from projector.rebuild.generations import GenerationTables
@@ -45,5 +47,6 @@ def drop(
     with operator() as components:
         (of,) = chosen([projection], components.projections)
         tables = GenerationTables(components.clients.dynamodb, components.names)
-        tables.drop(of, generation, tell)
+        with recorded(components.audit, context):
+            tables.drop(of, generation, tell)
     typer.echo(f"{projection}: generation {generation} is gone")

@@ -16,6 +16,7 @@ EPILOG = (
 
 
 def rebuild(
+    context: typer.Context,
     projection: ProjectionNames = None,
     segments: Segments = 4,
     processes: ReadProcesses = 1,
@@ -34,9 +35,10 @@ def rebuild(
     [dim]$[/dim] kinfold projector rebuild --projection balance-summary --segments 8
     """
     if give_up:
-        _abort(projection, as_json=as_json)
+        _abort(context, projection, as_json=as_json)
         return
-    from ledger.runtime.cli_output import print_json
+    from ledger.audit.recorded_command import recorded
+    from ledger.runtime.cli_output import print_json, to_json
     from ledger.runtime.progress_bar import ProgressBars
     from projector.cli.context import operator
     from projector.rebuild.rebuild import Rebuild, UnverifiedError
@@ -46,7 +48,9 @@ def rebuild(
         with operator(folds=True) as components, ProgressBars() as progress:
             projections = chosen(projection, components.projections)
             spread = Processes(processes, read_units, partial(operator, folds=True))
-            rebuilt = Rebuild(components, progress, spread).run(projections, segments=max(segments, processes))
+            with recorded(components.audit, context) as details:
+                rebuilt = Rebuild(components, progress, spread).run(projections, segments=max(segments, processes))
+                details["rebuilt"] = to_json(rebuilt)
     except UnverifiedError as error:
         refuse(error, WRONG)
     for each in rebuilt:
@@ -59,14 +63,18 @@ def rebuild(
             )
 
 
-def _abort(names: list[str] | None, *, as_json: bool) -> None:
+def _abort(context: typer.Context, names: list[str] | None, *, as_json: bool) -> None:
+    from ledger.audit.recorded_command import recorded
     from ledger.runtime.cli_output import print_json, tell
     from projector.cli.context import operator
     from projector.rebuild.generations import GenerationTables
 
     with operator() as components:
+        projections = chosen(names, components.projections)
         tables = GenerationTables(components.clients.dynamodb, components.names)
-        given_up = tables.abort(chosen(names, components.projections), tell)
+        with recorded(components.audit, context) as details:
+            given_up = tables.abort(projections, tell)
+            details["givenUp"] = [{"projection": name, "generation": generation} for name, generation in given_up]
     for name, generation in given_up:
         if as_json:
             print_json({"projection": name, "generation": generation, "result": "given up"})

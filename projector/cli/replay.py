@@ -21,6 +21,7 @@ EPILOG = (
 
 
 def replay(
+    context: typer.Context,
     start: Annotated[
         str, typer.Option("--from", metavar="WHERE", help="trim-horizon, latest, or a time such as 2026-01-31T06:00Z.")
     ],
@@ -43,6 +44,7 @@ def replay(
     """
     from aws_client.failures import is_not_found
     from faust_kinesis.errors import LeasesHeldError
+    from ledger.audit.recorded_command import recorded
     from ledger.errors import ResourceError
     from ledger.runtime.aws import aws_errors
     from projector.cli.context import operator
@@ -50,10 +52,12 @@ def replay(
     where = _position(start)
     with operator() as components:
         try:
-            with aws_errors(f"resetting the leases of {components.names.leases}"):
+            doing = f"resetting the leases of {components.names.leases}"
+            with recorded(components.audit, context) as details, aws_errors(doing):
                 if force:
                     _need_silence(components)
                 shards = _reset(components.clients, components.names, where, force=force)
+                details["shards"] = shards
                 hours = components.clients.kinesis.describe_stream_summary(StreamName=components.names.stream)[
                     "StreamDescriptionSummary"
                 ]["RetentionPeriodHours"]

@@ -30,6 +30,7 @@ EPILOG = (
 
 
 def verify(
+    context: typer.Context,
     projection: ProjectionNames = None,
     sample: Annotated[
         int | None, typer.Option(min=1, show_default=False, help="Only about that many aggregates, chosen at random.")
@@ -56,6 +57,7 @@ def verify(
     [dim]$[/dim] kinfold projector verify --sample 1000
     [dim]$[/dim] kinfold projector verify --repair --json | jq 'select(.found == "wrong")'
     """
+    from ledger.audit.recorded_command import recorded
     from ledger.runtime.progress_bar import ProgressBars
     from projector.cli.context import operator
     from projector.verification.reading_processes import Processes
@@ -65,24 +67,28 @@ def verify(
         components.skips.load()
         spread = Processes(processes, read_units, partial(operator, folds=True))
         work = _Work(components, progress, max(segments, processes), wait, repair=repair, as_json=as_json)
-        tally = work.verify(projections, sample, spread)
-    if tally["wrong"] or tally["extra"] or tally["unreadable"]:
-        raise typer.Exit(WRONG)
-    if tally["behind"] or tally["missing"] or tally["halted"]:
-        raise typer.Exit(WAITING)
+        with recorded(components.audit, context) as details:
+            tally = work.verify(projections, sample, spread, details)
+            if tally["wrong"] or tally["extra"] or tally["unreadable"]:
+                raise typer.Exit(WRONG)
+            if tally["behind"] or tally["missing"] or tally["halted"]:
+                raise typer.Exit(WAITING)
 
 
 class _Printer:
-    """Prints findings as they come: all of them in JSON, the first hundred in text."""
+    """Prints findings as they come: all of them in JSON, the first hundred in text, which it keeps for the record."""
 
     def __init__(self, projection: str, progress: "ProgressBars", *, as_json: bool) -> None:
         self.projection = projection
         self.progress = progress
         self.as_json = as_json
+        self.first: list[dict[str, Any]] = []
         self._named = 0
 
     def __call__(self, finding: "Finding") -> None:
         self._named += 1
+        if self._named <= _NAMED:
+            self.first.append(finding.to_json())
         if self.as_json:
             self.progress.result(json.dumps({"projection": self.projection, **finding.to_json()}))
         elif self._named <= _NAMED:
@@ -133,9 +139,13 @@ class _Work:
         self._retry = RetryUntilStopped(threading.Event(), progress.report)
 
     def verify(
-        self, projections: "Sequence[Projection[Any]]", sample: int | None, processes: "Processes"
+        self,
+        projections: "Sequence[Projection[Any]]",
+        sample: int | None,
+        processes: "Processes",
+        details: dict[str, Any],
     ) -> Counter[Any]:
-        """Verify the read models, or about so many aggregates of each."""
+        """Verify the read models, or about so many aggregates of each; ``details`` gets what was found in each."""
         from ledger.errors import ResourceError
 
         components = self._components
@@ -149,7 +159,11 @@ class _Work:
                 verification.sample(sample)
             else:
                 verification.extra_rows(self._segments, lambda _segment, _cursor: None)
-            printers[verification.name].end(generations[verification.name], verification.tally)
+            generation, tally = generations[verification.name], verification.tally
+            printer = printers[verification.name]
+            printer.end(generation, tally)
+            seen = {"generation": generation, "tally": dict(tally), "findings": printer.first}
+            details.setdefault("readModels", []).append({"projection": verification.name, **seen})
         for name, generation in generations.items():
             now = components.generations.read(name).active
             if now != generation:

@@ -1,7 +1,8 @@
 """The operator's work over HTTP, for tokens with scope operate: dead letters, redrive, skip."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, get_args
 
 import faust
@@ -57,6 +58,7 @@ def mount_operations(app: faust.App, components: Components) -> None:
             if request.body_exists and read_json(await request.read()) != {}:
                 raise BAD_BODY.of("a redrive takes nothing in its body: ?dry_run=true only reports what would happen")
             return await _redriven(
+                _recording(components, "redrive", {"letterId": letter_id}, by, dry_run=dry_run),
                 components,
                 lambda: components.redrive.redrive(letter_id, components.new_projectors, by=by, dry_run=dry_run),
             )
@@ -73,14 +75,33 @@ def mount_operations(app: faust.App, components: Components) -> None:
             if why is None:
                 raise BAD_BODY.of(f'a body like {{"reason": "ticket 4711"}}, at most {MAX_REASON} characters')
             return await _redriven(
+                _recording(components, "skip", {"letterId": letter_id, "reason": why}, by, dry_run=dry_run),
                 components,
                 lambda: components.redrive.skip(letter_id, components.new_projectors, by=by, why=why, dry_run=dry_run),
             )
 
 
-async def _redriven(components: Components, work: Callable[[], Redriven]) -> Response:
+def _recording(
+    components: Components, what: str, parameters: Mapping[str, str], by: str, *, dry_run: bool
+) -> AbstractContextManager[dict[str, Any]]:
+    """As the command of the same name is recorded, unless it only looks."""
+    return (
+        nullcontext({}) if dry_run else components.audit.recording(f"projector dead-letters {what}", parameters, by=by)
+    )
+
+
+async def _redriven(
+    recording: AbstractContextManager[dict[str, Any]], components: Components, work: Callable[[], Redriven]
+) -> Response:
     components.guard.check()
-    return await _answered(lambda: work().to_json())
+
+    def recorded() -> dict[str, Any]:
+        with recording as details:
+            done = work().to_json()
+            details["result"] = done["result"]
+            return done
+
+    return await _answered(recorded)
 
 
 async def _answered(work: Callable[[], dict[str, Any]]) -> Response:

@@ -52,6 +52,8 @@ def ensure(
 
     [dim]$[/dim] kinfold bridge ensure --shards 4
     """
+    from ledger.audit.audit_log import AuditLog
+    from ledger.audit.recorded_command import recorded
     from ledger.runtime.aws import wait_for_endpoint
     from ledger.runtime.cli_output import tell
     from stream_bridge.cli.context import compose
@@ -78,6 +80,10 @@ def ensure(
         region=settings.region,
         mode=settings.bridge,
     )
+    if found.created:
+        # Only now, since the log's own table may be among them.
+        with recorded(AuditLog(clients.dynamodb, names.audit), context) as details:
+            details["created"] = found.created
     _show(found, as_json=as_json)
 
 

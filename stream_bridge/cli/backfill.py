@@ -20,6 +20,7 @@ EPILOG = (
 
 
 def backfill(
+    context: typer.Context,
     aggregate: Annotated[
         list[str] | None, typer.Option(metavar="ID", show_default=False, help="Only this aggregate; repeatable.")
     ] = None,
@@ -60,6 +61,8 @@ def backfill(
     [dim]$[/dim] kinfold bridge backfill --aggregate alice --aggregate bob
     [dim]$[/dim] kinfold bridge backfill --all --rate 2000
     """
+    from ledger.audit.audit_log import AuditLog
+    from ledger.audit.recorded_command import recorded
     from ledger.runtime.cli_output import print_json, to_json
     from ledger.runtime.progress_bar import ProgressBars
     from stream_bridge.backfill.backfill import Backfill
@@ -86,7 +89,9 @@ def backfill(
         if dry_run:
             outcome = work.count(selection, segments=segments)
         else:
-            outcome = work.run(selection, segments=segments, restart=restart)
+            with recorded(AuditLog(clients.dynamodb, names.audit), context) as details:
+                outcome = work.run(selection, segments=segments, restart=restart)
+                details.update(to_json(outcome))
     done = "to be put" if dry_run else "put"
     if as_json:
         print_json({"selection": str(selection), "dryRun": dry_run, **to_json(outcome)})

@@ -12,6 +12,7 @@ EPILOG = (
 
 
 def hold(
+    context: typer.Context,
     reason: Annotated[
         str | None, typer.Option(show_default=False, help="Why; whoever looks at the watch reads it.")
     ] = None,
@@ -27,6 +28,8 @@ def hold(
     [dim]$[/dim] kinfold bridge hold --reason "moving to another KMS key, ticket 4711"
     [dim]$[/dim] kinfold bridge hold --lift
     """
+    from ledger.audit.audit_log import AuditLog
+    from ledger.audit.recorded_command import recorded
     from ledger.holds import Holds
     from ledger.runtime.cli_input import operator_name
     from ledger.runtime.cli_output import print_json
@@ -36,9 +39,13 @@ def hold(
         raise typer.BadParameter("give --reason or --lift, not both")
     _, clients, names = compose()
     holds = Holds(clients.dynamodb, names.bridge)
-    if lift:
-        holds.lift()
-    now = holds.set(by or operator_name(), reason) if reason is not None else holds.find()
+    if lift or reason is not None:
+        with recorded(AuditLog(clients.dynamodb, names.audit), context, by):
+            if reason is None:
+                holds.lift()
+            else:
+                holds.set(by or operator_name(), reason)
+    now = holds.find()
     if as_json:
         print_json(now)
     else:

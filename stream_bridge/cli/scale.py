@@ -13,6 +13,7 @@ EPILOG = (
 
 
 def scale(
+    context: typer.Context,
     shards: Annotated[
         int | None, typer.Option(min=1, max=10_000, show_default=False, help="Open shards; makes it provisioned.")
     ] = None,
@@ -36,6 +37,8 @@ def scale(
     [dim]$[/dim] kinfold bridge scale --shards 8
     [dim]$[/dim] kinfold bridge scale --on-demand --retention 168 --key alias/aws/kinesis
     """
+    from ledger.audit.audit_log import AuditLog
+    from ledger.audit.recorded_command import recorded
     from ledger.runtime.cli_output import print_json, tell
     from ledger.runtime.logs import in_json
     from stream_bridge.cli.context import compose
@@ -59,7 +62,8 @@ def scale(
         typer.confirm(f"{loss}. Go on?", abort=True, err=True)
     plan = StreamPlan(shards=shards, on_demand=on_demand, retention_hours=retention, key=key)
     waiter = StateWaiter(settings.active_timeout, tell)
-    done = change_stream(clients.kinesis, names.stream, plan, waiter)
+    with recorded(AuditLog(clients.dynamodb, names.audit), context) as details:
+        done = details["changed"] = change_stream(clients.kinesis, names.stream, plan, waiter)
     if as_json:
         print_json({"stream": names.stream, "changed": done})
     else:

@@ -16,6 +16,7 @@ import pytest
 
 from kinfold.demo.raw_stream import read_raw
 from kinfold.local.child import spawn, stop, tail
+from ledger.audit.audit_log import AuditLog
 from ledger.holds import Holds
 from ledger.runtime.aws import Clients
 from ledger.runtime.sockets import free_port
@@ -281,7 +282,15 @@ def an_operator_works(actors: Actors, ledger: Ledger) -> None:
         ("bridge scale --on-demand", (0, 1)),  # not every emulator knows it
         ("restore --dry-run", done),
         ("restore", done),
+        ("audit", done),
     )
+    # Whoever acts is recorded: by these commands, and over HTTP.
+    acted = {each.action for each in AuditLog(ledger.clients.dynamodb, ledger.names.audit).recent(100)}
+    assert acted == {
+        *("bridge backfill", "bridge ensure", "bridge hold", "bridge scale"),
+        *("projector dead-letters redrive", "projector dead-letters skip", "projector generations drop"),
+        *("projector rebuild", "projector replay", "projector verify", "restore"),
+    }
 
 
 @pytest.mark.timeout(600)

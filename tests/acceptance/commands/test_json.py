@@ -53,6 +53,7 @@ COMMANDS: Final = {
     "projector rebuild --abort": (0,),
     "projector generations list": (0,),
     "restore --dry-run": (0,),
+    "audit": (0,),
     "demo --events 20 --aggregates 2 --writers 2 --endpoint-url {aws}": (0,),
 }
 

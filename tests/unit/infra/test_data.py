@@ -14,7 +14,7 @@ PROFILE = "prod"
 NAMES = Names(PROFILE)
 #: What the template adds to what the code asks of a table.
 OPERATIONAL = {"DeletionProtectionEnabled", "PointInTimeRecoverySpecification", "KinesisStreamSpecification"}
-FOREVER = {NAMES.events, NAMES.dead_letters}
+FOREVER = {NAMES.events, NAMES.dead_letters, NAMES.audit}
 
 
 def tables(**parameters: Any) -> dict[str, dict[str, Any]]:

@@ -213,10 +213,13 @@ async def test_no_page_of_fausts_own_is_served(http: httpx.AsyncClient, path: st
 
 
 @pytest.mark.parametrize(("decision", "result"), [("redrive", "would be redriven"), ("skip", "would be skipped")])
-async def test_a_decision_is_tried_without_being_made(http: httpx.AsyncClient, decision: str, result: str) -> None:
+async def test_a_decision_is_tried_without_being_made(
+    http: httpx.AsyncClient, built: ProjectorApp, decision: str, result: str
+) -> None:
     letter = "/dead-letters/balance-summary~mallory~1"
     body = {"reason": "ticket 4711"} if decision == "skip" else None
     tried = await http.post(f"{letter}/{decision}?dry_run=true", json=body)
     assert (tried.status_code, tried.json().get("result")) == (200, result), tried.text
     assert (await http.get(letter)).json()["state"] == "open"
     is_refused(await http.post(f"{letter}/{decision}?dry_run=maybe", json=body), "dry_run is true or false")
+    assert built.components.audit.recent() == []

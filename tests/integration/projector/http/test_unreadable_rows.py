@@ -67,6 +67,12 @@ async def test_a_redrive_and_a_skip_of_an_account_whose_row_cannot_be_read(
     assert "`kinfold projector verify --repair`" in redriven.json()["reason"]
     skipped = await http.post(f"{letter}/skip", json={"reason": "test"})
     assert (skipped.status_code, "there is no event to skip" in skipped.json()["detail"]) == (409, True)
+    # Both are in the audit log, newest first, as the commands of the same name would be.
+    skip, redrive = await asyncio.to_thread(components.audit.recent)
+    assert (redrive.action, redrive.by, redrive.exit_code) == ("projector dead-letters redrive", "anybody", 0)
+    assert redrive.details == {"result": "still halted"}
+    assert (skip.action, skip.exit_code) == ("projector dead-letters skip", 1)
+    assert skip.parameters == {"letterId": "balance-summary~alice~row", "reason": "test"}
 
 
 async def test_a_history_that_cannot_be_read(http: httpx.AsyncClient, components: Components, clients: Clients) -> None:

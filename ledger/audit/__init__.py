@@ -1,0 +1,1 @@
+"""What operators did: one log for commands, HTTP and console alike."""
