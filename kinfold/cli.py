@@ -40,10 +40,13 @@ SERVICES: Final = {
     "bridge": ("stream_bridge.cli", "Join the events table to the Kinesis stream."),
     "writer": ("writer.cli", "Commands in over HTTP, events out."),
     "projector": ("projector.cli", "Fold the stream into read models."),
+    "console": ("console.cli", "See a ledger in a browser, and act on it."),
 }
 
 #: What runs until a signal comes, and is not interrupted by one while it starts.
-_LONG_RUNNING: Final = frozenset({("writer", "serve"), ("projector", "run"), ("bridge", "watch"), ("bridge", "relay")})
+_LONG_RUNNING: Final = frozenset(
+    {("writer", "serve"), ("projector", "run"), ("bridge", "watch"), ("bridge", "relay"), ("console", "serve")}
+)
 
 EPILOG: Final = (
     "Exit codes: 0 done, 1 failed, 2 bad settings or arguments, 75 the endpoint does not answer or throttles (try "

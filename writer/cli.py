@@ -8,6 +8,7 @@ import typer
 from ledger.aggregates.domain import load_domain
 from ledger.runtime.aws import Clients, wait_for_endpoint
 from ledger.runtime.logs import configure_logs
+from ledger.runtime.serving.asgi_process import serve_until_stopped
 from ledger.runtime.settings import load_settings
 from ledger.runtime.sockets import address
 from ledger.store.event_store import EventStore
@@ -15,7 +16,6 @@ from ledger.store.idempotency_keys import IdempotencyKeys
 from ledger.store.snapshots import SnapshotStore
 from ledger.store.table_identity import CLOSE_INTERVAL, TableGuard, TableIdentities
 from ledger.store.tables import Names
-from writer import server
 from writer.commands.aggregate_repository import AggregateRepository
 from writer.commands.snapshot_writer import SnapshotWriter
 from writer.http.app import build_api
@@ -93,5 +93,5 @@ def serve(
         repository = AggregateRepository(store, snapshots, held=settings.writer_aggregates)
         api = build_api(resources, repository, keys, settings, access, metrics)
         with guard.watching():
-            server.serve(api, bound, limits, drain_timeout=settings.writer_drain_timeout, on_start=log_serving)
+            serve_until_stopped(api, bound, limits, drain_timeout=settings.writer_drain_timeout, on_start=log_serving)
     log.info("stopped")

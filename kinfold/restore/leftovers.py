@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import structlog
@@ -19,13 +19,12 @@ from ledger.store.parallel_scan import Cursor, Item, RetryUntilStopped, Segmente
 from ledger.store.stored_event import EventReference, StoredEvent
 from ledger.store.tables import Names
 from projector.dead_letters.letters import DeadLetter, DeadLetters
+from stream_bridge.backfill.progress import PREFIX
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 log = structlog.get_logger(__name__)
-
-_BACKFILL: Final = "backfill~"
 
 
 @dataclass(slots=True)
@@ -88,7 +87,7 @@ class LeftoverSweep:
                 found.answers += 1
         for items in self._pages(self._names.bridge, ("id",)):
             for item in items:
-                if item["id"]["S"].startswith(_BACKFILL):
+                if item["id"]["S"].startswith(PREFIX):
                     self._drop(self._names.bridge, {"id": item["id"]}, item)
                     found.backfills += 1
         for stored in self._retry(lambda: list(self._letters.list())):

@@ -72,6 +72,9 @@ class Settings(BaseSettings):
         "INFO", description="debug, info, warning or error"
     )
     log_format: Annotated[str, StringConstraints(pattern="^(text|json)$")] = Field("text", description="text or json")
+    operator: str = Field(
+        "", max_length=200, description="who runs a command, for the audit log; unless given, user@host"
+    )
     pass_env: str = Field(
         "",
         description="names of further variables to pass on, for what the AWS SDK starts (ledger.runtime.environment)",

@@ -82,8 +82,9 @@ class JobStore(ABC, Generic[J]):
     def read(self, name: str) -> J | None:
         """The job as it was last recorded, running or interrupted; None when there is none."""
         row = self._row(name)
-        if self._owner not in row:
-            return None
+        return self._of_row(name, row) if self._owner in row else None
+
+    def _of_row(self, name: str, row: Mapping[str, Any]) -> J:
         return self._job(
             name=name,
             token=row[self._owner]["S"],

@@ -15,6 +15,7 @@ from aws_client.failures import Failure, classify_code
 from aws_client.tables import TableSpec, write_if
 from ledger.errors import AccessRefusedError, EndpointError, ResourceError, ThrottledError
 from ledger.runtime.aws import aws_errors, retrying
+from ledger.store.parallel_scan import Item
 from projector.projection import HEAD, Halt, Projection, Row
 
 if TYPE_CHECKING:
@@ -124,6 +125,24 @@ class ReadModel(Generic[S]):
                 Limit=limit,
             )
         return [self.row(item) for item in answer["Items"]]
+
+    def heads(self, after: Item | None, rows: int, *, halted: bool) -> tuple[list[Item], Item | None]:
+        """Read on for at most ``rows`` rows after the key ``after`` (None: from the start), strongly consistent.
+
+        Returns the heads among them, as items for ``row``, only those of halted aggregates if ``halted`` says so; and
+        the key where reading goes on, None at the end of the table. Their order is DynamoDB's, and no promise.
+        """
+        wanted = ["attribute_exists(halted)"] if halted else []
+        request: dict[str, Any] = {"ExclusiveStartKey": after} if after is not None else {}
+        if self.projection.part_name:
+            wanted.append("#part = :head")
+            request["ExpressionAttributeNames"] = {"#part": self.projection.part_name}
+            request["ExpressionAttributeValues"] = {":head": {"S": HEAD}}
+        if wanted:
+            request["FilterExpression"] = " AND ".join(wanted)
+        with aws_errors(f"scanning {self.table}"):
+            page = self._dynamodb.scan(TableName=self.table, ConsistentRead=True, Limit=rows, **request)
+        return list(page["Items"]), page.get("LastEvaluatedKey")
 
     def write(self, changes: Sequence[RowChange[S]]) -> set[RowKey]:
         """Apply each change on the condition that its row is as it was read: its version, no halt, no repair since.

@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from ledger.runtime.aws import aws_errors
 from ledger.store.errors import JobLostError, JobRunningError
 from ledger.store.resumable_job import JobStore, ResumableJob
+
+#: What the ids of backfills begin with in the bridge's control table.
+PREFIX: Final = "backfill~"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +30,14 @@ class BackfillStore(JobStore[BackfillJob]):
         "still, and runs it"
     )
 
+    def all(self) -> list[BackfillJob]:
+        """Every backfill that is under way or was interrupted."""
+        with aws_errors(f"looking for backfills in {self._table}"):
+            # A handful of rows, and no page of it is ever full.
+            rows = self._dynamodb.scan(TableName=self._table, ConsistentRead=True)["Items"]
+        found = [(row["id"]["S"].removeprefix(PREFIX), row) for row in rows if row["id"]["S"].startswith(PREFIX)]
+        return [self._of_row(name, row) for name, row in found]
+
     def start(self, job: BackfillJob) -> None:
         """Record a new backfill. Raises JobRunningError when another process started the same one first."""
         if not self._write(job, "attribute_not_exists(id)"):
@@ -39,7 +51,7 @@ class BackfillStore(JobStore[BackfillJob]):
             raise JobLostError(self._lost.format(job))
 
     def _key(self, name: str) -> dict[str, Any]:
-        return {"id": {"S": f"backfill~{name}"}}
+        return {"id": {"S": f"{PREFIX}{name}"}}
 
     def _details(self, job: BackfillJob) -> dict[str, Any]:
         return {"published": {"N": str(job.published)}}

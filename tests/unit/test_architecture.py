@@ -153,7 +153,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("Floors", "ledger/store/tables.py", "writer.settings"),
         ("Floors", "ledger/store/tables.py", "faust_kinesis.records"),
         ("Floors", "faust_kinesis/errors.py", "ledger.errors"),
-        ("Floors", "writer/server.py", "projector.app"),
+        ("Floors", "writer/cli.py", "projector.app"),
         ("Floors", "stream_bridge/settings.py", "kinfold.cli"),
         ("Floors", "ledger/store/tables.py", "betting.money"),
         ("The machine knows no domain", "kinfold/demo/audit.py", "betting.account"),

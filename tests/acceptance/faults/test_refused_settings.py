@@ -43,6 +43,8 @@ def commands(group: Any, *path: str) -> Iterator[tuple[str, ...]]:
 def environment(**settings: str) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "KINFOLD_"))}
     keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    # The ports that services take by default may be another process's.
+    keys |= {f"KINFOLD_{service}_PORT": "0" for service in ("WRITER", "PROJECTOR", "BRIDGE", "CONSOLE")}
     return inherited | keys | {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_REGION": "us-east-1"} | settings
 
 

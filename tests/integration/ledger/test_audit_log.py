@@ -50,9 +50,13 @@ def test_what_is_done_is_recorded_before_it_begins_and_completed_when_it_ends(au
 def test_what_fails_is_recorded_with_its_exit_code_and_what_was_found_until_then(
     audit: AuditLog, error: BaseException, exit_code: int, said: str
 ) -> None:
-    with pytest.raises(type(error)), audit.recording("projector verify", {}, by="ann") as details:
-        details["wrong"] = 1
-        raise error
+    def work() -> None:
+        with audit.recording("projector verify", {}, by="ann") as details:
+            details["wrong"] = 1
+            raise error
+
+    with pytest.raises(type(error)):
+        work()
     ended = last(audit)
     assert (ended.exit_code, ended.said, ended.details) == (exit_code, said, {"wrong": 1})
 

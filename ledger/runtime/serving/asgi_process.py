@@ -1,11 +1,11 @@
-"""The process around the app: a listening socket, uvicorn, and an orderly end."""
+"""The process around an ASGI app: a listening socket, uvicorn, and an orderly end."""
 
 import signal
 import socket
 from collections.abc import Callable
 from types import FrameType
 
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from ledger.runtime.serving.asgi_server import AsgiServer
 from ledger.runtime.serving.listener import Limits
@@ -13,8 +13,8 @@ from ledger.runtime.sockets import listen
 from ledger.runtime.start_signals import STOP_SIGNALS, end_the_start
 
 
-def serve(
-    app: FastAPI, bound: socket.socket, limits: Limits, *, drain_timeout: int, on_start: Callable[[], None]
+def serve_until_stopped(
+    app: ASGIApp, bound: socket.socket, limits: Limits, *, drain_timeout: int, on_start: Callable[[], None]
 ) -> None:
     """Serve until SIGTERM or SIGINT, then answer what was accepted, for at most ``drain_timeout`` seconds.
 

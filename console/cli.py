@@ -1,0 +1,96 @@
+"""``kinfold console``: the composition root of the console, the only place that reads its environment."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated, Final
+
+import structlog
+import typer
+
+app = typer.Typer(name="console", help="See a ledger in a browser, and act on it.", no_args_is_help=True)
+
+#: Threads that look in the background: histories are read, and the whole is looked at.
+_LOOKING: Final = 4
+#: Connections to AWS: one for each thread of the web framework, and for those that look.
+_CONNECTIONS: Final = 48
+#: Seconds for pages that were accepted when the console stops.
+_DRAIN: Final = 5
+
+
+@app.callback()
+def _console() -> None:
+    """See a ledger in a browser, and act on it."""
+
+
+@app.command(epilog="Exit codes: 0 after a clean stop, 2 bad settings or arguments, 75 the endpoint did not come up.")
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; default KINFOLD_CONSOLE_HOST.")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port to listen on, 0 for a free one; default KINFOLD_CONSOLE_PORT."),
+    ] = None,
+) -> None:
+    """Serve the console until SIGTERM or Ctrl-C. Operations under way are interrupted then, as by Ctrl-C.
+
+    Whoever signs in does so with a token of KINFOLD_TOKENS: scope read looks, scope operate acts and sees raw payloads.
+    In profile local on a loopback address nobody is asked. What is done is done by Kinfold's own commands, which the
+    console runs, and is in the audit log as theirs.
+
+    [dim]$[/dim] kinfold console serve --port 6070
+    """
+    from console.access.attempts import Attempts
+    from console.access.sessions import Sessions
+    from console.folds.history import Histories
+    from console.http.app import build_console
+    from console.http.site import Site, templates
+    from console.looking.overview import Overview
+    from console.looking.service_metrics import ServiceMetrics
+    from console.operations.jobs import Jobs, environment
+    from console.settings import ConsoleSettings
+    from ledger.runtime.aws import Clients, wait_for_endpoint
+    from ledger.runtime.logs import configure_logs
+    from ledger.runtime.serving.asgi_process import serve_until_stopped
+    from ledger.runtime.settings import load_settings
+    from ledger.runtime.sockets import address
+    from ledger.store.tables import Names
+    from projector.components import build_components
+    from projector.engine.provisioning import control_specs
+
+    log = structlog.get_logger(__name__)
+    settings = load_settings(ConsoleSettings)
+    configure_logs(settings.log_level, settings.log_format)
+    access, bound = settings.claim(
+        settings.console_host if host is None else host, settings.console_port if port is None else port
+    )
+    clients = Clients(settings, connections=_CONNECTIONS, attempts=2, read_timeout=5)
+    names = Names(settings.profile, settings.events_table)
+
+    def log_waiting(reason: str) -> None:
+        log.info("waiting", reason=reason)
+
+    def log_serving() -> None:
+        log.info("serving", url=address(bound), access="open" if access.open else "tokens")
+
+    with bound, ThreadPoolExecutor(_LOOKING, thread_name_prefix="looking") as executor:
+        tables = [names.events, names.audit, names.bridge, *(spec.name for spec in control_specs(names))]
+        wait_for_endpoint(clients, settings.endpoint_timeout, log_waiting, tables, [names.stream])
+        components = build_components(settings, clients, executor)
+        components.skips.load()
+        histories = Histories(components, executor)
+        site = Site(
+            settings=settings,
+            access=access,
+            components=components,
+            histories=histories,
+            overview=Overview(components, executor),
+            metrics=ServiceMetrics(
+                list(map(str, settings.console_services)), settings.console_token.get_secret_value()
+            ),
+            sessions=Sessions(settings.console_session),
+            attempts=Attempts(),
+            jobs=Jobs(environment(), histories.forget),
+            templates=templates(),
+        )
+        serve_until_stopped(
+            build_console(site), bound, settings.limits(_CONNECTIONS), drain_timeout=_DRAIN, on_start=log_serving
+        )
+    log.info("stopped")
