@@ -37,14 +37,9 @@ def serve(
 
     [dim]$[/dim] kinfold console serve --port 6070
     """
-    from console.access.attempts import Attempts
-    from console.access.sessions import Sessions
-    from console.folds.history import Histories
     from console.http.app import build_console
-    from console.http.site import Site, templates
-    from console.looking.overview import Overview
-    from console.looking.service_metrics import ServiceMetrics
-    from console.operations.jobs import Jobs, environment
+    from console.http.site import build_site
+    from console.operations.jobs import environment
     from console.settings import ConsoleSettings
     from ledger.runtime.aws import Clients, wait_for_endpoint
     from ledger.runtime.logs import configure_logs
@@ -52,7 +47,6 @@ def serve(
     from ledger.runtime.settings import load_settings
     from ledger.runtime.sockets import address
     from ledger.store.tables import Names
-    from projector.components import build_components
     from projector.engine.provisioning import control_specs
 
     log = structlog.get_logger(__name__)
@@ -73,23 +67,8 @@ def serve(
     with bound, ThreadPoolExecutor(_LOOKING, thread_name_prefix="looking") as executor:
         tables = [names.events, names.audit, names.bridge, *(spec.name for spec in control_specs(names))]
         wait_for_endpoint(clients, settings.endpoint_timeout, log_waiting, tables, [names.stream])
-        components = build_components(settings, clients, executor)
-        components.skips.load()
-        histories = Histories(components, executor)
-        site = Site(
-            settings=settings,
-            access=access,
-            components=components,
-            histories=histories,
-            overview=Overview(components, executor),
-            metrics=ServiceMetrics(
-                list(map(str, settings.console_services)), settings.console_token.get_secret_value()
-            ),
-            sessions=Sessions(settings.console_session),
-            attempts=Attempts(),
-            jobs=Jobs(environment(), histories.forget),
-            templates=templates(),
-        )
+        site = build_site(settings, clients, access, executor, environment())
+        site.components.skips.load()
         serve_until_stopped(
             build_console(site), bound, settings.limits(_CONNECTIONS), drain_timeout=_DRAIN, on_start=log_serving
         )

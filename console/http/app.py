@@ -27,7 +27,8 @@ from console.http.pages import (
 from console.http.pages import session as signing_in
 from console.http.site import Site
 
-_PAGES = (overview, aggregates, steps, read_models, stream, dead_letters, bridge, activity, operations, signing_in)
+#: The screens.
+PAGES = (overview, aggregates, steps, read_models, stream, dead_letters, bridge, activity, operations, signing_in)
 
 
 def build_console(site: Site) -> FastAPI:
@@ -47,7 +48,7 @@ def build_console(site: Site) -> FastAPI:
         middleware=[Middleware(BaseHTTPMiddleware, dispatch=guard)],
     )
     app.state.site, app.state.guard = site, guard
-    for pages in _PAGES:
+    for pages in PAGES:
         app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parents[1] / "static"))
 

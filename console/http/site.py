@@ -1,6 +1,7 @@
 """What every page is made with: the console's parts, and the templates."""
 
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -18,7 +19,8 @@ from console.operations.catalogue import OPERATIONS, shell
 from console.operations.jobs import Jobs
 from console.settings import ConsoleSettings
 from ledger.runtime.auth import Access
-from projector.components import Components
+from ledger.runtime.aws import Clients
+from projector.components import Components, build_components
 
 #: The screens, in the order of the menu: path and name.
 SCREENS: Final = (
@@ -59,6 +61,32 @@ class Site:
             screens=SCREENS,
         )
         return HTMLResponse(content, status)
+
+
+def build_site(
+    settings: ConsoleSettings, clients: Clients, access: Access, executor: Executor, environment: Mapping[str, str]
+) -> Site:
+    """Put the parts together; makes no call.
+
+    ``executor`` runs what looks in the background. ``environment`` is what the commands get that the console runs.
+
+    Raises ConfigurationError for a domain that cannot be used.
+    """
+    components = build_components(settings, clients, executor)
+    histories = Histories(components, executor)
+    token = settings.console_token.get_secret_value()
+    return Site(
+        settings=settings,
+        access=access,
+        components=components,
+        histories=histories,
+        overview=Overview(components, executor),
+        metrics=ServiceMetrics(list(map(str, settings.console_services)), token),
+        sessions=Sessions(settings.console_session),
+        attempts=Attempts(),
+        jobs=Jobs(environment, histories.forget),
+        templates=templates(),
+    )
 
 
 def site_of(request: Request) -> Site:

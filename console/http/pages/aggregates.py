@@ -148,14 +148,10 @@ def _served(site: Site, projection: Projection[Any], key: str, total: int) -> Se
 def _found(request: Request, site: Site, text: str) -> Response:
     """Go to the aggregate that somebody names by its id or its key; where several types have it, ask which."""
     components = site.components
-    candidates = [(kind, text) for kind in components.aggregates if kind.ids.accepts(text)]
+    named = {kind.key(text): (kind, text) for kind in components.aggregates if kind.ids.accepts(text)}
     if (kind := components.aggregates.of_key(text)) is not None:
-        candidates.insert(0, (kind, str(kind.id_of(text))))
-    there = [
-        (kind, aggregate_id)
-        for kind, aggregate_id in candidates
-        if components.store.version(kind.key(aggregate_id)).number
-    ]
+        named[text] = kind, str(kind.id_of(text))
+    there = [each for key, each in named.items() if components.store.version(key).number]
     if len(there) == 1:
         return RedirectResponse(address(*there[0]), HTTPStatus.SEE_OTHER)
     models = components.models.projections
