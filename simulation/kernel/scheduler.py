@@ -7,7 +7,7 @@ or on addresses: the same seed and the same code give the same order.
 
 from __future__ import annotations
 
-from asyncio import _get_running_loop, _set_running_loop
+from asyncio import _enter_task, _get_running_loop, _leave_task, _set_running_loop, current_task
 from collections.abc import Callable
 from heapq import heappop, heappush
 from random import Random
@@ -46,7 +46,7 @@ class Process:
 class Fiber:
     """A thread of a process."""
 
-    __slots__ = ("done", "greenlet", "locals", "name", "on_done", "process", "running_loop", "turn", "woken")
+    __slots__ = ("done", "greenlet", "locals", "name", "on_done", "process", "running_loop", "task", "turn", "woken")
 
     def __init__(self, process: Process, name: str, run: Callable[[], Any], hub: greenlet) -> None:
         self.process = process
@@ -54,7 +54,9 @@ class Fiber:
         self.done = False
         self.turn = 0
         self.woken = True  # it does not wait
+        #: Of asyncio, which keeps both by thread, and takes all fibers for one.
         self.running_loop: Any = None
+        self.task: Any = None
         self.locals: dict[int, dict[str, Any]] = {}
         self.on_done: list[Fiber] = []
         self.greenlet = greenlet(run, hub)
@@ -163,6 +165,8 @@ class Scheduler:
         self.current = fiber
         if fiber.running_loop is not None:
             _set_running_loop(fiber.running_loop)
+            if fiber.task is not None:
+                _enter_task(fiber.running_loop, fiber.task)
         if error is None:
             fiber.greenlet.switch()
         else:
@@ -202,7 +206,10 @@ class Scheduler:
         fiber.woken = False
         if timeout is not None:
             self._push(self.now + timeout if timeout > 0 else self.now, fiber, fiber.turn)
-        fiber.running_loop = _get_running_loop()
+        fiber.running_loop = loop = _get_running_loop()
+        fiber.task = current_task(loop) if loop is not None else None
+        if loop is not None and fiber.task is not None:
+            _leave_task(loop, fiber.task)
         self._hub.switch()
         if not fiber.process.alive:
             raise Killed

@@ -207,7 +207,8 @@ def status(
         with urllib.request.urlopen(request, timeout=30) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
-        return error.code if error.headers["Content-Type"].startswith("application/problem+json") else -error.code
+        with error:
+            return error.code if error.headers["Content-Type"].startswith("application/problem+json") else -error.code
     except OSError:
         return None
 
@@ -218,7 +219,8 @@ def not_ready(projector: Service) -> str | None:
         with urllib.request.urlopen(f"{projector.url}/ready", timeout=10):
             return None
     except urllib.error.HTTPError as error:
-        return str(json.load(error)["detail"])
+        with error:
+            return str(json.load(error)["detail"])
 
 
 def command(env: dict[str, str], *arguments: str) -> int:

@@ -58,10 +58,11 @@ class BalanceReaders:
                         body = json.load(answer)
                     seen.append(Sight(account_id, asked_at, body["version"], body["balance"]))
                 except urllib.error.HTTPError as error:
-                    if error.code == 404:
-                        seen.append(Sight(account_id, asked_at, None, None))
-                    else:
-                        self.errors.append(f"{account_id}: {error.code}")
+                    with error:
+                        if error.code == 404:
+                            seen.append(Sight(account_id, asked_at, None, None))
+                        else:
+                            self.errors.append(f"{account_id}: {error.code}")
                 except OSError as error:
                     self.errors.append(f"{account_id}: {error}")
                 self._stop.wait(0.02)

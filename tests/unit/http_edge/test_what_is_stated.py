@@ -1,5 +1,6 @@
 """What a client states is evaluated or refused by every service, never passed over: of two readings none counts."""
 
+import sys
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -43,7 +44,8 @@ BODIES: Final = {
     '{"reason": "a"}'.encode("utf-16-be"): "is not JSON",
     b'\xef\xbb\xbf{"reason": "a"}': "is not JSON",
     b'{"reason": NaN}': "is not JSON",
-    b"[" * 10_000: "cannot be read as JSON",
+    # Python 3.14 reads any depth, and finds that it does not end.
+    b"[" * 10_000: "cannot be read as JSON" if sys.version_info < (3, 14) else "is not JSON",
     b'{"reason": ' + b"9" * 5000 + b"}": "cannot be read as JSON",
     b"{": "is not JSON",
 }
