@@ -18,6 +18,7 @@ from console.http.pages import (
     aggregates,
     bridge,
     dead_letters,
+    health,
     operations,
     overview,
     read_models,
@@ -28,7 +29,19 @@ from console.http.pages import session as signing_in
 from console.http.site import Site
 
 #: The screens.
-PAGES = (overview, aggregates, steps, read_models, stream, dead_letters, bridge, activity, operations, signing_in)
+PAGES = (
+    overview,
+    aggregates,
+    steps,
+    read_models,
+    stream,
+    dead_letters,
+    bridge,
+    activity,
+    operations,
+    signing_in,
+    health,
+)
 
 
 def build_console(site: Site) -> FastAPI:

@@ -15,8 +15,8 @@ from console.http.site import Site
 from console.operations.catalogue import BadFormError
 from console.operations.jobs import BusyError
 from ledger.errors import KinfoldError, TransientError
-from ledger.runtime.auth import ANYBODY
-from ledger.runtime.problems import CORRELATION_HEADER, ProblemError, correlation_id
+from ledger.runtime.auth import ANYBODY, OPERATIONS_PATHS, Scope
+from ledger.runtime.problems import CORRELATION_HEADER, MEDIA_TYPE, ProblemError, correlation_id
 from ledger.runtime.request.head import RequestHead
 from ledger.runtime.request.origins import refuse_other_origins
 from ledger.runtime.sockets import is_address
@@ -57,9 +57,18 @@ class Guard:
         with structlog.contextvars.bound_contextvars(correlation_id=request_id):
             try:
                 head.check()
-                response = await self._admitted(head, request, call_next)
+                if request.url.path in OPERATIONS_PATHS:
+                    # For whoever runs the console, by a token as in every service: no browser, no session.
+                    self._site.access.admit(head, Scope.OPERATE)
+                    response = await call_next(request)
+                else:
+                    response = await self._admitted(head, request, call_next)
             except ProblemError as error:
-                response = self._failed(request, error.type.status, error.type.title, error.detail)
+                if request.url.path in OPERATIONS_PATHS:
+                    body = error.render(request_id)
+                    response = Response(body, error.type.status, dict(error.headers), media_type=MEDIA_TYPE)
+                else:
+                    response = self._failed(request, error.type.status, error.type.title, error.detail)
             except (BadFormError, BusyError) as error:
                 status = HTTPStatus.CONFLICT if isinstance(error, BusyError) else HTTPStatus.BAD_REQUEST
                 response = self._failed(request, status, status.phrase, str(error))
@@ -72,6 +81,7 @@ class Guard:
                 log.exception("request_failed", method=request.method, path=request.url.path[:200])
                 status = HTTPStatus.INTERNAL_SERVER_ERROR
                 response = self._failed(request, status, status.phrase, f"The log of the console has {request_id}.")
+        self._site.counters.responses.labels(str(response.status_code)).inc()
         response.headers.update(_HEADERS)
         response.headers[CORRELATION_HEADER] = request_id
         response.headers["Server-Timing"] = f"page;dur={(time.perf_counter() - began) * 1000:.1f}"

@@ -15,6 +15,7 @@ from console.access.sessions import Session, Sessions
 from console.folds.history import Histories
 from console.looking.overview import Overview
 from console.looking.service_metrics import ServiceMetrics
+from console.metrics import Metrics
 from console.operations.catalogue import OPERATIONS, shell
 from console.operations.jobs import Jobs
 from console.settings import ConsoleSettings
@@ -47,6 +48,7 @@ class Site:
     sessions: Sessions
     attempts: Attempts
     jobs: Jobs
+    counters: Metrics
     templates: jinja2.Environment
 
     def page(self, request: Request, name: str, *, status: int = 200, **shown: Any) -> HTMLResponse:
@@ -75,6 +77,12 @@ def build_site(
     components = build_components(settings, clients, executor)
     histories = Histories(components, executor)
     token = settings.console_token.get_secret_value()
+    counters = Metrics()
+
+    def done(exit_code: int) -> None:
+        counters.operations.labels(str(exit_code)).inc()
+        histories.forget()
+
     return Site(
         settings=settings,
         access=access,
@@ -84,7 +92,8 @@ def build_site(
         metrics=ServiceMetrics(list(map(str, settings.console_services)), token),
         sessions=Sessions(settings.console_session),
         attempts=Attempts(),
-        jobs=Jobs(environment, histories.forget),
+        jobs=Jobs(environment, done),
+        counters=counters,
         templates=templates(),
     )
 

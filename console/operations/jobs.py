@@ -53,8 +53,8 @@ class Job:
 class Jobs:
     """The operations of this console. For one event loop."""
 
-    def __init__(self, environment: Mapping[str, str], done: Callable[[], None]) -> None:
-        """``environment``: what a command gets, beside who runs it. ``done`` is called after each one has ended."""
+    def __init__(self, environment: Mapping[str, str], done: Callable[[int], None]) -> None:
+        """``environment``: what a command gets, beside who runs it. ``done`` gets the exit code of each."""
         self._environment = environment
         self._done = done
         self._jobs: dict[str, Job] = {}
@@ -125,7 +125,7 @@ class Jobs:
         job.ended_at = datetime.now(UTC)
         del self._running[job.id]
         log.info("operation_ended", id=job.id, exit_code=job.exit_code)
-        self._done()
+        self._done(job.exit_code)
 
 
 def environment() -> dict[str, str]:

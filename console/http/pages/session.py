@@ -1,4 +1,4 @@
-"""Signing in and out, and whether the console is up."""
+"""Signing in and out."""
 
 import re
 from http import HTTPStatus
@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from console.http.guard import COOKIE, Guard
 from console.http.site import site_of
@@ -18,12 +18,6 @@ router = APIRouter()
 
 #: Where somebody may be sent after signing in: a path here, and no other host.
 _OWN_PATH: Final = re.compile(r"/(?![/\\])[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
-
-
-@router.get("/health")
-async def health() -> Response:
-    """Say that the process answers."""
-    return JSONResponse({"status": "ok"})
 
 
 @router.get("/sign-in")
@@ -49,6 +43,7 @@ async def begin(request: Request) -> Response:
         principal = site.access.verify(f"Bearer {request.state.form.get('token', '').strip()}")
     except UnauthenticatedError:
         site.attempts.failed(address)
+        site.counters.refused_sign_ins.inc()
         log.warning("sign_in_refused", client=address, action="none, unless it goes on")
         failure = "This is no token of this console's: `kinfold token` makes one, and KINFOLD_TOKENS has its line."
         return site.page(request, "sign_in.html", status=HTTPStatus.UNAUTHORIZED, next=_next(request), failure=failure)

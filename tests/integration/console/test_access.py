@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from console.access.attempts import BY_ADDRESS
 from console.http.app import PAGES
 from console.http.guard import COOKIE
-from ledger.runtime.auth import Credential, Principal, Scope, digest
+from ledger.runtime.auth import OPERATIONS_PATHS, Credential, Principal, Scope, digest
 from ledger.store.event_store import EventStore
 from tests.integration.console.conftest import MakeSite, browser
 from tests.support.accounts import deposit
@@ -47,6 +47,11 @@ async def test_nothing_is_shown_or_done_without_a_session(make_site: MakeSite) -
             path = re.sub(r"\{[^}]+\}", "x", route.path)
             for method in route.methods or ():
                 if path in ("/health", "/sign-in"):
+                    continue
+                if path in OPERATIONS_PATHS:
+                    assert (await client.get(path)).status_code == 401
+                    operates = {"Authorization": f"Bearer {OPERATES}"}
+                    assert (await client.get(path, headers=operates)).status_code == 200
                     continue
                 answer = await client.request(method, path)
                 assert (answer.status_code, answer.headers["location"][:9]) == (303, "/sign-in?"), route.path

@@ -1,0 +1,152 @@
+"""The console as an operator meets it: in a browser, on a desk, on a phone, and with scripts switched off."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from projector.engine.control_rows import Generations
+from tests.acceptance.console.conftest import TOKEN, Ledger
+from tests.support.browser import NEEDS_CHROMIUM, Visitor, chromium
+from tests.support.waiting import PATIENCE
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.integration, NEEDS_CHROMIUM]
+
+PHONE = {"viewport": {"width": 360, "height": 740}, "color_scheme": "dark"}
+SCREENS = (
+    "/",
+    "/aggregates",
+    "/aggregates?halted=yes",
+    "/aggregates/account/alice",
+    "/aggregates/account/mallory",
+    "/aggregates/account/alice/steps/30",
+    "/aggregates/account/mallory/steps/2",
+    "/read-models",
+    "/stream",
+    "/dead-letters",
+    "/dead-letters/balance-summary~mallory~2",
+    "/bridge",
+    "/activity",
+    "/operations/skip",
+    "/operations/rebuild",
+    "/nowhere",
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=PATIENCE * 1000)
+    with chromium() as browser:
+        yield browser
+
+
+def sign_in(visitor: Visitor, token: str = TOKEN) -> Page:
+    page = visitor.page
+    page.goto("/")
+    page.get_by_label("Token").fill(token)
+    page.get_by_role("button", name="Sign in").click()
+    return page
+
+
+@pytest.mark.parametrize("window", [{}, PHONE], ids=["desktop, light", "phone, dark"])
+def test_every_screen_is_within_reach_and_asks_nobody_else(browser: Browser, ledger: Ledger, window: Any) -> None:
+    visitor = Visitor(browser, ledger.url, **window)
+    assert visitor.page.goto("/") is not None
+    assert visitor.barriers() == []
+    page = sign_in(visitor)
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+    for screen in SCREENS:
+        page.goto(screen)
+        assert visitor.barriers() == [], screen
+    assert visitor.hosts == {urlsplit(ledger.url).netloc}
+    assert visitor.complaints == []
+    visitor.close()
+
+
+def test_a_token_that_is_none_is_refused_and_signing_out_ends_it(browser: Browser, ledger: Ledger) -> None:
+    visitor = Visitor(browser, ledger.url)
+    page = sign_in(visitor, "kf_guessed")
+    expect(page.get_by_role("alert")).to_contain_text("no token of this console's")
+    page = sign_in(visitor)
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Token")).to_be_visible()
+    page.goto("/dead-letters")
+    expect(page.get_by_label("Token")).to_be_visible()
+    visitor.close()
+
+
+def test_a_fold_is_stepped_through(browser: Browser, ledger: Ledger) -> None:
+    visitor = Visitor(browser, ledger.url)
+    page = sign_in(visitor)
+    page.get_by_role("link", name="Aggregates").click()
+    page.get_by_label("Id or key").fill("alice")
+    page.get_by_label("Id or key").press("Enter")
+    expect(page.get_by_role("heading", name="account alice")).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("balance-summary.balance from"))).to_be_visible()
+    page.get_by_role("link", name="step 61").click()
+    page.get_by_role("link", name="first").click()
+    page.get_by_role("link", name="after").click()
+    assert page.url.endswith("/aggregates/account/alice/steps/2")
+    changed = page.get_by_role("row", name=re.compile(r"^balance 100\.00 101\.00 changed"))
+    expect(changed).to_have_count(3)
+    slider = page.get_by_label("Version")
+    slider.focus()
+    slider.press("End")
+    page.wait_for_url("**/steps/61")
+    visitor.close()
+
+
+def test_a_halted_account_is_mended_and_redriven_and_the_read_models_are_rebuilt(
+    browser: Browser, ledger: Ledger
+) -> None:
+    visitor = Visitor(browser, ledger.url)
+    page = sign_in(visitor)
+    expect(page.get_by_role("status").first).to_contain_text("not healthy")
+    page.get_by_role("link", name="Dead letters").click()
+    page.get_by_role("link", name="balance-summary~mallory~2").click()
+    expect(page.get_by_role("row", name=re.compile(r"^raw .*amount.*ten"))).to_be_visible()
+    ledger.mend()
+    page.goto("/dead-letters")
+    page.get_by_role("link", name="Redrive all").click()
+    expect(page.get_by_text("kinfold projector dead-letters redrive --all")).to_be_visible()
+    page.get_by_role("button", name="Redrive").click()
+    # The page follows the command by itself.
+    expect(page.get_by_role("status")).to_contain_text("Done")
+    page.goto("/aggregates/account/mallory")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    expect(page.get_by_text("balance: 110.00")).to_have_count(2)
+
+    page.goto("/read-models")
+    page.get_by_role("link", name="Rebuild…", exact=True).click()
+    page.get_by_label("Read model").fill("balance-summary")
+    page.get_by_role("button", name="Rebuild").click()
+    expect(page.get_by_role("status")).to_contain_text("Done")
+    assert Generations(ledger.clients.dynamodb, ledger.names.projections).read("balance-summary").active == 2
+    page.goto("/activity")
+    for action in ("projector rebuild", "projector dead-letters redrive"):
+        row = page.get_by_role("row", name=re.compile(rf"op@console {action} "))
+        expect(row).to_contain_text("done")
+    visitor.close()
+
+
+def test_all_but_live_parts_works_without_scripts(browser: Browser, ledger: Ledger) -> None:
+    visitor = Visitor(browser, ledger.url, java_script_enabled=False)
+    page = sign_in(visitor)
+    page.get_by_role("link", name="Aggregates").click()
+    page.get_by_role("link", name="account alice").click()
+    page.get_by_role("link", name="step 61").click()
+    expect(page.get_by_role("heading", name="account alice: event 61 of 61")).to_be_visible()
+    page.goto("/operations/verify?projection=daily-activity")
+    page.get_by_role("button", name="Show the command").click()
+    expect(page.get_by_text("kinfold projector verify --projection=daily-activity")).to_be_visible()
+    page.get_by_role("button", name="Verify").click()
+    for _ in range(600):
+        if "Under way" not in page.get_by_role("status").inner_text():
+            break
+        page.wait_for_timeout(200)
+        page.get_by_role("link", name="Load the page again").click()
+    expect(page.get_by_role("status")).to_contain_text("Done")
+    visitor.close()
