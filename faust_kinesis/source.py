@@ -19,7 +19,8 @@ class ShardStatus:
     """A shard as this worker last saw it. `last_polled_at` is UTC; None where this worker does not read the shard.
 
     `owner` is None where nobody reads the shard: its lease has none, or one that has not renewed it for the failover
-    time. `lease_counter` rises with every renewal and checkpoint.
+    time. `lease_counter` rises with every renewal and checkpoint. `parents`, known of shards that this worker does not
+    read, are read to their end first.
     """
 
     shard_id: str
@@ -30,6 +31,7 @@ class ShardStatus:
     pending_batches: int
     ended: bool
     lease_counter: int = 0
+    parents: frozenset[str] = frozenset()
 
 
 class SourceTransport(Protocol):

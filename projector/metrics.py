@@ -1,6 +1,7 @@
 """The projector's metrics, for Prometheus."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -50,14 +51,34 @@ class Metrics:
             ["shard"],
             registry=self.registry,
         )
+        self.unpolled_seconds = Gauge(
+            "kinfold_projector_unpolled_seconds",
+            "time since this worker last read a shard that it has the lease of, whatever came of it",
+            ["shard"],
+            registry=self.registry,
+        )
+        self.unread_shards = Gauge(
+            "kinfold_projector_unread_shards",
+            "shards that nobody reads: their lease has no owner, or one that no longer renews it; shards whose parents "
+            "are still being read do not count",
+            registry=self.registry,
+        )
 
-    def show(self, shards: Iterable[ShardStatus]) -> None:
+    def show(self, shards: Sequence[ShardStatus]) -> None:
         """Set the gauges of the shards that this worker reads; those of other shards disappear."""
+        open_shards = {shard.shard_id for shard in shards if not shard.ended}
+        self.unread_shards.set(
+            sum(shard.owner is None and not shard.ended and open_shards.isdisjoint(shard.parents) for shard in shards)
+        )
+        now = datetime.now(UTC)
         held = [shard for shard in shards if shard.last_polled_at is not None and not shard.ended]
         self.leases_held.set(len(held))
         self.millis_behind_latest.clear()
         self.lease_counter.clear()
+        self.unpolled_seconds.clear()
         for shard in held:
+            assert shard.last_polled_at is not None
+            self.unpolled_seconds.labels(shard.shard_id).set((now - shard.last_polled_at).total_seconds())
             self.lease_counter.labels(shard.shard_id).set(shard.lease_counter)
             if shard.millis_behind_latest is not None:
                 self.millis_behind_latest.labels(shard.shard_id).set(shard.millis_behind_latest)

@@ -101,6 +101,7 @@ def serving(daemon: Daemon, access: Access, bound: socket.socket, limits: Limits
 
 def build(daemon: Daemon, access: Access, guard: TableGuard) -> Starlette:
     """The app. Every route but ``/health`` needs a token with the scope ``operate``."""
+    guard.expose(daemon.registry)
 
     async def health(_: Request) -> Response:
         return _answer(daemon.health(), "ok", HELD_UP)

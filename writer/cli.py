@@ -63,6 +63,7 @@ def serve(
     )
     names, metrics = Names(settings.profile, settings.events_table), Metrics()
     guard = TableGuard(TableIdentities(clients.dynamodb, names), interval=CLOSE_INTERVAL)
+    guard.expose(metrics.registry)
     store = EventStore(
         clients.dynamodb,
         names.events,

@@ -1,8 +1,13 @@
 """What the writer counts. Each app has a registry of its own, so that two apps in one process do not mix."""
 
+from collections.abc import Iterable
+from typing import Final
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+#: How a command ends.
+OUTCOMES: Final = ("accepted", "replayed", "refused", "key_reused", "conflict", "unavailable", "unreadable", "failed")
 
 
 class Metrics:
@@ -16,8 +21,7 @@ class Metrics:
 
         self.commands = counter(
             "commands",
-            "Commands by how they ended: accepted, replayed, refused, key_reused, conflict, unavailable, unreadable or "
-            "failed.",
+            f"Commands by how they ended: {', '.join(OUTCOMES)}.",
             "command",
             "outcome",
         )
@@ -60,3 +64,18 @@ class Metrics:
         self.responses = counter(
             "responses", "HTTP responses by status, refused and malformed requests among them.", "status"
         )
+        for status in ("500", "503"):
+            self.responses.labels(status)
+        for reason in ("queue_full", "waited_too_long"):
+            self.turned_away.labels(reason)
+
+    def declare(self, commands: Iterable[str]) -> None:
+        """Show what these commands are counted by from the start, as 0.
+
+        Prometheus sees no increase in a counter that begins at 1: the first failure would go unnoticed.
+        """
+        for command in commands:
+            self.seconds.labels(command)
+            self.write_units.labels(command)
+            for outcome in OUTCOMES:
+                self.commands.labels(command, outcome)

@@ -72,7 +72,7 @@ class Lease:
 
     def status(self) -> ShardStatus:
         """The shard's status for a worker that does not read it."""
-        return ShardStatus(self.key, self.owner, self.checkpoint, None, None, 0, self.ended, self.counter)
+        return ShardStatus(self.key, self.owner, self.checkpoint, None, None, 0, self.ended, self.counter, self.parents)
 
 
 def lease_spec(name: str) -> TableSpec:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import structlog
 from botocore.exceptions import ClientError
+from prometheus_client import CollectorRegistry, Gauge
 
 from aws_client.failures import is_not_found
 from aws_client.tables import write_if
@@ -189,6 +190,12 @@ class TableGuard:
     def reason(self) -> str | None:
         """Why the service must not go on; None while it may."""
         return str(self._replaced) if self._replaced is not None else None
+
+    def expose(self, registry: CollectorRegistry) -> None:
+        """Add the gauge that says whether the service is kept from going on. It makes no call."""
+        text = "1 while the events table is another one than everything derived was made from"
+        gauge = Gauge("kinfold_events_table_replaced", text, registry=registry)
+        gauge.set_function(lambda: self.reason is not None)
 
     def check(self) -> TableIdentity | None:
         """What is recorded. Raises TableReplacedError while the table is another one than that."""

@@ -7,7 +7,7 @@ the workers feed both, and flips in one conditional write.
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from aws_client.tables import write_if
@@ -24,11 +24,15 @@ MAX_AGE: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """One projection's control row: readers see ``active``, workers write to all of ``fed``."""
+    """One projection's control row: readers see ``active``, workers write to all of ``fed``.
+
+    ``beat`` rises every two seconds while the process lives that builds the generation ``building``.
+    """
 
     active: int
     fed: frozenset[int]
     building: int | None = None
+    beat: int = field(default=0, compare=False)
 
 
 class Generations:
@@ -97,4 +101,5 @@ def control_of(item: Mapping[str, Any]) -> Control:
         active=int(item["active"]["N"]),
         fed=frozenset(map(int, item["fed"]["NS"])),
         building=int(item["building"]["N"]) if "building" in item else None,
+        beat=int(item["beat"]["N"]) if "beat" in item else 0,
     )

@@ -69,7 +69,10 @@ class WatchMetrics:
         counter = partial(Counter, namespace="kinfold_watch", registry=self.registry)
         gauge = partial(Gauge, namespace="kinfold_watch", registry=self.registry)
         self.healthy = gauge("sound", "1 while table, stream and destination are such that events reach the stream")
+        self.native = gauge("native", "1 where the native destination carries the events, 0 where a relay does")
         self.held = gauge("held", "1 while a person holds the watch")
+        self.gap = gauge("gap", "1 while a period that the watch was away for is to be backfilled")
+        self.gap_read = gauge("gap_read", "events that the backfill of such a period, the last one, has read")
         self.waiting = gauge("waiting", "events that the table took and the stream has not shown yet")
         self.missing = gauge("missing", "events that the stream does not show although their grace is over")
         self.lost = counter("lost", "events found missing from the stream and put on it")
@@ -114,6 +117,7 @@ class Watch:
         #: Whether a watermark is saved, from which the next watch resumes.
         self.saved = False
         self.metrics = WatchMetrics()
+        self.metrics.native.set(options.native)
         self.registry = self.metrics.registry
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -176,6 +180,8 @@ class Watch:
         self.metrics.missing.set(self._missing)
         self.metrics.waiting.set(self.reconciler.waiting)
         self.metrics.held.set(self._held is not None)
+        self.metrics.gap.set(self._watermark is not None and self._watermark.gap is not None)
+        self.metrics.gap_read.set(self._republisher.filled)
 
     def _details(self) -> dict[str, Any]:
         return {

@@ -36,6 +36,7 @@ class Republisher:
         self._store = EventStore(dynamodb, table)
         self._publisher = publisher
         self._jobs = jobs
+        self._progress = _LoggedProgress()
         self._stopped = threading.Event()
         self._stop_filling = threading.Event()
 
@@ -67,8 +68,13 @@ class Republisher:
         self._stop_filling = stop = threading.Event()
         if self._stopped.is_set():
             stop.set()
-        work = Backfill(self._dynamodb, self._table, self._publisher, self._jobs, _Logged(), stop, rate=_GAP_RATE)
+        work = Backfill(self._dynamodb, self._table, self._publisher, self._jobs, self._progress, stop, rate=_GAP_RATE)
         return work.run(Selection(since=since, until=until))
+
+    @property
+    def filled(self) -> int:
+        """How many events the filling under way, or the last one, has read."""
+        return self._progress.read
 
     def stop(self) -> None:
         """End the filling under way, and every later one; the next watch resumes it."""
@@ -91,13 +97,18 @@ def runs(keys: Iterable[Key]) -> Iterator[tuple[str, int, int]]:
         yield aggregate_id, numbers[0], numbers[-1]
 
 
-class _Logged:
-    """Logs the progress of a backfill."""
+class _LoggedProgress:
+    """Logs the progress of a backfill, and keeps it."""
+
+    def __init__(self) -> None:
+        self.read = 0
 
     def begin(self, work: str, phase: str, total: int, done: int) -> None:
+        self.read = done
         log.info("gap_filling", work=work, phase=phase, total=total, done=done)
 
     def advance(self, work: str, done: int) -> None:
+        self.read = done
         log.debug("gap_progress", work=work, done=done)
 
     def report(self, text: str) -> None:

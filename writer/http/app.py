@@ -59,6 +59,7 @@ def build_api(
     def render(aggregate: Aggregate[Any, Any], stored: Sequence[StoredEvent]) -> str:
         return models[aggregate.type.name].accept(aggregate, stored)
 
+    metrics.declare(command.name for each in resources for command in each.commands)
     handler = CommandHandler(
         repository,
         keys,

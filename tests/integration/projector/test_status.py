@@ -1,6 +1,7 @@
 """Status and gauges: what waits, for how long, and what somebody must act on."""
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,6 +17,7 @@ from ledger.store.event_store import EventStore
 from ledger.store.tables import Names, ensure_table
 from projector.components import Components
 from projector.dead_letters.letters import DeadLetter, Origin
+from projector.rebuild.build_lease import BuildStore
 from projector.status.gauges import Gauges
 from projector.status.status import Status, read_status
 from tests.support.accounts import deposit
@@ -127,6 +129,35 @@ def test_the_gauges_tell_the_same_and_survive_an_endpoint_that_fails(
     fail_next("Scan", EndpointConnectionError(endpoint_url="http://example.invalid"))
     gauges.refresh([shard])
     assert (value("gauge_failures_total"), value("open_dead_letters")) == (1, 1)
+    gauges.refresh([shard])
+    components.letters.store(DeadLetter("broken", Origin("s", "shard", "2"), b"", "balance-summary", "bob", 1))
+    gauges.refresh([shard])
+    assert (value("gauge_failures_total"), value("open_dead_letters")) == (1, 1)
+    components.metrics.dead_letters.inc()
+    gauges.refresh([shard])
+    assert value("open_dead_letters") == 2, "a letter of this worker's own is told at once"
+    gauges.refresh([replace(shard, millis_behind_latest=None)])
+    assert value("retention_used_ratio", shard="shard-1") is None, "another worker reads it"
+
+
+def test_the_gauges_tell_whether_the_process_of_a_rebuild_lives(components: Components, streaming: None) -> None:
+    gauges, registry = Gauges(components), components.metrics.registry
+
+    def told() -> list[float | None]:
+        components.models.refresh()
+        gauges.refresh([])
+        names = ("building_generation", "build_beat")
+        labels = {"projection": "daily-activity"}
+        return [registry.get_sample_value(f"kinfold_projector_{name}", labels) for name in names]
+
+    assert told() == [0, 0]
+    builds = BuildStore(components.clients.dynamodb, components.names.projections)
+    build = builds.start("daily-activity", 2, "me", active=1, segments=1)
+    assert told() == [2, 0]
+    build = builds.save(builds.save(build))
+    assert told() == [2, 2]
+    builds.give_up(build)
+    assert told() == [0, 0]
 
 
 def test_a_lease_that_its_owner_no_longer_renews_is_a_shard_without_a_reader(

@@ -114,6 +114,11 @@ def watching(
     return run
 
 
+def told(watch: Watch, name: str) -> float | None:
+    watch.show()
+    return watch.registry.get_sample_value(f"kinfold_watch_{name}")
+
+
 def keys(events: list[StoredEvent]) -> Counter[Key]:
     return Counter((event.aggregate_id, event.sequence_number) for event in events)
 
@@ -310,10 +315,11 @@ async def test_a_period_that_a_killed_watch_was_backfilling_is_resumed_and_a_run
     with JobHeartbeat(jobs, [job], threading.Event()) as another:
         async with watching(ScriptedInspector(), WatchOptions(interval=0.2, grace=600, poll=0.2)) as watch:
             await eventually(lambda: "is being run by another process" in str(watch.ready().reason))
-            assert on_stream() == []
+            assert (on_stream(), told(watch, "gap")) == ([], 1)
             another.__exit__()  # killed: its beat stands still
             await eventually(lambda: keys(lost) == keys(on_stream()))
             await eventually(lambda: watch.ready().reason is None)
+            assert (told(watch, "gap"), told(watch, "gap_read")) == (0, len(lost))
     assert jobs.read(job.name) is None
 
 

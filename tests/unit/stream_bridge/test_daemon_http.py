@@ -61,7 +61,9 @@ def bearer(name: str) -> dict[str, Any]:
 def test_it_tells_how_the_daemon_stands(daemon: Daemon, http: httpx.Client) -> None:
     assert http.get("/health").json() == {"status": "ok"}
     assert http.get("/ready", **bearer("ops")).json() == {"status": "ready", "role": "standby"}
-    assert "kinfold_test_shown 1.0" in http.get("/metrics", **bearer("ops")).text
+    metrics = http.get("/metrics", **bearer("ops")).text
+    assert "kinfold_test_shown 1.0" in metrics
+    assert "kinfold_events_table_replaced 0.0" in metrics
     daemon.unhealthy, daemon.unready = "held up for 31 s", "waits"
     answer = http.get("/health")
     assert (answer.status_code, answer.json()["detail"]) == (503, "held up for 31 s")
