@@ -75,4 +75,4 @@ lock: $(STAMP) ## resolve the dependencies again, for every supported Python
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --group pyproject.toml:bench -o requirements-bench.lock
 
 clean: ## remove what install and the tests made
-	rm -rf $(VENV) $(PEERS) .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) .prometheus .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -43,7 +43,7 @@ class Metrics:
         self.write_units = counter("write_units", "Write units that DynamoDB charged for accepted commands.", "command")
         self.snapshots = counter(
             "snapshots",
-            "Snapshots by what became of them: written, superseded, too_large, dropped or failed.",
+            "Snapshots by what became of them: written, superseded, too_large, dropped, discarded or failed.",
             "outcome",
         )
         self.snapshots_ignored = counter(

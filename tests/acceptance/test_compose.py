@@ -27,7 +27,13 @@ from tests.support.waiting import until
 ROOT: Final = Path(__file__).parents[2]
 #: What a container has beside its environment.
 CONTAINER: Final = {"PATH": os.environ["PATH"], "HOME": "/tmp", "PYTHONUNBUFFERED": "1"}
-SERVICES: Final = ("localstack", "bridge", "watch", "relay", "writer", "projector")
+SERVICES: Final = ("localstack", "bridge", "watch", "relay", "writer", "projector", "prometheus", "grafana")
+#: Images that are not made here.
+IMAGES: Final = {
+    "localstack": "localstack/localstack:4.14.0",
+    "prometheus": "prom/prometheus:v3.5.0",
+    "grafana": "grafana/grafana:12.3.1",
+}
 
 
 def env_example() -> dict[str, str]:
@@ -56,7 +62,7 @@ def test_it_runs_without_an_env_file_and_the_example_says_what_it_runs_with() ->
 def test_services_are_pinned_and_bound_to_loopback() -> None:
     services = compose({})["services"]
     assert tuple(services) == SERVICES
-    assert services["localstack"]["image"] == "localstack/localstack:4.14.0"
+    assert {name: services[name]["image"] for name in IMAGES} == IMAGES
     for name, service in services.items():
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), name
 
@@ -68,6 +74,43 @@ def test_start_order_each_service_waits_for_what_it_needs() -> None:
         assert services[name]["depends_on"] == {"bridge": {"condition": "service_completed_successfully"}}
         assert services[name]["healthcheck"]["test"][:4] == ["CMD", "python", "-m", "kinfold.health"]
     assert "healthcheck" in services["localstack"]
+
+
+def test_boards_and_alerts_are_confined_and_read_what_is_in_infra() -> None:
+    """By configuration alone, as their images cannot be had here; test_alerts.py runs Prometheus' command."""
+    services = compose({})["services"]
+    for name, unprivileged in (("prometheus", "65534:65534"), ("grafana", "472:0")):
+        service = services[name]
+        assert (service["profiles"], service["user"]) == (["observe"], unprivileged)
+        assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        for volume in service["volumes"]:
+            place, inside, mode = volume.split(":")
+            assert (ROOT / place).is_dir()
+            assert (inside.startswith(f"/etc/{name}"), mode) == (True, "ro")
+        assert "depends_on" not in service, "they are to tell when nothing else runs"
+
+
+def test_grafana_shows_the_board_to_anybody_and_asks_nobody() -> None:
+    settings = compose({})["services"]["grafana"]["environment"]
+    home = Path(settings["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert (ROOT / "infra/grafana/dashboards" / home.relative_to("/etc/grafana/dashboards")).is_file()
+    assert (settings["GF_AUTH_ANONYMOUS_ENABLED"], settings["GF_AUTH_ANONYMOUS_ORG_ROLE"]) == ("true", "Viewer")
+    for off in ("AUTH_BASIC_ENABLED", "ANALYTICS_REPORTING_ENABLED", "ANALYTICS_CHECK_FOR_UPDATES"):
+        assert settings[f"GF_{off}"] == "false"
+    for on in ("SECURITY_DISABLE_INITIAL_ADMIN_CREATION", "PLUGINS_PREINSTALL_DISABLED", "SECURITY_DISABLE_GRAVATAR"):
+        assert settings[f"GF_{on}"] == "true"
+
+
+def test_prometheus_finds_each_service_where_it_listens() -> None:
+    services = compose({})["services"]
+    jobs = yaml.safe_load((ROOT / "infra/prometheus/prometheus.yml").read_text())["scrape_configs"]
+    found = {job["job_name"]: job["dns_sd_configs"] for job in jobs}
+    assert found.keys() == {"writer", "projector", "watch", "relay"}
+    for name, ways in found.items():
+        words = services[name]["command"]
+        port = int(words[words.index("--port") + 1])
+        assert ways == [{"names": [name], "type": "A", "port": port, "refresh_interval": "10s"}]
 
 
 def test_the_image_is_pinned_and_copies_every_package() -> None:
