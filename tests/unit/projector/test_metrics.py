@@ -1,8 +1,8 @@
 """What a worker tells of the shards that it reads, and of those that nobody does."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from faust_kinesis.leases.table import Lease
 from faust_kinesis.source import ShardStatus
 from projector.metrics import Metrics
 
@@ -25,7 +25,8 @@ def test_a_shard_whose_lease_nobody_keeps_is_read_by_nobody() -> None:
 
 
 def test_a_shard_waits_for_its_parents_and_is_not_missed_until_they_are_read() -> None:
-    metrics, child = Metrics(), replace(shard("child", None), parents=frozenset({"parent", "gone"}))
+    metrics = Metrics()
+    child = Lease("child", "TRIM_HORIZON", parents=frozenset({"parent", "gone"})).status()
     metrics.show([shard("parent", "another"), child])
     assert value(metrics, "unread_shards") == 0
     metrics.show([shard("parent", "another", ended=True), child])
