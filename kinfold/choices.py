@@ -1,9 +1,12 @@
-"""The choices that ``demo`` and ``up`` hand to the services."""
+"""The choices that ``demo`` and ``up`` hand to the services, and what commands know of services that run."""
 
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
 import typer
 
+#: The profile of whoever names none.
+DEFAULT_PROFILE: Final = "local"
 #: What carries the events table to the stream: the services' KINFOLD_BRIDGE.
 BridgeChoice = Literal["native", "relay"]
 BRIDGE_HELP: Final = "What carries the table to the stream: DynamoDB itself, or the relay daemon."
@@ -19,3 +22,12 @@ ConsumerOption = Annotated[
     Literal["polling", "kcl"],
     typer.Option(help="How the projector reads: by itself, or by Amazon's KCL (needs the kcl extra)."),
 ]
+
+#: Where the front door keeps, in a command's context, what runs on this machine for its profile.
+RUNNING: Final = "kinfold.running"
+
+
+def services(context: typer.Context) -> Mapping[str, str]:
+    """The URLs of the services that `kinfold up` runs for this profile, by name; none where it does not run."""
+    running = context.meta.get(RUNNING)
+    return running.services if running is not None else {}

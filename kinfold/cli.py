@@ -15,6 +15,7 @@ import typer.main
 from typer.exceptions import TyperException
 
 from kinfold.audit import audit
+from kinfold.choices import RUNNING, services
 from kinfold.domain.command import domain
 from kinfold.health import TIMEOUT, TOKEN_VARIABLE, ask
 from kinfold.load.command import load
@@ -47,6 +48,11 @@ SERVICES: Final = {
 _LONG_RUNNING: Final = frozenset(
     {("writer", "serve"), ("projector", "run"), ("bridge", "watch"), ("bridge", "relay"), ("console", "serve")}
 )
+
+#: What finds by itself what runs on this machine for its profile.
+_CONNECTED: Final = frozenset({*SERVICES, "audit", "restore", "load", "health", "top", "account", "events"})
+#: What asks for help, so that nothing is looked for.
+_HELP: Final = frozenset({"-h", "--help"})
 
 EPILOG: Final = (
     "Exit codes: 0 done, 1 failed, 2 bad settings or arguments, 75 the endpoint does not answer or throttles (try "
@@ -125,6 +131,10 @@ def _front_door(
     context.obj = _every_table
     if any(name.startswith("KINFOLD_") for name in os.environ):
         _warn_of_unknown_variables()
+    if context.invoked_subcommand in _CONNECTED and not _HELP.intersection(context.args):
+        from kinfold.local.connection import connect
+
+        context.meta[RUNNING] = connect()
 
 
 def _warn_of_unknown_variables() -> None:
@@ -141,7 +151,15 @@ def _warn_of_unknown_variables() -> None:
 
 @app.command(epilog="Exit codes: 0 it answered with success, 1 it did not.")
 def health(
-    url: Annotated[str, typer.Argument(callback=http_url, help="For example http://127.0.0.1:8080/health")],
+    context: typer.Context,
+    url: Annotated[
+        str | None,
+        typer.Argument(
+            callback=http_url,
+            show_default=False,
+            help="For example http://127.0.0.1:8080/health; without it, /ready of each service of `kinfold up`.",
+        ),
+    ] = None,
     timeout: Annotated[float, typer.Option(min=0.1, max=3600, help="Seconds to wait for the answer.")] = TIMEOUT,
     token: Annotated[
         str | None,
@@ -152,20 +170,29 @@ def health(
         ),
     ] = None,
 ) -> None:
-    """Ask a service whether it is well.
+    """Ask a service whether it is well, or every service that `kinfold up` runs for this profile.
 
     For a health check every second, `python -m kinfold.health URL` does the same in a tenth of the time.
 
+    [dim]$[/dim] kinfold health
     [dim]$[/dim] kinfold health http://127.0.0.1:8080/ready
     """
     from ledger.runtime.cli_output import tell_failure
 
-    check_proxy(url)
-    well, said = ask(url, timeout=timeout, token=token)
-    if not well:
-        tell_failure(said, 1)
+    urls = [url] if url is not None else [f"{each}/ready" for each in services(context).values()]
+    if not urls:
+        raise typer.BadParameter("no `kinfold up` of this profile runs: name the service to ask", param_hint="URL")
+    ill = False
+    for each in urls:
+        check_proxy(each)
+        well, said = ask(each, timeout=timeout, token=token)
+        ill |= not well
+        if not well:
+            tell_failure(said, 1)
+        else:
+            typer.echo(said if url is not None else f"{each} answers {said}")
+    if ill:
         raise typer.Exit(1)
-    typer.echo(said)
 
 
 @app.command()

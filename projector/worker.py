@@ -18,6 +18,8 @@ log = structlog.get_logger(__name__)
 
 #: What mode logs, with a traceback, of the error that ends the worker: it is raised and reported once.
 _RAISED: Final = ("Crashed reason=%r", "We experienced a crash! Reraising original exception...")
+#: What every message of mode about its services' starts and stops begins with, whichever module they are of.
+_LABEL: Final = "[^"
 
 
 class _Worker(faust.Worker):
@@ -44,6 +46,15 @@ class _Worker(faust.Worker):
         """Keep the name."""
 
 
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether a record tells an operator something; all do that ask for debug."""
+    message = str(record.msg)
+    if message.endswith(_RAISED):
+        return False
+    steps = message.startswith(_LABEL) and record.levelno < logging.WARNING
+    return not steps or logging.getLogger().isEnabledFor(logging.DEBUG)
+
+
 def run_worker(projector: ProjectorApp) -> None:
     """Run until SIGTERM, SIGINT or a failure, in the calling thread, which must be the main one.
 
@@ -53,7 +64,7 @@ def run_worker(projector: ProjectorApp) -> None:
     """
     collect_seldom()
     for handler in logging.getLogger().handlers:
-        handler.addFilter(lambda record: not str(record.msg).endswith(_RAISED))
+        handler.addFilter(_is_ours)
     # Faust prints a spinner and tracebacks to these; the error itself is raised and reported once.
     worker = _Worker(
         projector.faust,

@@ -61,6 +61,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home of the tests' own: whatever the developer runs is found by nothing in it, and leaves nothing behind."""
+    made, docker = tmp_path_factory.mktemp("home"), Path("~/.docker").expanduser()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_CONFIG", os.environ.get("DOCKER_CONFIG", str(docker)))
+        patch.setenv("HOME", str(made))
+        yield made
+
+
 @pytest.fixture(scope="session")
 def aws_credentials() -> Iterator[None]:
     """Something for the SDK to sign with, unless the caller brings credentials for the endpoint; and for Java."""

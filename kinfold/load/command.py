@@ -1,19 +1,30 @@
 """``kinfold load``: a load on a running writer, with a progress bar."""
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from kinfold.choices import DomainOption
+from kinfold.choices import DomainOption, services
 from ledger.runtime.cli_input import bearer_token, http_url
 
 if TYPE_CHECKING:
     from kinfold.load.tally import LoadResult
 
+#: The writer where nothing else is known.
+DEFAULT_WRITER: Final = "http://127.0.0.1:8080"
+
 
 def load(
-    url: Annotated[str, typer.Option(help="The writer.", callback=http_url)] = "http://127.0.0.1:8080",
+    context: typer.Context,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            show_default=False,
+            callback=http_url,
+            help=f"The writer; without it that of a running `kinfold up`, else {DEFAULT_WRITER}.",
+        ),
+    ] = None,
     aggregates: Annotated[
         int, typer.Option(min=1, max=100_000, help="How many aggregates; a few get most commands.")
     ] = 100,
@@ -34,6 +45,7 @@ def load(
     Runs until the events are appended, on aggregates that are new in every run. Some commands are refused on purpose. A
     command whose answer is lost is sent again with its Idempotency-Key, and counts once.
 
+    [dim]$[/dim] kinfold load
     [dim]$[/dim] kinfold load --events 10000 --writers 16
     """
     from rich.console import Console
@@ -42,6 +54,7 @@ def load(
     from kinfold.load.runner import LoadPlan, run_load
     from ledger.runtime.logs import in_json
 
+    url = url or services(context).get("writer", DEFAULT_WRITER)
     plan = LoadPlan(aggregates=aggregates, events=events, writers=writers, seed=seed, token=token, domain=domain)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=in_json()) as progress:

@@ -7,31 +7,41 @@ from typing import Annotated, Final
 
 import typer
 
+from kinfold.choices import DEFAULT_PROFILE
+
 _POLL: Final = 0.3
 
 
 def aws(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Its port, 0 for a free one.")] = 4566,
+    profile: Annotated[
+        str, typer.Option(envvar="KINFOLD_PROFILE", help="Whose commands find it by themselves.")
+    ] = DEFAULT_PROFILE,
 ) -> None:
     """Run the embedded AWS alone until Ctrl-C; its state ends with it.
 
-    For services that are restarted while their tables stay: while you write a domain, for example. Prints the variables
-    with which `kinfold up` and every other command use it.
+    For services that are restarted while their tables stay: while you write a domain, for example. `kinfold up` and
+    every other command of the same user and profile find it by themselves: a file in ~/.local/state/kinfold says where
+    it is, and goes when it stops. For everything else, and other profiles, the variables are printed that lead to it.
 
     [dim]$[/dim] kinfold aws
+    [dim]$[/dim] kinfold aws --port 0 --profile try
     """
     from kinfold.local.embedded_aws import DUMMY_CREDENTIALS, REGION, LocalAws
+    from kinfold.local.running import claimed
     from ledger.runtime.sockets import claim_ports
 
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    with claim_ports({"--port": port}) as claimed:
-        port = claimed["--port"]
     with contextlib.ExitStack() as cleanup:
+        claim = cleanup.enter_context(claimed("aws", profile))
+        with claim_ports({"--port": port}) as ports:
+            port = ports["--port"]
         running = LocalAws(port)
         cleanup.callback(running.stop)
         variables = {"AWS_ENDPOINT_URL": running.url, "AWS_REGION": REGION, **DUMMY_CREDENTIALS}
+        claim.publish(running.url, REGION, {})
         typer.echo("export " + " ".join(f"{name}={value}" for name, value in variables.items()))
         while not ended.wait(_POLL):
             running.check()

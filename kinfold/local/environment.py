@@ -1,6 +1,7 @@
-"""The environment in which the services run as children."""
+"""The environment in which services run as children, and commands on what runs already."""
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
@@ -22,33 +23,43 @@ _VARIABLES: Final = {
     "region": "AWS_REGION",
     "events_table": "KINFOLD_EVENTS_TABLE",
 }
+#: Where the SDKs look for credentials: keys, profiles, roles, and the containers' own endpoint.
+_CREDENTIALS: Final = re.compile(
+    r"AWS_(ACCESS_KEY|SECRET_|SESSION_TOKEN|SECURITY_TOKEN|PROFILE|DEFAULT_PROFILE|ROLE_|WEB_IDENTITY_|CONTAINER_"
+    r"|CREDENTIAL|BEARER_TOKEN)"
+)
+_ACCOUNT: Final = re.compile(r"[0-9]{12}", re.ASCII)
 
 
 def service_environment(endpoint: str, profile: str, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Our own environment, pointed at ``endpoint`` and ``profile``; ``extra`` goes on top.
-
-    An emulator on this machine gets dummy credentials where none are set, and never those of a named AWS profile:
-    requests must be signed, and not with anybody's real keys. Requests to this machine go through no proxy.
-    """
+    """Our own environment, pointed at ``endpoint`` and ``profile`` as ``pointed_at`` does; ``extra`` goes on top."""
     env = dict(os.environ)
     if profile != env.get("KINFOLD_PROFILE", "local"):
         env.pop("KINFOLD_EVENTS_TABLE", None)
     # The services that we start listen on loopback only, in profiles that no token was made for.
     env.setdefault("KINFOLD_ACCESS", "off")
-    if is_loopback_url(endpoint):
-        if not env.get("AWS_ACCESS_KEY_ID"):
-            env |= DUMMY_CREDENTIALS
-        env.pop("AWS_PROFILE", None)
-        env.setdefault("AWS_REGION", env.get("AWS_DEFAULT_REGION", REGION))
-        hosts = sorted({*LOOPBACK_HOSTS, urlsplit(endpoint).hostname or ""})
-        for name in ("NO_PROXY", "no_proxy"):
-            env[name] = ",".join(filter(None, [env.get(name), *hosts]))
-    return env | {
-        "AWS_ENDPOINT_URL": endpoint,
-        "KINFOLD_PROFILE": profile,
-        "PYTHONUNBUFFERED": "1",
-        **(extra or {}),
-    }
+    return pointed_at(endpoint, env) | {"KINFOLD_PROFILE": profile, "PYTHONUNBUFFERED": "1", **(extra or {})}
+
+
+def pointed_at(endpoint: str, env: Mapping[str, str]) -> dict[str, str]:
+    """An environment in which AWS is at ``endpoint``.
+
+    What is on this machine is an emulator: it gets dummy credentials, since requests must be signed, and never
+    anybody's real ones, wherever they are set. An access key of twelve digits stays: it is no secret, but the number of
+    an emulator's account. Requests to this machine go through no proxy.
+    """
+    env = {**env, "AWS_ENDPOINT_URL": endpoint}
+    if not is_loopback_url(endpoint):
+        return env
+    account = env.get("AWS_ACCESS_KEY_ID", "")
+    env = {name: value for name, value in env.items() if not _CREDENTIALS.match(name)} | DUMMY_CREDENTIALS
+    if _ACCOUNT.fullmatch(account):
+        env["AWS_ACCESS_KEY_ID"] = account
+    env.setdefault("AWS_REGION", env.get("AWS_DEFAULT_REGION", REGION))
+    hosts = sorted({*LOOPBACK_HOSTS, urlsplit(endpoint).hostname or ""})
+    for name in ("NO_PROXY", "no_proxy"):
+        env[name] = ",".join(filter(None, [env.get(name), *hosts]))
+    return env
 
 
 def service_clients(endpoint: str, profile: str) -> Clients:

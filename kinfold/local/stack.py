@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from kinfold.local.child import spawn, stop, tail, temporary_folder
+from kinfold.local.embedded_aws import REGION
 from kinfold.local.environment import service_environment
 from kinfold.local.service import Service, ServiceDiedError
 from ledger.errors import ConfigurationError, EndpointError, KinfoldError
@@ -79,6 +80,16 @@ class Stack:
     def bridge(self) -> Service:
         """The process of the bridge's daemon."""
         return self._services[self._bridge_name]
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """The URL of each service that was started."""
+        return {name: service.url for name, service in self._services.items()}
+
+    @property
+    def region(self) -> str:
+        """The AWS region that the services use."""
+        return self._env.get("AWS_REGION") or self._env.get("AWS_DEFAULT_REGION") or REGION
 
     @property
     def logs(self) -> dict[str, Path]:

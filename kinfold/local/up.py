@@ -4,18 +4,15 @@ import contextlib
 import json
 import shutil
 import signal
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from types import FrameType, FunctionType
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 import typer
 
-from kinfold.choices import BRIDGE_HELP, BridgeChoice, ConsumerOption, DomainOption
+from kinfold.choices import BRIDGE_HELP, DEFAULT_PROFILE, BridgeChoice, ConsumerOption, DomainOption
 from ledger.runtime.cli_input import http_url
-from ledger.runtime.logs import in_json
 
 if TYPE_CHECKING:
     from kinfold.local.stack import Stack
@@ -37,7 +34,9 @@ def up(
             help="Use this endpoint; without it the embedded AWS is started.",
         ),
     ] = None,
-    profile: Annotated[str, typer.Option(envvar="KINFOLD_PROFILE", help="Names the tables and the stream.")] = "local",
+    profile: Annotated[
+        str, typer.Option(envvar="KINFOLD_PROFILE", help="Names the tables and the stream.")
+    ] = DEFAULT_PROFILE,
     shards: Annotated[int, typer.Option(min=1, max=10_000, help="Shards of a new stream.")] = 2,
     domain: DomainOption = "betting",
     consumer: ConsumerOption = "polling",
@@ -53,54 +52,74 @@ def up(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the URLs as one JSON object on standard output once all is ready.")
     ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Show the URLs, and of the logs only warnings and worse.")
+    ] = False,
 ) -> None:
     """Run AWS, the bridge with its watch (or the relay), writer and projector on this machine until Ctrl-C.
 
     The embedded AWS needs no Docker and no account; its state ends with it. The services are the processes that
     production runs, and their logs appear here with their names. A second Ctrl-C kills instead of stopping.
 
+    Every other command of the same user and profile, in any terminal, finds what runs here by itself, as long as
+    AWS_ENDPOINT_URL does not name another endpoint: a file in ~/.local/state/kinfold says where it is, and goes when it
+    stops. One `kinfold up` runs a profile. Where `kinfold aws` runs for the profile, its AWS is used.
+
     [dim]$[/dim] kinfold up
+    [dim]$[/dim] kinfold up --quiet
     [dim]$[/dim] kinfold up --endpoint-url http://127.0.0.1:4566 --writer-port 0
     """
     from kinfold.local.child import temporary_folder
     from kinfold.local.embedded_aws import LocalAws
     from kinfold.local.environment import service_clients
+    from kinfold.local.running import claimed, look
+    from kinfold.local.service_logs import followed
     from kinfold.local.stack import Stack
     from ledger.aggregates.domain import load_domain
     from ledger.runtime.cli_output import tell
+    from ledger.runtime.logs import in_json
     from ledger.runtime.sockets import LOOPBACK, claim_ports
 
     # Before anything is started, in place of in the log of one of the services.
     service_clients(endpoint_url or f"http://{LOOPBACK}", profile)
     load_domain(domain)
-    with contextlib.ExitStack() as cleanup, _Signals() as signals:
+    report: Callable[[str], None] = (lambda _: None) if quiet else tell
+    with contextlib.ExitStack() as cleanup, _Signals(report) as signals:
+        claim = cleanup.enter_context(claimed("up", profile))
         ports = {"writer": writer_port, "projector": projector_port, "bridge": bridge_port, "aws": aws_port}
-        with claim_ports({f"--{name}-port": port for name, port in ports.items()}) as claimed:
-            writer_port, projector_port, bridge_port, aws_port = claimed.values()
-        aws = None
-        if endpoint_url is None:
-            tell("the embedded AWS starts")
+        with claim_ports({f"--{name}-port": port for name, port in ports.items()}) as free:
+            writer_port, projector_port, bridge_port, aws_port = free.values()
+        aws, running = None, look("aws", profile).running
+        if endpoint_url is None and running is not None and running.endpoint is not None:
+            report(f"on the AWS of {running}")
+            endpoint_url = running.endpoint
+        elif endpoint_url is None:
+            report("the embedded AWS starts")
             aws = LocalAws(aws_port)
             cleanup.callback(aws.stop)
         endpoint = endpoint_url or (aws.url if aws else "")
         # Its own directory and not the stack's: the last lines are shown after the services have stopped.
         log_dir = temporary_folder("kinfold-logs-")
         cleanup.push(lambda kind, *_: shutil.rmtree(log_dir, ignore_errors=True) if kind is None else None)
+        settings = {"KINFOLD_CONSUMER": consumer, "KINFOLD_DOMAIN": domain}
         stack = Stack(
             endpoint,
             profile=profile,
             shards=shards,
             log_dir=log_dir,
-            env={"KINFOLD_CONSUMER": consumer, "KINFOLD_DOMAIN": domain},
+            env=settings,
             bridge=bridge,
             writer_port=writer_port,
             projector_port=projector_port,
             bridge_port=bridge_port,
-            report=tell,
+            report=report,
         )
         signals.stack = stack
-        cleanup.enter_context(_followed(stack.logs))
+        # What `bridge ensure` prints is a page, and the end of its log is told when it fails.
+        logs = {name: log for name, log in stack.logs.items() if in_json() or name != "bridge"}
+        cleanup.enter_context(followed(logs, quiet=quiet))
         cleanup.enter_context(stack)
+        claim.publish(endpoint, stack.region, stack.urls, {**settings, "KINFOLD_BRIDGE": bridge})
         _announce(stack, endpoint, profile, domain, as_json=as_json)
         while True:
             time.sleep(_POLL)
@@ -115,8 +134,9 @@ class _Signals:
     The handlers stay: what comes after the block is the stopping, and nothing may interrupt it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, report: Callable[[str], None]) -> None:
         self.stack: Stack | None = None
+        self._report = report
         self._ending = False
 
     def __enter__(self) -> Self:
@@ -130,67 +150,17 @@ class _Signals:
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
         if not self._ending:
-            from ledger.runtime.cli_output import tell
-
             self._ending = True
-            tell("stopping; once more to kill")
+            self._report("stopping; once more to kill")
             raise _StopRequestedError
         if self.stack is not None:
             self.stack.kill()
 
 
-@contextlib.contextmanager
-def _followed(logs: Mapping[str, Path]) -> Iterator[None]:
-    """Show every line that is written to the logs, with the service's name before it."""
-    done = threading.Event()
-    width = max(map(len, logs))
-
-    def follow() -> None:
-        offsets = dict.fromkeys(logs, 0)
-        last_round = False
-        while not last_round:
-            last_round = done.wait(_POLL)
-            for name, log in logs.items():
-                offsets[name] += _show_lines(name, width, log, offsets[name])
-
-    thread = threading.Thread(target=follow, name="follow-logs", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-
-
-def _show_lines(name: str, width: int, log: Path, offset: int) -> int:
-    """Print the whole lines after ``offset``; returns how many bytes they have."""
-    if not log.exists():
-        return 0
-    with log.open("rb") as file:
-        file.seek(offset)
-        whole, newline, _ = file.read().rpartition(b"\n")
-    for line in whole.decode(errors="replace").splitlines():
-        if in_json():
-            typer.echo(_with_service(name, line), err=True)
-        else:
-            typer.echo(f"{name:<{width}} | {line}", err=True)
-    return len(whole) + len(newline)
-
-
-def _with_service(name: str, line: str) -> str:
-    """A line of a service's log, which is JSON with the service's name; its standard output is there too, as text."""
-    try:
-        said = dict(json.loads(line))
-    except (ValueError, TypeError):
-        said = {"event": "printed", "text": line}
-    return json.dumps({"service": name, **said})
-
-
 def _announce(stack: "Stack", endpoint: str, profile: str, domain: str, *, as_json: bool) -> None:
     if as_json:
         services = (stack.writer, stack.projector, stack.bridge)
-        running = {"aws": endpoint, "profile": profile, "logs": str(stack.log_dir)}
-        running |= {service.name: service.url for service in services}
+        running = {"aws": endpoint, "profile": profile, "logs": str(stack.log_dir), **stack.urls}
         typer.echo(json.dumps({**running, "pids": {service.name: service.pid for service in services}}))
         return
     typer.echo(

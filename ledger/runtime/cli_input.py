@@ -30,7 +30,7 @@ def operator_name() -> str:
 
 def http_url(value: str | None) -> str | None:
     """The URL of an option, if a request can be sent to it. Raises BadParameter, which names the option."""
-    if value is not None and not _is_url(value):
+    if value is not None and not is_http_url(value):
         raise typer.BadParameter(f"{value!r} is no URL such as http://127.0.0.1:8080")
     if value is not None and "@" in urlsplit(value).netloc:
         raise typer.BadParameter("user and password have no place in it: services ask for tokens")
@@ -41,11 +41,12 @@ def check_proxy(url: str) -> None:
     """Raises ConfigurationError for a proxy of the environment that a request to ``url`` cannot be sent through."""
     for scheme in (urlsplit(url).scheme, "all"):
         proxy = "" if is_loopback_url(url) else getproxies().get(scheme, "")
-        if proxy and not _is_url(proxy if "://" in proxy else f"http://{proxy}"):
+        if proxy and not is_http_url(proxy if "://" in proxy else f"http://{proxy}"):
             raise ConfigurationError(f"{scheme.upper()}_PROXY cannot be used: it is no URL such as http://proxy:3128")
 
 
-def _is_url(value: str) -> bool:
+def is_http_url(value: str) -> bool:
+    """Whether a request can be sent to it."""
     try:
         parts = urlsplit(value)
         host = (parts.hostname or "").encode("idna")

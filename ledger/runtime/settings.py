@@ -97,7 +97,9 @@ class Settings(BaseSettings):
         if value is None and info.data.get("profile") == "local":
             raise ValueError(
                 "profile local needs AWS_ENDPOINT_URL, so that a laptop never writes to a real AWS account by "
-                "accident: start one with `kinfold up`, or choose another KINFOLD_PROFILE"
+                "accident, and nothing of this profile runs that commands would find by themselves: start it with "
+                "`kinfold up` in another terminal, set AWS_ENDPOINT_URL to an endpoint that you have, or choose "
+                "another KINFOLD_PROFILE"
             )
         return value
 

@@ -80,6 +80,7 @@ def test_the_lines_of_an_example_stay_apart() -> None:
     lines = CliRunner().invoke(cli.app, ["up", "--help"], env={"COLUMNS": "80"}).output.splitlines()
     assert [line.strip() for line in lines if "$ kinfold up" in line] == [
         "$ kinfold up",
+        "$ kinfold up --quiet",
         "$ kinfold up --endpoint-url http://127.0.0.1:4566 --writer-port 0",
     ]
 
