@@ -18,8 +18,16 @@ from kinfold.audit import audit
 from kinfold.choices import RUNNING, services
 from kinfold.domain.command import domain
 from kinfold.health import TIMEOUT, TOKEN_VARIABLE, ask
+from kinfold.inspection.account import EPILOG as ACCOUNT_EPILOG
+from kinfold.inspection.account import account
+from kinfold.inspection.events import EPILOG as EVENTS_EPILOG
+from kinfold.inspection.events import events
+from kinfold.inspection.top import EPILOG as TOP_EPILOG
+from kinfold.inspection.top import top
 from kinfold.load.command import load
+from kinfold.local.aws import EPILOG as AWS_EPILOG
 from kinfold.local.aws import aws
+from kinfold.local.up import EPILOG as UP_EPILOG
 from kinfold.local.up import up
 from kinfold.restore.command import EPILOG as RESTORE_EPILOG
 from kinfold.restore.command import restore
@@ -54,9 +62,12 @@ _CONNECTED: Final = frozenset({*SERVICES, "audit", "restore", "load", "health", 
 #: What asks for help, so that nothing is looked for.
 _HELP: Final = frozenset({"-h", "--help"})
 
+#: With what a shell asks for completions, as `--install-completion` has it.
+COMPLETE: Final = "_KINFOLD_COMPLETE"
+
 EPILOG: Final = (
     "Exit codes: 0 done, 1 failed, 2 bad settings or arguments, 75 the endpoint does not answer or throttles (try "
-    "again), 130 Ctrl-C. Settings are KINFOLD_... and AWS's own variables; every command has --help."
+    "again), 130 Ctrl-C. Settings are KINFOLD_... and AWS's own variables; every command has -h."
 )
 
 
@@ -71,7 +82,9 @@ class FrontDoor(typer.core.TyperGroup):
         elif name == "demo":
             self.commands[name] = typer.main.get_command(importlib.import_module("kinfold.demo.command").app)
         resolved = super().resolve_command(ctx, args)
-        _unwrap_help(resolved[1])
+        # A shell that asks for completions is refused nothing: then there may be no such command.
+        if resolved[1] is not None:
+            _unwrap_help(resolved[1])
         return resolved
 
 
@@ -88,20 +101,27 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    add_completion=False,
+    # Every command below inherits these.
+    context_settings={"help_option_names": ["-h", "--help"]},
     epilog=EPILOG,
     help="An event-sourced ledger on DynamoDB, projected through Kinesis.\n\n"
     "Try it on this machine, without Docker or an account: [bold]kinfold demo[/bold] runs the main job once, "
-    "[bold]kinfold up[/bold] keeps it running.",
+    "[bold]kinfold up[/bold] keeps it running, and every other command then finds it by itself.\n\n"
+    "[dim]$[/dim] kinfold up\n[dim]$[/dim] kinfold top",
 )
 app.command("demo", help="Append, stream, project, and prove that every read model agrees.")(lambda: None)
-app.command(epilog="Exit codes: 0 after Ctrl-C, 1 a service ended by itself, 2 a port or a setting cannot be used.")(up)
-app.command(epilog="Exit codes: 0 after Ctrl-C, 2 the port cannot be used, 75 it did not start or ended.")(aws)
+app.command(epilog=UP_EPILOG)(up)
+app.command(epilog=AWS_EPILOG)(aws)
 app.command(epilog="Exit codes: 0 all events are appended, 1 unexpected answers, 75 the writer does not answer.")(load)
+app.command(epilog=TOP_EPILOG)(top)
+app.command(epilog=ACCOUNT_EPILOG)(account)
+app.command(epilog=EVENTS_EPILOG)(events)
 app.command(epilog=RESTORE_EPILOG)(restore)
-app.command()(settings)
-app.command()(domain)
-app.command()(audit)
+app.command(epilog="Exit codes: 0 always, 2 bad arguments.")(settings)
+app.command(epilog="Exit codes: 0 it can be served, 2 it cannot, or --access names no such template.")(domain)
+app.command(epilog="Exit codes: 0 done, 1 there is no audit log yet, 2 bad settings, 75 the endpoint does not answer.")(
+    audit
+)
 for _name, (_, _help) in SERVICES.items():
     app.add_typer(typer.Typer(help=_help), name=_name)
 
@@ -195,7 +215,7 @@ def health(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(epilog="Exit codes: 0 made, 2 bad arguments.")
 def token(
     name: Annotated[str, typer.Argument(help="Whom the token stands for; it appears in logs.")],
     scope: Annotated[list[Scope], typer.Option(help="What it allows; repeat the option for several.")],
@@ -224,6 +244,9 @@ def main() -> NoReturn:
     Of the environment, only Kinfold's, AWS's and the machine's own variables count, for it and its children. With
     KINFOLD_LOG_FORMAT=json that message, or the traceback, is a line of JSON.
     """
+    if COMPLETE in os.environ and len(sys.argv) == 1:
+        # A shell asks what could follow. It says the rest in variables of its own, which no service is to see.
+        app(prog_name="kinfold")
     keep_own_variables()
     for stream in (sys.stdout, sys.stderr):
         # A terminal or a pipe without UTF-8 gets \xfc for what it cannot show.

@@ -2,41 +2,26 @@
 
 from typing import Annotated, Final
 
-import structlog
 import typer
-
-from ledger.aggregates.domain import load_domain
-from ledger.runtime.aws import Clients, wait_for_endpoint
-from ledger.runtime.logs import configure_logs
-from ledger.runtime.serving.asgi_process import serve_until_stopped
-from ledger.runtime.settings import load_settings
-from ledger.runtime.sockets import address
-from ledger.store.event_store import EventStore
-from ledger.store.idempotency_keys import IdempotencyKeys
-from ledger.store.snapshots import SnapshotStore
-from ledger.store.table_identity import CLOSE_INTERVAL, TableGuard, TableIdentities
-from ledger.store.tables import Names
-from writer.commands.aggregate_repository import AggregateRepository
-from writer.commands.snapshot_writer import SnapshotWriter
-from writer.http.app import build_api
-from writer.metrics import Metrics
-from writer.resource import Resource
-from writer.settings import WriterSettings
 
 #: Beside one for each thread: the probes of /ready and the thread that writes snapshots wait for no command's.
 _OTHER_CONNECTIONS: Final = 5
 
-log = structlog.get_logger(__name__)
-
-app = typer.Typer(name="writer", help="The writer: commands in over HTTP, events out.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, epilog="Exit codes: 0 stopped, 1 failed, 2 bad settings, 75 no endpoint.")
 
 
 @app.callback()
 def _writer() -> None:
-    """The writer: commands in over HTTP, events out."""
+    """The writer: commands in over HTTP, events out.
+
+    [dim]$[/dim] kinfold writer serve
+    """
 
 
-@app.command()
+@app.command(
+    epilog="Exit codes: 0 stopped by SIGTERM or Ctrl-C; 1 a table is missing or a call is refused; 2 bad settings or "
+    "arguments; 75 the endpoint did not come up."
+)
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; default KINFOLD_WRITER_HOST.")] = None,
     port: Annotated[
@@ -47,7 +32,31 @@ def serve(
     """Serve the HTTP API until SIGTERM or Ctrl-C, then answer what was accepted and exit 0.
 
     Waits for the endpoint and the tables first, as long as KINFOLD_ENDPOINT_TIMEOUT says.
+
+    [dim]$[/dim] kinfold writer serve
+    [dim]$[/dim] kinfold writer serve --host 0.0.0.0 --port 80
     """
+    import structlog
+
+    from ledger.aggregates.domain import load_domain
+    from ledger.runtime.aws import Clients, wait_for_endpoint
+    from ledger.runtime.logs import configure_logs
+    from ledger.runtime.serving.asgi_process import serve_until_stopped
+    from ledger.runtime.settings import load_settings
+    from ledger.runtime.sockets import address
+    from ledger.store.event_store import EventStore
+    from ledger.store.idempotency_keys import IdempotencyKeys
+    from ledger.store.snapshots import SnapshotStore
+    from ledger.store.table_identity import CLOSE_INTERVAL, TableGuard, TableIdentities
+    from ledger.store.tables import Names
+    from writer.commands.aggregate_repository import AggregateRepository
+    from writer.commands.snapshot_writer import SnapshotWriter
+    from writer.http.app import build_api
+    from writer.metrics import Metrics
+    from writer.resource import Resource
+    from writer.settings import WriterSettings
+
+    log = structlog.get_logger(__name__)
     settings = load_settings(WriterSettings)
     configure_logs(settings.log_level, settings.log_format)
     access, bound = settings.claim(

@@ -40,6 +40,7 @@ class Metrics:
         self.appends = counter(
             "appends", "Writes to the event store; commands that waited for the same aggregate share one."
         )
+        self.events = counter("events", "Events stored.")
         self.write_units = counter("write_units", "Write units that DynamoDB charged for accepted commands.", "command")
         self.snapshots = counter(
             "snapshots",

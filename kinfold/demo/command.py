@@ -15,12 +15,12 @@ from kinfold.choices import BRIDGE_HELP, BridgeChoice, ConsumerOption, DomainOpt
 from kinfold.demo.audit import Audit, audit, disagreements
 from kinfold.demo.disposable import delete_profile, disposable_profile
 from kinfold.demo.raw_stream import order_violations, streamed_aggregates
-from kinfold.demo.scrape import counter, scrape
 from kinfold.load.runner import LoadPlan, run_load
 from kinfold.load.tally import LoadResult
 from kinfold.local.embedded_aws import local_aws
 from kinfold.local.environment import service_clients
 from kinfold.local.stack import Stack
+from kinfold.scrape import counter, scrape
 from ledger.aggregates.domain import load_domain
 from ledger.errors import ConfigurationError
 from ledger.runtime.cli_input import http_url

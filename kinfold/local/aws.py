@@ -9,6 +9,10 @@ import typer
 
 from kinfold.choices import DEFAULT_PROFILE
 
+EPILOG: Final = (
+    "Exit codes: 0 after Ctrl-C, 2 the port cannot be used, 6 another one runs for the profile, 75 it did not start or "
+    "ended."
+)
 _POLL: Final = 0.3
 
 

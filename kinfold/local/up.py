@@ -17,6 +17,10 @@ from ledger.runtime.cli_input import http_url
 if TYPE_CHECKING:
     from kinfold.local.stack import Stack
 
+EPILOG: Final = (
+    "Exit codes: 0 after Ctrl-C, 1 a service ended by itself, 2 a port or a setting cannot be used, 6 another one runs "
+    "for the profile, 75 an endpoint did not start or ended."
+)
 _POLL: Final = 0.3
 
 

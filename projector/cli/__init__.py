@@ -6,8 +6,13 @@ import typer
 
 from projector.cli import dead_letters, generations, rebuild, replay, status, verify
 
-app = typer.Typer(no_args_is_help=True, help="Fold the stream of events into read models.")
-
+app = typer.Typer(
+    no_args_is_help=True,
+    epilog="Exit codes: 0 done, 1 failed, 2 bad settings or arguments, 3 a storm of halted aggregates, 4 something is "
+    "wrong, 5 something waits, 6 another process is at work, 75 the endpoint does not answer.",
+    help="Fold the stream of events into read models.\n\n"
+    "[dim]$[/dim] kinfold projector run\n[dim]$[/dim] kinfold projector status",
+)
 
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(generations.app, name="generations")
@@ -17,7 +22,10 @@ app.command(epilog=replay.EPILOG)(replay.replay)
 app.command(epilog=status.EPILOG)(status.status)
 
 
-@app.command()
+@app.command(
+    epilog="Exit codes: 0 after a clean stop; 1 when a resource it needs is gone; 2 for bad settings; 3 when so many "
+    "aggregates were halted within a minute that it must be a bad deploy; 75 when the endpoint did not come up."
+)
 def run(
     host: Annotated[str | None, typer.Option(help="Address to listen on; default KINFOLD_PROJECTOR_HOST.")] = None,
     port: Annotated[
@@ -31,8 +39,8 @@ def run(
     answers GET /balances/{id}?min_version=V, GET /activity/{id}, /health, /ready and /metrics. An event that can never
     be applied becomes a dead letter and halts its own aggregate; see `kinfold projector dead-letters --help`.
 
-    Exit codes: 0 after a clean stop; 1 when a resource it needs is gone; 2 for bad settings; 3 when so many aggregates
-    were halted within a minute that it must be a bad deploy; 75 when the endpoint did not come up.
+    [dim]$[/dim] kinfold projector run
+    [dim]$[/dim] KINFOLD_CONSUMER=kcl KINFOLD_WORKER_ID=projector-a kinfold projector run --host 0.0.0.0
     """
     import structlog
 

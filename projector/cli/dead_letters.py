@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from projector.cli.options import Json
+from projector.cli.options import LOOKS, Json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Inspect, redrive or skip dead letters. All commands are idempotent, and safe while workers run.",
+    epilog="Exit codes: 0 done, 1 something is still halted or not there, 2 bad settings or arguments, 4 the events "
+    "table was made anew, 75 the endpoint does not answer.",
+    help="Inspect, redrive or skip dead letters. All commands are idempotent, and safe while workers run.\n\n"
+    "[dim]$[/dim] kinfold projector dead-letters list",
 )
 
 Aggregate = Annotated[str | None, typer.Option(help="Only letters of this aggregate.")]
@@ -30,7 +33,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Report what would be do
 By = Annotated[str | None, typer.Option(help="Who decides, for the record. Default: your user and host.")]
 
 
-@app.command("list")
+@app.command("list", epilog=LOOKS)
 def list_letters(
     aggregate: Aggregate = None, matching: Matching = None, state: State = "open", as_json: Json = False
 ) -> None:
@@ -49,9 +52,12 @@ def list_letters(
         tell(f"{len(letters)} dead letters")
 
 
-@app.command()
+@app.command(epilog=LOOKS)
 def show(letter_id: Annotated[str, typer.Argument(metavar="ID")], as_json: Json = False) -> None:
-    """Show one dead letter with its raw data, which may hold personal data."""
+    """Show one dead letter with its raw data, which may hold personal data.
+
+    [dim]$[/dim] kinfold projector dead-letters show balance-summary~alice~17
+    """
     from projector.cli.context import operator
 
     with operator() as components:

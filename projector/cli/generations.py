@@ -4,12 +4,17 @@ from typing import Annotated
 
 import typer
 
-from projector.cli.options import Json, ProjectionNames, chosen
+from projector.cli.options import LOOKS, Json, ProjectionNames, chosen
 
-app = typer.Typer(no_args_is_help=True, help="List the generations of the read models, and drop old ones.")
+app = typer.Typer(
+    no_args_is_help=True,
+    epilog=LOOKS,
+    help="List the generations of the read models, and drop old ones.\n\n"
+    "[dim]$[/dim] kinfold projector generations list",
+)
 
 
-@app.command("list")
+@app.command("list", epilog=LOOKS)
 def list_generations(projection: ProjectionNames = None, as_json: Json = False) -> None:
     """List generations: active (readers see it), building, retiring (still fed, no longer read) and old.
 

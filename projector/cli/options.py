@@ -26,6 +26,11 @@ ReadUnits = Annotated[
     ),
 ]
 
+#: The end of the help of a command that only looks.
+LOOKS = (
+    "Exit codes: 0 done, 1 what is named is not there, 2 bad settings or arguments, 75 the endpoint does not answer."
+)
+
 # Exit codes of the operator's commands beside 0, 1, 2 and 75.
 
 #: Aggregates are wrong; the stream is about to lose, or has lost, unread events; a destination does not work.

@@ -9,6 +9,8 @@ import typer
 from projector.cli.options import WAITING, WRONG, Json
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from projector.status.status import Status, StreamShardStatus
 
 EPILOG = (
@@ -31,6 +33,7 @@ def status(as_json: Json = False) -> None:
     """
     from rich.console import Console
 
+    from ledger.runtime.cli_output import output
     from ledger.runtime.logs import in_json
     from projector.cli.context import operator
     from projector.status.status import read_status
@@ -47,17 +50,20 @@ def status(as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps(found.to_json()))
     else:
-        _print(found)
-    if found.errors:
-        raise typer.Exit(WRONG)
-    if found.warnings:
-        raise typer.Exit(WAITING)
+        print_status(output(), found)
+    if code := exit_code(found):
+        raise typer.Exit(code)
 
 
-def _print(found: "Status") -> None:
-    from ledger.runtime.cli_output import output, print_line, print_table
+def exit_code(found: "Status") -> int:
+    """The exit code that a status stands for."""
+    return WRONG if found.errors else WAITING if found.warnings else 0
 
-    console = output()
+
+def print_status(console: "Console", found: "Status") -> None:
+    """Show a status: the shards, the projections, what is wrong, and the verdict last."""
+    from ledger.runtime.cli_output import print_line, print_table
+
     rows = [
         (
             shard.shard_id,

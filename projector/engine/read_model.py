@@ -16,7 +16,7 @@ from aws_client.tables import TableSpec, write_if
 from ledger.errors import AccessRefusedError, EndpointError, ResourceError, ThrottledError
 from ledger.runtime.aws import aws_errors, retrying
 from ledger.store.parallel_scan import Item
-from projector.projection import HEAD, Halt, Projection, Row
+from projector.projection import ALL_PARTS, HEAD, Halt, Projection, Row
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -115,6 +115,9 @@ class ReadModel(Generic[S]):
 
     def parts(self, aggregate_id: str, first: str, last: str, limit: int) -> list[Row[S]]:
         """Read an aggregate's parts from ``first`` to ``last``, in order, strongly consistent, at most ``limit``."""
+        return self._parts(aggregate_id, first, last, limit)
+
+    def _parts(self, aggregate_id: str, first: str, last: str, limit: int, *, newest: bool = False) -> list[Row[S]]:
         with aws_errors(f"reading {self.table} of aggregate {aggregate_id}"):
             answer = self._dynamodb.query(
                 TableName=self.table,
@@ -123,6 +126,7 @@ class ReadModel(Generic[S]):
                 ExpressionAttributeValues={":a": {"S": aggregate_id}, ":first": {"S": first}, ":last": {"S": last}},
                 ConsistentRead=True,
                 Limit=limit,
+                ScanIndexForward=not newest,
             )
         return [self.row(item) for item in answer["Items"]]
 
@@ -143,6 +147,10 @@ class ReadModel(Generic[S]):
         with aws_errors(f"scanning {self.table}"):
             page = self._dynamodb.scan(TableName=self.table, ConsistentRead=True, Limit=rows, **request)
         return list(page["Items"]), page.get("LastEvaluatedKey")
+
+    def last_parts(self, aggregate_id: str, count: int) -> list[Row[S]]:
+        """Read an aggregate's last parts, in order, strongly consistent."""
+        return self._parts(aggregate_id, *ALL_PARTS, count, newest=True)[::-1]
 
     def write(self, changes: Sequence[RowChange[S]]) -> set[RowKey]:
         """Apply each change on the condition that its row is as it was read: its version, no halt, no repair since.

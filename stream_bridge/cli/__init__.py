@@ -12,17 +12,21 @@ from stream_bridge.cli.options import Json
 if TYPE_CHECKING:
     from stream_bridge.provisioning.bridge import BridgeReport
 
-app = typer.Typer(no_args_is_help=True, help="Join the events table to the Kinesis stream.")
+EXIT_CODES = (
+    "Exit codes: 0 healthy, 1 not healthy or refused, 2 bad settings, 75 the endpoint does not answer (try again)."
+)
+app = typer.Typer(
+    no_args_is_help=True,
+    epilog="Exit codes: 0 done, 1 failed or not healthy, 2 bad settings or arguments, 75 the endpoint does not answer.",
+    help="Join the events table to the Kinesis stream.\n\n"
+    "[dim]$[/dim] kinfold bridge ensure --shards 4\n[dim]$[/dim] kinfold bridge status",
+)
 
 app.command(epilog=backfill.EPILOG)(backfill.backfill)
 app.command(epilog=hold.EPILOG)(hold.hold)
 app.command(epilog=relay.EPILOG)(relay.relay)
 app.command(epilog=scale.EPILOG)(scale.scale)
 app.command(epilog=watch.EPILOG)(watch.watch)
-
-EXIT_CODES = (
-    "Exit codes: 0 healthy, 1 not healthy or refused, 2 bad settings, 75 the endpoint does not answer (try again)."
-)
 
 
 @app.command(epilog=EXIT_CODES)

@@ -67,7 +67,7 @@ class TableTail:
         self._positions: dict[str, str | None] = dict(watermark.positions or {}) if watermark else {}
         self._read_until: dict[str, datetime] = {}
         self._arn = watermark.stream_arn if watermark else ""
-        self._shards = _FollowedShards()
+        self._shards = FollowedShards()
 
     @property
     def following(self) -> bool:
@@ -173,7 +173,7 @@ class StreamTail:
         self._sink = sink
         self._since = since - MARGIN - _LEAD
         self._interval = interval
-        self._shards = _FollowedShards()
+        self._shards = FollowedShards()
 
     @property
     def following(self) -> bool:
@@ -223,7 +223,7 @@ class StreamTail:
         return event.aggregate_id, event.sequence_number, event.event_hash
 
 
-class _FollowedShards:
+class FollowedShards:
     """Every shard that is ever listed, each followed by a task of its own."""
 
     def __init__(self) -> None:

@@ -17,8 +17,8 @@ import pytest
 from msgspec import structs
 
 from faust_kinesis.leases.table import LeaseTable
-from kinfold.demo.scrape import counter
 from kinfold.local.service import Service
+from kinfold.scrape import counter
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names

@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import pytest
 
-from kinfold.demo.scrape import counter
 from kinfold.local.service import Service
+from kinfold.scrape import counter
 from ledger.runtime.aws import Clients
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names

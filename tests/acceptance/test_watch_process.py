@@ -7,8 +7,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from kinfold.demo.scrape import counter
 from kinfold.local.service import Service
+from kinfold.scrape import counter
 from ledger.runtime.aws import Clients
 from ledger.store.tables import Names
 from tests.support.ledger_load import LedgerLoad

@@ -188,6 +188,7 @@ class GroupCommit:
 
     def _count(self, decision: _Decision, history: History) -> None:
         self._metrics.appends.inc()
+        self._metrics.events.inc(len(history.events))
         self._metrics.write_retries.inc(history.retries)
         draft = decision.draft
         a_write = history.write_units / (len(draft.events) + len(draft.commands))

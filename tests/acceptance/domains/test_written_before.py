@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from betting import PROJECTIONS
-from kinfold.demo.scrape import counter
 from kinfold.local.service import Service
+from kinfold.scrape import counter
 from ledger.runtime.aws import Clients
 from ledger.store.tables import Names
 from projector.engine.provisioning import prepare

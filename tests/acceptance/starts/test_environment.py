@@ -10,8 +10,8 @@ from typing import Final
 import pytest
 from faust.types.settings import Settings as FaustSettings
 
-from kinfold.demo.scrape import counter
 from kinfold.local.service import Service
+from kinfold.scrape import counter
 from ledger.runtime.aws import Clients
 from ledger.runtime.sockets import free_port
 from ledger.store.event_store import EventStore

@@ -67,6 +67,7 @@ class WriterProcess:
 
 def _supervise() -> None:
     """Fork a writer, and another whenever one is killed; end with one that ends by itself."""
+    # What `serve` imports, once for all lives.
     from writer import cli
 
     while True:

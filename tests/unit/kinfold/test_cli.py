@@ -1,13 +1,8 @@
-import importlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from itertools import pairwise
-from typing import Any
 
 import pytest
-import typer.main
 from typer.testing import CliRunner
 
 from faust_kinesis import errors as transport
@@ -54,26 +49,6 @@ def test_help_names_every_command_and_the_exit_codes() -> None:
     answer = kinfold("--help")
     for word in (*cli.SERVICES, "demo", "up", "aws", "load", "health", "token", "Exit codes", "75"):
         assert word in answer.stdout
-
-
-def every_command(command: Any, *path: str) -> Iterator[tuple[str, ...]]:
-    yield path
-    for name, each in getattr(command, "commands", {}).items():
-        if name in cli.SERVICES and not path:
-            each = typer.main.get_group(importlib.import_module(cli.SERVICES[name][0]).app)
-        yield from every_command(each, *path, name)
-
-
-def test_every_help_wraps_at_80_columns_wherever_the_source_does() -> None:
-    short = []
-    for path in every_command(typer.main.get_group(cli.app)):
-        answer = CliRunner().invoke(cli.app, [*path, "--help"], env={"COLUMNS": "80"})
-        text = answer.output.partition("Usage:")[2].partition("╭")[0].split("\n\n", 1)[-1]
-        lines = [line.strip() for line in text.splitlines()]
-        for line, after in pairwise(lines):
-            if line and after and not after.startswith("$ ") and len(f" {line} {after.split()[0]}") < 80:
-                short.append((path, line))
-    assert not short
 
 
 def test_the_lines_of_an_example_stay_apart() -> None:

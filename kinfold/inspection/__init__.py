@@ -1,0 +1,1 @@
+"""What an operator looks at in a terminal: ``kinfold top``, ``kinfold account`` and ``kinfold events``."""
