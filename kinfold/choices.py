@@ -1,6 +1,7 @@
 """The choices that ``demo`` and ``up`` hand to the services, and what commands know of services that run."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import typer
@@ -15,6 +16,16 @@ DomainOption = Annotated[
     str,
     typer.Option(
         "--domain", envvar="KINFOLD_DOMAIN", help="The domain, a package or an entry point of group kinfold.domains."
+    ),
+]
+#: Where the embedded AWS keeps its state.
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        file_okay=False,
+        show_default=False,
+        help="Keep the embedded AWS's state in this folder over restarts. It is saved every ten seconds and when it "
+        "ends, also when the command is killed; only a kill of AWS itself, or of the machine, costs the last seconds.",
     ),
 ]
 #: How the projector reads the stream: its KINFOLD_CONSUMER.

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from kinfold.choices import DEFAULT_PROFILE
+from kinfold.choices import DEFAULT_PROFILE, DataDirOption
 
 EPILOG: Final = (
     "Exit codes: 0 after Ctrl-C, 2 the port cannot be used, 6 another one runs for the profile, 75 it did not start or "
@@ -21,8 +21,9 @@ def aws(
     profile: Annotated[
         str, typer.Option(envvar="KINFOLD_PROFILE", help="Whose commands find it by themselves.")
     ] = DEFAULT_PROFILE,
+    data_dir: DataDirOption = None,
 ) -> None:
-    """Run the embedded AWS alone until Ctrl-C; its state ends with it.
+    """Run the embedded AWS alone until Ctrl-C; its state ends with it, unless --data-dir keeps it.
 
     For services that are restarted while their tables stay: while you write a domain, for example. `kinfold up` and
     every other command of the same user and profile find it by themselves: a file in ~/.local/state/kinfold says where
@@ -32,7 +33,9 @@ def aws(
     [dim]$[/dim] kinfold aws --port 0 --profile try
     """
     from kinfold.local.embedded_aws import DUMMY_CREDENTIALS, REGION, LocalAws
+    from kinfold.local.kept.data_dir import held
     from kinfold.local.running import claimed
+    from ledger.runtime.cli_output import tell
     from ledger.runtime.sockets import claim_ports
 
     ended = threading.Event()
@@ -42,7 +45,7 @@ def aws(
         claim = cleanup.enter_context(claimed("aws", profile))
         with claim_ports({"--port": port}) as ports:
             port = ports["--port"]
-        running = LocalAws(port)
+        running = LocalAws(port, cleanup.enter_context(held(data_dir, tell)) if data_dir else None)
         cleanup.callback(running.stop)
         variables = {"AWS_ENDPOINT_URL": running.url, "AWS_REGION": REGION, **DUMMY_CREDENTIALS}
         claim.publish(running.url, REGION, {})

@@ -25,8 +25,12 @@ from ledger.errors import ConfigurationError
 ORPHAN_GRACE: Final = 30.0
 
 
-def spawn(module: str, arguments: Sequence[str], *, env: Mapping[str, str], log: Path) -> "subprocess.Popen[bytes]":
+def spawn(
+    module: str, arguments: Sequence[str], *, env: Mapping[str, str], log: Path, keep: Sequence[int] = ()
+) -> "subprocess.Popen[bytes]":
     """Start ``python -m MODULE ARGUMENTS`` with its output appended to ``log``. Raises OSError.
+
+    ``keep``: descriptors that the child inherits.
 
     The child leads its own process group, so that a Ctrl-C at the terminal reaches the parent alone, which then
     stops its children in the right order.
@@ -39,6 +43,7 @@ def spawn(module: str, arguments: Sequence[str], *, env: Mapping[str, str], log:
             stderr=subprocess.STDOUT,
             env=dict(env),
             start_new_session=True,
+            pass_fds=tuple(keep),
         )
 
 

@@ -28,12 +28,17 @@ def connect() -> Running | None:
         return None
     if given:
         return found if given.rstrip("/") == found.endpoint.rstrip("/") else None
-    from kinfold.local.environment import pointed_at
+    from kinfold.local.environment import ACCESS_KEY, pointed_at
+    from ledger.runtime.sockets import is_loopback_url
 
-    env = pointed_at(found.endpoint, {**os.environ, "AWS_REGION": found.region})
+    env = {**found.settings, **os.environ, "AWS_REGION": found.region}
+    if is_loopback_url(found.endpoint):
+        # The account of the services, and of nobody else.
+        env[ACCESS_KEY] = found.settings.get(ACCESS_KEY, "")
+    env = pointed_at(found.endpoint, env)
     for name in os.environ.keys() - env.keys():
         del os.environ[name]
-    os.environ.update({**found.settings, **env})
+    os.environ.update(env)
     if profile != DEFAULT_PROFILE:
         # Without it the command would be AWS's own, so whoever meant that has to see it.
         tell(f"on {found.endpoint}, of {found}")

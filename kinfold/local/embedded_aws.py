@@ -1,4 +1,7 @@
-"""The embedded AWS: MiniStack as a child process on the loopback interface. Its state ends with it."""
+"""The embedded AWS: MiniStack as a child process on the loopback interface.
+
+Its state ends with it, unless it is given a folder to keep it in (``kinfold.local.kept.kept_aws``).
+"""
 
 import contextlib
 import importlib.util
@@ -13,14 +16,17 @@ from typing import Final
 import httpx
 
 from kinfold.local.child import spawn, stop, tail, temporary_folder
-from ledger.errors import ConfigurationError, EndpointError
+from kinfold.local.kept.data_dir import DataDir
+from ledger.errors import ConfigurationError, EndpointError, ResourceError
 from ledger.runtime.sockets import LOOPBACK, free_port
 
 #: The services that Kinfold and Amazon's KCL call, by MiniStack's names.
 SERVICES: Final = "dynamodb,dynamodbstreams,kinesis,sts,monitoring"
 LOG: Final = "ministack.log"
+_KEPT: Final = "kinfold.local.kept.kept_aws"
 START_TIMEOUT: Final = 60.0
 STOP_TIMEOUT: Final = 5.0
+SAVE_TIMEOUT: Final = 60.0
 #: How often to try another port when ours was taken between choosing and binding it.
 PORT_ATTEMPTS: Final = 3
 #: The embedded AWS checks no signature, but the SDK needs credentials to sign with.
@@ -31,8 +37,8 @@ REGION: Final = "us-east-1"
 class LocalAws:
     """A running embedded AWS at ``url``, until ``stop``."""
 
-    def __init__(self, port: int = 0) -> None:
-        """Start it on ``port`` (0: a free one) and wait until it answers.
+    def __init__(self, port: int = 0, data: DataDir | None = None) -> None:
+        """Start it on ``port`` (0: a free one), with the state that is kept in ``data``, and wait until it answers.
 
         Raises ConfigurationError when the ``local`` extra is not installed or no temporary folder can be had,
         EndpointError when it does not come up within 60 seconds; its log is then kept and named.
@@ -44,7 +50,8 @@ class LocalAws:
                 f"run `pip install 'kinfold[local]'`, or name an endpoint with --endpoint-url"
             )
         self._home = temporary_folder("kinfold-aws-")
-        self._process, self.url = _start(port, self._home)
+        self._data = data
+        self._process, self.url = _start(port, self._home, data)
 
     @property
     def pid(self) -> int:
@@ -58,9 +65,15 @@ class LocalAws:
             raise EndpointError(f"the embedded AWS ended (exit code {code}):\n{tail(self._home / LOG)}")
 
     def stop(self) -> None:
-        """Stop it and discard its state. Safe to repeat."""
-        stop(self._process, STOP_TIMEOUT)
+        """Stop it, and discard its state or save it where that is kept. Safe to repeat.
+
+        Raises ResourceError when it could not be saved; what was saved before is there.
+        """
+        code = stop(self._process, STOP_TIMEOUT if self._data is None else SAVE_TIMEOUT)
+        end = tail(self._home / LOG)
         shutil.rmtree(self._home, ignore_errors=True)
+        if self._data is not None and code:
+            raise ResourceError(f"the embedded AWS ended without saving its last seconds in {self._data.state}:\n{end}")
 
 
 @contextlib.contextmanager
@@ -76,12 +89,13 @@ def local_aws(port: int = 0) -> Iterator[str]:
         aws.stop()
 
 
-def _start(port: int, home: Path) -> "tuple[subprocess.Popen[bytes], str]":
+def _start(port: int, home: Path, data: DataDir | None) -> "tuple[subprocess.Popen[bytes], str]":
     log = home / LOG
+    module, arguments, keep = ("ministack", [], []) if data is None else (_KEPT, [str(data.state)], [data.lock])
     for _ in range(1 if port else PORT_ATTEMPTS):
         chosen = port or free_port()
         url = f"http://{LOOPBACK}:{chosen}"
-        process = spawn("ministack", [], env=_environment(chosen, home), log=log)
+        process = spawn(module, arguments, env=_environment(chosen, home), log=log, keep=keep)
         try:
             if _answers(process, url, home.name):
                 return process, url

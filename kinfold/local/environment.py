@@ -28,7 +28,12 @@ _CREDENTIALS: Final = re.compile(
     r"AWS_(ACCESS_KEY|SECRET_|SESSION_TOKEN|SECURITY_TOKEN|PROFILE|DEFAULT_PROFILE|ROLE_|WEB_IDENTITY_|CONTAINER_"
     r"|CREDENTIAL|BEARER_TOKEN)"
 )
-_ACCOUNT: Final = re.compile(r"[0-9]{12}", re.ASCII)
+ACCESS_KEY: Final = "AWS_ACCESS_KEY_ID"
+
+
+def is_account(access_key: str) -> bool:
+    """Whether an access key is the number of an emulator's account, and no key of AWS."""
+    return re.fullmatch(r"[0-9]{12}", access_key, re.ASCII) is not None
 
 
 def service_environment(endpoint: str, profile: str, extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -51,10 +56,10 @@ def pointed_at(endpoint: str, env: Mapping[str, str]) -> dict[str, str]:
     env = {**env, "AWS_ENDPOINT_URL": endpoint}
     if not is_loopback_url(endpoint):
         return env
-    account = env.get("AWS_ACCESS_KEY_ID", "")
+    account = env.get(ACCESS_KEY, "")
     env = {name: value for name, value in env.items() if not _CREDENTIALS.match(name)} | DUMMY_CREDENTIALS
-    if _ACCOUNT.fullmatch(account):
-        env["AWS_ACCESS_KEY_ID"] = account
+    if is_account(account):
+        env[ACCESS_KEY] = account
     env.setdefault("AWS_REGION", env.get("AWS_DEFAULT_REGION", REGION))
     hosts = sorted({*LOOPBACK_HOSTS, urlsplit(endpoint).hostname or ""})
     for name in ("NO_PROXY", "no_proxy"):

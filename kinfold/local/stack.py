@@ -9,7 +9,7 @@ from typing import Final, Self
 
 from kinfold.local.child import spawn, stop, tail, temporary_folder
 from kinfold.local.embedded_aws import REGION
-from kinfold.local.environment import service_environment
+from kinfold.local.environment import ACCESS_KEY, is_account, service_environment
 from kinfold.local.service import Service, ServiceDiedError
 from ledger.errors import ConfigurationError, EndpointError, KinfoldError
 from ledger.runtime.settings import Bridge
@@ -90,6 +90,11 @@ class Stack:
     def region(self) -> str:
         """The AWS region that the services use."""
         return self._env.get("AWS_REGION") or self._env.get("AWS_DEFAULT_REGION") or REGION
+
+    @property
+    def account(self) -> dict[str, str]:
+        """The access key of the services, where it is no secret but the number of an emulator's account."""
+        return {name: value for name, value in self._env.items() if name == ACCESS_KEY and is_account(value)}
 
     @property
     def logs(self) -> dict[str, Path]:

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 import typer
 
-from kinfold.choices import BRIDGE_HELP, DEFAULT_PROFILE, BridgeChoice, ConsumerOption, DomainOption
+from kinfold.choices import (
+    BRIDGE_HELP,
+    DEFAULT_PROFILE,
+    BridgeChoice,
+    ConsumerOption,
+    DataDirOption,
+    DomainOption,
+)
 from ledger.runtime.cli_input import http_url
 
 if TYPE_CHECKING:
@@ -56,14 +63,16 @@ def up(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the URLs as one JSON object on standard output once all is ready.")
     ] = False,
+    data_dir: DataDirOption = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Show the URLs, and of the logs only warnings and worse.")
     ] = False,
 ) -> None:
     """Run AWS, the bridge with its watch (or the relay), writer and projector on this machine until Ctrl-C.
 
-    The embedded AWS needs no Docker and no account; its state ends with it. The services are the processes that
-    production runs, and their logs appear here with their names. A second Ctrl-C kills instead of stopping.
+    The embedded AWS needs no Docker and no account. Its state ends with it, unless --data-dir names a folder that keeps
+    it: the next start goes on where this one was stopped. The services are the processes that production runs, and
+    their logs appear here with their names. A second Ctrl-C kills instead of stopping.
 
     Every other command of the same user and profile, in any terminal, finds what runs here by itself, as long as
     AWS_ENDPOINT_URL does not name another endpoint: a file in ~/.local/state/kinfold says where it is, and goes when it
@@ -71,19 +80,26 @@ def up(
 
     [dim]$[/dim] kinfold up
     [dim]$[/dim] kinfold up --quiet
+    [dim]$[/dim] kinfold up --data-dir ~/kinfold-data
     [dim]$[/dim] kinfold up --endpoint-url http://127.0.0.1:4566 --writer-port 0
     """
     from kinfold.local.child import temporary_folder
     from kinfold.local.embedded_aws import LocalAws
     from kinfold.local.environment import service_clients
+    from kinfold.local.kept.data_dir import held
     from kinfold.local.running import claimed, look
     from kinfold.local.service_logs import followed
     from kinfold.local.stack import Stack
     from ledger.aggregates.domain import load_domain
+    from ledger.errors import ConfigurationError
     from ledger.runtime.cli_output import tell
     from ledger.runtime.logs import in_json
     from ledger.runtime.sockets import LOOPBACK, claim_ports
 
+    if data_dir is not None and endpoint_url is not None:
+        raise typer.BadParameter(
+            "only the embedded AWS has one, and --endpoint-url names another", param_hint="--data-dir"
+        )
     # Before anything is started, in place of in the log of one of the services.
     service_clients(endpoint_url or f"http://{LOOPBACK}", profile)
     load_domain(domain)
@@ -95,11 +111,14 @@ def up(
             writer_port, projector_port, bridge_port, aws_port = free.values()
         aws, running = None, look("aws", profile).running
         if endpoint_url is None and running is not None and running.endpoint is not None:
+            if data_dir is not None:
+                raise ConfigurationError(f"--data-dir is for an AWS of its own: give it to {running}, or stop that")
             report(f"on the AWS of {running}")
             endpoint_url = running.endpoint
-        elif endpoint_url is None:
+        if endpoint_url is None:
+            data = cleanup.enter_context(held(data_dir, report)) if data_dir is not None else None
             report("the embedded AWS starts")
-            aws = LocalAws(aws_port)
+            aws = LocalAws(aws_port, data)
             cleanup.callback(aws.stop)
         endpoint = endpoint_url or (aws.url if aws else "")
         # Its own directory and not the stack's: the last lines are shown after the services have stopped.
@@ -123,7 +142,7 @@ def up(
         logs = {name: log for name, log in stack.logs.items() if in_json() or name != "bridge"}
         cleanup.enter_context(followed(logs, quiet=quiet))
         cleanup.enter_context(stack)
-        claim.publish(endpoint, stack.region, stack.urls, {**settings, "KINFOLD_BRIDGE": bridge})
+        claim.publish(endpoint, stack.region, stack.urls, {**settings, "KINFOLD_BRIDGE": bridge, **stack.account})
         _announce(stack, endpoint, profile, domain, as_json=as_json)
         while True:
             time.sleep(_POLL)

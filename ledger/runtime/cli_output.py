@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ledger.runtime.logs import in_json
+from ledger.runtime.logs import in_colour, in_json
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +56,7 @@ def tell_failure(reason: str, exit_code: int) -> None:
     if in_json():
         log.error("command_failed", reason=reason, exit_code=exit_code)
     else:
-        typer.secho(f"kinfold: {reason}", err=True, fg=typer.colors.RED if sys.stderr.isatty() else None)
+        typer.secho(f"kinfold: {reason}", err=True, fg=typer.colors.RED if in_colour() else None)
 
 
 def output() -> Console:

@@ -6,6 +6,7 @@ One setup per process, called by its composition root. Payloads and tokens are n
 import contextlib
 import json
 import logging
+import os
 import sys
 import threading
 from collections import Counter
@@ -44,7 +45,7 @@ def configure_logs(level: str, style: str, *, quiet: Iterable[str] = ()) -> None
         if style == "json"
         else structlog.dev.ConsoleRenderer(
             # Frames only: rich's tracebacks show local variables, hence payloads.
-            colors=sys.stderr.isatty(),
+            colors=in_colour(),
             exception_formatter=structlog.dev.plain_traceback,
         )
     )
@@ -83,6 +84,11 @@ def configure_logs(level: str, style: str, *, quiet: Iterable[str] = ()) -> None
         sys.excepthook = lambda *error: log.critical("crashed", exc_info=error)
         threading.excepthook = _thread_crashed
         sys.unraisablehook = _exception_ignored
+
+
+def in_colour() -> bool:
+    """Whether standard error is a terminal of somebody who wants colours (https://no-color.org)."""
+    return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
 
 
 def in_json() -> bool:

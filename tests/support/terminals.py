@@ -8,24 +8,47 @@ import struct
 import subprocess
 import termios
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 #: What programs send that is no text: control sequences (ECMA-48), carriage return and line feed.
 _TOKEN = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])|\r|\n|[^\x1b\r\n]+")
 
 
+class Typed(NamedTuple):
+    """What a person types once a text stands on the terminal."""
+
+    after: str
+    keys: str
+
+
 def on_terminal(
-    command: Sequence[str], env: Mapping[str, str], *, columns: int = 80, timeout: float = 60
+    command: Sequence[str],
+    env: Mapping[str, str],
+    *,
+    columns: int = 80,
+    timeout: float = 60,
+    typed: Typed | None = None,
 ) -> tuple[int, str]:
     """Run a command on a terminal of its own; gives its exit code and the text that stands there at the end."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     with subprocess.Popen(
-        command, env={**env, "TERM": "xterm"}, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+        command,
+        env={**env, "TERM": "xterm"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        # Only the terminal that a process leads gives it a Ctrl-C.
+        preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0),
     ) as process:
         os.close(theirs)
         written = bytearray()
         while chunk := _read(ours):
             written += chunk
+            if typed is not None and typed.after.encode() in written:
+                os.write(ours, typed.keys.encode())
+                typed = None
         code = process.wait(timeout)
     os.close(ours)
     return code, "\n".join(screen(written.decode()))

@@ -27,13 +27,16 @@ pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 Kinfold = Callable[..., tuple[int, str, str]]
 CAMEL: Final = re.compile(r"[a-z][a-zA-Z0-9]*")
 #: Objects whose keys are data: names of tables, accounts, services, and kinds of findings.
-MAPS: Final = frozenset({"tables", "versions", "tally", "pids", "holes"})
+MAPS: Final = frozenset({"tables", "versions", "tally", "pids", "holes", "payload"})
 #: Every command with ``--json``, in an order that works, and its exit codes; {writer} is the running writer's URL.
 COMMANDS: Final = {
     "token shop --scope read": (0,),
     "settings": (0,),
     "domain": (0,),
     "load --url {writer} --events 20 --aggregates 2 --writers 2": (0,),
+    "account mallory --last 1": (0,),
+    "events --aggregate mallory": (0,),
+    "events --minutes 5": (0,),
     "bridge ensure": (0,),
     "bridge status --sample 0.1": (0,),
     "bridge hold --reason test": (0,),

@@ -26,6 +26,7 @@ ARGUMENTS = {
     ("projector", "dead-letters", "redrive"): ["--all"],
     ("projector", "dead-letters", "skip"): ["balance-summary~alice~1", "--reason", "r"],
     ("projector", "generations", "drop"): ["balance-summary", "1"],
+    ("account",): ["alice"],
     ("projector", "replay"): ["--from", "latest"],
 }
 

@@ -7,6 +7,7 @@ import http.client
 import http.server
 import json
 import random
+import re
 import socket
 import threading
 import time
@@ -29,6 +30,8 @@ class FaultProxy:
     def __init__(self, endpoint: str) -> None:
         self._broken: str | None = None
         self._denied: str | None = None
+        #: The access keys and session tokens that requests were signed with.
+        self.credentials: set[str] = set()
         proxy, target = self, urlsplit(endpoint)
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -37,6 +40,8 @@ class FaultProxy:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 target = self.headers.get("X-Amz-Target", "")
+                signed = re.search(r"Credential=([^/]+)/", self.headers.get("Authorization", ""))
+                proxy.credentials |= {signed[1] if signed else "", self.headers.get("X-Amz-Security-Token", "")} - {""}
                 if proxy.is_broken(target):
                     self._fail()
                 elif proxy.is_denied(target):

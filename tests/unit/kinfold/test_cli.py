@@ -56,6 +56,7 @@ def test_the_lines_of_an_example_stay_apart() -> None:
     assert [line.strip() for line in lines if "$ kinfold up" in line] == [
         "$ kinfold up",
         "$ kinfold up --quiet",
+        "$ kinfold up --data-dir ~/kinfold-data",
         "$ kinfold up --endpoint-url http://127.0.0.1:4566 --writer-port 0",
     ]
 

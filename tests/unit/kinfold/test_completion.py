@@ -37,7 +37,6 @@ def completed(words: str) -> tuple[list[str], list[str]]:
         ("kinfold bridge hold --l", {"--lift"}),
         ("kinfold up --q", {"--quiet"}),
         ("kinfold up --bridge ", {"native", "relay"}),
-        ("kinfold nothing ", set()),
     ],
 )
 def test_it_is_completed_and_no_web_framework_is_imported(words: str, offered: set[str]) -> None:
@@ -48,6 +47,10 @@ def test_the_first_word_is_every_command() -> None:
     offered, heavy = completed("kinfold ")
     assert {"up", "demo", "top", "account", "events", "projector", "writer", "bridge"} <= set(offered)
     assert heavy == []
+
+
+def test_what_is_no_command_is_no_error() -> None:
+    assert completed("kinfold nothing pro")[1] == []
 
 
 def test_the_options_of_the_demo() -> None:

@@ -1,0 +1,1 @@
+"""An embedded AWS whose state is kept over restarts."""
