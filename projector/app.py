@@ -17,9 +17,11 @@ from ledger.runtime.aws import Clients
 from ledger.runtime.sockets import address
 from ledger.store.tables import Names
 from projector.components import Components, build_components
-from projector.http.authentication import MAX_BODY, guard
+from projector.http.authentication import MAX_BODY, guard, scope_of
 from projector.http.dead_letters import mount_operations
+from projector.http.document import mount_document
 from projector.http.health import mount_views
+from projector.http.lists import mount_lists
 from projector.http.queries import mount_queries
 from projector.http.server import Server
 from projector.settings import ProjectorSettings
@@ -67,10 +69,13 @@ def build_app(settings: ProjectorSettings, clients: Clients, access: Access, bou
     limits = settings.limits(2 * settings.aws_connections)
     app.web = Server(app, bound, access, limits)
     transport = configure(app, _options(settings, names), kinesis=clients.kinesis, dynamodb=clients.dynamodb)
-    guard(app, access, settings.http_body_timeout, [each.path for each in components.projections])
+    scope = scope_of([each.path for each in components.projections])
+    guard(app, access, settings.http_body_timeout, scope)
     mount_views(app, handler, components.guard, components.metrics, Gauges(components), transport.status)
     mount_queries(app, components.models, handler.wakeups, components.guard, most_waiting=limits.connections // 2)
+    mount_lists(app, components.models, components.guard)
     mount_operations(app, components)
+    mount_document(app, scope)
 
     @app.agent(batch_topic(app, names.stream))
     async def project(batches: Any) -> None:

@@ -20,7 +20,7 @@ _MAX_INT: Final = 10**38 - 1
 
 @dataclass(frozen=True, slots=True)
 class _Codec:
-    """To DynamoDB's notation, from it, and to JSON; and the bytes that a value takes, at most.
+    """To DynamoDB's notation, from it, and to JSON, by a JSON schema; and the bytes that a value takes, at most.
 
     ``size`` raises ValueError for a value that no attribute holds, TypeError or AttributeError for one of another type.
     """
@@ -28,6 +28,7 @@ class _Codec:
     encode: Callable[[Any], Value]
     decode: Callable[[Value], Any]
     show: Callable[[Any], Any]
+    schema: Mapping[str, Any]
     size: Callable[[Any], int]
 
 
@@ -56,7 +57,9 @@ def _decimal(places: int | None) -> _Codec:
             raise ValueError("is not a finite number")
         return len(write(value)) if places is None else max(value.adjusted(), 0) + places + 3
 
-    return _Codec(lambda value: {"S": write(value)}, read, write, size)
+    digits = r"(\.[0-9]+)?" if places is None else rf"\.[0-9]{{{places}}}" if places else ""
+    schema = {"type": "string", "pattern": f"^-?[0-9]+{digits}$"}
+    return _Codec(lambda value: {"S": write(value)}, read, write, schema, size)
 
 
 def _size_of_bool(value: bool) -> int:
@@ -89,13 +92,14 @@ def _read_bool(value: Value) -> bool:
 #: By field type. A Decimal is text, in DynamoDB and in JSON, so that no digit is lost.
 _CODECS: Final[Mapping[object, _Codec]] = {
     Decimal: _decimal(None),
-    bool: _Codec(lambda value: {"BOOL": value}, _read_bool, bool, _size_of_bool),
-    int: _Codec(lambda value: {"N": str(value)}, lambda value: int(value["N"]), int, _size_of_int),
-    str: _Codec(lambda value: {"S": value}, lambda value: str(value["S"]), str, _size_of_text),
+    bool: _Codec(lambda value: {"BOOL": value}, _read_bool, bool, {"type": "boolean"}, _size_of_bool),
+    int: _Codec(lambda value: {"N": str(value)}, lambda value: int(value["N"]), int, {"type": "integer"}, _size_of_int),
+    str: _Codec(lambda value: {"S": value}, lambda value: str(value["S"]), str, {"type": "string"}, _size_of_text),
     date: _Codec(
         lambda value: {"S": value.isoformat()},
         lambda value: date.fromisoformat(value["S"]),
         date.isoformat,
+        {"type": "string", "format": "date"},
         lambda value: len(value.isoformat()),
     ),
 }
@@ -143,6 +147,11 @@ class Columns(Generic[S]):
         """The state as the HTTP API shows it."""
         return {column: codec.show(getattr(state, name)) for name, column, codec in self._fields}
 
+    @property
+    def schemas(self) -> dict[str, Mapping[str, Any]]:
+        """The JSON schema of each column, as ``to_json`` writes it."""
+        return {column: codec.schema for _, column, codec in self._fields}
+
 
 def _codec(state: type, hint: object) -> _Codec:
     arguments = get_args(hint)
@@ -171,6 +180,7 @@ def _optional(codec: _Codec) -> _Codec:
         lambda value: _NULL if value is None else codec.encode(value),
         lambda value: None if "NULL" in value else codec.decode(value),
         lambda value: None if value is None else codec.show(value),
+        {"anyOf": [codec.schema, {"type": "null"}]},
         lambda value: 1 if value is None else codec.size(value),
     )
 
@@ -180,5 +190,6 @@ def _many(codec: _Codec) -> _Codec:
         lambda values: {"L": [codec.encode(value) for value in values]},
         lambda value: tuple(codec.decode(each) for each in value["L"]),
         lambda values: [codec.show(value) for value in values],
+        {"type": "array", "items": codec.schema},
         lambda values: 3 + sum(1 + codec.size(value) for value in values),
     )

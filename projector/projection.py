@@ -21,7 +21,7 @@ ALL_PARTS: Final = ('"', "~")
 #: What a row holds beside its state.
 _OWN_ATTRIBUTES: Final = frozenset({"aggregateId", "eventHash", "halted", "revision", "version"})
 #: What the projector serves beside its read models.
-_OWN_PATHS: Final = frozenset({"dead-letters", "health", "metrics", "ready"})
+_OWN_PATHS: Final = frozenset({"dead-letters", "docs", "health", "metrics", "ready"})
 
 
 class UnprojectableEventError(PermanentError):

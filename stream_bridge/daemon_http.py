@@ -1,4 +1,4 @@
-"""The HTTP server of the bridge's daemons: ``/health``, ``/ready`` and ``/metrics``.
+"""The HTTP server of the bridge's daemons: ``/health``, ``/ready``, ``/metrics``, and what describes them.
 
 It has a thread and an event loop of its own, so that it answers whatever the daemon waits for.
 """
@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Protocol
 
 import structlog
@@ -23,6 +24,8 @@ from starlette.routing import Route
 
 from ledger.errors import EndpointError
 from ledger.runtime.auth import Access, Scope, needed_scope
+from ledger.runtime.openapi.docs_page import DOCUMENT_PATH, File, docs_files
+from ledger.runtime.openapi.document import OPERATIONS, Operation, document
 from ledger.runtime.problems import (
     CORRELATION_HEADER,
     HELD_UP,
@@ -37,6 +40,7 @@ from ledger.runtime.problems import (
 )
 from ledger.runtime.request.head import RequestHead, Taken
 from ledger.runtime.serving.asgi_server import AsgiServer
+from ledger.runtime.serving.docs_response import docs_response
 from ledger.runtime.serving.listener import Limits
 from ledger.runtime.sockets import address, listen
 from ledger.store.table_identity import TableGuard
@@ -46,6 +50,25 @@ log = structlog.get_logger(__name__)
 #: Seconds for the server to start, and to finish the requests it has accepted when it stops.
 START_TIMEOUT: Final = 10.0
 DRAIN_TIMEOUT: Final = 3
+
+
+_TITLE: Final = "Kinfold bridge"
+_STATUS: Final = {"type": "object", "properties": {"status": {"type": "string"}}, "required": ["status"]}
+#: What the server serves beside this description of it: what is said of each route, and what it answers.
+_OPERATIONS: Final = {
+    "/health": (
+        "Is the daemon making progress?\n503 once it has made none for a while: it should be restarted.",
+        Operation(tag=OPERATIONS, answer=_STATUS, problems=(HELD_UP,)),
+    ),
+    "/ready": (
+        "Does the daemon do its work right now?\nThe answer says more of it, in members that differ between daemons.",
+        Operation(tag=OPERATIONS, answer=_STATUS, problems=(NOT_READY,)),
+    ),
+    "/metrics": (
+        "Prometheus metrics",
+        Operation(tag=OPERATIONS, answer={"type": "string"}, media_type="text/plain"),
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +123,7 @@ def serving(daemon: Daemon, access: Access, bound: socket.socket, limits: Limits
 
 
 def build(daemon: Daemon, access: Access, guard: TableGuard) -> Starlette:
-    """The app. Every route but ``/health`` needs a token with the scope ``operate``."""
+    """The app. What shows how the daemon is, ``/health`` apart, needs a token with the scope ``operate``."""
     guard.expose(daemon.registry)
 
     async def health(_: Request) -> Response:
@@ -114,13 +137,16 @@ def build(daemon: Daemon, access: Access, guard: TableGuard) -> Starlette:
         await run_in_threadpool(daemon.show)
         return Response(generate_latest(daemon.registry), media_type=CONTENT_TYPE_LATEST)
 
+    async def show_document(_: Request) -> Response:
+        return JSONResponse(_document())
+
     async def in_context(request: Request, call_next: RequestResponseEndpoint) -> Response:
         head = RequestHead.from_asgi(request.scope)
         request.state.correlation_id = request_id = correlation_id(head.field(CORRELATION_HEADER))
         with structlog.contextvars.bound_contextvars(correlation_id=request_id):
             try:
                 head.check()
-                access.admit(head, needed_scope(head.method, request.url.path, lambda *_: Scope.OPERATE))
+                access.admit(head, _needed_scope(head.method, request.url.path))
                 head.check_taken(Taken())
                 response = await call_next(request)
             except ProblemError as error:
@@ -128,7 +154,9 @@ def build(daemon: Daemon, access: Access, guard: TableGuard) -> Starlette:
             except Exception:
                 log.exception("request_failed", method=request.method, path=request.url.path[:200])
                 response = _problem_response(request, INTERNAL_ERROR.of())
-        response.headers.update({CORRELATION_HEADER: request_id, **SECURITY_HEADERS})
+        response.headers[CORRELATION_HEADER] = request_id
+        for name, value in SECURITY_HEADERS.items():
+            response.headers.setdefault(name, value)
         return response
 
     async def not_served(request: Request, error: Exception) -> Response:
@@ -136,10 +164,28 @@ def build(daemon: Daemon, access: Access, guard: TableGuard) -> Starlette:
         return _problem_response(request, of_status(error.status_code, request.method, error.headers))
 
     return Starlette(
-        routes=[Route("/health", health), Route("/ready", ready), Route("/metrics", metrics)],
+        routes=[
+            *(Route(path, {"/health": health, "/ready": ready, "/metrics": metrics}[path]) for path in _OPERATIONS),
+            Route(DOCUMENT_PATH, show_document),
+            *(Route(path, partial(_docs, file)) for path, file in docs_files(_TITLE).items()),
+        ],
         middleware=[Middleware(BaseHTTPMiddleware, dispatch=in_context)],
         exception_handlers={HTTPException: not_served},
     )
+
+
+def _needed_scope(method: str, path: str) -> Scope | None:
+    return needed_scope(method, path, lambda *_: Scope.OPERATE)
+
+
+def _document() -> dict[str, Any]:
+    operations = {("GET", path): each for path, each in _OPERATIONS.items()}
+    about = "How the daemon is. Every error is a problem (RFC 9457)."
+    return document(_TITLE, about, operations, _needed_scope)
+
+
+async def _docs(file: File, _: Request) -> Response:
+    return docs_response(file)
 
 
 def _answer(report: HealthReport, well: str, unwell: ProblemType) -> Response:

@@ -18,7 +18,7 @@ S = TypeVar("S")
 
 _PLACE = re.compile(r"\{(\w+)\}")
 #: What the writer serves beside its resources.
-_OWN_PATHS: Final = frozenset({"docs", "health", "metrics", "ready", "redoc"})
+_OWN_PATHS: Final = frozenset({"docs", "health", "metrics", "ready"})
 
 
 class Command(BaseModel, Generic[S]):

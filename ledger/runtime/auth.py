@@ -25,14 +25,16 @@ from typing import Final, Self
 
 import structlog
 
+from ledger.runtime.openapi.docs_page import PATHS as DOCUMENTATION
 from ledger.runtime.problems import MISSING_SCOPE, UNAUTHENTICATED, ProblemError
 from ledger.runtime.request.head import RequestHead
 from ledger.runtime.request.origins import refuse_other_origins
 
 log = structlog.get_logger(__name__)
 
-#: What anybody may request: a load balancer's probe has no token, and the response discloses nothing.
-OPEN_PATHS: Final = frozenset({"/health"})
+#: What anybody may request: a load balancer's probe has no token, nor has a browser that opens a page. The responses
+#: disclose nothing that is stored.
+OPEN_PATHS: Final = frozenset({"/health"}) | DOCUMENTATION
 #: What whoever runs a service requests of each.
 OPERATIONS_PATHS: Final = frozenset({"/ready", "/metrics"})
 _CHALLENGE: Final = 'Bearer realm="kinfold"'

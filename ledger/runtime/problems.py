@@ -246,6 +246,12 @@ BAD_QUERY: Final = ProblemType(
 BAD_BODY: Final = ProblemType(
     "bad-body", 400, "The body is not well-formed", 'a body like {"reason": "ticket 4711"}, at most 2000 characters'
 )
+CURSOR_OUTDATED: Final = ProblemType(
+    "cursor-outdated",
+    410,
+    "The cursor leads into rows that are no longer shown",
+    "balance-summary was rebuilt after this cursor was made, and shows other rows now: begin without a cursor",
+)
 NOT_THERE_YET: Final = ProblemType(
     "not-there-yet",
     503,

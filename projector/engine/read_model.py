@@ -67,21 +67,23 @@ class ReadModel(Generic[S]):
         table: str,
         executor: Executor,
         *,
+        generation: int = 1,
         retry_seconds: float = 10.0,
     ) -> None:
         """``executor`` runs the calls of a bulk write in parallel; a failed call is retried for ``retry_seconds``."""
         self.projection = projection
         self.table = table
+        self.generation = generation
         self._dynamodb = dynamodb
         self._executor = executor
         self._retry_seconds = retry_seconds
-        self._keys = ("aggregateId", projection.part_name) if projection.part_name else ("aggregateId",)
+        self.keys = ("aggregateId", projection.part_name) if projection.part_name else ("aggregateId",)
         row = ("version", "eventHash")
         columns = (*row, *projection.columns.names)
-        where = " AND ".join(f'"{key}"=?' for key in self._keys)
+        where = " AND ".join(f'"{key}"=?' for key in self.keys)
         condition = f'{where} AND "version"=? AND "halted" IS MISSING AND "revision"'
-        self._insert = _insert(table, (*self._keys, *columns))
-        self._insert_head = _insert(table, (*self._keys, *row))
+        self._insert = _insert(table, (*self.keys, *columns))
+        self._insert_head = _insert(table, (*self.keys, *row))
         self._update = f'UPDATE "{table}" {_assignments(columns)} WHERE {condition}'
         self._update_head = f'UPDATE "{table}" {_assignments(row)} WHERE {condition}'
 
@@ -133,8 +135,8 @@ class ReadModel(Generic[S]):
     def heads(self, after: Item | None, rows: int, *, halted: bool) -> tuple[list[Item], Item | None]:
         """Read on for at most ``rows`` rows after the key ``after`` (None: from the start), strongly consistent.
 
-        Returns the heads among them, as items for ``row``, only those of halted aggregates if ``halted`` says so; and
-        the key where reading goes on, None at the end of the table. Their order is DynamoDB's, and no promise.
+        Returns the heads among them, as items for ``row``, with ``halted`` only those of halted aggregates; and the key
+        where reading goes on, None at the end of the table. Their order is DynamoDB's, and no promise.
         """
         wanted = ["attribute_exists(halted)"] if halted else []
         request: dict[str, Any] = {"ExclusiveStartKey": after} if after is not None else {}
@@ -232,7 +234,7 @@ class ReadModel(Generic[S]):
 
     def key(self, aggregate_id: str, part: str = HEAD) -> dict[str, Any]:
         """The primary key of a row."""
-        return {name: {"S": value} for name, value in zip(self._keys, (aggregate_id, part), strict=False)}
+        return {name: {"S": value} for name, value in zip(self.keys, (aggregate_id, part), strict=False)}
 
     def _head_update(self, aggregate_id: str, update: str, condition: str, values: Any) -> dict[str, Any]:
         return {

@@ -35,7 +35,7 @@ class ReadModels:
         key = (projection.name, generation)
         if key not in self._models:
             table = projection.table(self._profile, generation)
-            self._models[key] = ReadModel(self._dynamodb, projection, table, self._executor)
+            self._models[key] = ReadModel(self._dynamodb, projection, table, self._executor, generation=generation)
         return self._models[key]
 
     def active(self, projection: Projection[Any]) -> ReadModel[Any]:

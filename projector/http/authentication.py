@@ -1,7 +1,7 @@
 """Who may request what of the projector: a token with the route's scope for everything but ``/health``."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, cast
 
 import faust
@@ -19,24 +19,26 @@ MAX_BODY: Final = 32 * 1024
 PRINCIPAL: Final = RequestKey("principal", Principal)
 
 
-def guard(app: faust.App, access: Access, timeout: float, paths: Iterable[str]) -> None:
+def scope_of(read: Iterable[str]) -> Callable[[str, str], Scope]:
+    """Which scope a method and a path need. What shows aggregates is at or below one of the paths ``read``."""
+    lists = frozenset(f"/{path}" for path in read)
+    below = tuple(f"{path}/" for path in lists)
+    return lambda _method, path: Scope.READ if path in lists or path.startswith(below) else Scope.OPERATE
+
+
+def guard(app: faust.App, access: Access, timeout: float, scope_of: Callable[[str, str], Scope]) -> None:
     """Make the app's web server admit no request without the scope it needs, and answer as the other services do.
 
-    What shows an aggregate, below one of ``paths``, needs the scope read; everything else is the operator's.
-    A body that takes longer than ``timeout`` seconds is answered with 408, and no handler sees a part of it.
+    ``scope_of`` tells which scope a method and a path need. A body that takes longer than ``timeout`` seconds is
+    answered with 408, and no handler sees a part of it.
     """
     app.web.blueprints = BlueprintManager()  # Faust's own pages, which nobody here has looked at
     web: Application = cast(Any, app.web).web_app
-    web.middlewares.extend(
-        [request_context, _authenticate(access, tuple(f"/{path}/" for path in paths)), _whole_body(timeout)]
-    )
+    web.middlewares.extend([request_context, _authenticate(access, scope_of), _whole_body(timeout)])
     web.on_response_prepare.append(complete_headers)
 
 
-def _authenticate(access: Access, read: tuple[str, ...]) -> Middleware:
-    def scope_of(_method: str, path: str) -> Scope:
-        return Scope.READ if path.startswith(read) else Scope.OPERATE
-
+def _authenticate(access: Access, scope_of: Callable[[str, str], Scope]) -> Middleware:
     @middleware
     async def authenticate(request: Request, handler: Handler) -> StreamResponse:
         head = request[HEAD]

@@ -9,17 +9,47 @@ import faust
 from aiohttp.web import Request, Response
 
 from ledger.aggregates.identifiers import ID_RULE, is_key
-from ledger.runtime.problems import BAD_BODY, BAD_QUERY, DEAD_LETTER_CONFLICT, UNKNOWN_DEAD_LETTER
-from ledger.runtime.request.head import Taken
+from ledger.runtime.openapi.document import Operation, Parameter, Schema
+from ledger.runtime.problems import (
+    BAD_BODY,
+    BAD_QUERY,
+    DEAD_LETTER_CONFLICT,
+    UNKNOWN_DEAD_LETTER,
+    UNREADABLE_HISTORY,
+    UNREADABLE_ROW,
+)
 from ledger.runtime.request.json_body import read_json
 from projector.components import Components
 from projector.dead_letters.letters import MAX_REASON, State, StoredLetter, is_usable_reason
 from projector.dead_letters.redrive import DeadLetterError, NoSuchLetterError, Redriven
 from projector.http.authentication import PRINCIPAL
-from projector.http.responses import Page, answer
+from projector.http.responses import STORED, Page, answer
+from projector.http.schemas import LETTER, LETTERS, REDRIVEN
 
-#: What a decision about a letter takes.
-_DECIDING: Final = Taken(frozenset({"dry_run"}))
+_TAG: Final = "dead letters"
+_ID: Final = Parameter("letter_id", "the dead letter", {"type": "string"}, "balance-summary~alice~7", "path")
+
+
+def _deciding(body: Schema, *, required: bool) -> Operation:
+    """What a decision about a letter takes and answers."""
+    dry_run = Parameter("dry_run", "true: only report what would happen", {"enum": ["true", "false"]}, "true")
+    problems = (
+        *STORED,
+        BAD_QUERY,
+        BAD_BODY,
+        UNKNOWN_DEAD_LETTER,
+        DEAD_LETTER_CONFLICT,
+        UNREADABLE_ROW,
+        UNREADABLE_HISTORY,
+    )
+    return Operation(
+        tag=_TAG,
+        answer=REDRIVEN,
+        parameters=(_ID, dry_run),
+        problems=problems,
+        body=body,
+        body_required=required,
+    )
 
 
 def mount_operations(app: faust.App, components: Components) -> None:
@@ -27,9 +57,17 @@ def mount_operations(app: faust.App, components: Components) -> None:
 
     @app.page("/dead-letters")
     class DeadLetters(Page):
-        """The dead letters, the open ones unless ``state`` says otherwise; ``aggregate`` picks one aggregate's."""
+        """The dead letters: the open ones, unless another state is asked for."""
 
-        taken = Taken(frozenset({"state", "aggregate"}))
+        described = Operation(
+            tag=_TAG,
+            answer=LETTERS,
+            parameters=(
+                Parameter("state", "in which state", {"enum": [*get_args(State), "all"], "default": "open"}, "open"),
+                Parameter("aggregate", "of one aggregate, by its key", {"type": "string"}, "alice"),
+            ),
+            problems=(*STORED, BAD_QUERY),
+        )
 
         async def get(self, request: Request) -> Response:
             state, aggregate_id = request.query.get("state", "open"), request.query.get("aggregate")
@@ -44,14 +82,19 @@ def mount_operations(app: faust.App, components: Components) -> None:
     class DeadLetter(Page):
         """One dead letter, with its raw data."""
 
+        described = Operation(tag=_TAG, answer=LETTER, parameters=(_ID,), problems=(*STORED, UNKNOWN_DEAD_LETTER))
+
         async def get(self, _request: Request, letter_id: str) -> Response:
             return await _answered(lambda: components.redrive.letter(letter_id).to_json(raw=True))
 
     @app.page("/dead-letters/{letter_id}/redrive")
     class Redrive(Page):
-        """Redrive the letter's aggregate; ``dry_run=true`` only reports what would happen."""
+        """Redrive the letter's aggregate.
 
-        taken = _DECIDING
+        Folds it on with today's code, from where it stands.
+        """
+
+        described = _deciding({"type": "object", "additionalProperties": False}, required=False)
 
         async def post(self, request: Request, letter_id: str) -> Response:
             by, dry_run = request[PRINCIPAL].name, _is_dry_run(request)
@@ -65,9 +108,23 @@ def mount_operations(app: faust.App, components: Components) -> None:
 
     @app.page("/dead-letters/{letter_id}/skip")
     class Skip(Page):
-        """Skip the letter's event for good: ``{"reason": "..."}``; ``dry_run=true`` only reports what would happen."""
+        """Skip the letter's event for good.
 
-        taken = _DECIDING
+        The read model goes on without it; the ledger keeps it.
+        """
+
+        described = _deciding(
+            {
+                "type": "object",
+                "properties": {
+                    "reason": {"type": "string", "maxLength": MAX_REASON, "description": "why, for the record"}
+                },
+                "required": ["reason"],
+                "additionalProperties": False,
+                "example": {"reason": "ticket 4711"},
+            },
+            required=True,
+        )
 
         async def post(self, request: Request, letter_id: str) -> Response:
             by, dry_run = request[PRINCIPAL].name, _is_dry_run(request)

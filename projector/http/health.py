@@ -10,9 +10,11 @@ from aiohttp.web import Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from faust_kinesis.source import ShardStatus
+from ledger.runtime.openapi.document import OPERATIONS, Operation
 from ledger.runtime.problems import HELD_UP, NOT_READY
 from ledger.store.table_identity import TableGuard
-from projector.http.responses import Page, answer
+from projector.http.responses import STORED, Page, answer
+from projector.http.schemas import HEALTH, READY
 from projector.ingest.batch_handler import BatchHandler
 from projector.metrics import Metrics
 from projector.status.gauges import Gauges
@@ -34,6 +36,8 @@ def mount_views(
     class Health(Page):
         """200 while the worker can do its work; 503 once a passing fault has held it up for long."""
 
+        described = Operation(tag=OPERATIONS, answer=HEALTH, problems=(HELD_UP,))
+
         async def get(self, _request: Request) -> Response:
             fault = handler.fault
             if fault and fault.seconds > UNHEALTHY_AFTER:
@@ -43,6 +47,8 @@ def mount_views(
     @app.page("/ready")
     class Ready(Page):
         """200 while every shard is followed, by this worker or another, and no fault holds the batches up."""
+
+        described = Operation(tag=OPERATIONS, answer=READY, problems=(NOT_READY,))
 
         async def get(self, _request: Request) -> Response:
             shards = status()
@@ -54,6 +60,8 @@ def mount_views(
     @app.page("/metrics")
     class Exposition(Page):
         """The counters in Prometheus' text format."""
+
+        described = Operation(tag=OPERATIONS, answer={"type": "string"}, media_type="text/plain", problems=STORED)
 
         async def get(self, _request: Request) -> Response:
             shards = status()

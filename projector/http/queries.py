@@ -11,12 +11,21 @@ import faust
 import orjson
 from aiohttp.web import Request, Response
 
-from ledger.runtime.problems import BAD_QUERY, HALTED, NOT_THERE_YET, bad_id, unknown
-from ledger.runtime.request.head import Taken
-from ledger.runtime.request.preconditions import is_unchanged
+from ledger.runtime.openapi.document import Operation, Parameter, header
+from ledger.runtime.problems import (
+    BAD_QUERY,
+    HALTED,
+    NOT_THERE_YET,
+    PRECONDITION_FAILED,
+    UNREADABLE_ROW,
+    bad_id,
+    unknown,
+)
+from ledger.runtime.request.preconditions import TAGS, is_unchanged
 from ledger.store.table_identity import TableGuard
 from projector.engine.read_model_registry import ReadModels
-from projector.http.responses import HEAD, Page
+from projector.http.responses import HEAD, STORED, Page
+from projector.http.schemas import aggregate_schema
 from projector.ingest.wakeups import Wakeups
 from projector.projection import ALL_PARTS, Projection, Row
 
@@ -48,12 +57,12 @@ def _mount(
 ) -> None:
     @app.page(f"/{projection.path}/{{aggregate_id}}", name=f"{projection.name}-query")
     class Query(Page):
-        """One aggregate in the projection; with ``min_version`` it waits until the aggregate is at least there."""
+        """One aggregate in the projection.
 
-        taken = Taken(
-            frozenset({"min_version", "wait", "limit"} | ({"from", "to"} if projection.parse_part else set())),
-            frozenset({"if-match", "if-none-match"}),
-        )
+        With `min_version`, a read of one's own write: it waits until the aggregate is at least there.
+        """
+
+        described = _described(projection)
 
         async def get(self, request: Request, aggregate_id: str) -> Response:
             guard.check()
@@ -79,6 +88,49 @@ def _mount(
             conditions = request[HEAD].field("If-Match"), request[HEAD].field("If-None-Match")
             unchanged = is_unchanged(*conditions, shown.headers["ETag"])
             return Response(status=304, headers={"ETag": shown.headers["ETag"]}) if unchanged else shown
+
+
+def _described(projection: Projection[Any]) -> Operation:
+    kind, part = projection.aggregates[0], projection.part_name
+    whole = {"type": "integer", "minimum": 0, "maximum": 10**15 - 1}
+    tags = {"type": "string", "pattern": f"^({TAGS})$"}
+    parameters = [
+        Parameter(
+            "aggregate_id", f"an id of the type {kind.name}, or a key (TYPE~ID)", {"type": "string"}, "alice", "path"
+        ),
+        Parameter("min_version", "wait until the aggregate is at this version", whole, 3),
+        Parameter(
+            "wait",
+            f"for so many seconds at most; more than {MAX_WAIT} is {MAX_WAIT}",
+            whole | {"default": DEFAULT_WAIT},
+            5,
+        ),
+        Parameter("limit", f"how many parts at most, up to {MAX_PARTS}", whole | {"default": MAX_PARTS}, 7),
+        Parameter("If-Match", "412 unless it names what is shown", tags, "*", "header"),
+        Parameter("If-None-Match", "304 where it names what is shown", tags, '"3-0f343b0931126a20"', "header"),
+    ]
+    if part is not None:
+        parameters += [
+            Parameter("from", f"the first {part} to show", {"type": "string"}, "2026-01-01"),
+            Parameter("to", f"the last {part} to show", {"type": "string"}, "2026-12-31"),
+        ]
+    return Operation(
+        tag=projection.name,
+        answer=aggregate_schema(projection),
+        parameters=parameters,
+        headers={"ETag": header("of what is shown", '"3-0f343b0931126a20"')},
+        conditional=True,
+        problems=(
+            *STORED,
+            BAD_QUERY,
+            HALTED,
+            NOT_THERE_YET,
+            PRECONDITION_FAILED,
+            UNREADABLE_ROW,
+            unknown(kind.name, "alice"),
+            bad_id(kind.name, kind.ids.sentence).type,
+        ),
+    )
 
 
 def _shown(

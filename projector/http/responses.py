@@ -18,7 +18,9 @@ from aiohttp.web import (
 from faust.web import View
 
 from ledger.errors import ConfigurationError, ResourceError, TransientError
+from ledger.runtime.openapi.document import Operation
 from ledger.runtime.problems import (
+    AWS_REFUSES,
     BODY_TOO_LARGE,
     CORRELATION_HEADER,
     ENDPOINT_UNAVAILABLE,
@@ -29,6 +31,7 @@ from ledger.runtime.problems import (
     TABLE_REPLACED,
     UNREADABLE_HISTORY,
     UNREADABLE_ROW,
+    UNUSABLE_RESOURCE,
     ProblemError,
     correlation_id,
     of_resource,
@@ -41,14 +44,25 @@ from projector.engine.read_model import UnreadableRowError
 log = structlog.get_logger(__name__)
 
 Handler = Callable[[Request], Awaitable[StreamResponse]]
+#: What a page that asks DynamoDB may be answered with.
+STORED: Final = (ENDPOINT_UNAVAILABLE, AWS_REFUSES, UNUSABLE_RESOURCE, TABLE_REPLACED)
 HEAD: Final = RequestKey("head", RequestHead)
 _CORRELATION_ID: Final = RequestKey("correlation_id", str)
 
 
 class Page(View):
-    """A page of the web server. It takes what it declares in ``taken``; all else that a client states is refused."""
+    """A page of the web server. It takes what its operation declares; all else that a client states is refused.
 
-    taken: ClassVar[Taken] = Taken()
+    The docstring's first line is the operation's summary in the OpenAPI document, the rest its description.
+    """
+
+    described: ClassVar[Operation]
+    taken: ClassVar[Taken]
+
+    def __init_subclass__(cls) -> None:
+        """Take what the operation declares."""
+        super().__init_subclass__()
+        cls.taken = cls.described.taken
 
     def get_methods(self) -> set[str]:
         """The methods that it serves: HEAD where it serves GET."""
@@ -125,5 +139,6 @@ async def complete_headers(request: Request, response: StreamResponse) -> None:
         response.body = EXPECTATION_FAILED.of().render(_begin(request))
         response.headers.update({"Content-Type": MEDIA_TYPE, "Content-Length": str(len(response.body))})
     response.headers.pop("Server", None)
-    response.headers.update(SECURITY_HEADERS)
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
     response.headers[CORRELATION_HEADER] = request[_CORRELATION_ID]

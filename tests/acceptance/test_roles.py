@@ -174,7 +174,13 @@ def the_writer_serves(actors: Actors, ledger: Ledger) -> None:
         # It is held in memory, with the bet, until the next append.
         assert http.post("/accounts/ivan/deposits", json=body).status_code == 201
         assert http.post("/accounts/ivan/bets", json=bet).status_code == 422
-        for read in ("alice", "alice?version=2", "alice?at=2030-01-01T00:00:00Z", "alice/events?order=newest"):
+        for read in (
+            "alice",
+            "alice?version=2",
+            "alice?at=2030-01-01T00:00:00Z",
+            "alice/events?order=newest",
+            "alice/history",
+        ):
             assert http.get(f"/accounts/{read}").status_code == 200
     assert ("dynamodb:PutItem", snapshots) in actors.needed("Writer")
 
@@ -204,6 +210,7 @@ def the_projector_meets_everything(actors: Actors, ledger: Ledger) -> None:
         assert redriven.status_code == 200, redriven.text
         assert answers(f"{url}/metrics")
         assert answers(f"{url}/activity/alice")
+        assert answers(f"{url}/activity")
 
 
 def the_watch_heals(actors: Actors, ledger: Ledger) -> None:

@@ -1,25 +1,30 @@
 """The OpenAPI document: FastAPI's, with our errors in the place of its own, our headers, and who may call what."""
 
-from collections.abc import Mapping, Sequence
-from http import HTTPStatus
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
-from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from starlette.responses import JSONResponse, Response
 
-from ledger.runtime.problems import MEDIA_TYPE, ProblemType
+from ledger.runtime.openapi.docs_page import DOCUMENT_PATH, File, docs_files
+from ledger.runtime.openapi.document import (
+    Responses,
+    complete,
+    header,
+    problem_responses,
+    problem_schemas,
+    security_schemes,
+)
+from ledger.runtime.problems import ProblemType
 from ledger.runtime.request.preconditions import TAGS
+from ledger.runtime.serving.docs_response import docs_response
 from writer.http.declared_route import DeclaredRoute
-from writer.http.schemas import Problem
 from writer.middleware.authentication import needed_scope
 from writer.problems import PROBLEMS
 
-_REF: Final = "#/components/schemas/"
 #: FastAPI's schemas of the 422 that we answer with a problem of status 400.
 _FOREIGN: Final = ("HTTPValidationError", "ValidationError")
-_SECURITY: Final = "token"
 
 #: What a header may be, where FastAPI sees only a string or null: there is no null in HTTP.
 _HEADER_SCHEMAS: Final = {
@@ -31,28 +36,13 @@ _HEADER_SCHEMAS: Final = {
     "if-none-match": {"type": "string", "pattern": f"^({TAGS})$"},
 }
 
-Responses = dict[int | str, dict[str, Any]]
-
-
-def _header(description: str, example: str, **schema: Any) -> dict[str, Any]:
-    return {"description": description, "schema": {"type": "string"} | schema, "example": example}
-
-
-_ETAG: Final = _header("the version, in quotes", '"7"')
-_CORRELATION: Final = _header("names the request in the log; the request's own, or a new one", "order-4711")
-_CHALLENGE: Final = _header("which token is needed (RFC 6750)", 'Bearer realm="kinfold"')
-
+_ETAG: Final = header("the version, in quotes", '"7"')
 HEADERS_OF_STATE: Final[dict[str, Any]] = {"headers": {"ETag": _ETAG}}
-_HEADERS_OF_STATUS: Final[Mapping[int, dict[str, Any]]] = {
-    401: {"WWW-Authenticate": _CHALLENGE},
-    403: {"WWW-Authenticate": _CHALLENGE},
-    503: {"Retry-After": _header("seconds after which to send the request again", "1")},
-}
 
 
 def headers_of_page(path: str) -> dict[str, Any]:
     """The headers of a page of events that is served under ``path``."""
-    return {"headers": {"Link": _header("the next page, if there is one (RFC 8288)", f'<{path}>; rel="next"')}}
+    return {"headers": {"Link": header("the next page, if there is one (RFC 8288)", f'<{path}>; rel="next"')}}
 
 
 def headers_of_accepted(path: str) -> dict[str, Any]:
@@ -60,8 +50,8 @@ def headers_of_accepted(path: str) -> dict[str, Any]:
     return {
         "headers": {
             "ETag": _ETAG,
-            "Location": _header("where the events of the command are", f"{path}?from=7&limit=1"),
-            "Idempotency-Replayed": _header(
+            "Location": header("where the events of the command are", f"{path}?from=7&limit=1"),
+            "Idempotency-Replayed": header(
                 "true, when an earlier request with this Idempotency-Key carried the command out", "true", enum=["true"]
             ),
         }
@@ -74,23 +64,7 @@ def problems(*statuses: int, more: Sequence[ProblemType] = (), only: Sequence[Pr
     ``more``: beside those of the catalogue; ``only``: in their place.
     """
     known = (*PROBLEMS, *more) if only is None else only
-    return {
-        status: {
-            "description": HTTPStatus(status).phrase,
-            "headers": dict(_HEADERS_OF_STATUS.get(status, {})),
-            "content": {
-                MEDIA_TYPE: {
-                    "schema": {"$ref": _REF + "Problem"},
-                    "examples": {
-                        kind.name: {"summary": kind.title, "value": kind.example()}
-                        for kind in known
-                        if kind.status == status
-                    },
-                }
-            },
-        }
-        for status in statuses
-    }
+    return problem_responses(kind for kind in known if kind.status in statuses)
 
 
 def describe(app: FastAPI) -> None:
@@ -105,22 +79,23 @@ def describe(app: FastAPI) -> None:
 
 
 def document_routes(app: FastAPI) -> APIRouter:
-    """The document of ``app``, and the pages that show it. FastAPI's own pass over what a client states."""
+    """The document of ``app``, and the page that shows it. FastAPI's own pass over what a client states."""
     router = APIRouter(route_class=DeclaredRoute, include_in_schema=False)
 
-    @router.get("/openapi.json")
+    @router.get(DOCUMENT_PATH)
     async def document() -> Response:
         return JSONResponse(app.openapi())
 
-    @router.get("/docs")
-    async def docs() -> Response:
-        return get_swagger_ui_html(openapi_url="/openapi.json", title=app.title)
-
-    @router.get("/redoc")
-    async def redoc() -> Response:
-        return get_redoc_html(openapi_url="/openapi.json", title=app.title)
-
+    for path, file in docs_files(app.title).items():
+        router.add_api_route(path, _serving(file))
     return router
+
+
+def _serving(file: File) -> Callable[[], Awaitable[Response]]:
+    async def serve() -> Response:
+        return docs_response(file)
+
+    return serve
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
@@ -128,45 +103,22 @@ def _document(app: FastAPI) -> dict[str, Any]:
         title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
     )
     schemas = found["components"]["schemas"]
-    problem = Problem.model_json_schema(by_alias=True, ref_template=_REF + "{model}")
-    schemas.update(problem.pop("$defs"), Problem=problem)
+    schemas.update(problem_schemas())
     for path, operations in found["paths"].items():
         for method, operation in operations.items():
             _complete(path, method, operation)
     for name in _FOREIGN:
         schemas.pop(name, None)
-    found["components"]["securitySchemes"] = {
-        _SECURITY: {
-            "type": "http",
-            "scheme": "bearer",
-            "description": "A token with the scope that the operation names: read, write or operate.",
-        }
-    }
+    found["components"]["securitySchemes"] = security_schemes()
     return found
 
 
 def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     if any(name in str(operation["responses"].get("422", {})) for name in _FOREIGN):
         del operation["responses"]["422"]
-    for response in operation["responses"].values():
-        response.setdefault("headers", {})["X-Correlation-ID"] = _CORRELATION
-    scope = needed_scope(method.upper(), path)
-    if scope is not None:
-        operation["security"] = [{_SECURITY: []}]
-        operation["description"] = f"{operation.get('description', '')}\n\nNeeds the scope `{scope}`.".strip()
-    parameters = operation.setdefault("parameters", [])
-    for parameter in parameters:
+    for parameter in operation.get("parameters", []):
         parameter["schema"] = _HEADER_SCHEMAS.get(parameter["name"], _without_null(parameter["schema"]))
-    parameters.append(
-        {
-            "name": "X-Correlation-ID",
-            "in": "header",
-            "required": False,
-            "description": "names the request in the log and in its events; one that is no id is replaced",
-            "schema": {"type": "string"},
-            "example": "order-4711",
-        }
-    )
+    complete(operation, needed_scope(method.upper(), path))
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.alias_generators import to_camel, to_pascal
 
 from ledger.aggregates.aggregate_type import Aggregate
-from ledger.runtime.problems import TYPE_PREFIX
 from ledger.store.errors import UndecodableEventError
 from ledger.store.stored_event import StoredEvent
 from writer.resource import Resource, View
@@ -52,12 +51,15 @@ class Event(_Answer):
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The models of one resource: a state, the answer to a command, and a page of events; and its id in a path."""
+    """The models of one resource: a state, the answer to a command, pages of events and states; its id in a path."""
 
     place: Any
     state: type[BaseModel]
     accepted: type[BaseModel]
     page: type[BaseModel]
+    history: type[BaseModel]
+    _step: type[BaseModel]
+    _view: type[BaseModel]
     _resource: Resource[Any]
 
     @classmethod
@@ -68,15 +70,25 @@ class Models:
             kind.id_name: (str, Field(examples=[resource.example_id])),
             "version": (int, Field(examples=[1])),
         }
-        page = {
-            kind.id_name: head[kind.id_name],
-            "events": (list[Event], ...),
-            "next": (str | None, Field(description="the path of the next page; null on the last one")),
-        }
+        whose = {kind.id_name: head[kind.id_name]}
+        rest = {"next": (str | None, Field(description="the path of the next page; null on the last one"))}
 
         def model(suffix: str, doc: str, fields: dict[str, Any]) -> type[BaseModel]:
             return create_model(f"{name}{suffix}", __base__=_Answer, __doc__=doc, **fields)
 
+        view = model("View", f"The {kind.name} after an event.", _fields(resource.view))
+        step = model(
+            "Step",
+            "One stored event, and the state that it led to.",
+            {
+                "sequence_number": (int, Field(examples=[1])),
+                "event_type": (str, Field(examples=["FundsDeposited"])),
+                "occurred_at": (str, Field(examples=["2026-03-01T12:00:00.000000+00:00"], description="ISO 8601, UTC")),
+                "correlation_id": (str, ...),
+                "state": (view, ...),
+            },
+        )
+        steps: dict[str, Any] = {"history": (list[step], ...)}  # type: ignore[valid-type]
         return cls(
             Path(alias=kind.id_name, description=f"the {kind.name}", examples=[resource.example_id]),
             model("State", resource.view.__doc__ or "", head | _fields(resource.view)),
@@ -85,7 +97,16 @@ class Models:
                 f"A command that was carried out: the {kind.name} after it, and the events that it stored.",
                 head | _fields(resource.brief or resource.view) | {"events": (list[Event], ...)},
             ),
-            model("Events", "Some events in the order that was asked for, and where the rest is.", page),
+            model(
+                "Events",
+                "Some events in the order that was asked for, and where the rest is.",
+                whose | {"events": (list[Event], ...)} | rest,
+            ),
+            model(
+                "History", f"The {kind.name} after each of some events, and where the rest is.", whose | steps | rest
+            ),
+            step,
+            view,
             resource,
         )
 
@@ -109,6 +130,26 @@ class Models:
             by_alias=True
         )
 
+    def show_step(self, event: StoredEvent, aggregate: Aggregate[Any, Any]) -> str:
+        """A stored event and the aggregate after it as JSON, for ``show_history``."""
+        state = self._view.model_construct(None, **dict(self._resource.view.of(aggregate.state)))
+        return self._step.model_construct(
+            None,
+            sequence_number=event.sequence_number,
+            event_type=event.event_type,
+            occurred_at=event.occurred_at,
+            correlation_id=event.correlation_id,
+            state=state,
+        ).model_dump_json(by_alias=True)
+
+    def show_history(self, aggregate_id: str, steps: Sequence[str], following: str | None) -> str:
+        """A page of ``show_step`` as JSON."""
+        id_name = self._resource.aggregate.id_name
+        return (
+            f'{{{json.dumps(id_name)}:{json.dumps(aggregate_id)},"history":[{",".join(steps)}],'
+            f'"next":{json.dumps(following)}}}'
+        )
+
     def _json(self, model: type[BaseModel], aggregate: Aggregate[Any, Any], view: type[View[Any]], **more: Any) -> str:
         fields: dict[str, Any] = {aggregate.type.id_name: aggregate.id, **dict(view.of(aggregate.state)), **more}
         return model.model_construct(None, version=aggregate.version, **fields).model_dump_json(by_alias=True)
@@ -116,32 +157,6 @@ class Models:
 
 def _fields(view: type[View[Any]]) -> dict[str, Any]:
     return {name: (field.annotation, field) for name, field in view.model_fields.items()}
-
-
-class FieldFault(BaseModel):
-    """What is wrong with one field of a request."""
-
-    field: str = Field(examples=["amount"])
-    message: str = Field(
-        examples=['an amount has one to twelve digits and at most two decimal places, such as "12.50"']
-    )
-
-
-class Problem(BaseModel):
-    """One problem: what is wrong and what to do about it. Fields that do not apply are absent."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
-
-    type: str = Field(examples=[TYPE_PREFIX + "insufficient-funds"], description="stable; a program decides by it")
-    title: str = Field(examples=["A rule of the domain refuses the command"])
-    status: int = Field(examples=[422])
-    detail: str = Field(examples=["account alice holds 10.00; 12.50 cannot be taken from it"])
-    correlation_id: str | None = Field(None, description="names the request in the writer's log")
-    rule: str | None = Field(None, description="422: the rule of the domain that refused the command")
-    expected_version: int | None = Field(None, description="409, 412: the version that the command was decided on")
-    actual_version: int | None = Field(None, description="409, 412: the version that it is at now")
-    sequence_number: int | None = Field(None, description="503: the event that this version cannot read")
-    errors: list[FieldFault] | None = Field(None, description="400: each field that is wrong")
 
 
 class Health(_Answer):

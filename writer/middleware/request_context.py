@@ -1,7 +1,5 @@
 """The outermost middleware: each request gets a correlation id, each response its headers, each failure an answer."""
 
-from typing import Final
-
 import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -12,9 +10,6 @@ from writer.metrics import Metrics
 from writer.problems import CORRELATION_SCOPE_KEY, problem_response
 
 log = structlog.get_logger(__name__)
-
-#: The page that shows the OpenAPI document loads scripts and styles; it shows no data.
-_PAGES: Final = frozenset({"/docs", "/redoc"})
 
 
 class RequestContextMiddleware:
@@ -42,8 +37,8 @@ class RequestContextMiddleware:
                 started = True
                 headers = MutableHeaders(scope=message)
                 headers[CORRELATION_HEADER] = request_id
-                if scope["path"] not in _PAGES:
-                    headers.update(SECURITY_HEADERS)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
                 self._metrics.responses.labels(str(message["status"])).inc()
                 if "GET" in headers.get("allow", ""):
                     headers["allow"] += ", HEAD"

@@ -40,11 +40,13 @@ def _routes(taken: set[str], evaluated: frozenset[str], *paths: str) -> list[Rou
 
 
 OPERATIONS: Final = _routes(set(), frozenset(), "/health", "/ready", "/metrics", "/nothing")
+DOCUMENTATION: Final = _routes(set(), frozenset(), "/docs", "/docs/start.js", "/openapi.json")
 ROUTES: Final = {
     "writer": [
         *OPERATIONS,
         *_routes({"version", "at"}, _TAGGED, *["/accounts/{id}"] * 3),
         *_routes({"from", "limit", "order"}, frozenset(), "/accounts/{id}/events"),
+        *_routes({"from", "limit"}, frozenset(), "/accounts/{id}/history"),
         *_routes(
             set(),
             _TAGGED | {"idempotency-key"},
@@ -53,12 +55,13 @@ ROUTES: Final = {
             "/accounts/{id}/bets",
             "/accounts/{id}/bets/{id}/settlement",
         ),
-        *_routes(set(), frozenset(), "/docs", "/openapi.json"),
+        *DOCUMENTATION,
     ],
     "projector": [
         *OPERATIONS,
         *_routes({"min_version", "wait", "limit"}, _TAGGED, *["/balances/{id}"] * 2),
         *_routes({"min_version", "wait", "limit", "from", "to"}, _TAGGED, *["/activity/{id}"] * 3),
+        *_routes({"limit", "cursor", "halted"}, frozenset(), "/balances", "/activity"),
         *_routes({"state", "aggregate"}, frozenset(), "/dead-letters"),
         *_routes(set(), frozenset(), "/dead-letters/{id}", f"/dead-letters/{LETTER}"),
         *_routes(
@@ -69,8 +72,9 @@ ROUTES: Final = {
             f"/dead-letters/{LETTER}/skip",
         ),
         *_routes(set(), frozenset(), "/", "/router/", "/table/x/"),
+        *DOCUMENTATION,
     ],
-    "watch": OPERATIONS,
+    "watch": [*OPERATIONS, *DOCUMENTATION],
 }
 
 METHODS: Final = st.sampled_from(
@@ -101,7 +105,23 @@ IDS: Final = st.one_of(
     st.text(max_size=8).map(quote),
 )
 PARAMETERS: Final = st.sampled_from(
-    ["version", "at", "from", "to", "limit", "order", "wait", "state", "aggregate", "dry_run", "min_version", "x", ""]
+    [
+        "version",
+        "at",
+        "from",
+        "to",
+        "limit",
+        "order",
+        "wait",
+        "state",
+        "aggregate",
+        "dry_run",
+        "min_version",
+        "x",
+        "",
+        "cursor",
+        "halted",
+    ]
 )
 FIELDS: Final = st.one_of(
     st.tuples(

@@ -18,7 +18,7 @@ class Session:
 
 FIRST: Final = Session("README.md", "A first session", [201, 201, 201, 200, 422, 412, 201, 201, 200])
 LONGER: Final = Session(
-    "docs/http.md", "A longer session", [201, 201, 201, 200, 200, 422, 412, 412, 201, 201, 200, 200, 200, 200]
+    "docs/http.md", "A longer session", [201, 201, 201, 200, 200, 422, 412, 412, 201, 201, *[200] * 7]
 )
 
 

@@ -1,6 +1,6 @@
 """The three services in this process, writer, projector and bridge, each with a route that fails."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -10,6 +10,7 @@ import pytest
 import structlog
 from aiohttp.test_utils import TestServer
 from prometheus_client import CollectorRegistry
+from starlette.routing import BaseRoute, Route
 from structlog.testing import capture_logs
 
 from betting import RESOURCES
@@ -39,6 +40,7 @@ SECRET: Final = "kf_of-nobody"
 CREDENTIALS: Final = [
     Credential(Principal("all", frozenset(Scope)), digest("kf_all")),
     Credential(Principal("shop", frozenset({Scope.READ, Scope.WRITE})), digest("kf_shop")),
+    Credential(Principal("ops", frozenset({Scope.OPERATE})), digest("kf_operate")),
 ]
 CLOSED: Final = Access(CREDENTIALS)
 ALL: Final = {"Authorization": "Bearer kf_all"}
@@ -47,15 +49,31 @@ CHALLENGE: Final = 'Bearer realm="kinfold"'
 
 @dataclass(frozen=True)
 class Service:
-    """A running service: a client of it, a GET route whose handler fails, and a POST route, if it has one."""
+    """A running service: a client of it, a GET route whose handler fails, a POST route, if it has one, and all routes.
+
+    ``routes``: method and path of each, as its framework has them.
+    """
 
     http: httpx.AsyncClient
     failing: str
     post: str | None
+    routes: frozenset[tuple[str, str]]
 
 
 def fail(*_: object) -> Any:
     raise RuntimeError("secret")
+
+
+def starlette_routes(routes: Sequence[BaseRoute]) -> frozenset[tuple[str, str]]:
+    found = set[tuple[str, str]]()
+    for route in routes:
+        inner = getattr(route, "routes", None) or getattr(getattr(route, "original_router", None), "routes", None)
+        if inner:
+            found |= starlette_routes(inner)
+        else:
+            assert isinstance(route, Route), f"a route of another kind, which this walk does not know: {route}"
+            found |= {(method, route.path) for method in route.methods or ()}
+    return frozenset(found)
 
 
 @asynccontextmanager
@@ -71,7 +89,7 @@ async def writer(access: Access = CLOSED) -> AsyncIterator[Service]:
         api.router.lifespan_context(api),
         httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://writer") as http,
     ):
-        yield Service(http, "/accounts/alice", "/accounts/alice/deposits")
+        yield Service(http, "/accounts/alice", "/accounts/alice/deposits", starlette_routes(api.routes))
 
 
 @asynccontextmanager
@@ -91,7 +109,12 @@ async def projector(access: Access = CLOSED) -> AsyncIterator[Service]:
     async with TestServer(await cast(Any, built.faust.web).wsgi()) as server:
         url = str(server.make_url(""))
         async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
-            yield Service(http, "/balances/alice", "/dead-letters/balance-summary~alice~1/skip")
+            routes = {
+                (each.method, each.resource.canonical)
+                for each in cast(Any, built.faust.web).web_app.router.routes()
+                if each.resource is not None
+            }
+            yield Service(http, "/balances/alice", "/dead-letters/balance-summary~alice~1/skip", frozenset(routes))
     built.executor.shutdown()
     bound.close()
 
@@ -112,9 +135,9 @@ class Daemon:
 @asynccontextmanager
 async def bridge(access: Access = CLOSED) -> AsyncIterator[Service]:
     guard = TableGuard(TableIdentities(cast("DynamoDBClient", None), Names("test")))
-    transport = httpx.ASGITransport(build(Daemon(), access, guard))
-    async with httpx.AsyncClient(transport=transport, base_url="http://bridge") as http:
-        yield Service(http, "/ready", None)
+    app = build(Daemon(), access, guard)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://bridge") as http:
+        yield Service(http, "/ready", None, starlette_routes(app.routes))
 
 
 @pytest.fixture(autouse=True)

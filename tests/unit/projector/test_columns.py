@@ -5,6 +5,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated
 
+import jsonschema_rs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,6 +40,28 @@ def test_columns_are_the_fields_in_order_in_camel_case_and_money_is_text() -> No
     assert COLUMNS.names == ("owner", "totalPaid", "betCount")
     assert COLUMNS.values(purse) == [{"S": "alice"}, {"S": "12.30"}, {"N": "7"}]
     assert COLUMNS.to_json(purse) == {"owner": "alice", "totalPaid": "12.30", "betCount": 7}
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    exact: Decimal
+    whole: Annotated[Decimal, Places(0)]
+    money: Annotated[Decimal, Places(2)] | None
+    count: int
+    since: date | None
+    tags: tuple[str, ...]
+    open: bool
+
+
+@given(st.from_type(Everything).filter(lambda each: Columns(Everything).refusal(each) is None))
+def test_what_is_shown_is_of_the_schema(everything: Everything) -> None:
+    columns = Columns(Everything)
+    schema = {"type": "object", "properties": columns.schemas, "required": list(columns.names)}
+    shown = columns.to_json(everything)
+    validator = jsonschema_rs.validator_for(schema, validate_formats=True)
+    assert validator.is_valid(shown), shown
+    others = {"exact": 1.5, "whole": "1.0", "money": "1.5", "count": "1", "since": "today", "tags": "a", "open": 1}
+    assert [name for name, other in others.items() if validator.is_valid({**shown, name: other})] == []
 
 
 def test_a_row_without_one_of_the_columns_is_refused() -> None:

@@ -102,9 +102,10 @@ class MemoryStore:
     def hash(self, aggregate_id: str, number: int) -> str:
         return self.stored[aggregate_id][number - 1].event_hash
 
-    def read(self, aggregate_id: str) -> Iterator[StoredEvent]:
+    def read(self, aggregate_id: str, *, after: int = 0, until: int | None = None) -> Iterator[StoredEvent]:
         self.before_read()
-        return iter(self.stored.get(aggregate_id, []))
+        self.read_after.append(after)
+        return iter(self.stored.get(aggregate_id, [])[after:until])
 
     def newest(self, aggregate_id: str, *, until: int | None = None, limit: int) -> list[StoredEvent]:
         self.before_read()

@@ -1,7 +1,7 @@
 import pytest
 
+from ledger.runtime.openapi.document import Problem
 from ledger.runtime.problems import ProblemType
-from writer.http.schemas import Problem
 from writer.problems import PROBLEMS
 
 
