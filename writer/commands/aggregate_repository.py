@@ -1,10 +1,10 @@
 """The repository: an aggregate is the fold of its events, or of a snapshot and the events after it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from threading import Lock
-from typing import Any
+from typing import Any, Final
 
 from cachetools import LRUCache
 
@@ -13,10 +13,13 @@ from ledger.store.errors import SnapshotError
 from ledger.store.event_store import EventStore, History, ProvenVersion
 from ledger.store.id_archive import ArchivedId
 from ledger.store.parallel_scan import Item
-from ledger.store.snapshots import decode
+from ledger.store.snapshots import Snapshot, decode
 from ledger.store.stored_event import EventReference, StoredEvent, timestamp
 from ledger.store.transactions import Draft
 from writer.commands.snapshot_writer import ArchivedUntil, SnapshotWriter
+
+#: States, of the usual size, that are held where replays have ended.
+_PLACES: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class AggregateRepository:
         self._store = store
         self._snapshots = snapshots
         self._held: LRUCache[str, Loaded] = LRUCache(held, getsizeof=_weight)
+        self._left: LRUCache[tuple[str, int], Snapshot] = LRUCache(_PLACES, getsizeof=_weight)
         self._lock = Lock()
 
     def take(self, key: str) -> Loaded | None:
@@ -129,6 +133,37 @@ class AggregateRepository:
             aggregate.apply(event.decode(kind))
         return aggregate
 
+    def replay(
+        self, kind: AnyType, aggregate_id: str, *, first: int, until: int
+    ) -> tuple[Aggregate[Any, Any], Iterator[StoredEvent]]:
+        """The aggregate before event ``first``, to be folded on, and the events from there to ``until``.
+
+        They are read as they are asked for: memory holds a page of at most 1 MB, however long the history. What is read
+        before ``first`` begins where a replay was left (``leave``), else at a snapshot, else at the first event. The
+        version is lower than ``first - 1`` where the history ends before that.
+
+        Raises CorruptHistoryError, ThrottledError, EndpointError, ResourceError, while events are read as well.
+        """
+        key = kind.key(aggregate_id)
+        if begun := self._begun(kind, aggregate_id, first):
+            # The event that the fold ends at comes along, and proves it.
+            events = self._store.read(key, after=begun.aggregate.version - 1, until=until)
+            at = next(events, None)
+            if at is not None and begun.event_hash in (None, at.event_hash):
+                return _brought_on(begun.aggregate, events, first - 1), events
+        events = self._store.read(key, until=until)
+        return _brought_on(Aggregate.new(kind, aggregate_id), events, first - 1), events
+
+    def leave(self, aggregate: Aggregate[Any, Any], event_hash: str) -> None:
+        """Hold where a replay has ended, so that the next one need not begin before; ``event_hash``: of its last event.
+
+        The aggregate must not be changed any more.
+        """
+        place = Snapshot(aggregate, event_hash)
+        if _weight(place) <= self._left.maxsize:
+            with self._lock:
+                self._left[aggregate.key, aggregate.version] = place
+
     def save(
         self, before: Loaded, aggregate: Aggregate[Any, Any], draft: Draft, retry_seconds: float
     ) -> tuple[Loaded, History]:
@@ -177,6 +212,23 @@ class AggregateRepository:
         """Wait for at most ``timeout`` seconds until the snapshots under way are written."""
         self._snapshots.close(timeout)
 
+    def _begun(self, kind: AnyType, aggregate_id: str, first: int) -> Snapshot | None:
+        """A fold of some events before ``first``, which the last of them has to prove; None where there is none."""
+        if first == 1:
+            return None
+        key = kind.key(aggregate_id)
+        with self._lock:
+            left = self._left.get((key, first - 1))
+        if left is not None:
+            return Snapshot(left.aggregate.copy(), left.event_hash)
+        stored = self._snapshots.find(key)
+        try:
+            found = decode(kind, aggregate_id, stored) if stored is not None else None
+        except SnapshotError as error:
+            self._snapshots.ignore(key, error.reason, detail=str(error))
+            return None
+        return found if found is not None and found.aggregate.version < first else None
+
     def _is_used(self, kind: AnyType, archived: ArchivedId) -> bool:
         events = self._store.load(archived.aggregate_id, after=archived.used_at - 1, until=archived.used_at).events
         return any(archived.is_used_by(event, kind) for event in events)
@@ -191,8 +243,15 @@ class AggregateRepository:
         return loaded
 
 
-def _weight(loaded: Loaded) -> int:
+def _weight(loaded: Loaded | Snapshot) -> int:
     return loaded.aggregate.type.weight(loaded.aggregate.state)
+
+
+def _brought_on(aggregate: Aggregate[Any, Any], events: Iterator[StoredEvent], version: int) -> Aggregate[Any, Any]:
+    """The aggregate at ``version``, or at the end of its history if that is before."""
+    while aggregate.version < version and (event := next(events, None)) is not None:
+        aggregate.apply(event.decode(aggregate.type))
+    return aggregate
 
 
 def _folded(aggregate: Aggregate[Any, Any], history: History) -> Loaded:

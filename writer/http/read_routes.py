@@ -1,4 +1,4 @@
-"""The routes that read a resource and its events.
+"""The routes that read a resource, its events, and what it was after each of them.
 
 Plain functions, because boto3 blocks: each request that touches the event store has a thread of the pool for itself.
 """
@@ -26,6 +26,9 @@ from writer.resource import Resource
 
 _JSON: Final = "application/json"
 _MAX_VERSION: Final = 10**15
+#: States in a page of a history at most, and the bytes after which it ends: one state may be hundreds of KB.
+_MAX_STEPS: Final = 500
+_MAX_HISTORY: Final = 2**20
 
 Version = Annotated[int | None, Query(ge=1, le=_MAX_VERSION, description="as it was at this version", examples=[3])]
 Moment = Annotated[
@@ -122,6 +125,42 @@ def read_routes(resource: Resource[Any], models: Models, repository: AggregateRe
         following = _next(f"{prefix}/{aggregate_id}/events", found, limit, order)
         headers = {"Link": f'<{following}>; rel="next"'} if following else None
         return Response(models.show_page(aggregate_id, found[:limit], following), 200, headers, _JSON)
+
+    @router.get(
+        "/history",
+        summary=f"Read {_a(kind.name)} after each of its events",
+        description="The state after each event, oldest first, a page at a time; `next` and the Link header lead to "
+        "the rest. A page may end before `limit`, once it is a megabyte. It costs a read of its events, and of those "
+        "before `from` as far back as the page before (if this writer has shown it lately), the snapshot below, or "
+        "the first event: so follow `next`, and do not jump about in a long history.",
+        response_model=models.history,
+        responses=answers | {200: headers_of_page(f"{prefix}/{resource.example_id}/history")},
+        operation_id=f"read_{kind.name}_history",
+    )
+    def read_history(
+        aggregate_id: Annotated[str, kind.ids, models.place],
+        first: Annotated[
+            int,
+            Query(alias="from", ge=1, le=_MAX_VERSION, description="the sequence number to begin with", examples=[1]),
+        ] = 1,
+        limit: Annotated[int, Query(ge=1, le=_MAX_STEPS, description="how many events at most")] = 100,
+    ) -> Response:
+        # One event more than asked for tells whether there is a next page; it is not folded, so it may be unreadable.
+        aggregate, events = repository.replay(kind, aggregate_id, first=first, until=first + limit)
+        steps, size, event_hash, following = list[str](), 0, "", None
+        for event in events:
+            if len(steps) == limit or size >= _MAX_HISTORY:
+                following = f"{prefix}/{aggregate_id}/history?from={event.sequence_number}&limit={limit}"
+                repository.leave(aggregate, event_hash)
+                break
+            aggregate.apply(event.decode(kind))
+            event_hash = event.event_hash
+            steps.append(models.show_step(event, aggregate))
+            size += len(steps[-1])
+        if aggregate.version == 0:
+            raise no(aggregate_id)
+        headers = {"Link": f'<{following}>; rel="next"'} if following else None
+        return Response(models.show_history(aggregate_id, steps, following), 200, headers, _JSON)
 
     return router
 
