@@ -211,6 +211,7 @@ def the_projector_meets_everything(actors: Actors, ledger: Ledger) -> None:
         assert answers(f"{url}/metrics")
         assert answers(f"{url}/activity/alice")
         assert answers(f"{url}/activity")
+        assert answers(f"{url}/balances")
 
 
 def the_watch_heals(actors: Actors, ledger: Ledger) -> None:
