@@ -20,6 +20,7 @@ COPY faust_kinesis faust_kinesis
 COPY writer writer
 COPY stream_bridge stream_bridge
 COPY projector projector
+COPY console console
 COPY betting betting
 COPY kinfold kinfold
 RUN python -m pip wheel --quiet --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir /wheels .
@@ -52,7 +53,7 @@ USER 10001:10001
 # volume it keeps its mode: ECS would mount an empty one that only root can write to.
 VOLUME ["/tmp"]
 WORKDIR /tmp
-EXPOSE 8080 6066 6067 6068
+EXPOSE 8080 6066 6067 6068 6070
 ENTRYPOINT ["kinfold"]
 CMD ["--help"]
 ARG REVISION=

@@ -165,6 +165,6 @@ def child_env(aws_endpoint: str, profile: str, clients: Clients) -> dict[str, st
         "KINFOLD_PROFILE": profile,
         "KINFOLD_ACCESS": "off",
         # Whoever else runs on this machine may have the ports that services take by default.
-        **{f"KINFOLD_{service}_PORT": "0" for service in ("WRITER", "PROJECTOR", "BRIDGE")},
+        **{f"KINFOLD_{service}_PORT": "0" for service in ("WRITER", "PROJECTOR", "BRIDGE", "CONSOLE")},
         "PYTHONUNBUFFERED": "1",
     }

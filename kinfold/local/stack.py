@@ -27,6 +27,7 @@ _COMMANDS: Final = {
     "relay": ("bridge", "relay"),
     "writer": ("writer", "serve"),
     "projector": ("projector", "run"),
+    "console": ("console", "serve"),
 }
 
 
@@ -49,12 +50,13 @@ class Stack:
         writer_port: int = 0,
         projector_port: int = 0,
         bridge_port: int = 0,
+        console_port: int | None = None,
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
         """``env`` goes on top of the services' environment; ``report`` gets a line for each step.
 
         ``bridge``: what carries the table to the stream. The bridge's daemon is a watch over the native destination,
-        or the relay.
+        or the relay. ``console_port``: where a console is served that shows it all; None: there is none.
         """
         self._keep_logs = log_dir is not None
         self.log_dir = log_dir or temporary_folder("kinfold-logs-")
@@ -63,6 +65,8 @@ class Stack:
         self._report = report
         self._bridge_name = _DAEMONS[bridge]
         ports = {self._bridge_name: bridge_port, "writer": writer_port, "projector": projector_port}
+        if console_port is not None:
+            ports["console"] = console_port
         self._ports = {name: port or free_port() for name, port in ports.items()}
         self._services: dict[str, Service] = {}
 
@@ -80,6 +84,11 @@ class Stack:
     def bridge(self) -> Service:
         """The process of the bridge's daemon."""
         return self._services[self._bridge_name]
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The process of each service that was started."""
+        return {name: service.pid for name, service in self._services.items()}
 
     @property
     def urls(self) -> dict[str, str]:
@@ -164,4 +173,6 @@ class Stack:
         port = self._ports[name]
         arguments = [*_COMMANDS[name], "--host", LOOPBACK, "--port", str(port)]
         url = f"http://{LOOPBACK}:{port}"
-        self._services[name] = Service(name, arguments, url=url, env=self._env, log=self.logs[name])
+        # The console shows what it finds running: it is started last.
+        env = self._env | ({"KINFOLD_CONSOLE_SERVICES": ",".join(self.urls.values())} if name == "console" else {})
+        self._services[name] = Service(name, arguments, url=url, env=env, log=self.logs[name])

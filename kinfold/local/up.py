@@ -1,4 +1,4 @@
-"""``kinfold up``: the embedded AWS and all three services, until Ctrl-C."""
+"""``kinfold up``: the embedded AWS and all services, until Ctrl-C."""
 
 import contextlib
 import json
@@ -59,6 +59,8 @@ def up(
     bridge_port: Annotated[
         int, typer.Option(min=0, max=65535, help="The port of the watch or the relay, 0 for a free one.")
     ] = 6067,
+    console: Annotated[bool, typer.Option(help="Serve the console, too.")] = True,
+    console_port: Annotated[int, typer.Option(min=0, max=65535, help="The console's port, 0 for a free one.")] = 6070,
     aws_port: Annotated[int, typer.Option(min=0, max=65535, help="The embedded AWS's port, 0 for a free one.")] = 0,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the URLs as one JSON object on standard output once all is ready.")
@@ -68,7 +70,7 @@ def up(
         bool, typer.Option("--quiet", "-q", help="Show the URLs, and of the logs only warnings and worse.")
     ] = False,
 ) -> None:
-    """Run AWS, the bridge with its watch (or the relay), writer and projector on this machine until Ctrl-C.
+    """Run AWS, the bridge with its watch (or the relay), writer, projector and console on this machine until Ctrl-C.
 
     The embedded AWS needs no Docker and no account. Its state ends with it, unless --data-dir names a folder that keeps
     it: the next start goes on where this one was stopped. The services are the processes that production runs, and
@@ -107,8 +109,9 @@ def up(
     with contextlib.ExitStack() as cleanup, _Signals(report) as signals:
         claim = cleanup.enter_context(claimed("up", profile))
         ports = {"writer": writer_port, "projector": projector_port, "bridge": bridge_port, "aws": aws_port}
+        ports["console"] = console_port if console else 0
         with claim_ports({f"--{name}-port": port for name, port in ports.items()}) as free:
-            writer_port, projector_port, bridge_port, aws_port = free.values()
+            writer_port, projector_port, bridge_port, aws_port, console_port = free.values()
         aws, running = None, look("aws", profile).running
         if endpoint_url is None and running is not None and running.endpoint is not None:
             if data_dir is not None:
@@ -135,6 +138,7 @@ def up(
             writer_port=writer_port,
             projector_port=projector_port,
             bridge_port=bridge_port,
+            console_port=console_port if console else None,
             report=report,
         )
         signals.stack = stack
@@ -182,13 +186,13 @@ class _Signals:
 
 def _announce(stack: "Stack", endpoint: str, profile: str, domain: str, *, as_json: bool) -> None:
     if as_json:
-        services = (stack.writer, stack.projector, stack.bridge)
         running = {"aws": endpoint, "profile": profile, "logs": str(stack.log_dir), **stack.urls}
-        typer.echo(json.dumps({**running, "pids": {service.name: service.pid for service in services}}))
+        typer.echo(json.dumps({**running, "pids": stack.pids}))
         return
+    console = f"  console    {stack.urls['console']}\n" if "console" in stack.urls else ""
     typer.echo(
         f"""
-  writer     {stack.writer.url}/docs
+{console}  writer     {stack.writer.url}/docs
   projector  {stack.projector.url}/ready
   {stack.bridge.name:<10} {stack.bridge.url}/ready
   AWS        {endpoint} (profile {profile})

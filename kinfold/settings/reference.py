@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 
+from console.settings import ConsoleSettings
 from kinfold.health import TOKEN_VARIABLE
 from ledger.runtime.settings import GuardedSettings, Settings
 from projector.settings import ProjectorSettings
@@ -23,6 +24,7 @@ READERS: Final[dict[type[Settings], str]] = {
     BridgeDaemonSettings: "kinfold bridge watch, kinfold bridge relay",
     RelaySettings: "kinfold bridge relay",
     WatchSettings: "kinfold bridge watch",
+    ConsoleSettings: "kinfold console serve",
 }
 _CLIENTS: Final = "kinfold load, kinfold health"
 _BOUNDS: Final = {"ge": "at least {}", "gt": "more than {}", "le": "at most {}", "lt": "less than {}"}

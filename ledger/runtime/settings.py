@@ -179,8 +179,8 @@ class GuardedSettings(Settings):
 
 
 S = TypeVar("S", bound=Settings)
-#: Settings whose value is not shown in a message: by mistake it may hold a token in plain text.
-_SECRET: Final = frozenset({"KINFOLD_TOKENS"})
+#: Settings whose value is not shown in a message: it holds a token in plain text, by mistake or for a service.
+_SECRET: Final = frozenset({"KINFOLD_TOKENS", "KINFOLD_CONSOLE_TOKEN"})
 
 
 def load_settings(kind: type[S]) -> S:

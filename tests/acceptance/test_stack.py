@@ -41,7 +41,7 @@ SERVICES = {
 def up(aws_endpoint: str, profile: str, clients: Clients, tmp_path: Path) -> Iterator[Up]:
     """Start `kinfold up` on the test's endpoint and free ports; whatever still runs in the end is killed."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("KINFOLD_")}
-    ports = ["--writer-port", "0", "--projector-port", "0", "--bridge-port", "0"]
+    ports = ["--writer-port", "0", "--projector-port", "0", "--bridge-port", "0", "--console-port", "0"]
     with ExitStack() as cleanup:
 
         def start(*more: str, arguments: list[str] = ports, as_json: bool = True) -> "subprocess.Popen[str]":
@@ -148,12 +148,12 @@ def test_a_service_that_dies_ends_up_with_its_name_and_log(up: Up, tmp_path: Pat
     assert not alive(urls["pids"]["projector"])
 
 
-@pytest.mark.parametrize("option", ["--writer-port", "--projector-port", "--bridge-port"])
+@pytest.mark.parametrize("option", ["--writer-port", "--projector-port", "--bridge-port", "--console-port"])
 def test_a_taken_port_is_said_before_anything_starts(up: Up, tmp_path: Path, option: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        ports = {"--writer-port": "0", "--projector-port": "0", "--bridge-port": "0"} | {
+        ports = {"--writer-port": "0", "--projector-port": "0", "--bridge-port": "0", "--console-port": "0"} | {
             option: str(taken.getsockname()[1])
         }
         process = up(arguments=[word for pair in ports.items() for word in pair])
@@ -170,7 +170,7 @@ def test_up_with_a_bad_profile_is_a_setting_that_cannot_be_used(up: Up, tmp_path
 
 def test_the_embedded_aws_starts_and_ends_with_up() -> None:
     command = [sys.executable, "-m", "kinfold", "up", "--json"]
-    command += ["--writer-port", "0", "--projector-port", "0", "--bridge-port", "0"]
+    command += ["--writer-port", "0", "--projector-port", "0", "--bridge-port", "0", "--console-port", "0"]
     env = {name: value for name, value in os.environ.items() if name != "AWS_ENDPOINT_URL"}
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         urls = announced(process)

@@ -23,7 +23,12 @@ BUILT, _, TESTED = (ROOT / "docs" / "tutorial.md").read_text().partition("\n## 1
 #: Where the page has services listen; here they take free ports.
 PORTS: Final = {
     "kinfold aws": {"--port": "4566"},
-    "kinfold up": {"--writer-port": "8080", "--projector-port": "6066", "--bridge-port": "6067"},
+    "kinfold up": {
+        "--writer-port": "8080",
+        "--projector-port": "6066",
+        "--bridge-port": "6067",
+        "--console-port": "6070",
+    },
 }
 
 

@@ -94,7 +94,7 @@ def running(
     child_env: dict[str, str], aws_endpoint: str, start_kinfold: Callable[..., "subprocess.Popen[str]"]
 ) -> Iterator[dict[str, Any]]:
     """What ``kinfold up --json`` prints; everything runs meanwhile."""
-    ports = [part for name in ("writer", "projector", "bridge") for part in (f"--{name}-port", "0")]
+    ports = [part for name in ("writer", "projector", "bridge", "console") for part in (f"--{name}-port", "0")]
     process = start_kinfold("up", "--json", "--endpoint-url", aws_endpoint, *ports)
     assert process.stdout is not None
     yield json.loads(process.stdout.readline())
@@ -119,7 +119,9 @@ def test_every_command_prints_json_alone_and_every_answer_has_the_same_case(
         return httpx.get(f"{running[service]}{path}", timeout=70, trust_env=False).json()
 
     until(lambda: len(get("projector", "/dead-letters")["deadLetters"]) == 2)
-    answers = [get(service, path) for service in ("writer", "projector", "watch") for path in ("/health", "/ready")]
+    answers = [
+        get(service, path) for service in ("writer", "projector", "watch", "console") for path in ("/health", "/ready")
+    ]
     answers += [get("projector", path) for path in ("/dead-letters", "/balances/mallory", "/activity/mallory")]
     answers += [get("projector", "/balances/mallory?min_version=2"), get("writer", "/accounts/mallory/events")]
     answers += [get("writer", f"/accounts/mallory?version={bad.sequence_number - 1}"), get("writer", "/accounts/-")]

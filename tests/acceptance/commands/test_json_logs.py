@@ -177,7 +177,9 @@ def test_a_load_a_demo_and_what_answers_no_health_check(
 
 
 def test_what_runs_all_shows_whose_line_each_is(child_env: dict[str, str], aws_endpoint: str, tmp_path: Path) -> None:
-    words = f"up --endpoint-url {aws_endpoint} --writer-port 0 --projector-port 0 --bridge-port 0 --json"
+    words = (
+        f"up --endpoint-url {aws_endpoint} --writer-port 0 --projector-port 0 --bridge-port 0 --console-port 0 --json"
+    )
     with (tmp_path / "log").open("wb") as log:
         command = [sys.executable, "-m", "kinfold", *words.split()]
         env = child_env | {"KINFOLD_LOG_FORMAT": "json"}
@@ -187,7 +189,7 @@ def test_what_runs_all_shows_whose_line_each_is(child_env: dict[str, str], aws_e
             process.send_signal(signal.SIGINT)
     assert process.returncode == 0
     lines = parsed((tmp_path / "log").read_text())
-    assert {line.get("service") for line in lines} == {None, "bridge", "watch", "writer", "projector"}
+    assert {line.get("service") for line in lines} == {None, "bridge", "watch", "writer", "projector", "console"}
     assert {line["event"] for line in lines if "service" not in line} == {"told"}
 
 

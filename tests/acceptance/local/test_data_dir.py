@@ -14,7 +14,7 @@ import pytest
 
 pytestmark = pytest.mark.acceptance
 
-PORTS = ("--writer-port", "0", "--projector-port", "0", "--bridge-port", "0")
+PORTS = ("--writer-port", "0", "--projector-port", "0", "--bridge-port", "0", "--no-console")
 
 
 class Ledger:

@@ -25,7 +25,7 @@ from tests.support.waiting import until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.integration]
 
-PORTS = ("--writer-port", "0", "--projector-port", "0", "--bridge-port", "0")
+PORTS = ("--writer-port", "0", "--projector-port", "0", "--bridge-port", "0", "--console-port", "0")
 #: What another shell may have set for AWS itself.
 REAL = {
     "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",

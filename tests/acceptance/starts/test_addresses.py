@@ -130,7 +130,7 @@ def test_up_refuses_one_port_for_two_services_before_anything_starts(
     start_kinfold: Callable[..., "subprocess.Popen[str]"],
 ) -> None:
     port = str(free_port())
-    process = start_kinfold("up", "--writer-port", port, "--bridge-port", port, "--projector-port", "0")
+    process = start_kinfold("up", "--writer-port", port, "--bridge-port", port, "--projector-port", "0", "--no-console")
     _, said = process.communicate(timeout=60)
     assert process.returncode == 2
     assert said.startswith(f"kinfold: cannot listen on 127.0.0.1 port {port}: Address already in use; ")

@@ -137,7 +137,7 @@ def test_up_and_demo_leave_no_folder_and_need_none_that_can_be_written(
     said, _ = demo.communicate(timeout=120)
     assert demo.returncode == 0, said
     assert [*here.iterdir(), *temporary.iterdir()] == []
-    ports = ("--writer-port", "0", "--projector-port", "0", "--bridge-port", "0")
+    ports = ("--writer-port", "0", "--projector-port", "0", "--bridge-port", "0", "--no-console")
     up = start("up", *ports, cwd=cwd or here)
     said_until(up, "Ctrl-C stops everything")
     assert list(here.iterdir()) == []

@@ -10,6 +10,7 @@ import typer.core
 import typer.main
 import yaml
 
+from console.settings import ConsoleSettings
 from kinfold.cli import app
 from ledger.runtime.auth import digest
 from ledger.runtime.settings import GuardedSettings, Settings, load_settings
@@ -25,9 +26,10 @@ SETTINGS: Final[dict[str, tuple[type[Settings], ...]]] = {
     "relay": (RelaySettings,),
     "ensure": (BridgeSettings,),
     "operator": (BridgeSettings, ProjectorSettings),
+    "console": (BridgeSettings, ConsoleSettings),
     "projector": (ProjectorSettings,),
 }
-DAEMONS: Final = ("writer", "watch", "relay", "projector")
+DAEMONS: Final = ("writer", "watch", "relay", "projector", "console")
 GIVEN: Final = {"Profile": "prod", "Image": "image@sha256:1"}
 TOKENS: Final = f"ops:operate:{digest('t').hex()}"
 
@@ -94,9 +96,8 @@ def test_the_code_knows_every_setting_and_accepts_it(name: str, monkeypatch: pyt
         settings = load_settings(kind)
         assert (settings.profile, settings.region, settings.log_format) == ("prod", "us-east-1", "json")
         assert settings.events_table == "domain-events-prod"
-        assert settings.bridge == ("relay" if name in {"watch", "relay", "ensure", "operator"} else "native")
-        if name in DAEMONS:
-            assert isinstance(settings, GuardedSettings)
+        assert settings.bridge == ("relay" if name in {"watch", "relay", "ensure", "operator", "console"} else "native")
+        if name in DAEMONS and isinstance(settings, GuardedSettings):
             assert not settings.guard("0.0.0.0").open
         if isinstance(settings, ProjectorSettings) and name == "projector":
             assert (settings.consumer, settings.worker_id) == ("kcl", "projector-b")

@@ -12,6 +12,7 @@ STACK: Any = SimpleNamespace(
     writer=SimpleNamespace(url="http://w"),
     projector=SimpleNamespace(url="http://p"),
     bridge=SimpleNamespace(name="watch", url="http://b"),
+    urls={"console": "http://c"},
     log_dir=Path("logs"),
 )
 
@@ -29,4 +30,4 @@ STACK: Any = SimpleNamespace(
 def test_a_first_command_is_the_domains_own(domain: str, lines: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     _announce(STACK, "http://aws", "local", domain, as_json=False)
     shown = capsys.readouterr().out
-    assert all(line in shown for line in lines), shown
+    assert all(line in shown for line in ["console    http://c\n", *lines]), shown

@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from projector.app import ProjectorApp
 from tests.integration.projector.http.one_server.conftest import DAYS
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
