@@ -14,7 +14,7 @@ PYTEST_ARGS ?=
 TEST_PROCESSES ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test test-engine simulate bench bench-install settings check format lock clean
+.PHONY: help install demo up test test-engine simulate bench bench-install screenshots settings check format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
@@ -53,6 +53,9 @@ bench-install: $(STAMP) $(PEERS_STAMP) ## install what the benchmarks compare wi
 
 bench: bench-install ## every benchmark at modest sizes, and the tables: some 25 minutes
 	$(BIN)/python -m bench all $(ARGS)
+
+screenshots: $(STAMP) ## pictures of the console's screens for docs/console.md; needs Chromium
+	SCREENSHOTS=docs/console $(BIN)/python -m pytest -q -p no:schemathesis tests/acceptance/console/test_browser.py -k 'every_screen and desktop'
 
 settings: $(STAMP) ## docs/settings.md from the settings, the read models in infra/access.yaml from the domain
 	$(BIN)/kinfold settings --markdown > docs/settings.md

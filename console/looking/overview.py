@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -19,13 +19,15 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two looks: each is some ten calls to AWS and two a shard, however many browsers are open.
 PERIOD: Final = 15.0
+#: Seconds after which a look says nothing about the present any more: nobody has looked for so long.
+OLD: Final = 60.0
 #: Actions that the overview shows.
 _RECENT: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was seen at ``at``. ``status`` and ``recent`` are those of an earlier look where ``error`` says why."""
+    """What was seen at ``at``. ``error``: why it could not be seen anew since."""
 
     at: datetime
     status: Status | None
@@ -49,7 +51,7 @@ class Overview:
         """The last look, None before the first; has another one taken in the background when it is old."""
         if self._now() - self._looked_at >= PERIOD and self._looking.acquire(blocking=False):
             self._executor.submit(self._look)
-        return self._last
+        return self._last if self._now() - self._looked_at < OLD else None
 
     def _look(self) -> None:
         try:
@@ -69,5 +71,4 @@ class Overview:
             return Look(now, status, recent, verified)
         except KinfoldError as error:
             log.warning("not_looked", reason=str(error), action="none while it passes")
-            seen = (before.status, before.recent, before.verified) if before else (None, [], None)
-            return Look(now, *seen, error=str(error))
+            return replace(before or Look(now, None, [], None), error=str(error))

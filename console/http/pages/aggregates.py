@@ -139,7 +139,7 @@ def _served(site: Site, projection: Projection[Any], key: str, total: int) -> Se
     model = site.components.models.active(projection)
     try:
         head = model.get(key)
-        parts = model.parts(key, "0", "~", _PARTS) if projection.part is not None and head is not None else []
+        parts = model.last_parts(key, _PARTS) if projection.part is not None and head is not None else []
     except UnreadableRowError as error:
         return Served(projection, None, [], total, str(error))
     return Served(projection, head, parts, max(0, total - (head.version if head else 0)))

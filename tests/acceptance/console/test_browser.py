@@ -1,5 +1,6 @@
 """The console as an operator meets it: in a browser, on a desk, on a phone, and with scripts switched off."""
 
+import os
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -16,24 +17,26 @@ from tests.support.waiting import PATIENCE
 pytestmark = [pytest.mark.acceptance, pytest.mark.integration, NEEDS_CHROMIUM]
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "color_scheme": "dark"}
-SCREENS = (
-    "/",
-    "/aggregates",
-    "/aggregates?halted=yes",
-    "/aggregates/account/alice",
-    "/aggregates/account/mallory",
-    "/aggregates/account/alice/steps/30",
-    "/aggregates/account/mallory/steps/2",
-    "/read-models",
-    "/stream",
-    "/dead-letters",
-    "/dead-letters/balance-summary~mallory~2",
-    "/bridge",
-    "/activity",
-    "/operations/skip",
-    "/operations/rebuild",
-    "/nowhere",
-)
+#: By the name of its picture in docs/console.md.
+SCREENS = {
+    "overview": "/",
+    "aggregates": "/aggregates",
+    "halted-aggregates": "/aggregates?halted=yes",
+    "aggregate": "/aggregates/account/alice",
+    "halted-aggregate": "/aggregates/account/mallory",
+    "step": "/aggregates/account/alice/steps/30",
+    "bad-step": "/aggregates/account/mallory/steps/2",
+    "read-models": "/read-models",
+    "stream": "/stream",
+    "dead-letters": "/dead-letters",
+    "dead-letter": "/dead-letters/balance-summary~mallory~2",
+    "bridge": "/bridge",
+    "activity": "/activity",
+    "operation": "/operations/skip?letterId=balance-summary~mallory~2",
+    "missing": "/nowhere",
+}
+#: A folder for pictures of the screens: `make screenshots`.
+PICTURES = os.environ.get("SCREENSHOTS")
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +61,13 @@ def test_every_screen_is_within_reach_and_asks_nobody_else(browser: Browser, led
     assert visitor.barriers() == []
     page = sign_in(visitor)
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
-    for screen in SCREENS:
+    # What is looked at in the background is there by now, for whoever wants pictures.
+    expect(page.get_by_role("status").first).to_contain_text("Looked at")
+    for name, screen in SCREENS.items():
         page.goto(screen)
         assert visitor.barriers() == [], screen
+        if PICTURES and not window:
+            page.screenshot(path=f"{PICTURES}/{name}.png", full_page=True)
     assert visitor.hosts == {urlsplit(ledger.url).netloc}
     assert visitor.complaints == []
     visitor.close()
