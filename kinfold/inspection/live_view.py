@@ -3,20 +3,23 @@
 import contextlib
 import os
 import select
+import signal
 import sys
 import termios
 import time
 import tty
 from collections.abc import Callable, Iterator
-from typing import Final
+from types import FrameType
+from typing import Final, Self
 
 import typer
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-#: What Ctrl-C ends with: 128 and the signal's number.
+#: What Ctrl-C and SIGTERM end with: 128 and the signal's number.
 INTERRUPTED: Final = 130
+TERMINATED: Final = 143
 Draw = Callable[[Console], None]
 
 
@@ -25,7 +28,7 @@ def frame(draw: Draw, width: int) -> Text:
     console = Console(width=width, force_terminal=True)
     with console.capture() as captured:
         draw(console)
-    return Text.from_ansi(captured.get().rstrip("\n"), no_wrap=True)
+    return Text.from_ansi(captured.get().rstrip("\n"), overflow="fold")
 
 
 def live(draw: Draw, every: float) -> None:
@@ -34,12 +37,47 @@ def live(draw: Draw, every: float) -> None:
     Ctrl-C ends with typer.Exit(130); what was drawn last stays.
     """
     console = Console()
-    with _ends_quietly(), _keys() as pressed, Live(console=console, auto_refresh=False) as shown:
+    # The terminal is put back as it was, whatever ends this.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    view = Live(console=console, auto_refresh=False)
+    with _ends_quietly(), _Interrupts() as interrupts, _keys() as pressed, view as shown:
         while True:
             began = time.monotonic()
             shown.update(frame(draw, console.width), refresh=True)
-            if pressed(max(0.0, every - (time.monotonic() - began))) == "q":
-                return
+            with interrupts.allowed():
+                if pressed(max(0.0, every - (time.monotonic() - began))) == "q":
+                    return
+
+
+class _Interrupts:
+    """Ctrl-C ends a wait at once, and a frame only when it has been drawn; a second one ends that, too."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._allowed = False
+
+    def __enter__(self) -> Self:
+        self._before = signal.signal(signal.SIGINT, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    @contextlib.contextmanager
+    def allowed(self) -> Iterator[None]:
+        """A block that Ctrl-C ends, also one that came before. Raises KeyboardInterrupt."""
+        self._allowed = True
+        try:
+            if self._asked:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._allowed = False
+
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
+        again, self._asked = self._asked, True
+        if self._allowed or again:
+            raise KeyboardInterrupt
 
 
 def follow(look: Callable[[], object], show: Callable[[], None], every: float) -> None:

@@ -84,11 +84,13 @@ def look(command: Command, profile: str) -> Seen:
         return Seen()
     try:
         file = place(command, profile)
+        file.lstat()
+    except (OSError, RuntimeError):
+        return Seen()  # nothing is there, or this user has no home that he can look into
+    try:
         found = _read(file)
-    except FileNotFoundError:
-        return Seen()
-    except (OSError, RuntimeError, ValueError) as error:
-        return Seen(ignored=f"what `kinfold {command}` left in {place(command, profile)} is ignored: {error}")
+    except (OSError, ValueError) as error:
+        return Seen(ignored=f"what `kinfold {command}` left in {file} is ignored: {error}")
     if (found.command, found.profile) != (command, profile):
         return Seen(ignored=f"{file} is ignored: it is of another profile or command")
     if identity(found.pid) != found.began:

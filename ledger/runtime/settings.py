@@ -43,7 +43,7 @@ class Settings(BaseSettings):
         None,
         validate_default=True,
         validation_alias=AliasChoices("AWS_ENDPOINT_URL"),
-        description="the AWS endpoint; unset means AWS itself",
+        description="the AWS endpoint; unset: what `kinfold up` runs here for the profile, else AWS itself",
     )
     events_table: str | None = Field(
         None,

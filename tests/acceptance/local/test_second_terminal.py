@@ -176,6 +176,17 @@ def test_top_stays_on_a_terminal_until_it_is_ended(up: Running, loaded: str, key
     assert "Traceback" not in screen
 
 
+def test_an_account_that_is_followed_on_a_terminal_leaves_one_frame_with_all_of_its_events(
+    up: Running, loaded: str
+) -> None:
+    command = [sys.executable, "-m", "kinfold", "account", loaded, "--follow", "--last", "1"]
+    ended, screen = on_terminal(command, up.env, typed=Typed(after="all agree", keys="\x03"))
+    assert ended == INTERRUPTED
+    assert screen.count("all agree on the version") == 1
+    assert screen.count("according to") == 1
+    assert screen.replace("\n", "").count('"schemaVersion"') == 1, "a long line is folded, and not cut"
+
+
 def test_a_second_up_of_the_profile_is_refused_before_anything_starts(up: Running) -> None:
     code, out, err = up.kinfold("up", *PORTS)
     assert (code, out) == (6, "")

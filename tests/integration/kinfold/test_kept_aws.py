@@ -149,6 +149,18 @@ def test_a_folder_is_for_one_at_a_time(tmp_path: Path) -> None:
         pass
 
 
+def test_a_folder_is_held_for_as_long_as_its_aws_lives(tmp_path: Path) -> None:
+    with held(tmp_path, print) as data:
+        aws = LocalAws(data=data)
+    try:
+        with pytest.raises(DataInUseError), held(tmp_path, print):
+            pytest.fail("two would write one file")
+    finally:
+        aws.stop()
+    with held(tmp_path, print):
+        pass
+
+
 def test_who_comes_after_a_kill_waits_until_the_state_is_saved(tmp_path: Path) -> None:
     told: list[str] = []
     with held(tmp_path, print) as data:

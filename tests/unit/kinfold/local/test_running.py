@@ -168,6 +168,14 @@ def test_without_a_place_for_the_file_the_block_runs_and_it_is_said(
     assert "AWS_ENDPOINT_URL" in capsys.readouterr().err
 
 
+def test_who_has_no_home_finds_nothing_and_is_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as for a user id without an entry
+    assert look("up", "local") == Seen()
+    monkeypatch.setenv("HOME", "/dev/null")
+    assert look("up", "local") == Seen()
+
+
 def test_what_is_no_profile_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="KINFOLD_PROFILE"), claimed("aws", "../etc"):
         pytest.fail("it began")
