@@ -32,7 +32,7 @@ def _shown(site: Site) -> dict[str, Any]:
     return {
         "look": look,
         "services": metrics.services,
-        "appended": metrics.rate("kinfold_writer_commands_total"),
+        "appended": metrics.rate("kinfold_writer_events_total"),
         "streamed": metrics.rate("kinfold_projector_records_total"),
         "applied": metrics.rate("kinfold_projector_applied_total"),
         "lag": lag,
