@@ -70,7 +70,7 @@ class Projection(Generic[S]):
     """
 
     name: str
-    #: The path under which rows are served: GET /{path}/{id}.
+    #: The path under which rows are served: GET /{path}/{id}, and GET /{path} for all.
     path: str
     #: Whose events it folds; all others are passed by.
     aggregates: tuple[AnyType, ...]

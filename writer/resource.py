@@ -84,7 +84,7 @@ class View(BaseModel, Generic[S]):
 
 @dataclass(frozen=True, kw_only=True)
 class Resource(Generic[S]):
-    """An aggregate type over HTTP: ``/{path}/{id}``, its history under ``/events``, and its commands."""
+    """An aggregate type over HTTP: ``/{path}/{id}``, its ``/events``, its ``/history``, and its commands."""
 
     aggregate: AggregateType[S, Any]
     #: Such as ``accounts``.

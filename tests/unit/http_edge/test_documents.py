@@ -4,6 +4,7 @@ import re
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from ledger.runtime import problems
@@ -17,6 +18,7 @@ from tests.unit.http_edge.conftest import (
     Service,
     carries_the_headers_of_every_response,
     is_problem,
+    projector,
 )
 
 DEMANDED = re.compile(r"""(?:src|href|url|action)\s*[=:]\s*["']([^"']*)["']|url\(["']?([^"')]+)""")
@@ -133,3 +135,11 @@ async def test_the_documentation_takes_nothing_and_only_reads(service: Service) 
         is_problem(await service.http.post(path, headers=ALL), problems.METHOD_NOT_ALLOWED)
         assert (await service.http.get(f"{path}?url=https://evil.example")).status_code == 400
         assert (await service.http.get(path, headers={"If-None-Match": "*"})).status_code == 400
+
+
+@pytest.mark.parametrize("service", [projector], ids=lambda service: service.__name__, indirect=True)
+async def test_what_shows_aggregates_is_for_the_scope_read_and_all_else_the_operators(service: Service) -> None:
+    for path, readers in (("/balances", True), ("/activity", True), ("/balances/alice", True), ("/balances-x", False)):
+        shop = await service.http.get(path, headers={"Authorization": "Bearer kf_shop"})
+        operator = await service.http.get(path, headers={"Authorization": "Bearer kf_operate"})
+        assert ((shop.status_code == 403), (operator.status_code == 403)) == (not readers, readers), path

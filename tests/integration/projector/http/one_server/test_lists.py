@@ -57,6 +57,7 @@ async def pages(http: httpx.AsyncClient, path: str | None) -> list[dict[str, Any
         answer = await http.get(path)
         assert answer.status_code == 200, answer.text
         found.append(body := answer.json())
+        assert len(found) < 200, "pages without an end"
         assert list(body) == ["aggregates", "unreadable", "next"]
         assert answer.links.get("next", {}).get("url") == body["next"]
         path = body["next"]
