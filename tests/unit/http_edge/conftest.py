@@ -122,8 +122,10 @@ async def projector(access: Access = CLOSED) -> AsyncIterator[Service]:
 class Daemon:
     """A daemon of the bridge that fails when it is asked whether it is ready."""
 
-    registry = CollectorRegistry()
     ready: Callable[..., HealthReport] = fail
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
 
     def health(self) -> HealthReport:
         return HealthReport()
