@@ -6,16 +6,16 @@ states on the way, from which every other one is a few events away, and each num
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 from typing import Final
 
 import structlog
 from cachetools import LRUCache
 
-from console.folds.series import Series
+from console.folds.series import Point, Series
 from console.folds.steps import Shown, Steps
 from ledger.aggregates.aggregate_type import AnyType
 from ledger.errors import KinfoldError
@@ -31,57 +31,58 @@ _KEPT: Final = 32
 #: States kept on the way, at most; with more events they lie further apart.
 _MARKS: Final = 64
 _FIRST_SPACING: Final = 256
-#: Events that are folded before somebody who looks has to wait no longer.
-_CHUNK: Final = 100
-#: Seconds for which what was read last counts as the present.
+#: Events that are folded for a step at most, unless the states kept lie further apart.
+_REACH: Final = 2000
+#: Seconds for which what was read last counts as the present, and between two sights of a reading that takes longer.
 _FRESH: Final = 1.0
+_SIGHT: Final = 0.5
 
 
-class History:
-    """One aggregate's history. Safe to share between threads: one reads at a time, any number look."""
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What is known of a history at one moment; never changed.
 
-    def __init__(self, store: EventStore, begin: Callable[[], Steps]) -> None:
-        """``begin`` makes the fold of no events."""
-        self._store = store
-        self._begin = begin
-        self._lock = threading.Lock()
-        self._reading = threading.Lock()
-        self._read_at = 0.0
-        #: How many events there were when the last reading began, and why it ended before it had them all.
-        self.total = 0
-        self.error: str | None = None
-        self._reset()
+    ``version``: up to which event it is read; ``total``: how many there were when the reading began. ``states``: what
+    each fold makes of the events so far; ``numbers``: those of the read models over time, by name. ``error``: why the
+    reading ended before it had them all.
+    """
 
-    def _reset(self) -> None:
-        self._now = self._begin()
-        self._marks = [self._now.copy()]
-        self._spacing = _FIRST_SPACING
-        self._series: dict[str, Series] = {}
-
-    @property
-    def version(self) -> int:
-        """Up to which event it is read."""
-        return self._now.version
+    version: int = 0
+    total: int = 0
+    states: Sequence[Shown] = ()
+    numbers: Mapping[str, Sequence[Point]] = field(default_factory=dict)
+    error: str | None = None
 
     @property
     def complete(self) -> bool:
         """Whether all that there was is read."""
         return self.error is None and self.version >= self.total > 0
 
-    def latest(self) -> list[Shown]:
-        """What each fold makes of the events read so far."""
-        with self._lock:
-            return self._now.shown()
 
-    def series(self) -> dict[str, Series]:
-        """The numbers of the read models over time, by name."""
-        with self._lock:
-            return dict(self._series)
+class History:
+    """One aggregate's history. Safe to share between threads: one reads at a time, and nobody waits for it."""
+
+    def __init__(self, store: EventStore, begin: Callable[[], Steps]) -> None:
+        """``begin`` makes the fold of no events."""
+        self._store = store
+        self._begin = begin
+        self._reading = threading.Lock()
+        self._read_at = 0.0
+        self.sight = Sight()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._now = self._begin()
+        self._key = self._now.aggregate.key
+        # What is in the list is never changed, nor is a list that was taken from here.
+        self._marks = [self._now.copy()]
+        self._spacing = _FIRST_SPACING
+        self._series: dict[str, Series] = {}
 
     def read_on(self) -> None:
         """Read what has come since. Returns at once where somebody else is at it, or has just been.
 
-        What the endpoint fails with is kept in ``error`` until the next time.
+        What the endpoint fails with is kept in the sight's ``error`` until the next time.
         """
         if not self._reading.acquire(blocking=False):
             return
@@ -92,41 +93,49 @@ class History:
         finally:
             self._reading.release()
 
+    def reaches(self, version: int) -> bool:
+        """Whether a step is near enough to a state that is kept; else it is once the history is read so far."""
+        return version - self._nearest(version).version <= max(_REACH, 2 * self._spacing)
+
+    def _nearest(self, version: int) -> Steps:
+        return max((each for each in self._marks if each.version < version), key=lambda each: each.version)
+
     def step(self, version: int) -> tuple[list[Shown], StoredEvent, list[Shown]]:
         """The event ``version`` between the states before and after it.
 
         Raises CorruptHistoryError when there is no such event, ThrottledError and EndpointError.
         """
-        with self._lock:
-            mark = max((each for each in self._marks if each.version < version), key=lambda each: each.version)
-            steps = mark.copy()
+        steps = self._nearest(version).copy()
         before: list[Shown] = steps.shown()
-        for event in self._store.read(self._now.aggregate.key, after=steps.version, until=version):
+        for event in self._store.read(self._key, after=steps.version, until=version):
             if event.sequence_number == version:
                 before = steps.shown()
             steps.add(event)
         if steps.version != version or steps.last is None:
-            raise CorruptHistoryError(f"{self._now.aggregate.key} has no event {version}")
+            raise CorruptHistoryError(f"{self._key} has no event {version}")
         return before, steps.last, steps.shown()
 
     def _read(self) -> None:
-        key = self._now.aggregate.key
+        total = self.sight.total
         try:
-            self.error = None
-            self.total = self._store.version(key).number
+            total = self._store.version(self._key).number
             if self._now.last is not None and not self._store.holds(self._now.last.reference):
                 # The table was restored, and another event has its number, or none has.
-                with self._lock:
-                    self._reset()
-            events = self._store.read(key, after=self.version)
-            while chunk := list(islice(events, _CHUNK)):
-                with self._lock:
-                    for event in chunk:
-                        self._add(event)
-            self.total = max(self.total, self.version)
+                self._reset()
+            seen_at = 0.0
+            for event in self._store.read(self._key, after=self._now.version):
+                self._add(event)
+                if time.monotonic() - seen_at >= _SIGHT:
+                    seen_at = time.monotonic()
+                    self._see(total)
+            self._see(max(total, self._now.version))
         except KinfoldError as error:
-            self.error = str(error)
-            log.warning("history_not_read", aggregate=key, reason=str(error), action="none while it passes")
+            log.warning("history_not_read", aggregate=self._key, reason=str(error), action="none while it passes")
+            self._see(total, str(error))
+
+    def _see(self, total: int, error: str | None = None) -> None:
+        numbers = {name: series.seen() for name, series in self._series.items()}
+        self.sight = Sight(self._now.version, total, self._now.shown(), numbers, error)
 
     def _add(self, event: StoredEvent) -> None:
         self._now.add(event)
@@ -134,11 +143,12 @@ class History:
         for name, value in self._now.numbers():
             self._series.setdefault(name, Series()).add(at, value)
         if self._now.version - self._marks[-1].version >= self._spacing:
-            if len(self._marks) == _MARKS:
-                self._marks = self._marks[::2]
+            marks = self._marks
+            if len(marks) >= _MARKS:
+                marks = marks[::2]
                 self._spacing *= 2
             self._now.leave_ids()
-            self._marks.append(self._now.copy())
+            self._marks = [*marks, self._now.copy()]
 
 
 class Histories:
@@ -167,13 +177,13 @@ class Histories:
         done.wait(wait)
         return history
 
+    def forget(self) -> None:
+        """Read them anew when they are looked at next: another fold, or other skips, may count by now."""
+        with self._lock:
+            self._kept.clear()
+
     def _begin(self, kind: AnyType, aggregate_id: str) -> Steps:
         key = kind.key(aggregate_id)
         components = self._components
         taking = [each for each in components.projections if each.takes(key)]
         return Steps(kind, aggregate_id, taking, components.skips.of)
-
-    def forget(self) -> None:
-        """Read them anew when they are looked at next: another fold, or other skips, may count by now."""
-        with self._lock:
-            self._kept.clear()

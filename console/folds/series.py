@@ -1,6 +1,7 @@
 """A number over time, in bounded memory: at most so many points, each with the lowest, highest and last value in it."""
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,10 +28,9 @@ class Series:
         self._events_a_point = 1
         self._in_last = 0
 
-    @property
-    def points(self) -> Sequence[Point]:
-        """What is kept, in order."""
-        return self._points
+    def seen(self) -> Sequence[Point]:
+        """What is kept, in order; the last point may go on changing, and is given as it is now."""
+        return [*self._points[:-1], *map(copy, self._points[-1:])]
 
     def add(self, at: float, value: float) -> None:
         """Take the value after an event. When there are too many points, each two become one."""

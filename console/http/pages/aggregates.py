@@ -116,22 +116,20 @@ def _shown(
     request: Request, site: Site, of: AnyType, aggregate_id: str, history: History, events: Sequence[StoredEvent]
 ) -> dict[str, Any]:
     key = of.key(aggregate_id)
-    series = history.series()
+    sight = history.sight
     wanted = query(request, {"number": ""})["number"]
-    number = wanted if wanted in series else next(iter(series), None)
-    total = max(history.total, events[0].sequence_number if events else 0)
+    number = wanted if wanted in sight.numbers else next(iter(sight.numbers), None)
+    total = max(sight.total, events[0].sequence_number if events else 0)
     return {
         "kind": of,
         "aggregate_id": aggregate_id,
         "key": key,
         "address": address(of, aggregate_id),
-        "history": history,
+        "sight": sight,
         "total": total,
-        "states": history.latest(),
         "served": [_served(site, each, key, total) for each in site.components.projections if each.takes(key)],
-        "numbers": list(series),
         "number": number,
-        "chart": step_chart(number, series[number].points) if number else None,
+        "chart": step_chart(number, sight.numbers[number]) if number else None,
     }
 
 

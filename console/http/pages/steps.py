@@ -69,6 +69,8 @@ def step(request: Request, kind: str, aggregate_id: str, version: int) -> Respon
     if not 1 <= version <= last:
         raise HTTPException(HTTPStatus.NOT_FOUND, f"{of.name} {aggregate_id} has the events 1 to {last}.")
     history = site.histories.of(of, aggregate_id, wait=WAIT)
+    if not history.reaches(version):
+        return site.page(request, "reading.html", sight=history.sight, version=version, last=last)
     before, event, after = history.step(version)
     folds = [_folded(old, new, after) for old, new in zip(before, after, strict=True)]
     return site.page(
@@ -82,7 +84,6 @@ def step(request: Request, kind: str, aggregate_id: str, version: int) -> Respon
         folds=folds,
         version=version,
         last=last,
-        history=history,
     )
 
 

@@ -1,5 +1,6 @@
 """Histories that are looked at: every step is the fold, whatever was read before, and a lost event is noticed."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
@@ -25,7 +26,7 @@ def components(make_site: MakeSite) -> Components:
     return make_site().components
 
 
-def balances(shown: list[Shown]) -> set[str | None]:
+def balances(shown: Sequence[Shown]) -> set[str | None]:
     return {each.values.get("balance") for each in shown if each.name != "daily-activity"}
 
 
@@ -48,14 +49,14 @@ def test_any_step_of_a_long_history_is_the_fold_of_its_events(
         expected.append(expected[-1] + amount)
     with ThreadPoolExecutor(2) as executor:
         history = Histories(components, executor).of(ACCOUNT, "alice", wait=PATIENCE)
-        assert (history.complete, history.version) == (True, len(expected) - 1)
-        assert balances(history.latest()) == {f"{expected[-1]:.2f}"}
+        assert (history.sight.complete, history.sight.version) == (True, len(expected) - 1)
+        assert balances(history.sight.states) == {f"{expected[-1]:.2f}"}
         for version in (1, 2, 3, 4, 5, 63, 64, 65, 200, 255, 256, 257, 398, 399, 400):
             before, event, after = history.step(version)
             assert event.sequence_number == version
             assert balances(after) == {f"{expected[version]:.2f}"}
             assert balances(before) == ({None} if version == 1 else {f"{expected[version - 1]:.2f}"})
-        points = history.series()["balance-summary.balance"].points
+        points = history.sight.numbers["balance-summary.balance"]
         assert points[-1].last == float(expected[-1])
         assert max(each.high for each in points) == float(max(expected))
         with pytest.raises(CorruptHistoryError):
@@ -70,11 +71,11 @@ def test_a_history_goes_on_and_begins_anew_where_the_table_lost_events(
     append(store, "alice", [FundsDeposited(amount=Decimal(each), currency="EUR") for each in (1, 2, 3)])
     with ThreadPoolExecutor(2) as executor:
         looked_at = Histories(components, executor)
-        assert balances(looked_at.of(ACCOUNT, "alice", wait=PATIENCE).latest()) == {"6.00"}
+        assert balances(looked_at.of(ACCOUNT, "alice", wait=PATIENCE).sight.states) == {"6.00"}
         append(store, "alice", [FundsDeposited(amount=Decimal(4), currency="EUR")])
-        assert balances(looked_at.of(ACCOUNT, "alice", wait=PATIENCE).latest()) == {"10.00"}
+        assert balances(looked_at.of(ACCOUNT, "alice", wait=PATIENCE).sight.states) == {"10.00"}
         for number in (3, 4):
             key = {"aggregateId": {"S": "alice"}, "sequenceNumber": {"N": str(number)}}
             dynamodb.delete_item(TableName=components.names.events, Key=key)
         append(store, "alice", [FundsDeposited(amount=Decimal(50), currency="EUR")])
-        assert balances(looked_at.of(ACCOUNT, "alice", wait=PATIENCE).latest()) == {"53.00"}
+        assert balances(looked_at.of(ACCOUNT, "alice", wait=PATIENCE).sight.states) == {"53.00"}

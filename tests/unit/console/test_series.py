@@ -14,7 +14,7 @@ def test_no_value_is_lost_to_sight(given: list[float], most: int) -> None:
     series = Series(most)
     for at, value in enumerate(given):
         series.add(float(at), value)
-    points = series.points
+    points = series.seen()
     assert len(points) <= most
     assert min(each.low for each in points) == min(given)
     assert max(each.high for each in points) == max(given)
@@ -29,7 +29,7 @@ def test_a_chart_draws_within_its_frame_and_says_what_it_shows(given: list[float
     series = Series(64)
     for at, value in enumerate(given):
         series.add(float(at), value)
-    chart = step_chart("balance", series.points)
+    chart = step_chart("balance", series.seen())
     assert chart is not None
     assert all(0 <= tick.at <= chart.base for tick in chart.across)
     assert f"{given[-1]:,.2f} at last" in chart.summary
