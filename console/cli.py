@@ -6,7 +6,9 @@ from typing import Annotated, Final
 import structlog
 import typer
 
-app = typer.Typer(name="console", help="See a ledger in a browser, and act on it.", no_args_is_help=True)
+_EXIT_CODES: Final = "Exit codes: 0 after a clean stop, 2 bad settings or arguments, 75 the endpoint did not come up."
+
+app = typer.Typer(no_args_is_help=True, epilog=_EXIT_CODES)
 
 #: Threads that look in the background: histories are read, and the whole is looked at.
 _LOOKING: Final = 4
@@ -18,10 +20,13 @@ _DRAIN: Final = 5
 
 @app.callback()
 def _console() -> None:
-    """See a ledger in a browser, and act on it."""
+    """See a ledger in a browser, and act on it.
+
+    [dim]$[/dim] kinfold console serve
+    """
 
 
-@app.command(epilog="Exit codes: 0 after a clean stop, 2 bad settings or arguments, 75 the endpoint did not come up.")
+@app.command(epilog=_EXIT_CODES)
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; default KINFOLD_CONSOLE_HOST.")] = None,
     port: Annotated[
