@@ -143,13 +143,15 @@ class Parameter:
 
     def described(self) -> dict[str, Any]:
         """The parameter in the document."""
+        required = self.where == "path"
         return {
             "name": self.name,
             "in": self.where,
-            "required": self.where == "path",
+            "required": required,
             "description": self.description,
-            "schema": dict(self.schema),
-            "example": self.example,
+            # Swagger UI sends an ``example`` unasked, which for what is optional would be a surprise.
+            "schema": {**self.schema, **({} if required else {"examples": [self.example]})},
+            **({"example": self.example} if required else {}),
         }
 
 
