@@ -27,6 +27,8 @@ MAX_LIMIT: Final = 1000
 #: Rows that one call reads at most, and calls for one page: it costs no more, however few rows are what is asked for.
 ROWS_AT_ONCE: Final = 1000
 MAX_CALLS: Final = 8
+#: Calls of all lists at once: readers of one aggregate have the other threads.
+CALLS_AT_ONCE: Final = 2
 #: AWS, "Amazon DynamoDB quotas": bytes in a partition key and in a sort key.
 _MAX_KEY: Final = (2048, 1024)
 _CURSOR: Final = re.compile(r"[A-Za-z0-9_-]{1,6000}", re.ASCII)
@@ -84,11 +86,14 @@ class _Found:
 
 def mount_lists(app: faust.App, models: ReadModels, guard: TableGuard) -> None:
     """Add ``GET /{path}`` for every projection."""
+    turns = asyncio.Semaphore(CALLS_AT_ONCE)
     for projection in models.projections.values():
-        _mount(app, projection, models, guard)
+        _mount(app, projection, models, guard, turns)
 
 
-def _mount(app: faust.App, projection: Projection[Any], models: ReadModels, guard: TableGuard) -> None:
+def _mount(
+    app: faust.App, projection: Projection[Any], models: ReadModels, guard: TableGuard, turns: asyncio.Semaphore
+) -> None:
     path = f"/{projection.path}"
     cursor_of_example = Cursor(projection.name, 1, ("alice", *(["!"] if projection.part_name else [])))
     next_of_example = f'<{path}?cursor={cursor_of_example}&limit={DEFAULT_LIMIT}>; rel="next"'
@@ -128,7 +133,7 @@ def _mount(app: faust.App, projection: Projection[Any], models: ReadModels, guar
             guard.check()
             model, cursor = await _place(models, projection, request.query)
             limit, halted = _limit(request.query), _halted(request.query)
-            found = await _read(model, cursor.item(model) if cursor else None, limit, halted=halted)
+            found = await _read(model, cursor.item(model) if cursor else None, limit, turns, halted=halted)
             following = None
             if found.after is not None:
                 key = tuple(found.after[name]["S"] for name in model.keys)
@@ -164,13 +169,16 @@ async def _place(
     return model, cursor
 
 
-async def _read(model: ReadModel[Any], after: Item | None, limit: int, *, halted: bool) -> _Found:
+async def _read(
+    model: ReadModel[Any], after: Item | None, limit: int, turns: asyncio.Semaphore, *, halted: bool
+) -> _Found:
     """Read on until a page is full, the table is at its end, or the page has cost enough."""
     heads, unreadable, count = list[dict[str, Any]](), list[str](), 0
     filtered = halted or model.projection.part_name is not None
     for _ in range(MAX_CALLS):
         rows = ROWS_AT_ONCE if filtered else limit - count
-        items, after = await asyncio.to_thread(model.heads, after, min(rows, ROWS_AT_ONCE), halted=halted)
+        async with turns:
+            items, after = await asyncio.to_thread(model.heads, after, min(rows, ROWS_AT_ONCE), halted=halted)
         taken = items[: limit - count]
         for item in taken:
             try:

@@ -69,6 +69,7 @@ def test_an_event_of_one_type_under_a_key_of_another_is_never_folded(
         ({"path": "points/balance"}, "lower case letters, digits and hyphens"),
         ({"path": "dead-letters"}, "/dead-letters is the projector's own"),
         ({"path": "health"}, "/health is the projector's own"),
+        ({"path": "docs"}, "/docs is the projector's own"),
         ({"part_name": "day"}, "go together"),
     ],
 )

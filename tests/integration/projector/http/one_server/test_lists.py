@@ -1,5 +1,7 @@
 """The aggregates of a projection, a page at a time: each once, whatever else the table holds, and at a bounded cost."""
 
+import asyncio
+import threading
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +16,7 @@ from ledger.store.errors import TableReplacedError
 from ledger.store.stored_event import StoredEvent
 from ledger.store.tables import Names
 from projector.app import ProjectorApp
+from projector.engine.read_model import ReadModel
 from projector.http import lists
 from projector.http.lists import Cursor
 from tests.integration.projector.conftest import deliver
@@ -103,6 +106,28 @@ async def test_a_page_costs_no_more_than_it_may_and_says_where_to_go_on(
         assert len(found) > 2
         if "halted" in path:
             assert [page for page in found if not page["aggregates"]]
+
+
+async def test_many_lists_at_once_leave_threads_to_other_readers(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    under_way, most, lock, heads = 0, 0, threading.Lock(), ReadModel.heads
+
+    def counted(*args: Any, **options: Any) -> Any:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        try:
+            return heads(*args, **options)
+        finally:
+            with lock:
+                under_way -= 1
+
+    monkeypatch.setattr(ReadModel, "heads", counted)
+    answers = await asyncio.gather(*(http.get(f"/balances?limit={number}") for number in range(1, 30)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert 1 <= most <= lists.CALLS_AT_ONCE
 
 
 async def test_a_page_without_a_filter_reads_what_it_shows(http: httpx.AsyncClient, scans: list[int]) -> None:
