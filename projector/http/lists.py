@@ -187,6 +187,7 @@ async def _read(
                 unreadable.append(error.aggregate_id)
         count += len(taken)
         if len(taken) < len(items):
+            # Reading goes on after any key, also one that DynamoDB has not named for it.
             after = model.key(taken[-1]["aggregateId"]["S"])
         if after is None or count == limit:
             break
