@@ -260,3 +260,35 @@ def test_up_takes_its_file_away_when_it_is_stopped(
         assert process.stderr.read() == "", "quiet: the URLs, and what is worse than news"
         assert process.wait(60) == 0
     assert not file.exists()
+
+
+def test_an_aws_alone_is_found_by_commands_and_by_up(tmp_path: Path) -> None:
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "KINFOLD_"))}
+    env |= {"HOME": str(tmp_path)}
+    alone = [sys.executable, "-m", "kinfold", "aws", "--port", "0"]
+    above = [sys.executable, "-m", "kinfold", "up", "--json", "--shards", "1", *PORTS]
+    with ExitStack() as cleanup:
+        aws = cleanup.enter_context(subprocess.Popen(alone, env=env, stdout=subprocess.PIPE, text=True))
+        cleanup.callback(aws.kill)
+        assert aws.stdout is not None
+        printed = dict(word.split("=", 1) for word in aws.stdout.readline().split()[1:])
+        code, err = _run(["bridge", "ensure", "--shards", "1"], env)
+        assert code == 0, err
+        with subprocess.Popen(above, env=env, stdout=subprocess.PIPE, text=True) as up:
+            cleanup.callback(up.kill)
+            assert up.stdout is not None
+            assert json.loads(up.stdout.readline())["aws"] == printed["AWS_ENDPOINT_URL"]
+            up.send_signal(signal.SIGINT)
+            assert up.wait(60) == 0
+        code, err = _run(["aws", "--port", "0"], env)
+        assert (code, f"pid {aws.pid}" in err) == (6, True)
+        aws.send_signal(signal.SIGTERM)
+        assert aws.wait(60) == 0
+    code, err = _run(["bridge", "status"], env)
+    assert (code, "nothing of this profile runs" in err) == (2, True)
+
+
+def _run(words: list[str], env: dict[str, str]) -> tuple[int, str]:
+    command = [sys.executable, "-m", "kinfold", *words]
+    answer = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    return answer.returncode, answer.stderr
