@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final, Protocol
 
 import structlog
@@ -178,6 +178,7 @@ def _needed_scope(method: str, path: str) -> Scope | None:
     return needed_scope(method, path, lambda *_: Scope.OPERATE)
 
 
+@cache
 def _document() -> dict[str, Any]:
     operations = {("GET", path): each for path, each in _OPERATIONS.items()}
     about = "How the daemon is. Every error is a problem (RFC 9457)."
