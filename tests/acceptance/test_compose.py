@@ -27,7 +27,7 @@ from tests.support.waiting import until
 ROOT: Final = Path(__file__).parents[2]
 #: What a container has beside its environment.
 CONTAINER: Final = {"PATH": os.environ["PATH"], "HOME": "/tmp", "PYTHONUNBUFFERED": "1"}
-SERVICES: Final = ("localstack", "bridge", "watch", "relay", "writer", "projector", "prometheus", "grafana")
+SERVICES: Final = ("localstack", "bridge", "watch", "relay", "writer", "projector", "console", "prometheus", "grafana")
 #: Images that are not made here.
 IMAGES: Final = {
     "localstack": "localstack/localstack:4.14.0",
@@ -70,7 +70,7 @@ def test_services_are_pinned_and_bound_to_loopback() -> None:
 def test_start_order_each_service_waits_for_what_it_needs() -> None:
     services = compose({})["services"]
     assert services["bridge"]["depends_on"] == {"localstack": {"condition": "service_healthy"}}
-    for name in ("watch", "relay", "writer", "projector"):
+    for name in ("watch", "relay", "writer", "projector", "console"):
         assert services[name]["depends_on"] == {"bridge": {"condition": "service_completed_successfully"}}
         assert services[name]["healthcheck"]["test"][:4] == ["CMD", "python", "-m", "kinfold.health"]
     assert "healthcheck" in services["localstack"]

@@ -17,7 +17,7 @@ from tests.support.documents.sessions import FIRST, statuses
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.engine, pytest.mark.timeout(1800)]
 
-SERVICES: Final = ("projector", "writer", "watch")
+SERVICES: Final = ("projector", "writer", "watch", "console")
 #: The watch is disturbed in `test_relay.py`.
 DISTURBED: Final = ("projector", "writer")
 SCOPES: Final = [word for scope in ("read", "write", "operate") for word in ("--scope", scope)]
@@ -34,6 +34,11 @@ def project(started: Started, request: pytest.FixtureRequest) -> Iterator[Compos
 def test_the_first_session_of_the_readme(project: ComposeProject, checkout: Path) -> None:
     found = statuses(FIRST, checkout, writer=project.url("writer"), projector=project.url("projector"))
     assert found == FIRST.answers
+
+
+def test_the_console_shows_it_all(project: ComposeProject) -> None:
+    page = project.http.get(f"{project.url('console')}/read-models")
+    assert (page.status_code, "balance-summary" in page.text) == (200, True)
 
 
 @pytest.mark.parametrize("service", SERVICES)

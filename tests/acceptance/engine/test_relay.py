@@ -26,7 +26,7 @@ DEPOSIT: Final = {"amount": "1.00", "currency": "EUR"}
 @pytest.fixture(scope="module")
 def project(started: Started) -> Iterator[ComposeProject]:
     settings = {"KINFOLD_BRIDGE": "relay", "KINFOLD_CONSUMER": "kcl", "PROJECTOR_PORT": "0"}
-    with started("--scale", "projector=2", profiles=["relay"], **settings) as project:
+    with started("--scale", "projector=2", "--scale", "console=0", profiles=["relay"], **settings) as project:
         yield project
 
 

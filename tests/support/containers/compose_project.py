@@ -19,7 +19,10 @@ from tests.support.waiting import until
 
 #: What every container, network and image of these tests is called.
 PREFIX: Final = "kinfold-test-"
-_INSIDE: Final = {"writer": "8080", "projector": "6066", "watch": "6067", "relay": "6068", "localstack": "4566"}
+_INSIDE: Final = {
+    **{"writer": "8080", "projector": "6066", "watch": "6067", "relay": "6068", "console": "6070"},
+    "localstack": "4566",
+}
 #: Below those that outgoing connections take, so that a container which starts again still finds its port free.
 _PORTS: Final = range(20_000, 30_000)
 #: The process that docker-init started. The images have no `ps`.
