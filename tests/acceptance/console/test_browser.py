@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from projector.engine.control_rows import Generations
+from tests.acceptance.console.browser import NEEDS_CHROMIUM, Visitor, chromium
 from tests.acceptance.console.conftest import TOKEN, Ledger
-from tests.support.browser import NEEDS_CHROMIUM, Visitor, chromium
 from tests.support.waiting import PATIENCE
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.integration, NEEDS_CHROMIUM]

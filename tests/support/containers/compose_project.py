@@ -20,7 +20,11 @@ from tests.support.waiting import until
 #: What every container, network and image of these tests is called.
 PREFIX: Final = "kinfold-test-"
 _INSIDE: Final = {
-    **{"writer": "8080", "projector": "6066", "watch": "6067", "relay": "6068", "console": "6070"},
+    "writer": "8080",
+    "projector": "6066",
+    "watch": "6067",
+    "relay": "6068",
+    "console": "6070",
     "localstack": "4566",
 }
 #: Below those that outgoing connections take, so that a container which starts again still finds its port free.
