@@ -5,6 +5,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator, Mapping
+from itertools import cycle
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,7 @@ from ledger.runtime.logs import in_json
 _POLL: Final = 0.3
 #: A line of a log: time, level, what happened, and the rest. All else (a traceback) belongs to the line before it.
 _LINE: Final = re.compile(r"(\S+Z) (\[(\w+) *\]) (.*?)(  +.*|$)")
-_COLOURS: Final = ("cyan", "green", "magenta", "blue")
+_COLOURS: Final = ("cyan", "green", "magenta", "blue", "bright_cyan")
 _LEVELS: Final = {"warning": "yellow", "error": "red", "critical": "bold red"}
 
 
@@ -28,7 +29,7 @@ def followed(logs: Mapping[str, Path], *, quiet: bool = False) -> Iterator[None]
     width = max(map(len, logs))
     shown = [
         _Log(name.ljust(width), log, colour, quiet=quiet)
-        for (name, log), colour in zip(logs.items(), _COLOURS, strict=False)
+        for (name, log), colour in zip(logs.items(), cycle(_COLOURS), strict=False)
     ]
 
     def follow() -> None:

@@ -122,4 +122,4 @@ def test_what_the_templates_make_is_what_the_code_makes_and_it_carries_events(
 
     stacks.delete("data")
     left = clients.dynamodb.list_tables()["TableNames"]
-    assert {spec.name for spec in all_specs(names)} & set(left) == {names.events, names.dead_letters}
+    assert {spec.name for spec in all_specs(names)} & set(left) == {names.events, names.dead_letters, names.audit}

@@ -326,8 +326,8 @@ def test_a_reader_that_waits_for_its_version_is_not_cut_and_leaves_room_for_othe
         with contextlib.ExitStack() as stack:
             for _ in range(40):
                 # None of these is answered before a probe has given up.
-                stack.enter_context(service.connect()).sendall(service.head("GET", f"{path}60"))
-                with closing(service.http(timeout=30)) as probe:
+                stack.enter_context(service.connect()).sendall(service.head("GET", f"{path}20"))
+                with closing(service.http(timeout=15)) as probe:
                     probe.request("GET", "/health")
                     assert probe.getresponse().status == 200
             reader = stack.enter_context(service.connect())
