@@ -63,7 +63,7 @@ def test_polling_needs_no_java_and_kcl_has_its_own(kcl_image: str, polling_image
 def test_a_start_compiles_nothing(kcl_image: str, polling_image: str) -> None:
     look = """
 import pathlib, sys
-import kinfold.cli, projector.cli, stream_bridge.cli, writer.cli
+import console.http.app, kinfold.cli, projector.app, stream_bridge.cli, writer.http.app
 cached = [spec.cached for module in sys.modules.values() if (spec := module.__spec__) and spec.cached]
 print(len(cached) > 500, [name for name in cached if not pathlib.Path(name).exists()])
 """
