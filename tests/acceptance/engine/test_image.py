@@ -64,7 +64,8 @@ def test_a_start_compiles_nothing(kcl_image: str, polling_image: str) -> None:
     look = """
 import pathlib, sys
 import console.http.app, kinfold.cli, projector.app, stream_bridge.cli, writer.http.app
-cached = [spec.cached for module in sys.modules.values() if (spec := module.__spec__) and spec.cached]
+specs = [getattr(module, "__spec__", None) for module in list(sys.modules.values())]
+cached = [spec.cached for spec in specs if spec and spec.cached]
 print(len(cached) > 500, [name for name in cached if not pathlib.Path(name).exists()])
 """
     for image in (kcl_image, polling_image):
