@@ -162,7 +162,10 @@ class Histories:
         self._lock = threading.Lock()
 
     def of(self, kind: AnyType, aggregate_id: str, *, wait: float) -> History:
-        """The history of an aggregate, read on in the background; ``wait``: seconds to wait for that at most."""
+        """The history of an aggregate, read on in the background; ``wait``: seconds to wait for that at most.
+
+        Raises ThrottledError, EndpointError, ResourceError.
+        """
         key = kind.key(aggregate_id)
         with self._lock:
             if (history := self._kept.get(key)) is None:
@@ -175,7 +178,17 @@ class Histories:
 
         self._executor.submit(read)
         done.wait(wait)
+        if any(each.failure for each in history.sight.states) and self._skips_have_come():
+            self.forget()
+            return self.of(kind, aggregate_id, wait=wait)
         return history
+
+    def _skips_have_come(self) -> bool:
+        """Whether somebody has skipped events since: what a fold fails at here may be passed over by now."""
+        skips = self._components.skips
+        before = len(skips)
+        skips.load()
+        return len(skips) > before
 
     def forget(self) -> None:
         """Read them anew when they are looked at next: another fold, or other skips, may count by now."""

@@ -65,7 +65,6 @@ class Overview:
         try:
             settings = components.settings
             status = read_status(components, components.projections, mode=settings.bridge, watch=settings.failover_time)
-            components.skips.load()
             recent = components.audit.recent(_RECENT)
             verified = next(iter(components.audit.recent(1, action="projector verify")), None)
             return Look(now, status, recent, verified)

@@ -37,7 +37,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A command that operators run. ``command``: its words. ``looks``: that it changes nothing with ``--dry-run``."""
+    """A command that operators run. ``command``: its words. ``dry_run``: whether it has ``--dry-run``."""
 
     name: str
     title: str

@@ -59,6 +59,7 @@ class Jobs:
         self._done = done
         self._jobs: dict[str, Job] = {}
         self._running: dict[str, tuple[Process, asyncio.Task[None]]] = {}
+        self._starting = 0
 
     @property
     def all(self) -> list[Job]:
@@ -71,19 +72,23 @@ class Jobs:
 
     async def begin(self, words: Sequence[str], by: str) -> Job:
         """Run a command for ``by``. Raises BusyError."""
-        if len(self._running) >= MOST_AT_ONCE:
+        if len(self._running) + self._starting >= MOST_AT_ONCE:
             raise BusyError(f"{MOST_AT_ONCE} operations are under way: wait for one of them, or interrupt it")
         job = Job(words, by)
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "kinfold", *words),
-            env={**self._environment, "KINFOLD_OPERATOR": f"{by}@console"},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=PIPE,
-            stderr=STDOUT,
-            limit=_LINE_BYTES,
-            # A Ctrl-C in the console's terminal is the console's, which stops its jobs itself.
-            start_new_session=True,
-        )
+        self._starting += 1
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "kinfold", *words),
+                env={**self._environment, "KINFOLD_OPERATOR": f"{by}@console"},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=PIPE,
+                stderr=STDOUT,
+                limit=_LINE_BYTES,
+                # A Ctrl-C in the console's terminal is the console's, which stops its jobs itself.
+                start_new_session=True,
+            )
+        finally:
+            self._starting -= 1
         log.info("operation_begun", id=job.id, command=" ".join(words[:3]), by=by, pid=process.pid)
         self._jobs[job.id] = job
         while len(self._jobs) > _REMEMBERED:

@@ -16,8 +16,9 @@ from typing import Final
 import httpx
 
 from kinfold.local.child import spawn, stop, tail, temporary_folder
-from kinfold.local.kept.data_dir import DataDir
+from kinfold.local.kept.data_dir import UNSAVED, DataDir
 from ledger.errors import ConfigurationError, EndpointError, ResourceError
+from ledger.runtime.cli_output import tell
 from ledger.runtime.sockets import LOOPBACK, free_port
 
 #: The services that Kinfold and Amazon's KCL call, by MiniStack's names.
@@ -51,6 +52,7 @@ class LocalAws:
             )
         self._home = temporary_folder("kinfold-aws-")
         self._data = data
+        self._log_read = 0
         self._process, self.url = _start(port, self._home, data)
 
     @property
@@ -59,10 +61,21 @@ class LocalAws:
         return self._process.pid
 
     def check(self) -> None:
-        """Raises EndpointError, with the end of its log, when it no longer runs."""
+        """Tell of a state that could not be saved. Raises EndpointError, with its log's end, when it no longer runs."""
         code = self._process.poll()
         if code is not None:
             raise EndpointError(f"the embedded AWS ended (exit code {code}):\n{tail(self._home / LOG)}")
+        if self._data is not None:
+            self._tell_what_is_not_saved(self._data)
+
+    def _tell_what_is_not_saved(self, data: DataDir) -> None:
+        with (self._home / LOG).open("rb") as log:
+            log.seek(self._log_read)
+            whole, newline, _ = log.read().rpartition(b"\n")
+        self._log_read += len(whole) + len(newline)
+        for line in whole.decode(errors="replace").splitlines():
+            if line.startswith(UNSAVED):
+                tell(f"the embedded AWS goes on, but {line}; what it has is lost when it ends ({data.state})")
 
     def stop(self) -> None:
         """Stop it, and discard its state or save it where that is kept. Safe to repeat.

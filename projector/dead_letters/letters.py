@@ -245,6 +245,10 @@ class Skips:
         self._letters = letters
         self._known: set[tuple[str | None, str | None, int | None]] = set()
 
+    def __len__(self) -> int:
+        """How many are known."""
+        return len(self._known)
+
     def load(self) -> None:
         """Read all of them. To be called before the first event is folded."""
         for skipped in self._letters.list(state="skipped"):

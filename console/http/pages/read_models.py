@@ -1,6 +1,5 @@
 """Read models: their generations, the build under way, and what the last verification found."""
 
-import time
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -41,5 +40,4 @@ def _shown(site: Site) -> dict[str, Any]:
             (each, tables.list(each), builds.read(each.name), verified.get(each.name))
             for each in components.projections
         ],
-        "now": time.time(),
     }

@@ -13,6 +13,8 @@ from kinfold.local.child import ORPHAN_GRACE
 from kinfold.local.process_identity import identity
 from ledger.errors import ConfigurationError, PermanentError
 
+#: What AWS's log says, at the beginning of a line, when a save has failed.
+UNSAVED: Final = "its state cannot be saved: "
 _STATE: Final = "kinfold-aws.json"
 _LOCK: Final = "kinfold-aws.lock"
 _POLL: Final = 0.2

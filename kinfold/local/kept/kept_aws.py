@@ -7,7 +7,6 @@ between two requests. So tables, their streams, the Kinesis stream, leases and c
 """
 
 import asyncio
-import contextlib
 import json
 import os
 import sys
@@ -19,6 +18,8 @@ from typing import Any, Final
 from ministack import app as ministack
 from ministack.core.persistence import _json_default, _json_object_hook
 from ministack.services import dynamodb, kinesis
+
+from kinfold.local.kept.data_dir import UNSAVED
 
 _FORMAT: Final = 1
 #: Seconds between two saves at least; a save takes a tenth of the time at most.
@@ -80,7 +81,8 @@ def _check_format(found: int) -> None:
 async def keep_saving(state: StateFile, interval: float = INTERVAL) -> None:
     """Save for ever, in a copy of the process: requests wait for the copying, and not for the writing.
 
-    Handlers run on the event loop from their beginning to their end, so none is half-way at the copy.
+    Handlers run on the event loop from their beginning to their end, so none is half-way at the copy. A save that fails
+    says so in the log, and the next one is tried.
     """
     pause = interval
     while True:
@@ -96,10 +98,13 @@ async def keep_saving(state: StateFile, interval: float = INTERVAL) -> None:
 
 def _save_and_exit(state: StateFile) -> None:
     code = 1
-    with contextlib.suppress(BaseException):
+    try:
         state.save()
         code = 0
-    os._exit(code)
+    except BaseException as error:  # noqa: BLE001 - the copy ends here, and whoever reads the log is told why
+        print(f"{UNSAVED}{error!r}", file=sys.stderr, flush=True)  # noqa: T201
+    finally:
+        os._exit(code)
 
 
 def _main() -> None:

@@ -138,6 +138,29 @@ def test_a_state_that_cannot_be_read_is_said_and_left_as_it_is(tmp_path: Path, t
         assert data.state.read_text() == text
 
 
+def test_a_save_that_fails_is_told_and_the_next_one_is_tried(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with held(tmp_path, print) as data:
+        aws = LocalAws(0, data)
+        said = ""
+
+        def told() -> bool:
+            nonlocal said
+            aws.check()
+            said += capsys.readouterr().err
+            return "its state cannot be saved: " in said and "IsADirectoryError" in said
+
+        try:
+            data.state.mkdir()
+            until(told)
+            assert str(data.state) in said
+            data.state.rmdir()
+            until(data.state.is_file)
+        finally:
+            aws.stop()
+
+
 def test_a_folder_is_for_one_at_a_time(tmp_path: Path) -> None:
     with (
         held(tmp_path, print),

@@ -22,7 +22,6 @@ class Looks:
         components: Any = SimpleNamespace(
             projections=(),
             settings=SimpleNamespace(bridge="native", failover_time=1),
-            skips=SimpleNamespace(load=lambda: None),
             audit=SimpleNamespace(recent=lambda *_, **__: []),
         )
         executor: Any = SimpleNamespace(submit=self.waiting.append)
