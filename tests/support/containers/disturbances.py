@@ -7,6 +7,7 @@ from typing import Final
 
 from tests.support.containers.compose_project import ComposeProject, docker, kill_inside
 from tests.support.containers.writer_load import WriterLoad
+from tests.support.waiting import until
 
 #: Seconds. Of KINFOLD_FAILOVER_TIME, its default is 10.
 LONGER_THAN_FAILOVER: Final = 12
@@ -24,10 +25,16 @@ def killed(project: ComposeProject, service: str) -> Iterator[None]:
 def paused(project: ComposeProject, service: str) -> Iterator[None]:
     """Stopped in the middle of whatever it does, while the block runs and for longer than the fail-over time."""
     container = project.container(service)
-    docker("pause", container)
+    until(lambda: _pauses(container), bool)
     with _at_least(LONGER_THAN_FAILOVER):
         yield
     docker("unpause", container)
+
+
+def _pauses(container: str) -> bool:
+    """Pause it. False: the kernel could not stop all that it does at once, which runc says as "unable to freeze"."""
+    docker("pause", container, check=False)
+    return docker("container", "inspect", "--format", "{{.State.Paused}}", container) == "true"
 
 
 @contextmanager
