@@ -2,9 +2,11 @@
 
 import platform
 import socket
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import faust
 
@@ -27,6 +29,10 @@ from projector.http.server import Server
 from projector.settings import ProjectorSettings
 from projector.status.gauges import Gauges
 
+if TYPE_CHECKING:
+    from ledger.tracing.tracing import Tracing
+    from projector.ingest.batch_trace import BatchTrace
+
 #: Records after which no further waiting batch is collected. The more of an aggregate's events are applied
 #: together, the fewer gaps and writes: the native destination scatters an aggregate over all shards.
 MAX_TOGETHER = 32_000
@@ -48,7 +54,13 @@ class ProjectorApp:
     executor: ThreadPoolExecutor
 
 
-def build_app(settings: ProjectorSettings, clients: Clients, access: Access, bound: socket.socket) -> ProjectorApp:
+def build_app(
+    settings: ProjectorSettings,
+    clients: Clients,
+    access: Access,
+    bound: socket.socket,
+    tracing: "Tracing | None" = None,
+) -> ProjectorApp:
     """Wire the projector. It starts nothing and calls nothing: the returned app does, once it is run.
 
     ``access``: who may call its web server, which listens on ``bound``.
@@ -56,7 +68,7 @@ def build_app(settings: ProjectorSettings, clients: Clients, access: Access, bou
     executor = ThreadPoolExecutor(settings.write_concurrency, thread_name_prefix="row-write")
     components = build_components(settings, clients, executor)
     names = components.names
-    handler = components.batch_handler()
+    handler = components.batch_handler(_trace_of_batch(tracing))
     app = _App(
         names.leases,
         broker="kinesis://",
@@ -89,6 +101,14 @@ def build_app(settings: ProjectorSettings, clients: Clients, access: Access, bou
                 together = []
 
     return ProjectorApp(app, components, executor)
+
+
+def _trace_of_batch(tracing: "Tracing | None") -> "Callable[[], BatchTrace] | None":
+    if tracing is None:
+        return None
+    from projector.ingest.batch_trace import BatchTrace
+
+    return partial(BatchTrace, tracing)
 
 
 def _options(settings: ProjectorSettings, names: Names) -> KinesisOptions:

@@ -1,9 +1,9 @@
 """The projector's components, wired for the worker and for the operator's commands alike."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ledger.aggregates.aggregate_type import AggregateTypes
 from ledger.aggregates.domain import load_domain
@@ -26,6 +26,9 @@ from projector.ingest.projector_set import Projectors
 from projector.metrics import Metrics
 from projector.projection import Projection
 from projector.settings import ProjectorSettings
+
+if TYPE_CHECKING:
+    from projector.ingest.batch_trace import BatchTrace
 
 #: Window, in seconds, in which ``storm_limit`` aggregates may be halted.
 STORM_WINDOW = 60.0
@@ -62,10 +65,12 @@ class Components:
         self.models.refresh()
         return Projectors(self.models, self.store, self.skips, self.metrics, cache_size=1).fed()
 
-    def batch_handler(self) -> BatchHandler:
+    def batch_handler(self, new_trace: "Callable[[], BatchTrace] | None" = None) -> BatchHandler:
         """The handler of a worker's batches, on its own projectors."""
         table, taken = self.names.events, taken_by(self.projections)
-        return BatchHandler(self.projectors, self.aggregate_halts, self.store, self.guard, table, taken, self.metrics)
+        return BatchHandler(
+            self.projectors, self.aggregate_halts, self.store, self.guard, table, taken, self.metrics, new_trace
+        )
 
     def feeder(self, model: ReadModel[Any], *, cache_size: int) -> Feeder:
         """A feeder of one generation, with a projector of its own. ``cache_size``: rows kept in memory."""

@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, field_validator
 
 from faust_kinesis.options import StartingPosition, parse_properties
-from ledger.runtime.settings import GuardedSettings
+from ledger.tracing.settings import TracedSettings
 
 
-class ProjectorSettings(GuardedSettings):
+class ProjectorSettings(TracedSettings):
     """What ``kinfold projector run`` reads from the environment."""
 
     projector_host: str = Field("127.0.0.1", min_length=1, description="address of the projector's web server")

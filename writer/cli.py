@@ -101,7 +101,7 @@ def serve(
         tables = [names.events, names.snapshots, names.commands]
         wait_for_endpoint(clients, settings.endpoint_timeout, log_waiting, tables)
         repository = AggregateRepository(store, snapshots, held=settings.writer_aggregates)
-        api = build_api(resources, repository, keys, settings, access, metrics)
-        with guard.watching():
+        with settings.tracing("kinfold-writer") as tracing, guard.watching():
+            api = build_api(resources, repository, keys, settings, access, metrics, tracing)
             serve_until_stopped(api, bound, limits, drain_timeout=settings.writer_drain_timeout, on_start=log_serving)
     log.info("stopped")

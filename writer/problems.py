@@ -10,6 +10,8 @@ from ledger.runtime.problems import MEDIA_TYPE, ProblemError, ProblemType
 
 #: Where the request context keeps the correlation id of a request in its ASGI scope.
 CORRELATION_SCOPE_KEY: Final = "kinfold.correlation_id"
+#: Where the span of a request is, if it is traced.
+SPAN_SCOPE_KEY: Final = "kinfold.span"
 
 
 def broken_rule(rule: str, detail: str = "") -> ProblemType:

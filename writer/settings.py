@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from ledger.runtime.settings import GuardedSettings
+from ledger.tracing.settings import TracedSettings
 
 
-class WriterSettings(GuardedSettings):
+class WriterSettings(TracedSettings):
     """What ``kinfold writer serve`` reads from the environment."""
 
     writer_host: str = Field("127.0.0.1", min_length=1, description="the address to listen on")

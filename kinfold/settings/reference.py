@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 from console.settings import ConsoleSettings
 from kinfold.health import TOKEN_VARIABLE
 from ledger.runtime.settings import GuardedSettings, Settings
+from ledger.tracing.settings import TracedSettings
 from projector.settings import ProjectorSettings
 from stream_bridge.settings import BridgeDaemonSettings, BridgeSettings, RelaySettings, WatchSettings
 from writer.settings import WriterSettings
@@ -18,6 +19,7 @@ from writer.settings import WriterSettings
 READERS: Final[dict[type[Settings], str]] = {
     Settings: "every service and command",
     GuardedSettings: "every service with a port",
+    TracedSettings: "kinfold writer serve, kinfold projector run",
     WriterSettings: "kinfold writer serve",
     ProjectorSettings: "kinfold projector",
     BridgeSettings: "kinfold bridge",

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 from uuid import uuid4
 
 from ledger.errors import AccessRefusedError, ConfigurationError, PermanentError, ResourceError
@@ -33,9 +33,14 @@ SECURITY_HEADERS: Final[Mapping[str, str]] = {
 }
 
 
+def is_correlation_id(given: str | None) -> TypeGuard[str]:
+    """Whether the X-Correlation-ID header holds an id that is taken."""
+    return given is not None and _CORRELATION_ID.fullmatch(given) is not None
+
+
 def correlation_id(given: str | None) -> str:
     """The client's id from the X-Correlation-ID header if it is a valid one, otherwise a new one."""
-    return given if given is not None and _CORRELATION_ID.fullmatch(given) else uuid4().hex
+    return given if is_correlation_id(given) else uuid4().hex
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,8 +65,8 @@ def run(
 
     names = Names(settings.profile, settings.events_table)
     tables = [names.events, *(spec.name for spec in control_specs(names))]
-    with bound:
-        projector = build_app(settings, clients, access, bound)
+    with bound, settings.tracing("kinfold-projector") as tracing:
+        projector = build_app(settings, clients, access, bound, tracing)
         wait_for_endpoint(clients, settings.endpoint_timeout, log_waiting, tables, [names.stream])
         prepare(clients.dynamodb, names, projector.components.projections)
         projector.components.skips.load()

@@ -88,6 +88,7 @@ class AggregateHalts:
             id=stored.id,
             aggregate=letter.aggregate_id,
             sequence_number=letter.sequence_number,
+            correlation_id=letter.correlation_id,
             reason=letter.reason,
             origin=str(letter.origin),
             attempts=stored.attempts,
@@ -137,11 +138,13 @@ class AggregateHalts:
             projection=projector.model.projection.name,
             aggregate_id=poison.aggregate_id,
             sequence_number=poison.sequence_number,
+            correlation_id=poison.event.correlation_id if poison.event else None,
         )
         known = None if record else self._letters.get(letter.id)
         if known is None or known.raw_length > len(known.letter.raw):
             return letter
-        return replace(known.letter, reason=poison.reason)
+        correlation_id = letter.correlation_id or known.letter.correlation_id
+        return replace(known.letter, reason=poison.reason, correlation_id=correlation_id)
 
     def _halt(
         self,
@@ -175,6 +178,7 @@ class AggregateHalts:
             aggregate=aggregate_id,
             table=projector.model.table,
             sequence_number=sequence_number,
+            correlation_id=stored.letter.correlation_id,
             id=stored.id,
         )
         if not self._halted_elsewhere(aggregate_id, projector.model):

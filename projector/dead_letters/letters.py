@@ -61,7 +61,8 @@ class DeadLetter:
     """One thing that can never be applied.
 
     ``projection``, ``aggregate_id`` and ``sequence_number`` are None where the record names none. With an aggregate and
-    no sequence number, it is a row of the aggregate that cannot be read. ``raw`` is the data as it came; the table
+    no sequence number, it is a row of the aggregate that cannot be read. ``correlation_id``: that of the event, None
+    where no event could be read. ``raw`` is the data as it came; the table
     keeps MAX_RAW bytes of it, and ``origin`` says where to find it whole.
     """
 
@@ -71,6 +72,7 @@ class DeadLetter:
     projection: str | None = None
     aggregate_id: str | None = None
     sequence_number: int | None = None
+    correlation_id: str | None = None
 
     @property
     def id(self) -> str:
@@ -107,6 +109,7 @@ class StoredLetter:
             "projection": letter.projection,
             "aggregateId": letter.aggregate_id,
             "sequenceNumber": letter.sequence_number,
+            "correlationId": letter.correlation_id,
             "origin": str(letter.origin),
             "attempts": self.attempts,
             "firstAt": self.first_at,
@@ -148,6 +151,8 @@ class DeadLetters:
             values["accountId"] = {"S": letter.aggregate_id}
         if letter.sequence_number is not None:
             values["sequenceNumber"] = {"N": str(letter.sequence_number)}
+        if letter.correlation_id is not None:
+            values["correlationId"] = {"S": letter.correlation_id}
         sets = ", ".join(f"#{name} = :{name}" for name in values)
         values |= {"one": {"N": "1"}, "open": {"S": "open"}, "skipped": {"S": "skipped"}}
         update = f"SET {sets}, firstAt = if_not_exists(firstAt, :lastAt)"
@@ -282,6 +287,7 @@ def _letter(item: Mapping[str, Any]) -> StoredLetter:
         projection=text("projection"),
         aggregate_id=text("accountId"),
         sequence_number=int(item["sequenceNumber"]["N"]) if "sequenceNumber" in item else None,
+        correlation_id=text("correlationId"),
     )
     return StoredLetter(
         id=item["id"]["S"],

@@ -152,7 +152,10 @@ class Redrive:
         if stored.state != "skipped":
             self._letters.skip(letter_id, by=by, why=why)
             self._skips.add(stored.letter)
-            log.warning("event_skipped", id=letter_id, aggregate=aggregate_id, by=by, why=why)
+            correlation_id = stored.letter.correlation_id
+            log.warning(
+                "event_skipped", id=letter_id, aggregate=aggregate_id, correlation_id=correlation_id, by=by, why=why
+            )
         if aggregate_id is None:
             return Redriven(letter_id, "skipped")
         redriven = self.redrive(letter_id, targets, by=by)

@@ -124,6 +124,11 @@ class Projector(Generic[S]):
         self._metrics.duplicates.inc(repeated)
         return poisons
 
+    def applied_version(self, aggregate_id: str) -> int | None:
+        """The version of the aggregate's row; None while it is halted, or not known without a read."""
+        head = self._cache.get((aggregate_id, HEAD))
+        return head.version if head is not None else None
+
     def forget(self, aggregate_id: str) -> None:
         """Drop the cached head of an aggregate that somebody else has changed."""
         self._cache.pop((aggregate_id, HEAD), None)

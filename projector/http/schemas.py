@@ -34,6 +34,7 @@ _LETTER: Final = {
     "projection": _TEXT_OR_NULL,
     "aggregateId": _TEXT_OR_NULL,
     "sequenceNumber": _NUMBER_OR_NULL,
+    "correlationId": {**_TEXT_OR_NULL, "description": "of the request that the event is of, where it could be read"},
     "origin": _TEXT,
     "attempts": _NUMBER,
     "firstAt": _MOMENT,

@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
@@ -26,6 +26,9 @@ from projector.engine.projector import Projector
 from projector.ingest.projector_set import Projectors
 from projector.ingest.wakeups import Wakeups
 from projector.metrics import Metrics
+
+if TYPE_CHECKING:
+    from projector.ingest.batch_trace import BatchTrace
 
 log = structlog.get_logger(__name__)
 
@@ -83,8 +86,11 @@ class BatchHandler:
         table: str,
         aggregates: AggregateTypes,
         metrics: Metrics,
+        new_trace: "Callable[[], BatchTrace] | None" = None,
     ) -> None:
         """``table``: the events table, whose change records are the only ones applied.
+
+        ``new_trace``: made for each attempt, where batches are traced.
 
         ``aggregates``: those that some projection takes. Records of other ones are passed by, and counted.
 
@@ -100,6 +106,7 @@ class BatchHandler:
         self._fits = lru_cache(_KNOWN)(aggregates.fits)
         self._taken = frozenset(aggregates.names)
         self._metrics = metrics
+        self._new_trace = new_trace
         #: What was fed when the events table was compared last.
         self._compared: set[str] = set()
         self.fault: TransientFault | None = None
@@ -166,10 +173,14 @@ class BatchHandler:
         decoded = self._decode(batches, identity)
         events = self._stored(decoded)
         done: set[str] = set()
+        trace = self._new_trace() if self._new_trace is not None else None
         while projectors := [each for each in self._fed(identity) if each.model.table not in done]:
             try:
                 for projector in projectors:
-                    self._aggregate_halts.apply(projector, projector.model.projection.taken(events), decoded.source)
+                    taken = projector.model.projection.taken(events)
+                    poisons = self._aggregate_halts.apply(projector, taken, decoded.source)
+                    if trace is not None:
+                        trace.note(projector, taken, poisons)
                     done.add(projector.model.table)
                 for letter in decoded.letters:
                     self._aggregate_halts.store_and_halt(letter, projectors, overtaken=False)
@@ -179,6 +190,8 @@ class BatchHandler:
                 # A generation was given up meanwhile: apply the batch again without it.
                 done -= {each.model.table for each in projectors}
                 log.info("generation_is_gone", reason=str(error))
+        if trace is not None:
+            trace.record(batches)
         return events
 
     def _fed(self, identity: TableIdentity | None) -> list[Projector[Any]]:
@@ -198,12 +211,14 @@ class BatchHandler:
 
     def _stored(self, decoded: _Decoded) -> list[StoredEvent]:
         """The events, without those that a restore of the table has lost."""
-        lost = self._store.lost(event.reference for event in decoded.old) if decoded.old else set()
-        for event in lost:
+        old = {event.reference: event for event in decoded.old}
+        lost = self._store.lost(old) if old else set()
+        for event in map(old.__getitem__, lost):
             log.warning(
                 "event_is_lost",
                 aggregate=event.aggregate_id,
                 sequence_number=event.sequence_number,
+                correlation_id=event.correlation_id,
                 action="none: the events table was restored to a moment before it",
             )
         return [event for event in decoded.events if event.reference not in lost] if lost else decoded.events

@@ -6,9 +6,10 @@ was judged on: read after the command came, or proven by the append of its group
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aws_client.retry import RetryPolicy
 from ledger.aggregates.aggregate_type import Aggregate
@@ -22,6 +23,9 @@ from writer.commands.aggregate_repository import AggregateRepository, Loaded
 from writer.commands.idempotency import KeyReusedError
 from writer.commands.requests import CommandRequest, CommandResult, Waiting
 from writer.metrics import Metrics
+
+if TYPE_CHECKING:
+    from writer.commands.append_spans import AppendSpans
 
 #: Seconds: exponential backoff with jitter between the attempts of a conflict. An append takes some 10 ms.
 _PAUSES: Final = RetryPolicy(0.005, 0.2, jitter=1.0)
@@ -57,6 +61,7 @@ class GroupCommit:
         *,
         conflict_retries: int,
         retry_seconds: float,
+        spans: "AppendSpans | None" = None,
     ) -> None:
         """``conflict_retries`` and ``retry_seconds`` bound how often, and for how long, a group is tried again."""
         self._repository = repository
@@ -65,6 +70,7 @@ class GroupCommit:
         self._render = render
         self._attempts = conflict_retries + 1
         self._retry_seconds = retry_seconds
+        self._spans = spans
 
     def carry_out(self, group: list[Waiting]) -> None:
         """Give each of the group, all of one aggregate, its outcome, in the order in which they stand there.
@@ -96,7 +102,8 @@ class GroupCommit:
             try:
                 if decision.accepted:
                     left = max(0.0, deadline - time.monotonic())
-                    loaded, history = self._repository.save(loaded, decision.aggregate, decision.draft, left)
+                    with self._span_of(decision):
+                        loaded, history = self._repository.save(loaded, decision.aggregate, decision.draft, left)
                     self._count(decision, history)
             except VersionConflictError as conflict:
                 self._metrics.conflicts.inc()
@@ -149,6 +156,11 @@ class GroupCommit:
                 first_of_key[key.command_id] = result, key.fingerprint
             decision.accepted.append((each, result, aggregate.version))
         return decision
+
+    def _span_of(self, decision: _Decision) -> AbstractContextManager[None]:
+        if self._spans is None:
+            return nullcontext()
+        return self._spans.around([each.request for each, *_ in decision.accepted])
 
     def _settle(self, decision: _Decision) -> None:
         for each, result, version in decision.accepted:

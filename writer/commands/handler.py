@@ -2,7 +2,7 @@
 
 import time
 from threading import Lock
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from cachetools import LRUCache
@@ -17,6 +17,9 @@ from writer.commands.idempotency import KeyReusedError
 from writer.commands.requests import CommandRequest, CommandResult, Waiting
 from writer.commands.turns import Turns
 from writer.metrics import Metrics
+
+if TYPE_CHECKING:
+    from writer.commands.append_spans import AppendSpans
 
 log = structlog.get_logger(__name__)
 
@@ -44,13 +47,20 @@ class CommandHandler:
         *,
         conflict_retries: int,
         retry_seconds: float,
+        spans: "AppendSpans | None" = None,
     ) -> None:
         """``conflict_retries`` and ``retry_seconds`` bound how often, and for how long, a conflict is retried."""
         self._repository = repository
         self._keys = keys
         self._metrics = metrics
         commit = GroupCommit(
-            repository, keys, metrics, render, conflict_retries=conflict_retries, retry_seconds=retry_seconds
+            repository,
+            keys,
+            metrics,
+            render,
+            conflict_retries=conflict_retries,
+            retry_seconds=retry_seconds,
+            spans=spans,
         )
         self._turns = Turns(commit.carry_out)
         self._seen: LRUCache[str, None] = LRUCache(_SEEN_KEYS)

@@ -3,17 +3,23 @@
 import time
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ledger.aggregates.aggregate_type import AnyType
 from ledger.store.idempotency_keys import CommandKey, RecordedCommand
 from writer.commands.preconditions import Precondition
 from writer.resource import Command
 
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
 
 @dataclass(frozen=True, slots=True)
 class CommandRequest:
-    """One command of one HTTP request; with a ``key``, its result is recorded and a repeat gets the same one."""
+    """One command of one HTTP request; with a ``key``, its result is recorded and a repeat gets the same one.
+
+    ``span``: the request's, if it is traced.
+    """
 
     kind: AnyType
     aggregate_id: str
@@ -21,6 +27,7 @@ class CommandRequest:
     precondition: Precondition
     correlation_id: str
     key: CommandKey | None = None
+    span: "Span | None" = None
 
     @property
     def aggregate_key(self) -> str:

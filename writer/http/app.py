@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anyio.to_thread import current_default_thread_limiter, run_sync
 from fastapi import FastAPI
@@ -26,6 +26,10 @@ from writer.middleware.size_limits import BodyLimitMiddleware, HeadLimitMiddlewa
 from writer.resource import Resource
 from writer.settings import WriterSettings
 
+if TYPE_CHECKING:
+    from ledger.tracing.tracing import Tracing
+    from writer.commands.append_spans import AppendSpans
+
 
 def build_api(
     resources: Sequence[Resource[Any]],
@@ -34,6 +38,7 @@ def build_api(
     settings: WriterSettings,
     access: Access,
     metrics: Metrics,
+    tracing: "Tracing | None" = None,
 ) -> FastAPI:
     """Make the ASGI app that serves ``resources``, over ``repository`` and ``keys``.
 
@@ -67,6 +72,7 @@ def build_api(
         render,
         conflict_retries=settings.writer_conflict_retries,
         retry_seconds=settings.writer_patience,
+        spans=_append_spans(tracing),
     )
     for each in resources:
         app.include_router(command_routes(each, models[each.aggregate.name], handler))
@@ -75,10 +81,11 @@ def build_api(
     app.include_router(openapi.document_routes(app))
     error_handlers.install(app)
     openapi.describe(app)
+    prefixes = tuple(f"/{each.path}/" for each in resources)
     # The last one added is the outermost.
     app.add_middleware(
         LoadSheddingMiddleware,
-        guarded=tuple(f"/{each.path}/" for each in resources),
+        guarded=prefixes,
         threads=settings.writer_threads,
         queue=settings.writer_queue,
         max_wait=settings.writer_queue_wait,
@@ -88,4 +95,16 @@ def build_api(
     app.add_middleware(AuthenticationMiddleware, access=access)
     app.add_middleware(HeadLimitMiddleware, maximum=settings.writer_max_headers)
     app.add_middleware(RequestContextMiddleware, metrics=metrics)
+    if tracing is not None:
+        from writer.middleware.tracing import TracingMiddleware
+
+        app.add_middleware(TracingMiddleware, tracing=tracing, traced=prefixes)
     return app
+
+
+def _append_spans(tracing: "Tracing | None") -> "AppendSpans | None":
+    if tracing is None:
+        return None
+    from writer.commands.append_spans import AppendSpans
+
+    return AppendSpans(tracing)

@@ -25,7 +25,7 @@ from writer.http.dependencies import IdempotencyKeyHeader, IfMatchHeader, IfNone
 from writer.http.openapi import headers_of_accepted, problems
 from writer.http.schemas import Models
 from writer.middleware.authentication import CLIENT_SCOPE_KEY
-from writer.problems import CORRELATION_SCOPE_KEY, broken_rule
+from writer.problems import CORRELATION_SCOPE_KEY, SPAN_SCOPE_KEY, broken_rule
 from writer.resource import Command, Resource
 
 _JSON: Final = "application/json"
@@ -63,7 +63,8 @@ def command_routes(resource: Resource[Any], models: Models, handler: CommandHand
             scope, known_as = request.scope, kind.key(aggregate_id)
             recorded_under = None if key is None else command_key(scope[CLIENT_SCOPE_KEY], key, known_as, command)
             correlation_id = scope[CORRELATION_SCOPE_KEY]
-            asked = CommandRequest(kind, aggregate_id, command, condition, correlation_id, recorded_under)
+            span = scope.get(SPAN_SCOPE_KEY)
+            asked = CommandRequest(kind, aggregate_id, command, condition, correlation_id, recorded_under, span)
             return _response(f"{prefix}/{aggregate_id}/events", handler.handle(asked))
 
         return submit

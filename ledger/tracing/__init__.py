@@ -1,0 +1,1 @@
+"""Traces: spans of what a service does, sent to a collector of OpenTelemetry's where one is set."""
