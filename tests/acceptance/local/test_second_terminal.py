@@ -5,6 +5,7 @@ Real processes with a home of their own. The endpoint is a proxy that notes whos
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from tests.support.waiting import until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.integration]
 
+ROOT = Path(__file__).parents[3]
 PORTS = ("--writer-port", "0", "--projector-port", "0", "--bridge-port", "0", "--console-port", "0")
 #: What another shell may have set for AWS itself.
 REAL = {
@@ -122,6 +124,23 @@ def test_an_account_is_shown_as_its_events_and_each_read_model_have_it(up: Runni
     assert "all agree" in out.splitlines()[-1]
     code, _, err = up.kinfold("account", "nobody")
     assert (code, "nobody" in err, "Traceback" in err) == (1, True, False)
+
+
+def test_the_readme_leads_from_a_bad_deploy_to_a_redriven_account(up: Running) -> None:
+    (text,) = re.findall(r"A bad deploy .*?```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    deposit(up, "alice")
+    run = {"python": sys.executable, "kinfold": f"{sys.executable} -m kinfold"}
+    commands = re.sub(r"\.venv/bin/(\w+)", lambda found: run[found[1]], text)
+    ran = subprocess.run(["bash", "-exc", commands], env=up.env, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "event 2 of alice is unreadable; the projector says: payload of FundsDeposited" in ran.stdout
+    assert "event 2 of alice is mended; the projector says: a MODIFY of an event" in ran.stdout
+    code, out, err = up.kinfold("projector", "verify", "--wait", "60")
+    assert code == 0, out + err
+    code, out, _ = up.kinfold("account", "alice", "--json")
+    found = json.loads(out)
+    assert (code, found["version"], found["state"]["balance"], found["advice"]) == (0, 2, "11.00", [])
+    assert up.kinfold("projector", "dead-letters", "list", "--json")[1] == ""
 
 
 def deposit(up: Running, aggregate: str) -> None:

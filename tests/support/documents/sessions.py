@@ -16,7 +16,7 @@ class Session:
     answers: list[int]
 
 
-FIRST: Final = Session("README.md", "A first session", [201, 201, 201, 200, 422, 412, 201, 201, 200])
+FIRST: Final = Session("README.md", "A first session", [201, 201, 201, 200, 422, 412, 201, 200])
 LONGER: Final = Session(
     "docs/http.md", "A longer session", [201, 201, 201, 200, 200, 422, 412, 412, 201, 201, *[200] * 7]
 )
