@@ -254,9 +254,8 @@ def main() -> NoReturn:
             stream.reconfigure(errors="backslashreplace")
     in_json = os.environ.get("KINFOLD_LOG_FORMAT") == "json"
     runs = tuple(sys.argv[1:3]) in _LONG_RUNNING or sys.argv[1:2] == ["up"]
-    if in_json or runs:
-        # For what happens before a command has read its settings.
-        configure_logs("INFO", "json" if in_json else "text")
+    # For what happens before a command has read its settings, and for commands that read none.
+    configure_logs("INFO" if in_json or runs else "WARNING", "json" if in_json else "text")
     if runs:
         signals_end_the_start()
     try:

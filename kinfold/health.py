@@ -17,6 +17,7 @@ TOKEN_VARIABLE: Final = "KINFOLD_TOKEN"  # noqa: S105 - a name
 TIMEOUT: Final = 3.0
 _MOST_BYTES: Final = 10_000
 _WITHIN: Final = "http://127.0.0.1:"
+_GUARDED: Final = frozenset({401, 403})
 #: Seconds after which a container is asked after the whole pause: a start is seen that small part of its own time late.
 _GROWN_UP: Final = 60.0
 
@@ -58,7 +59,8 @@ def _ask_within(url: str, *, token: str | None) -> tuple[bool, str]:
 
 
 def _refusal(url: str, status: int, body: bytes) -> str:
-    return f"{url} answers {status}: {body.decode(errors='replace')}"
+    cure = f" It asks for a token of scope operate: --token or {TOKEN_VARIABLE}." if status in _GUARDED else ""
+    return f"{url} answers {status}: {body.decode(errors='replace')}{cure}"
 
 
 def _age_of_container() -> float:

@@ -21,6 +21,7 @@ from console.operations.jobs import Jobs
 from console.settings import ConsoleSettings
 from ledger.runtime.auth import Access
 from ledger.runtime.aws import Clients
+from ledger.store.resumable_job import JobWatch
 from projector.components import Components, build_components
 
 #: The screens, in the order of the menu: path and name.
@@ -49,6 +50,8 @@ class Site:
     attempts: Attempts
     jobs: Jobs
     counters: Metrics
+    #: Which rebuilds and backfills run.
+    watch: JobWatch
     templates: jinja2.Environment
 
     def page(self, request: Request, name: str, *, status: int = 200, **shown: Any) -> HTMLResponse:
@@ -94,6 +97,7 @@ def build_site(
         attempts=Attempts(),
         jobs=Jobs(environment, done),
         counters=counters,
+        watch=JobWatch(),
         templates=templates(),
     )
 

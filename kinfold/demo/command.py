@@ -4,12 +4,10 @@ import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from pydantic.alias_generators import to_camel
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from kinfold.choices import BRIDGE_HELP, BridgeChoice, ConsumerOption, DomainOption
 from kinfold.demo.audit import Audit, audit, disagreements
@@ -25,7 +23,7 @@ from ledger.aggregates.domain import load_domain
 from ledger.errors import ConfigurationError
 from ledger.runtime.cli_input import http_url
 from ledger.runtime.cli_output import output, print_json, print_line, print_table, tell
-from ledger.runtime.logs import in_json
+from ledger.runtime.progress_bar import ProgressBars
 from ledger.runtime.sockets import LOOPBACK
 from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
@@ -57,6 +55,9 @@ class Outcome:
         """Those that were measured, by name."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
+
+#: No token was made for a profile that is new, on loopback, and gone in the end, whatever this environment has.
+_OPEN: Final = {"KINFOLD_ACCESS": "off", "KINFOLD_TOKENS": ""}
 
 app = typer.Typer(add_completion=False)
 
@@ -115,7 +116,7 @@ def demo(
                 endpoint,
                 profile=profile,
                 shards=shards,
-                env={"KINFOLD_CONSUMER": consumer, "KINFOLD_DOMAIN": domain},
+                env={"KINFOLD_CONSUMER": consumer, "KINFOLD_DOMAIN": domain, **_OPEN},
                 bridge=bridge,
                 report=tell,
             )
@@ -142,17 +143,16 @@ def _run(
 ) -> tuple[Outcome, list[Audit]]:
     """Load, wait until every read model has caught up, compare. The figures are of the first read model."""
     table = projections[0].table(profile, 1)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     start = time.monotonic()
-    with Progress(*columns, console=Console(stderr=True), disable=in_json()) as progress:
-        appended = progress.add_task("events appended ", total=plan.events)
-        projected = progress.add_task("events projected", total=plan.events)
+    with ProgressBars() as progress:
+        progress.begin("writer", "appending", plan.events, 0)
+        progress.begin("projector", "applying", plan.events, 0)
 
         def show(so_far: LoadResult | None = None) -> None:
             stack.check()
             if so_far is not None:
-                progress.update(appended, completed=so_far.appended)
-            progress.update(projected, completed=counter(stack.projector.url, "kinfold_projector_applied", table=table))
+                progress.advance("writer", so_far.appended)
+            progress.advance("projector", int(counter(stack.projector.url, "kinfold_projector_applied", table=table)))
 
         load = run_load(stack.writer.url, plan, show)
         audits = audit(store, projections, stack.projector.url, load.versions, show)

@@ -92,6 +92,8 @@ def draw(console: "Console", watched: "StatusWatch", rates: "Rates") -> None:
     from projector.cli.status import print_status
 
     print_line(console, f"{rates.appended} appended, {rates.applied} applied, lag {watched.lag}")
+    if rates.refusal is not None:
+        print_line(console, f"no rates: {rates.refusal}", "yellow")
     if watched.status is not None:
         print_status(console, watched.status)
     if watched.failure is not None:
@@ -111,13 +113,17 @@ class _Rate:
 
 
 class Rates:
-    """Events a second, by the counters of a writer and a projector; ``-/s`` of one that is unknown or silent."""
+    """Events a second, by the counters of a writer and a projector; ``-/s`` of one that is unknown or silent.
+
+    ``refusal``: why a service tells nothing to whoever asks, and what to do.
+    """
 
     def __init__(
         self, writer: str | None, projector: str | None, token: str | None, now: Callable[[], float] = time.monotonic
     ) -> None:
         self._writer, self._projector, self._token, self._now = writer, projector, token, now
         self._appended, self._applied = _Rate(), _Rate()
+        self.refusal: str | None = None
 
     @property
     def appended(self) -> str:
@@ -131,19 +137,23 @@ class Rates:
 
     def measure(self) -> None:
         """Read the counters; the rates are those since the last time."""
+        self.refusal = None
         self._appended.take(self._read(self._writer, "kinfold_writer_events"), self._now())
         self._applied.take(self._read(self._projector, "kinfold_projector_applied"), self._now())
 
     def _read(self, url: str | None, name: str) -> float | None:
         from kinfold.scrape import largest
-        from ledger.errors import EndpointError
+        from ledger.errors import ConfigurationError, EndpointError
 
         if url is None:
             return None
         try:
             return largest(url, name, self._token)
+        except ConfigurationError as error:
+            self.refusal = str(error)
         except EndpointError:
-            return None
+            pass
+        return None
 
 
 class StatusWatch:

@@ -48,18 +48,14 @@ def load(
     [dim]$[/dim] kinfold load
     [dim]$[/dim] kinfold load --events 10000 --writers 16
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from kinfold.load.runner import LoadPlan, run_load
-    from ledger.runtime.logs import in_json
+    from ledger.runtime.progress_bar import ProgressBars
 
     url = url or services(context).get("writer", DEFAULT_WRITER)
     plan = LoadPlan(aggregates=aggregates, events=events, writers=writers, seed=seed, token=token, domain=domain)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=in_json()) as progress:
-        task = progress.add_task("events appended", total=events)
-        result = run_load(url, plan, lambda so_far: progress.update(task, completed=so_far.appended))
+    with ProgressBars() as progress:
+        progress.begin("events", "appended", events, 0)
+        result = run_load(url, plan, lambda so_far: progress.advance("events", so_far.appended))
     if as_json:
         typer.echo(json.dumps({"url": url, "prefix": plan.prefix, **result.to_json()}))
     else:

@@ -64,7 +64,7 @@ def run_load(url: str, plan: LoadPlan, on_progress: Callable[[LoadResult], None]
     and counts once.
 
     Raises EndpointError when nobody answers at the start, or no event was confirmed for ``plan.stall_timeout`` seconds,
-    UnexpectedAnswerError, and ConfigurationError for a proxy that is none.
+    UnexpectedAnswerError, and ConfigurationError for a proxy that is none, or without a token that the writer asks for.
     """
     traffic = sources(plan.domain)
     tally = Tally(plan.events)
@@ -150,6 +150,11 @@ def _send(client: httpx.Client, command: MadeUpCommand, key: str, start: float, 
             tally.count("conflicts")
         case 422:
             tally.count("refused")
+        case 401 | 403 as status:
+            raise ConfigurationError(
+                f"POST {answer.request.url} answered {status}: the writer asks for a token with the scope write, by "
+                "--token or KINFOLD_TOKEN; `kinfold token NAME --scope write` makes one"
+            )
         case 503:
             tally.increment("unavailable")
             seconds = answer.headers.get("Retry-After", "")

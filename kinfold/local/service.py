@@ -28,11 +28,21 @@ class ServiceNotReadyError(KinfoldError):
 class Service:
     """A running ``kinfold`` service that serves ``url``. The log file outlives the process."""
 
-    def __init__(self, name: str, arguments: Sequence[str], *, url: str, env: Mapping[str, str], log: Path) -> None:
-        """Start it. Raises OSError."""
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        *,
+        url: str,
+        env: Mapping[str, str],
+        log: Path,
+        token: str | None = None,
+    ) -> None:
+        """Start it. ``token``: of scope operate, for whether it is ready, where it asks for one. Raises OSError."""
         self.name = name
         self.url = url
         self.log = log
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._process: subprocess.Popen[bytes] = spawn("kinfold", arguments, env=env, log=log)
 
     @property
@@ -69,7 +79,7 @@ class Service:
         """
         start = reported_at = time.monotonic()
         # A proxy of the environment has no way to our loopback interface.
-        with httpx.Client(timeout=5, trust_env=False) as client:
+        with httpx.Client(timeout=5, trust_env=False, headers=self._headers) as client:
             while (reason := self._why_not_ready(client)) is not None:
                 now = time.monotonic()
                 if now - start > timeout:

@@ -1,5 +1,6 @@
 """Bridge, writer and projector together, each a process as in production."""
 
+import secrets
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from kinfold.local.embedded_aws import REGION
 from kinfold.local.environment import ACCESS_KEY, is_account, service_environment
 from kinfold.local.service import Service, ServiceDiedError
 from ledger.errors import ConfigurationError, EndpointError, KinfoldError
+from ledger.runtime.auth import Credential, Principal, Scope, digest, new_token
 from ledger.runtime.settings import Bridge
 from ledger.runtime.sockets import LOOPBACK, free_port
 
@@ -34,8 +36,11 @@ _COMMANDS: Final = {
 class Stack:
     """The services on one endpoint and profile; everything is stopped when the block ends.
 
-    ``bridge ensure`` runs to its end first. Logs go to ``log_dir``, one file a service; without one, to a temporary
-    directory that stays only when the block fails. Port 0 takes a free one.
+    ``bridge ensure`` runs to its end first. Where the services ask for tokens, they get one more, of scope operate and
+    known to nobody else: by it they are asked whether they are ready, and the console reads their metrics.
+
+    Logs go to ``log_dir``, one file a service; without one, to a temporary directory that stays only when the block
+    fails. Port 0 takes a free one.
     """
 
     def __init__(
@@ -61,6 +66,11 @@ class Stack:
         self._keep_logs = log_dir is not None
         self.log_dir = log_dir or temporary_folder("kinfold-logs-")
         self._env = service_environment(endpoint, profile, {"KINFOLD_BRIDGE": bridge, **(env or {})})
+        self.guarded = self._env.get("KINFOLD_ACCESS") == "tokens" and bool(self._env.get("KINFOLD_TOKENS", "").strip())
+        self._token = new_token() if self.guarded else None
+        if self._token is not None:
+            own = Principal(f"kinfold-{secrets.token_hex(4)}", frozenset({Scope.OPERATE}))
+            self._env["KINFOLD_TOKENS"] += f",{Credential(own, digest(self._token))}"
         self._shards = shards
         self._report = report
         self._bridge_name = _DAEMONS[bridge]
@@ -174,5 +184,10 @@ class Stack:
         arguments = [*_COMMANDS[name], "--host", LOOPBACK, "--port", str(port)]
         url = f"http://{LOOPBACK}:{port}"
         # The console shows what it finds running: it is started last.
-        env = self._env | ({"KINFOLD_CONSOLE_SERVICES": ",".join(self.urls.values())} if name == "console" else {})
-        self._services[name] = Service(name, arguments, url=url, env=env, log=self.logs[name])
+        env = self._env | (self._of_the_console() if name == "console" else {})
+        self._services[name] = Service(name, arguments, url=url, env=env, log=self.logs[name], token=self._token)
+
+    def _of_the_console(self) -> dict[str, str]:
+        """Where the services are, and by which token they tell how they do."""
+        token = self._env.get("KINFOLD_CONSOLE_TOKEN") or self._token or ""
+        return {"KINFOLD_CONSOLE_SERVICES": ",".join(self.urls.values()), "KINFOLD_CONSOLE_TOKEN": token}

@@ -214,15 +214,16 @@ def _example(stack: "Stack", domain: str) -> str:
     traffic: Any = found.parts("TRAFFIC", FunctionType)
     if not traffic:
         return ""
+    sign = ' -H "authorization: Bearer $KINFOLD_TOKEN"' if stack.guarded else ""
     command = next(commands(traffic, TrafficPlan(1, "alice", 0)))
     reads = "".join(
-        f"  curl -s '{stack.projector.url}/{each.path}/{command.aggregate_id}?min_version=1'\n"
+        f"  curl -s{sign} '{stack.projector.url}/{each.path}/{command.aggregate_id}?min_version=1'\n"
         for each in found.parts("PROJECTIONS", Projection)
         if each.takes(command.aggregate_id)
     )
     return f"""
 A first command, and what the projector made of it:
 
-  curl -s {stack.writer.url}{command.path} -H 'content-type: application/json' \\
+  curl -s{sign} {stack.writer.url}{command.path} -H 'content-type: application/json' \\
        -d '{json.dumps(command.body)}'
 {reads}"""

@@ -39,14 +39,19 @@ def restore(
     from kinfold.restore.restore import Restore
     from ledger.audit.recorded_command import recorded
     from ledger.runtime.cli_output import print_json, to_json
+    from ledger.runtime.measuring.capacity import metered
     from ledger.runtime.progress_bar import ProgressBars
     from projector.cli.context import operator
     from projector.cli.options import WRONG, refuse
     from projector.rebuild.rebuild import UnverifiedError
 
     try:
-        with operator() as components, ProgressBars() as progress:
-            work = Restore(components, lambda: _join(components, progress.report), progress)
+        with (
+            operator() as components,
+            metered(components.clients.dynamodb) as units,
+            ProgressBars(units) as progress,
+        ):
+            work = Restore(components, lambda: _join(components, progress.report), progress, units)
             if dry_run:
                 done = work.look(segments=segments)
             else:

@@ -11,11 +11,12 @@ import structlog
 from aws_client.tables import unchanged, write_if
 from ledger.aggregates.aggregate_type import AggregateTypes
 from ledger.runtime.aws import aws_errors
+from ledger.runtime.progress_bar import ProgressReport
 from ledger.store.change_record import decode
 from ledger.store.errors import CorruptHistoryError, ForeignRecordError, UnusableRecordError
 from ledger.store.event_store import EventStore
 from ledger.store.id_archive import ArchivedId
-from ledger.store.parallel_scan import Cursor, Item, RetryUntilStopped, SegmentedScan
+from ledger.store.parallel_scan import Cursor, Item, RetryUntilStopped, SegmentedScan, approximate_size
 from ledger.store.stored_event import EventReference, StoredEvent
 from ledger.store.tables import Names
 from projector.dead_letters.letters import DeadLetter, DeadLetters
@@ -53,6 +54,7 @@ class LeftoverSweep:
         letters: DeadLetters,
         aggregates: AggregateTypes,
         retry: RetryUntilStopped,
+        progress: ProgressReport,
         *,
         dry_run: bool,
     ) -> None:
@@ -63,6 +65,7 @@ class LeftoverSweep:
         self._letters = letters
         self._aggregates = aggregates
         self._retry = retry
+        self._progress = progress
         self._dry_run = dry_run
 
     def run(self) -> Leftovers:
@@ -103,9 +106,11 @@ class LeftoverSweep:
             self._dynamodb, table, ProjectionExpression=", ".join(bound), ExpressionAttributeNames=bound
         )
         cursor = Cursor()
+        self._progress.begin(table, "reading items", self._retry(partial(approximate_size, self._dynamodb, table)), 0)
         while not cursor.ended:
             items, cursor = self._retry(partial(scan.page, 0, 1, cursor))
             yield items
+            self._progress.advance(table, cursor.items)
 
     def _worthless(self, items: Sequence[Item], reference_of: Callable[[Item], EventReference | None]) -> list[Item]:
         """The items whose event is not stored, or is not known."""

@@ -23,12 +23,14 @@ import structlog
 from kinfold.restore.histories import Histories, HolesError, check_histories
 from kinfold.restore.leftovers import Leftovers, LeftoverSweep
 from ledger.errors import ResourceError
+from ledger.runtime.measuring.capacity import CapacityUnits
 from ledger.runtime.progress_bar import ProgressReport
 from ledger.store.parallel_scan import RetryUntilStopped
 from ledger.store.table_identity import LOOK_INTERVAL, TableIdentities
 from projector.components import Components
 from projector.rebuild.generations import GenerationTables
 from projector.rebuild.rebuild import Rebuild, Rebuilt
+from projector.verification.reading_processes import Processes
 
 log = structlog.get_logger(__name__)
 
@@ -58,11 +60,18 @@ class Restore:
     it lasts.
     """
 
-    def __init__(self, components: Components, join: Callable[[], None], progress: ProgressReport) -> None:
-        """``join`` joins the events table to the stream, where it is not."""
+    def __init__(
+        self,
+        components: Components,
+        join: Callable[[], None],
+        progress: ProgressReport,
+        units: CapacityUnits | None = None,
+    ) -> None:
+        """``join`` joins the events table to the stream, where it is not. ``units``: what its calls cost."""
         self._components = components
         self._join = join
         self._progress = progress
+        self._processes = Processes(units=units)
         self._identities = TableIdentities(components.clients.dynamodb, components.names)
         self._retry = RetryUntilStopped(threading.Event(), progress.report)
 
@@ -88,7 +97,7 @@ class Restore:
         self._retry(partial(tables.abort, components.projections, self._progress.report))
         leftovers = self._sweep(dry_run=False)
         self._retry(components.skips.reload)
-        rebuilt = Rebuild(components, self._progress).run(components.projections, segments=segments)
+        rebuilt = Rebuild(components, self._progress, self._processes).run(components.projections, segments=segments)
         if replaced and (left := began + NOTICED_BY_ALL - time.monotonic()) > 0:
             self._progress.report(f"waiting {left:.0f} s until every service has noticed the table ...")
             self._retry.stop.wait(left)
@@ -118,6 +127,7 @@ class Restore:
             parts.letters,
             parts.aggregates,
             self._retry,
+            self._progress,
             dry_run=dry_run,
         )
         return sweep.run()

@@ -72,8 +72,9 @@ def configure_logs(level: str, style: str, *, quiet: Iterable[str] = ()) -> None
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # What a command tells is no matter of the level.
-    logging.getLogger("ledger.runtime.cli_output").setLevel(logging.INFO)
+    # What a command tells, and how far it is, is no matter of the level.
+    for telling in ("cli_output", "progress_bar"):
+        logging.getLogger(f"ledger.runtime.{telling}").setLevel(logging.INFO)
     if level.upper() != "DEBUG":
         for library in ("botocore", "boto3", "urllib3", "httpx", "asyncio", *quiet):
             logging.getLogger(library).setLevel(logging.WARNING)

@@ -11,6 +11,7 @@ from projector.cli.options import LOOKS, Json
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ledger.runtime.progress_bar import ProgressBars
     from projector.components import Components
     from projector.dead_letters.letters import StoredLetter
     from projector.dead_letters.redrive import Redriven
@@ -159,10 +160,16 @@ def _each(
     """Do ``one`` to the letter named, or to each open one chosen, report each, and record what is more than a look."""
     from ledger.audit.recorded_command import recorded
     from ledger.runtime.cli_output import tell
+    from ledger.runtime.measuring.capacity import metered
+    from ledger.runtime.progress_bar import ProgressBars
     from projector.cli.context import operator
     from projector.dead_letters.redrive import UNDONE
 
-    with operator(folds=True) as components:
+    with (
+        operator(folds=True) as components,
+        metered(components.clients.dynamodb) as units,
+        ProgressBars(units) as progress,
+    ):
         components.skips.load()
         chosen = _chosen(components, aggregate, matching, "open") if letter_id is None else []
         ids = [letter.id for letter in chosen] if letter_id is None else [letter_id]
@@ -174,10 +181,14 @@ def _each(
         if recorded_as is not None:
             recording = recorded(components.audit, *recorded_as)
         with recording as details:
+            if len(ids) > 1:
+                progress.begin("dead letters", "deciding", len(ids), 0)
             for number, each in enumerate(ids, start=1):
                 outcome = one(components, each)
                 outcomes.append(outcome)
-                _report(outcome, f"{number}/{len(ids)} ", as_json=as_json)
+                _report(outcome, f"{number}/{len(ids)} ", progress, as_json=as_json)
+                if len(ids) > 1:
+                    progress.advance("dead letters", number)
                 details["letters"] = [{"id": each.id, "result": each.result} for each in outcomes]
             if UNDONE.intersection(each.result for each in outcomes):
                 raise typer.Exit(1)
@@ -208,9 +219,9 @@ def _line(letter: "StoredLetter") -> str:
     return f"{letter.id}  {letter.state}  attempts {letter.attempts}  since {letter.first_at}  {letter.letter.reason}"
 
 
-def _report(outcome: "Redriven", progress: str, *, as_json: bool) -> None:
+def _report(outcome: "Redriven", number: str, progress: "ProgressBars", *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(outcome.to_json()))
+        progress.result(json.dumps(outcome.to_json()))
         return
     reached = ", ".join(f"{table} at version {version}" for table, version in outcome.versions.items())
-    typer.echo(f"{progress}{outcome.id}: {'; '.join(filter(None, [outcome.result, reached, outcome.reason]))}")
+    progress.result(f"{number}{outcome.id}: {'; '.join(filter(None, [outcome.result, reached, outcome.reason]))}")

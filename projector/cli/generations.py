@@ -20,18 +20,29 @@ def list_generations(projection: ProjectionNames = None, as_json: Json = False) 
 
     [dim]$[/dim] kinfold projector generations list
     """
-    from ledger.runtime.cli_output import print_json
+    from ledger.runtime.cli_output import print_json, to_json
     from projector.cli.context import operator
+    from projector.rebuild.build_lease import BuildStore
     from projector.rebuild.generations import GenerationTables
 
     with operator() as components:
         tables = GenerationTables(components.clients.dynamodb, components.names)
-        found = [table for each in chosen(projection, components.projections) for table in tables.list(each)]
+        projections = chosen(projection, components.projections)
+        found = [table for each in projections for table in tables.list(each)]
+        builds = BuildStore(components.clients.dynamodb, components.names.projections)
+        under_way = {
+            (job.name, job.generation): (job.phase, progress)
+            for job, progress in builds.watched(each.name for each in projections)
+        }
     for each in found:
+        phase, progress = under_way.get((each.projection, each.generation), (None, None))
         if as_json:
-            print_json(each)
+            print_json({**to_json(each), "phase": phase, "build": progress})
         else:
-            typer.echo(f"{each.projection}  {each.generation}  {each.standing}  {each.table}  about {each.rows} rows")
+            building = f"  {phase}: {progress}" if progress is not None else ""
+            typer.echo(
+                f"{each.projection}  {each.generation}  {each.standing}  {each.table}  about {each.rows} rows{building}"
+            )
 
 
 @app.command(epilog="Exit codes: 0 it is deleted, 1 it is active, being built, or never was.")

@@ -39,15 +39,20 @@ def rebuild(
         return
     from ledger.audit.recorded_command import recorded
     from ledger.runtime.cli_output import print_json, to_json
+    from ledger.runtime.measuring.capacity import metered
     from ledger.runtime.progress_bar import ProgressBars
     from projector.cli.context import operator
     from projector.rebuild.rebuild import Rebuild, UnverifiedError
     from projector.verification.reading_processes import Processes
 
     try:
-        with operator(folds=True) as components, ProgressBars() as progress:
+        with (
+            operator(folds=True) as components,
+            metered(components.clients.dynamodb) as units,
+            ProgressBars(units) as progress,
+        ):
             projections = chosen(projection, components.projections)
-            spread = Processes(processes, read_units, partial(operator, folds=True))
+            spread = Processes(processes, read_units, partial(operator, folds=True), units)
             with recorded(components.audit, context) as details:
                 rebuilt = Rebuild(components, progress, spread).run(projections, segments=max(segments, processes))
                 details["rebuilt"] = to_json(rebuilt)

@@ -79,6 +79,8 @@ def print_status(console: "Console", found: "Status") -> None:
         building = f", building {each.building} ({each.phase})" if each.building else ""
         fed = ", ".join(map(str, each.fed))
         print_line(console, f"{each.name}: readers see generation {each.active}, workers feed {fed}{building}")
+        if each.build is not None:
+            print_line(console, f"  {each.build}")
     print_line(console, f"open dead letters: {found.open_dead_letters}, of {found.halted_aggregates} aggregates")
     carrier = (
         f"streaming destination: {found.destination or 'missing'}"

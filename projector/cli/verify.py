@@ -58,14 +58,19 @@ def verify(
     [dim]$[/dim] kinfold projector verify --repair --json | jq 'select(.found == "wrong")'
     """
     from ledger.audit.recorded_command import recorded
+    from ledger.runtime.measuring.capacity import metered
     from ledger.runtime.progress_bar import ProgressBars
     from projector.cli.context import operator
     from projector.verification.reading_processes import Processes
 
-    with operator(folds=True) as components, ProgressBars() as progress:
+    with (
+        operator(folds=True) as components,
+        metered(components.clients.dynamodb) as units,
+        ProgressBars(units) as progress,
+    ):
         projections = chosen(projection, components.projections)
         components.skips.load()
-        spread = Processes(processes, read_units, partial(operator, folds=True))
+        spread = Processes(processes, read_units, partial(operator, folds=True), units)
         work = _Work(components, progress, max(segments, processes), wait, repair=repair, as_json=as_json)
         with recorded(components.audit, context) as details:
             tally = work.verify(projections, sample, spread, details)
@@ -156,9 +161,10 @@ class _Work:
             self._everything(verifications, printers, generations, processes)
         for verification in verifications:
             if sample is not None:
-                verification.sample(sample)
+                self._progress.begin(verification.name, "sampling aggregates", sample, 0)
+                verification.sample(sample, partial(self._progress.advance, verification.name))
             else:
-                verification.extra_rows(self._segments, lambda _segment, _cursor: None)
+                self._extra_rows(verification)
             generation, tally = generations[verification.name], verification.tally
             printer = printers[verification.name]
             printer.end(generation, tally)
@@ -171,6 +177,19 @@ class _Work:
                     f"generation {generation} of {name} was replaced by {now} while it was verified: verify again"
                 )
         return sum((verification.tally for verification in verifications), Counter())
+
+    def _extra_rows(self, verification: "Verification") -> None:
+        from ledger.store.parallel_scan import Cursor, approximate_size
+
+        read, name, dynamodb = [0] * self._segments, verification.name, self._components.clients.dynamodb
+
+        def moved(segment: int, cursor: Cursor) -> None:
+            read[segment] = cursor.items
+            self._progress.advance(name, sum(read))
+
+        size = self._retry(partial(approximate_size, dynamodb, verification.table))
+        self._progress.begin(name, "reading rows", size, 0)
+        verification.extra_rows(self._segments, moved)
 
     def _verification(self, projection: "Projection[Any]", generation: int, printer: _Printer) -> "Verification":
         from projector.verification.repair import Repair

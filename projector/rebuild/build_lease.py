@@ -16,7 +16,7 @@ from ledger.store.resumable_job import JobStore, ResumableJob
 #: have passed is built and verified. Other phases are those of earlier versions, whose cursors vouch for less.
 Phase = Literal["joining", "reading"]
 
-_REMOVE = "REMOVE building, builder, beat, phase, cursors"
+_REMOVE = "REMOVE building, builder, beat, phase, cursors, run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

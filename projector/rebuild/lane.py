@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import structlog
 
 from ledger.errors import KinfoldError, ResourceError
+from ledger.runtime.measuring.capacity import Units
 from ledger.store.parallel_scan import Cursor, RetryUntilStopped
 from ledger.store.resumable_job import JobHeartbeat
 from projector.components import Components
@@ -42,7 +43,9 @@ class Lane:
         self.stop = threading.Event()
         self.heartbeat = JobHeartbeat(builds, [build], self.stop)
         self.retry = RetryUntilStopped(self.stop, report)
-        self.builder = Builder(components, components.models.model(projection, build.generation), self.retry)
+        model = components.models.model(projection, build.generation)
+        self.table = model.table
+        self.builder = Builder(components, model, self.retry)
         self._cursors = list(build.cursors)
         self._held: set[int] = set()
 
@@ -98,13 +101,14 @@ class Lane:
         """See ``HistoryReader``. What fails ends the lane."""
         return self.guarded(lambda: self.builder.finish([each for each in aggregates if self._follows(each)])) or {}
 
-    def moved(self, segment: int, cursor: Cursor, counts: Mapping[str, int]) -> None:
-        """A segment is done up to ``cursor``.
+    def moved(self, segment: int, cursor: Cursor, counts: Mapping[str, int], units: Units | None) -> None:
+        """A segment is done up to ``cursor``; ``units``: what the lane has cost since the last call, if that is known.
 
         It is not recorded beyond what is wrong, which a later run has to find again: no finding is recorded.
         """
         if self.error is not None:
             return
+        self.heartbeat.count(self.name, cursor.items - self._cursors[segment].items, units)
         counted = Counter(self._cursors[segment].counts) + Counter(counts)
         self._cursors[segment] = replace(cursor, counts=dict(counted))
         if counts.get("wrong"):

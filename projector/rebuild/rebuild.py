@@ -25,6 +25,7 @@ from typing import Any, Final
 import structlog
 
 from ledger.errors import PermanentError
+from ledger.runtime.measuring.capacity import Units
 from ledger.runtime.progress_bar import ProgressReport
 from ledger.runtime.rate_limiter import RateLimiter, limit_reads
 from ledger.store.parallel_scan import Cursor, RetryUntilStopped, approximate_size
@@ -140,18 +141,25 @@ class Rebuild:
     def _read(self, lanes: Sequence[Lane]) -> None:
         """Read the events table once, from where all of the lanes have read it, for those that work."""
         cursors = [min(each, key=lambda cursor: (cursor.items, cursor.ended)) for each in _by_segment(lanes)]
-        for lane in lanes:
-            lane.start_from(cursors)
         dynamodb, table = self._components.clients.dynamodb, self._components.names.events
         work, total = ", ".join(lane.name for lane in lanes), self._retry(partial(approximate_size, dynamodb, table))
+        units = self._processes.units
+        if units is not None:
+            units.take()
+        for lane in lanes:
+            lane.start_from(cursors)
+            lane.heartbeat.begin_reading(lane.name, total)
         self._progress.begin(work, "reading", total, sum(cursor.items for cursor in cursors))
 
         def moved(
             segment: int, cursor: Cursor, begun: Mapping[str, int], counts: Mapping[str, Mapping[str, int]]
         ) -> None:
             cursors[segment] = cursor
+            spent = units.take() if units is not None else None
+            sharing = sum(lane.error is None for lane in lanes)
             for lane in lanes:
-                lane.moved(segment, cursor, {**begun, **counts.get(lane.name, {})})
+                cost = _cost(lane, spent, table, sharing) if spent is not None else None
+                lane.moved(segment, cursor, {**begun, **counts.get(lane.name, {})}, cost)
             self._progress.advance(work, sum(each.items for each in cursors))
 
         if self._processes.count > 1:
@@ -217,6 +225,12 @@ class Rebuild:
         for each in rebuilt:
             for generation in self._unseen[each.projection]:
                 self._retry(partial(self._builds.retire, each.projection, generation))
+
+
+def _cost(lane: Lane, spent: Mapping[str, Units], events: str, sharing: int) -> Units:
+    """What was spent on a lane: all on its own table, and its share of the reading."""
+    own, reading = spent.get(lane.table, Units()), spent.get(events, Units())
+    return Units(own.read + reading.read / max(sharing, 1), own.written)
 
 
 def _raise(error: Exception) -> None:

@@ -16,9 +16,9 @@ from ledger.runtime.aws import Clients, aws_errors
 from ledger.runtime.cli_output import to_json
 from ledger.runtime.settings import Bridge
 from ledger.store.errors import TableReplacedError
+from ledger.store.resumable_job import JobProgress
 from ledger.store.tables import Names
 from projector.components import Components
-from projector.engine.control_rows import Generations
 from projector.projection import Projection
 from projector.rebuild.build_lease import BuildStore
 from projector.status.lag import ShardLag, oldest_unread
@@ -67,13 +67,14 @@ class StreamShardStatus:
 
 @dataclass(frozen=True, slots=True)
 class ProjectionStatus:
-    """One projection's generations; ``phase`` of the build under way, if there is one."""
+    """One projection's generations; ``phase`` and progress of the build under way, or interrupted, if there is one."""
 
     name: str
     active: int
     fed: tuple[int, ...]
     building: int | None
     phase: str | None
+    build: JobProgress | None = None
 
 
 @dataclass(slots=True)
@@ -162,11 +163,17 @@ def read_status(
     except ResourceError as error:
         status.warnings.append(str(error))
     builds = BuildStore(components.clients.dynamodb, names.projections)
+    shown = []
     for projection in projections:
         try:
-            status.projections.append(_projection(components.generations, builds, projection))
+            shown.append((projection.name, components.generations.read(projection.name)))
         except ResourceError as error:
             status.warnings.append(str(error))
+    under_way = {job.name: (job.phase, progress) for job, progress in builds.watched(name for name, _ in shown)}
+    for name, held in shown:
+        phase, progress = under_way.get(name, (None, None))
+        fed = tuple(sorted(held.fed))
+        status.projections.append(ProjectionStatus(name, held.active, fed, held.building, phase, progress))
     _assess(status)
     try:
         components.guard.identities.check()
@@ -225,13 +232,6 @@ def _shards(
 
 def _lag(kinesis: "KinesisClient", stream: str, lease: Lease) -> ShardLag:
     return ShardLag() if lease.ended else oldest_unread(kinesis, stream, lease)
-
-
-def _projection(generations: Generations, builds: BuildStore, projection: Projection[Any]) -> ProjectionStatus:
-    held = generations.read(projection.name)
-    build = builds.read(projection.name)
-    phase = build.phase if build else None
-    return ProjectionStatus(projection.name, held.active, tuple(sorted(held.fed)), held.building, phase)
 
 
 def _destination(dynamodb: "DynamoDBClient", names: Names) -> str | None:

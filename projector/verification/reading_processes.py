@@ -9,12 +9,14 @@ import multiprocessing
 import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any, Final, Protocol
 
 from ledger.errors import KinfoldError, PermanentError
+from ledger.runtime.measuring.capacity import CapacityUnits, metered
 from ledger.runtime.rate_limiter import RateLimiter, limit_reads
 from ledger.store.parallel_scan import Cursor, RetryUntilStopped
 from projector.components import Components
@@ -50,11 +52,15 @@ class MakeReaders(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """How a reading is spread: over ``count`` processes that together take ``read_units`` a second at most."""
+    """How a reading is spread: over ``count`` processes that together take ``read_units`` a second at most.
+
+    ``units`` gets what other processes consume; this one's is metered by whoever has made its clients.
+    """
 
     count: int = 1
     read_units: float | None = None
     open_components: OpenComponents | None = None
+    units: CapacityUnits | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,7 @@ class _Task:
     cursors: Sequence[Cursor]
     segments: Sequence[int]
     read_units: float | None
+    metered: bool
 
 
 def read_in_processes(
@@ -90,7 +97,8 @@ def read_in_processes(
         for number in range(count):
             ours, theirs = context.Pipe()
             segments = range(number, len(cursors), count)
-            task = _Task(processes.open_components, make_readers, tuple(cursors), tuple(segments), share)
+            metered_too = processes.units is not None
+            task = _Task(processes.open_components, make_readers, tuple(cursors), tuple(segments), share, metered_too)
             child = context.Process(target=_read, args=(task, theirs), name=f"reading-{number}", daemon=True)
             child.start()
             theirs.close()
@@ -101,7 +109,7 @@ def read_in_processes(
                 _send_all(children, "drop", name)
             for pipe in wait(list(children), _LOOK):
                 assert isinstance(pipe, Connection)
-                if not _receive(pipe, children[pipe], done, received):
+                if not _receive(pipe, children[pipe], done, processes.units, received):
                     children.pop(pipe).join(_END)
     finally:
         _send_all(children, "stop")
@@ -118,7 +126,9 @@ def _send_all(children: Mapping[Connection, Any], *message: Any) -> None:
             pipe.send(message)
 
 
-def _receive(pipe: Connection, child: Any, done: PageDone, received: Callable[..., None]) -> bool:
+def _receive(
+    pipe: Connection, child: Any, done: PageDone, units: CapacityUnits | None, received: Callable[..., None]
+) -> bool:
     """Hear one message; False when it was the last."""
     try:
         kind, *what = pipe.recv()
@@ -130,6 +140,8 @@ def _receive(pipe: Connection, child: Any, done: PageDone, received: Callable[..
     match kind:
         case "page":
             done(*what)
+        case "units" if units is not None:
+            units.add(*what)
         case "failed":
             raise recreated(*what)
         case "ended":
@@ -176,16 +188,24 @@ def _read(task: _Task, pipe: Connection) -> None:
                 limit_reads(dynamodb, table, RateLimiter(task.read_units, stop))
             retry = RetryUntilStopped(stop, lambda text: send("report", text))
             readers = task.make_readers(components, stop, send)
-            read_histories(
-                histories(dynamodb, table),
-                task.cursors,
-                lambda: [reader for reader in readers if reader.name not in dropped],
-                lambda *page: send("page", *page),
-                retry,
-                only=task.segments,
-            )
-            for reader in readers:
-                send("settled", reader.name, reader.settled())
+            with metered(dynamodb) if task.metered else nullcontext() as units:
+
+                def told(*message: Any) -> None:
+                    """What was done, and before it what it has cost."""
+                    if units is not None:
+                        send("units", units.take())
+                    send(*message)
+
+                read_histories(
+                    histories(dynamodb, table),
+                    task.cursors,
+                    lambda: [reader for reader in readers if reader.name not in dropped],
+                    partial(told, "page"),
+                    retry,
+                    only=task.segments,
+                )
+                for reader in readers:
+                    told("settled", reader.name, reader.settled())
             send("ended")
         except KinfoldError as error:
             send("failed", *described(error))

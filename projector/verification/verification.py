@@ -105,6 +105,11 @@ class Verification:
         """The projection's name."""
         return self._checker.model.projection.name
 
+    @property
+    def table(self) -> str:
+        """The read model's table."""
+        return self._checker.model.table
+
     def everything(self, cursors: Sequence[Cursor], done: PageDone) -> None:
         """Check every aggregate, each segment from its cursor, in one reading of the events table."""
         check_everything([self], cursors, done)
@@ -146,10 +151,15 @@ class Verification:
         self._agree(len(agreeing))
         return agreeing
 
-    def sample(self, aggregates: int) -> None:
-        """Check about ``aggregates`` random aggregates, by whole segments, and about as many rows for extra ones."""
-        for aggregate_id in filter(self.takes, self._random(self._first_events(), self._events_table, aggregates)):
+    def sample(self, aggregates: int, done: Callable[[int], None] = lambda _: None) -> None:
+        """Check about ``aggregates`` random aggregates, by whole segments, and about as many rows for extra ones.
+
+        ``done`` gets how many aggregates have been checked.
+        """
+        chosen = self._random(self._first_events(), self._events_table, aggregates)
+        for number, aggregate_id in enumerate(filter(self.takes, chosen), start=1):
             self.check(aggregate_id)
+            done(number)
         rows = SegmentedScan(self._dynamodb, self._checker.model.table, ProjectionExpression="aggregateId")
         self._check_extra(self._random(rows, self._checker.model.table, aggregates))
         self.settle()

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import structlog
 
+from ledger.runtime.measuring.capacity import CapacityUnits
 from ledger.runtime.progress_bar import ProgressReport
 from ledger.runtime.rate_limiter import RateLimiter
 from ledger.store.errors import CorruptHistoryError, NoSuchAggregateError
@@ -69,10 +70,11 @@ class Backfill:
         *,
         rate: float | None = None,
         read_rate: float | None = None,
+        units: CapacityUnits | None = None,
     ) -> None:
         """``table``: the events table. ``rate``: events put a second at most, ``read_rate``: events read.
 
-        ``stop`` ends it after the records in hand.
+        ``stop`` ends it after the records in hand. ``units``: what the calls of ``dynamodb`` cost, to be recorded.
         """
         self._dynamodb = dynamodb
         self._table = table
@@ -81,6 +83,7 @@ class Backfill:
         self._progress = progress
         self._retry = RetryUntilStopped(stop, progress.report)
         self._stop = stop
+        self._units = units
         self._limits = _limits(rate, read_rate)
         self._put_limiter = RateLimiter(rate, stop)
         self._read_limiter = RateLimiter(read_rate, stop)
@@ -106,11 +109,15 @@ class Backfill:
         self._outcome = Outcome(published=job.published, ended=False)
         with JobHeartbeat(self._jobs, [job], self._stop) as heartbeat:
 
-            def done(segment: int, cursor: Cursor) -> None:
+            def done(segment: int, cursor: Cursor, fresh: int) -> None:
+                cost = self._units.take().get(self._table) if self._units is not None else None
+                heartbeat.count(job.name, fresh, cost)
                 heartbeat.advance(job.name, segment, cursor, published=self._outcome.published)
 
+            total = self._size()
+            heartbeat.begin_reading(job.name, total)
             try:
-                self._scan(selection, job, self._publish, done)
+                self._scan(selection, job, total, self._publish, done)
             finally:
                 if not self._outcome.ended:
                     heartbeat.save(job.name)
@@ -146,19 +153,24 @@ class Backfill:
             self._aggregates(selection, self._count)
         else:
             job = BackfillJob(name=str(selection), token="", cursors=(Cursor(),) * segments)
-            self._scan(selection, job, self._count, lambda _segment, _cursor: None)
+            self._scan(selection, job, self._size(), self._count, lambda *_: None)
         return self._outcome
+
+    def _size(self) -> int:
+        return self._retry(partial(approximate_size, self._dynamodb, self._table))
 
     def _aggregates(self, selection: Selection, handle: Callable[[list[StoredEvent]], None]) -> None:
         store = EventStore(self._dynamodb, self._table)
-        missing = [each for each in selection.aggregates if not self._retry(partial(store.version, each)).number]
-        if missing:
+        versions = {each: self._retry(partial(store.version, each)).number for each in selection.aggregates}
+        if missing := [each for each, version in versions.items() if not version]:
             raise NoSuchAggregateError(*missing)
+        self._progress.begin(_WORK, "reading", sum(versions.values()), 0)
         with suppress(_StoppedError):
             for aggregate_id in selection.aggregates:
                 for chunk in self._chunks(store, aggregate_id):
                     self._add(read=len(chunk))
                     self._retry(partial(handle, [event for event in chunk if event in selection]))
+                    self._progress.advance(_WORK, self._outcome.read)
         self._outcome = replace(self._outcome, ended=not self._stop.is_set())
 
     def _chunks(self, store: EventStore, aggregate_id: str) -> Iterator[list[StoredEvent]]:
@@ -178,10 +190,10 @@ class Backfill:
         self,
         selection: Selection,
         job: BackfillJob,
+        total: int,
         handle: Callable[[list[StoredEvent]], None],
-        done: Callable[[int, Cursor], None],
+        done: Callable[[int, Cursor, int], None],
     ) -> None:
-        total = self._retry(partial(approximate_size, self._dynamodb, self._table))
         self._progress.begin(_WORK, "reading", total, job.read)
         self._add(read=job.read)
         read = [cursor.items for cursor in job.cursors]
@@ -190,7 +202,7 @@ class Backfill:
             fresh = cursor.items - read[segment]
             read[segment] = cursor.items
             self._add(read=fresh)
-            done(segment, cursor)
+            done(segment, cursor, fresh)
             self._progress.advance(_WORK, self._outcome.read)
             self._read_limiter.take(fresh)
 

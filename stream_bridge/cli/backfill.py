@@ -46,6 +46,9 @@ def backfill(
     ] = 4,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count the events and put none.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Begin anew, not where an interrupted run was.")] = False,
+    show: Annotated[
+        bool, typer.Option("--status", help="Show the backfills under way, or interrupted, instead: how far, how fast.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Put events from the events table on the stream again, as change records.
@@ -60,10 +63,15 @@ def backfill(
     [dim]$[/dim] kinfold bridge backfill --since 2026-01-31T06:00Z --until 2026-01-31T07:00Z --dry-run
     [dim]$[/dim] kinfold bridge backfill --aggregate alice --aggregate bob
     [dim]$[/dim] kinfold bridge backfill --all --rate 2000
+    [dim]$[/dim] kinfold bridge backfill --status
     """
+    if show:
+        _status(as_json=as_json)
+        return
     from ledger.audit.audit_log import AuditLog
     from ledger.audit.recorded_command import recorded
     from ledger.runtime.cli_output import print_json, to_json
+    from ledger.runtime.measuring.capacity import metered
     from ledger.runtime.progress_bar import ProgressBars
     from stream_bridge.backfill.backfill import Backfill
     from stream_bridge.backfill.progress import BackfillStore
@@ -75,7 +83,7 @@ def backfill(
     settings, clients, names = compose()
     stop = threading.Event()
     stream = need_stream(clients.kinesis, names.stream)
-    with ProgressBars() as progress:
+    with metered(clients.dynamodb) as units, ProgressBars(units) as progress:
         work = Backfill(
             clients.dynamodb,
             names.events,
@@ -85,6 +93,7 @@ def backfill(
             stop,
             rate=rate or stream.spare_rate,
             read_rate=read_rate,
+            units=units,
         )
         if dry_run:
             outcome = work.count(selection, segments=segments)
@@ -103,6 +112,23 @@ def backfill(
             typer.echo(f"{outcome.no_event} items are no events: `kinfold projector verify` names them")
     if outcome.too_large or outcome.no_event:
         raise typer.Exit(1)
+
+
+def _status(*, as_json: bool) -> None:
+    from ledger.runtime.cli_output import print_json, tell, to_json
+    from stream_bridge.backfill.progress import BackfillStore
+    from stream_bridge.cli.context import compose
+
+    _, clients, names = compose()
+    jobs = BackfillStore(clients.dynamodb, names.bridge)
+    found = jobs.watched(job.name for job in jobs.all())
+    for job, progress in found:
+        if as_json:
+            print_json({"selection": job.name, "published": job.published, **to_json(progress)})
+        else:
+            typer.echo(f"{job.name}: {progress}; {job.published:,} put on the stream")
+    if not found:
+        tell("no backfill is under way, and none was interrupted")
 
 
 def _selection(aggregates: list[str], since: str | None, until: str | None, *, everything: bool) -> "Selection":

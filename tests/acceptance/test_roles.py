@@ -286,6 +286,7 @@ def an_operator_works(actors: Actors, ledger: Ledger) -> None:
         ("projector generations drop balance-summary 1", done),
         ("projector replay --from latest", done),
         ("bridge backfill --all", done),
+        ("bridge backfill --status", done),
         ("bridge backfill --aggregate alice", done),
         ("bridge hold --reason test", done),
         ("bridge hold --lift", done),

@@ -36,7 +36,7 @@ def _shown(site: Site) -> dict[str, Any]:
         "mode": components.settings.bridge,
         "hold": Holds(dynamodb, names.bridge).find(),
         "watermark": WatermarkStore(dynamodb, names.bridge).find(),
-        "backfills": BackfillStore(dynamodb, names.bridge).all(),
+        "backfills": [(each, site.watch.look(each)) for each in BackfillStore(dynamodb, names.bridge).all()],
         "figures": [
             (text, metrics.total(name))
             for text, name in (

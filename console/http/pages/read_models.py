@@ -30,6 +30,7 @@ def _shown(site: Site) -> dict[str, Any]:
     components = site.components
     tables = GenerationTables(components.clients.dynamodb, components.names)
     builds = BuildStore(components.clients.dynamodb, components.names.projections)
+    under_way = [builds.read(each.name) for each in components.projections]
     verifications = components.audit.recent(20, action="projector verify")
     verified: dict[str, tuple[Any, Any]] = {}
     for action in verifications:
@@ -37,7 +38,7 @@ def _shown(site: Site) -> dict[str, Any]:
             verified.setdefault(model["projection"], (action, model))
     return {
         "models": [
-            (each, tables.list(each), builds.read(each.name), verified.get(each.name))
-            for each in components.projections
+            (each, tables.list(each), build, build and site.watch.look(build), verified.get(each.name))
+            for each, build in zip(components.projections, under_way, strict=True)
         ],
     }

@@ -69,7 +69,7 @@ def jobs(clients: Clients, ledger_tables: Names) -> BackfillStore:
 def make(
     clients: Clients, ledger_tables: Names, publisher: Publisher, jobs: BackfillStore, stop: threading.Event
 ) -> Callable[..., Backfill]:
-    def backfill(progress: Reported | None = None, **rates: float) -> Backfill:
+    def backfill(progress: Reported | None = None, **rates: Any) -> Backfill:
         return Backfill(clients.dynamodb, ledger_tables.events, publisher, jobs, progress or Reported(), stop, **rates)
 
     return backfill

@@ -46,7 +46,9 @@ def test_it_says_whether_a_service_is_well(service: str) -> None:
 
 
 def test_it_shows_the_token_of_its_environment(service: str) -> None:
-    assert check(f"{service}/guarded")[0] == 1
+    code, said = check(f"{service}/guarded")
+    assert code == 1
+    assert said.endswith(b"It asks for a token of scope operate: --token or KINFOLD_TOKEN.\n")
     assert check(f"{service}/guarded", KINFOLD_TOKEN="t0ken")[0] == 0
 
 

@@ -10,8 +10,9 @@ from kinfold.inspection.top import Rates
 
 
 class Counters(http.server.ThreadingHTTPServer):
-    """A service whose counter the test sets; None: it answers 503."""
+    """A service whose counter the test sets; None: it answers with ``otherwise``."""
 
+    otherwise = 503
     total: float | None = 0.0
     authorization: str | None = None
 
@@ -22,7 +23,7 @@ def service() -> Iterator[Counters]:
         def do_GET(self) -> None:
             assert isinstance(self.server, Counters)
             self.server.authorization = self.headers.get("Authorization")
-            self.send_response(503 if self.server.total is None else 200)
+            self.send_response(self.server.otherwise if self.server.total is None else 200)
             self.end_headers()
             text = f"kinfold_writer_events_total {self.server.total}\n"
             text += f'kinfold_projector_applied_total{{table="a"}} {self.server.total}\n'
@@ -58,6 +59,18 @@ def test_rates_are_those_since_the_last_look(service: Counters) -> None:
     service.total = 10.0
     rates.measure()
     assert rates.appended == "-/s", "it was started anew"
+
+
+def test_a_service_that_asks_for_a_token_is_told_with_what_to_do(service: Counters) -> None:
+    url = f"http://127.0.0.1:{service.server_port}"
+    rates = Rates(url, None, None)
+    service.total, service.otherwise = None, 401
+    rates.measure()
+    assert rates.refusal is not None
+    assert f"{url} asks for a token with the scope operate: --token or KINFOLD_TOKEN" in rates.refusal
+    service.total = 1.0
+    rates.measure()
+    assert rates.refusal is None
 
 
 def test_a_service_that_is_not_known_has_no_rate() -> None:

@@ -108,6 +108,15 @@ def test_something_else_than_a_writer_ends_the_load(status: int) -> None:
         run_load(url, LoadPlan(events=10))
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_writer_that_asks_for_a_token_ends_the_load_with_what_to_do(status: int) -> None:
+    with (
+        writer(lambda _: status) as (url, _),
+        pytest.raises(ConfigurationError, match=r"scope write, by --token or KINFOLD_TOKEN; `kinfold token NAME"),
+    ):
+        run_load(url, LoadPlan(events=10))
+
+
 def test_a_writer_that_confirms_nothing_ends_the_load_with_its_counts() -> None:
     with (
         writer(lambda _: 503) as (url, _),

@@ -14,6 +14,7 @@ STACK: Any = SimpleNamespace(
     bridge=SimpleNamespace(name="watch", url="http://b"),
     urls={"console": "http://c"},
     log_dir=Path("logs"),
+    guarded=False,
 )
 
 
@@ -31,3 +32,12 @@ def test_a_first_command_is_the_domains_own(domain: str, lines: list[str], capsy
     _announce(STACK, "http://aws", "local", domain, as_json=False)
     shown = capsys.readouterr().out
     assert all(line in shown for line in ["console    http://c\n", *lines]), shown
+
+
+def test_a_guarded_service_is_called_with_the_callers_token(capsys: pytest.CaptureFixture[str]) -> None:
+    guarded: Any = SimpleNamespace(**{**vars(STACK), "guarded": True})
+    _announce(guarded, "http://aws", "local", "betting", as_json=False)
+    shown = capsys.readouterr().out
+    calls = [line for line in shown.splitlines() if "curl" in line]
+    assert len(calls) > 2
+    assert all('-H "authorization: Bearer $KINFOLD_TOKEN"' in line for line in calls), shown

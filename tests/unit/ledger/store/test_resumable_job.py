@@ -9,6 +9,7 @@ import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from ledger.errors import EndpointError, ResourceError
+from ledger.runtime.measuring.capacity import Units
 from ledger.store import resumable_job
 from ledger.store.errors import JobLostError, JobRunningError
 from ledger.store.parallel_scan import Cursor
@@ -63,6 +64,27 @@ def test_a_beat_records_how_far_each_segment_is() -> None:
         until(lambda: store.saved and store.saved[-1].read == 12)
     assert [job.beat for job in store.saved] == list(range(1, len(store.saved) + 1))
     assert store.saved[-1].cursors == (Cursor(items=5), Cursor(items=7))
+
+
+def test_a_beat_records_what_this_process_has_read_and_for_how_long() -> None:
+    store, half = Store(), replace(JOB, cursors=(Cursor(items=500), Cursor()))
+    with JobHeartbeat(store, [half], threading.Event()) as heartbeat:
+        until(lambda: store.saved)
+        assert store.saved[-1].run is None, "it has not begun to read"
+        heartbeat.begin_reading("job", 1000)
+        heartbeat.count("job", 30, Units(2))
+        heartbeat.count("job", 10, Units(1, 4))
+        heartbeat.advance("job", 0, Cursor(items=540))
+        first = until(lambda: store.saved[-1].run, lambda run: run is not None and run.items == 40 and run.seconds > 0)
+        assert first is not None
+        assert (first.total, first.units) == (1000, Units(3, 4))
+        until(lambda: store.saved[-1].run, lambda run: run is not None and run.seconds > first.seconds)
+        for segment in (0, 1):
+            heartbeat.advance("job", segment, Cursor(items=540, ended=True))
+        ended = until(lambda: store.saved[-1], lambda job: all(each.ended for each in job.cursors))
+        after = len(store.saved)
+        until(lambda: len(store.saved) > after + 15)
+    assert store.saved[-1].run == ended.run, "what is read is not read any slower while it waits to be shown"
 
 
 def test_a_beat_that_is_held_up_is_followed_by_another() -> None:

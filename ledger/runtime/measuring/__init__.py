@@ -1,0 +1,1 @@
+"""How fast long work goes, and what it costs."""
