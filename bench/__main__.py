@@ -14,6 +14,7 @@ from bench.alone.profiling import profile
 from bench.alone.readings import readings
 from bench.alone.store_costs import appends, loads, rebuild
 from bench.alone.throughput import backlog, decoding, projecting
+from bench.console.screens import console
 from bench.contest.contenders import CONTENDERS, ON_KCL
 from bench.contest.contest import Sizes, contest
 from bench.contest.workloads import WORKLOADS
@@ -101,6 +102,17 @@ def run_writer(
     keep(results, "account-costs", account_costs(lengths, _report))
 
 
+@app.command("console")
+def run_console(
+    events: Annotated[int, typer.Option(min=200, help="Events of the long history.")] = 100_000,
+    runs: Annotated[int, typer.Option(min=1, help="Warm requests of each screen.")] = 30,
+    seconds: Annotated[float, typer.Option(min=1, max=600, help="Seconds for which tabs stay open.")] = 60,
+    results: Results = LATEST,
+) -> None:
+    """The console's screens with a long history, and what it costs while tabs stay open."""
+    keep(results, "console", console(events, runs, seconds, _report))
+
+
 @app.command("backlog")
 def run_backlog(
     events: Annotated[int, typer.Option(min=1_000, help="Events that wait on the stream.")] = 1_000_000,
@@ -152,6 +164,7 @@ def run_all(
     run_alone(results=results)
     run_readings(results=results)
     run_writer(results=results)
+    run_console(results=results)
     run_delay(results=results)
     run_backlog(events=backlog_of, results=results)
     run_profile(results=results)

@@ -1,5 +1,6 @@
 """``kinfold console``: the composition root of the console, the only place that reads its environment."""
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Final
 
@@ -14,6 +15,8 @@ app = typer.Typer(no_args_is_help=True, epilog=_EXIT_CODES)
 _LOOKING: Final = 4
 #: Connections to AWS: one for each thread of the web framework, and for those that look.
 _CONNECTIONS: Final = 48
+#: Seconds after which a thread lets others run: a page has few steps of its own, and histories are read beside it.
+_SWITCH: Final = 0.0005
 #: Seconds for pages that were accepted when the console stops.
 _DRAIN: Final = 5
 
@@ -55,6 +58,7 @@ def serve(
     from projector.engine.provisioning import control_specs
 
     log = structlog.get_logger(__name__)
+    sys.setswitchinterval(_SWITCH)
     settings = load_settings(ConsoleSettings)
     configure_logs(settings.log_level, settings.log_format)
     access, bound = settings.claim(
@@ -74,6 +78,9 @@ def serve(
         wait_for_endpoint(clients, settings.endpoint_timeout, log_waiting, tables, [names.stream])
         site = build_site(settings, clients, access, executor, environment())
         site.components.skips.load()
+        # Nobody's first page waits for that.
+        for name in site.templates.list_templates():
+            site.templates.get_template(name)
         serve_until_stopped(
             build_console(site), bound, settings.limits(_CONNECTIONS), drain_timeout=_DRAIN, on_start=log_serving
         )

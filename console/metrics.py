@@ -11,6 +11,9 @@ class Metrics:
         self.responses = Counter(
             "kinfold_console_responses", "HTTP responses by status.", ["status"], registry=self.registry
         )
+        self.aws_calls = Counter(
+            "kinfold_console_aws_calls", "Calls to AWS by operation.", ["operation"], registry=self.registry
+        )
         self.refused_sign_ins = Counter(
             "kinfold_console_refused_sign_ins",
             "Attempts to sign in with no token that is known.",

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from statistics import median
 from typing import Any, Final
 
+from bench.report.console_tables import screens_table, tabs_table
 from bench.report.contest_tables import contest_tables, speed
 from bench.report.markdown import figure, table
 from bench.report.results import ROOT
@@ -29,6 +30,9 @@ def render(results: Results) -> dict[str, str]:
     if "account-costs" in results:
         costs = results["account-costs"]
         tables |= {"account-costs": costs_table(costs), "command-costs": commands_table(costs)}
+    if "console" in results:
+        console = results["console"]
+        tables |= {"console": screens_table(console), "console-tabs": tabs_table(console)}
     for name, make in _ALONE.items():
         if name in results:
             tables[name] = make(results[name])

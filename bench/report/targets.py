@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from statistics import median as middle
 from typing import Any
 
+from bench.report.console_tables import console_targets
 from bench.report.contest_tables import KINFOLD, cpu_micros, median, per_second, ratio, write_units
 from bench.report.markdown import figure, table, times
 from bench.report.target import Target
@@ -38,6 +39,8 @@ def targets(results: Results) -> list[Target]:
         found += writer_targets(results["writer"])
     if "account-costs" in results:
         found += cost_targets(results["account-costs"]["sizes"])
+    if "console" in results:
+        found += console_targets(results["console"])
     if "delay" in results:
         limit = results["delay"]["poll_interval"] * 1000 + 100
         measured = results["delay"]["from_answer_millis"]["p50"]

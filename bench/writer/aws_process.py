@@ -1,7 +1,8 @@
 """AWS in memory, served over HTTP on the loopback interface: ``python -m bench.writer.aws_process``. Not AWS.
 
 The tables and their rules are the simulation's. Each answer leaves ``--millis`` after its request came, as DynamoDB's
-do after some; who asks is not counted, only what: calls, and units by AWS's rules. ``GET /`` gives the counts so far.
+do after some. Counted are calls on items, whoever makes them, and units by AWS's rules; or all calls of a ``--caller``
+that its user agent names. ``GET /`` gives the counts so far.
 """
 
 import argparse
@@ -21,34 +22,37 @@ from stream_bridge.provisioning.bridge import bridge_specs
 #: What is counted: operations on items, not what describes tables.
 _READS: Final = frozenset({"GetItem", "BatchGetItem", "Query", "Scan"})
 _WRITES: Final = frozenset({"PutItem", "UpdateItem", "DeleteItem", "BatchExecuteStatement", "TransactWriteItems"})
-_OPERATION: Final = re.compile(rb"\r\nx-amz-target: \w+\.(\w+)", re.IGNORECASE)
+_OPERATION: Final = re.compile(rb"\r\nx-amz-target: (\w+)_\d+\.(\w+)", re.IGNORECASE)
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
 
 
 class CountingAws:
     """Answers operations, and counts them."""
 
-    def __init__(self, profile: str) -> None:
+    def __init__(self, profile: str, caller: str = "") -> None:
+        self._caller = caller.encode()
         account, names = Account(), Names(profile)
         for spec in (*store_specs(names), *bridge_specs(names)):
             account.control.create_table(spec.request())
         with_long_accounts(account.dynamodb.table(names.events))
-        self._operations = {name.partition(".")[2]: call for name, call in account.operations().items()}
-        self._operations["ListStreams"] = lambda _: {"StreamNames": [], "HasMoreStreams": False}
+        self._operations = account.operations()
+        self._operations["kinesis.ListStreams"] = lambda _: {"StreamNames": [], "HasMoreStreams": False}
         self.calls: Counter[str] = Counter()
         self.read_units: Counter[str] = Counter()
         self.write_units: Counter[str] = Counter()
 
-    def answer(self, operation: str, body: bytes) -> tuple[int, bytes]:
-        """The status and the body of an operation's answer."""
+    def answer(self, service: str, operation: str, head: bytes, body: bytes) -> tuple[int, bytes]:
+        """The status and the body of an operation's answer. ``head``: that of the HTTP request."""
         request = orjson.loads(body)
         wanted = request.get("ReturnConsumedCapacity", "NONE")
-        counted = operation in _READS | _WRITES
-        if counted:
+        asks = self._caller in head
+        counted = asks and operation in _READS | _WRITES
+        if counted or (asks and self._caller):
             self.calls[operation] += 1
+        if counted:
             request["ReturnConsumedCapacity"] = "TOTAL"
         try:
-            answer = self._operations[operation](request)
+            answer = self._operations[f"{service}.{operation}"](request)
         except AwsError as error:
             return error.status, orjson.dumps({"__type": error.code, "message": error.message, **error.members})
         if counted:
@@ -96,7 +100,8 @@ class _Connection(asyncio.Protocol):
         if operation is None:
             self._send(200, orjson.dumps(self._aws.counts()))
             return
-        status, answer = self._aws.answer(operation[1].decode(), body)
+        service, name = (each.decode() for each in operation.groups())
+        status, answer = self._aws.answer(service.lower(), name, head, body)
         asyncio.get_running_loop().call_later(self._seconds, self._send, status, answer)
 
     def _send(self, status: int, body: bytes) -> None:
@@ -109,8 +114,8 @@ async def start(aws: CountingAws, port: int, seconds: float) -> asyncio.Server:
     return await asyncio.get_running_loop().create_server(lambda: _Connection(aws, seconds), "127.0.0.1", port)
 
 
-async def _serve(profile: str, port: int, seconds: float) -> None:
-    async with await start(CountingAws(profile), port, seconds) as server:
+async def _serve(profile: str, port: int, seconds: float, caller: str) -> None:
+    async with await start(CountingAws(profile, caller), port, seconds) as server:
         await server.serve_forever()
 
 
@@ -119,5 +124,6 @@ if __name__ == "__main__":
     parser.add_argument("--profile", required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--millis", type=float, default=0.0)
+    parser.add_argument("--caller", default="")
     given = parser.parse_args()
-    asyncio.run(_serve(given.profile, given.port, given.millis / 1000))
+    asyncio.run(_serve(given.profile, given.port, given.millis / 1000, given.caller))

@@ -70,15 +70,16 @@ class Aws:
 
     def counts(self) -> Counts:
         """The counts once nothing has come for half a second."""
-        before = self._look()
+        before = self.so_far()
         while True:
             time.sleep(_QUIET)
-            now = self._look()
+            now = self.so_far()
             if now == before:
                 return now
             before = now
 
-    def _look(self) -> Counts:
+    def so_far(self) -> Counts:
+        """The counts at this moment."""
         return Counts(**orjson.loads(ask_once(self._server.port, lambda client: client.ask("GET", "/"))[1]))
 
     def size_of(self, table: str, **key: str) -> int:
@@ -93,10 +94,13 @@ class Aws:
 
 
 @contextlib.contextmanager
-def memory_aws(millis: float) -> Iterator[Aws]:
-    """An AWS in memory with empty tables, whose answers take so many milliseconds."""
-    arguments = ["--profile", PROFILE, "--millis", str(millis)]
-    with _running("bench.writer.aws_process", arguments, {}, ready=lambda client: client.ask("GET", "/")) as server:
+def memory_aws(millis: float, caller: str = "") -> Iterator[Aws]:
+    """An AWS in memory with empty tables, whose answers take so many milliseconds.
+
+    ``caller``: a part of the user agent whose calls are counted, all of them; by default everybody's calls on items.
+    """
+    arguments = ["--profile", PROFILE, "--millis", str(millis), "--caller", caller]
+    with running("bench.writer.aws_process", arguments, {}, ready=lambda client: client.ask("GET", "/")) as server:
         yield Aws(server)
 
 
@@ -109,14 +113,15 @@ def writer(name: str, aws: Aws, **settings: str) -> Iterator[Server]:
         KINFOLD: ("kinfold", ["writer", "serve"]),
         PEER: ("bench.peers.writer", ["--events", NAMES.events, "--commands", NAMES.commands]),
     }[name]
-    with _running(module, arguments, env, ready=lambda client: client.ask("GET", "/health")) as server:
+    with running(module, arguments, env, ready=lambda client: client.ask("GET", "/health")) as server:
         yield server
 
 
 @contextlib.contextmanager
-def _running(
+def running(
     module: str, arguments: Sequence[str], env: Mapping[str, str], *, ready: Callable[[Any], Any]
 ) -> Iterator[Server]:
+    """A process that serves on a port of its own, once ``ready`` is answered 200."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="bench-writer-") as home:
         log = Path(home) / "log"

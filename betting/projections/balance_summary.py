@@ -71,6 +71,8 @@ class Witness:
     def add(self, event: BettingEvent, stored: StoredEvent) -> None:
         """Take the next event."""
         self._account.apply(event)
+        # Which bets were settled decides no sum, and would grow with the history.
+        self._account.settled_bets.leave(self._account.version)
         name, amount = _moved(event)
         self._sums[name] = self._sums.get(name, ZERO) + amount
         self._last_at = stored.occurred_at

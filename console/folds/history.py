@@ -6,8 +6,9 @@ states on the way, from which every other one is a few events away, and each num
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -29,10 +30,10 @@ log = structlog.get_logger(__name__)
 #: Histories kept at most; the one looked at longest ago gives way.
 _KEPT: Final = 32
 #: States kept on the way, at most; with more events they lie further apart.
-_MARKS: Final = 64
+_MARKS: Final = 128
 _FIRST_SPACING: Final = 256
-#: Events that are folded for a step at most, unless the states kept lie further apart.
-_REACH: Final = 2000
+#: Events that are folded while a page waits, at most, unless the states kept lie further apart.
+_REACH: Final = 1000
 #: Seconds for which what was read last counts as the present, and between two sights of a reading that takes longer.
 _FRESH: Final = 1.0
 _SIGHT: Final = 0.5
@@ -79,16 +80,17 @@ class History:
         self._spacing = _FIRST_SPACING
         self._series: dict[str, Series] = {}
 
-    def read_on(self) -> None:
+    def read_on(self, tell: Callable[[], object]) -> None:
         """Read what has come since. Returns at once where somebody else is at it, or has just been.
 
-        What the endpoint fails with is kept in the sight's ``error`` until the next time.
+        ``tell`` is called where that takes longer than a page waits, once it is seen how much there is. What the
+        endpoint fails with is kept in the sight's ``error`` until the next time.
         """
         if not self._reading.acquire(blocking=False):
             return
         try:
             if time.monotonic() - self._read_at >= _FRESH:
-                self._read()
+                self._read(tell)
                 self._read_at = time.monotonic()
         finally:
             self._reading.release()
@@ -106,32 +108,47 @@ class History:
         Raises CorruptHistoryError when there is no such event, ThrottledError and EndpointError.
         """
         steps = self._nearest(version).copy()
-        before: list[Shown] = steps.shown()
+        before: list[Shown] = []
+        parts: dict[str, set[str]] = {}
         for event in self._store.read(self._key, after=steps.version, until=version):
             if event.sequence_number == version:
-                before = steps.shown()
+                # The same parts before and after, whatever was changed last.
+                parts = steps.parts_with(event)
+                before = steps.shown(parts)
             steps.add(event)
         if steps.version != version or steps.last is None:
             raise CorruptHistoryError(f"{self._key} has no event {version}")
-        return before, steps.last, steps.shown()
+        return before, steps.last, steps.shown(parts)
 
-    def _read(self) -> None:
+    def _read(self, tell: Callable[[], object]) -> None:
         total = self.sight.total
         try:
-            total = self._store.version(self._key).number
-            if self._now.last is not None and not self._store.holds(self._now.last.reference):
-                # The table was restored, and another event has its number, or none has.
-                self._reset()
+            newest = next(iter(self._store.newest(self._key, limit=1)), None)
+            if newest is not None and newest == self._now.last and self.sight.complete:
+                return
+            total = newest.sequence_number if newest is not None else 0
             seen_at = 0.0
-            for event in self._store.read(self._key, after=self._now.version):
-                self._add(event)
-                if time.monotonic() - seen_at >= _SIGHT:
+            for event in self._unread(total):
+                if total - self._now.version > _REACH and time.monotonic() - seen_at >= _SIGHT:
                     seen_at = time.monotonic()
                     self._see(total)
+                    tell()
+                self._add(event)
             self._see(max(total, self._now.version))
         except KinfoldError as error:
             log.warning("history_not_read", aggregate=self._key, reason=str(error), action="none while it passes")
             self._see(total, str(error))
+
+    def _unread(self, total: int) -> Iterator[StoredEvent]:
+        """The events after the one that was read last; where that is not stored any more, all of them anew."""
+        if (last := self._now.last) is not None:
+            events = self._store.read(self._key, after=last.sequence_number - 1)
+            if last.sequence_number <= total and next(events, None) == last:
+                yield from events
+                return
+            # The table was restored, and another event has its number, or none has.
+            self._reset()
+        yield from self._store.read(self._key)
 
     def _see(self, total: int, error: str | None = None) -> None:
         numbers = {name: series.seen() for name, series in self._series.items()}
@@ -141,7 +158,9 @@ class History:
         self._now.add(event)
         at = datetime.fromisoformat(event.occurred_at).timestamp()
         for name, value in self._now.numbers():
-            self._series.setdefault(name, Series()).add(at, value)
+            if (series := self._series.get(name)) is None:
+                series = self._series[name] = Series()
+            series.add(at, value)
         if self._now.version - self._marks[-1].version >= self._spacing:
             marks = self._marks
             if len(marks) >= _MARKS:
@@ -170,14 +189,15 @@ class Histories:
         with self._lock:
             if (history := self._kept.get(key)) is None:
                 history = self._kept[key] = History(self._components.store, lambda: self._begin(kind, aggregate_id))
-        done = threading.Event()
+        told = threading.Event()
 
         def read() -> None:
-            history.read_on()
-            done.set()
+            history.read_on(told.set)
+            told.set()
 
-        self._executor.submit(read)
-        done.wait(wait)
+        # In the page's context: what is read for it counts as its own.
+        self._executor.submit(copy_context().run, read)
+        told.wait(wait)
         if any(each.failure for each in history.sight.states) and self._skips_have_come():
             self.forget()
             return self.of(kind, aggregate_id, wait=wait)

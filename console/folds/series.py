@@ -5,7 +5,7 @@ from copy import copy
 from dataclasses import dataclass
 from typing import Final
 
-#: Points kept at most. More than a chart has pixels, so that nothing that can be seen is lost.
+#: Points kept at most. More than a chart has columns, so that nothing that can be seen is lost.
 MAX_POINTS: Final = 2048
 
 
@@ -41,11 +41,12 @@ class Series:
             self._in_last += 1
             return
         if len(self._points) == self._most:
-            self._points = [_joined(*self._points[n : n + 2]) for n in range(0, self._most, 2)]
+            self._points = [joined(*self._points[n : n + 2]) for n in range(0, self._most, 2)]
             self._events_a_point *= 2
         self._points.append(Point(at, value, value, value))
         self._in_last = 1
 
 
-def _joined(first: Point, second: Point) -> Point:
+def joined(first: Point, second: Point) -> Point:
+    """Two points in a row as one."""
     return Point(second.at, min(first.low, second.low), max(first.high, second.high), second.last)

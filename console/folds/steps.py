@@ -6,9 +6,10 @@ steps.add(event)
 steps.shown()           # what each of them makes of the events so far
 """
 
-import copy
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -23,6 +24,8 @@ from projector.verification.expected_rows import ExpectedRows
 COMMANDS: Final = "commands"
 FOLD: Final = "fold"
 WITNESS: Final = "witness"
+#: Parts that are shown of a read model.
+PARTS: Final = 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +33,14 @@ class Shown:
     """A state as an operator sees it: by the path of each value, its text.
 
     ``name``: the aggregate's type or the read model's name; ``by``: COMMANDS, FOLD or WITNESS. ``failure``: why the
-    events cannot be folded further.
+    events cannot be folded further. ``differs``: that fold and witness do not agree, in whatever part.
     """
 
     name: str
     by: str
     values: Mapping[str, str]
     failure: str | None = None
+    differs: bool = False
 
 
 class Steps:
@@ -53,7 +57,8 @@ class Steps:
         self.aggregate: Aggregate[Any, Any] = Aggregate.new(kind, aggregate_id)
         self.version = 0
         self.last: StoredEvent | None = None
-        self._failure: str | None = None
+        #: Why the aggregate's own fold goes no further.
+        self.failure: str | None = None
         key = self.aggregate.key
         self._rows: list[tuple[Projection[Any], str, ExpectedRows[Any]]] = []
         for each in projections:
@@ -65,11 +70,11 @@ class Steps:
     def add(self, event: StoredEvent) -> None:
         """Fold the next event. What cannot fold it says so in ``shown``, and stays where it is."""
         self.version, self.last = event.sequence_number, event
-        if self._failure is None:
+        if self.failure is None:
             try:
                 self.aggregate.apply(event.decode(self.aggregate.type))
             except PermanentError as error:
-                self._failure = str(error)
+                self.failure = str(error)
         for _, _, rows in self._rows:
             rows.add(event)
 
@@ -79,20 +84,34 @@ class Steps:
 
     def copy(self) -> "Steps":
         """The same, to be folded on by itself."""
-        kept = {id(each): each for each, _, _ in self._rows} | {id(self.aggregate.type): self.aggregate.type}
-        return copy.deepcopy(self, kept)
+        copied = copy(self)
+        copied.aggregate = self.aggregate.copy()
+        copied._rows = [(each, by, rows.copy()) for each, by, rows in self._rows]
+        return copied
 
-    def shown(self) -> list[Shown]:
-        """What each fold makes of the events so far; the same paths name the same things by fold and by witness."""
+    def parts_with(self, event: StoredEvent) -> dict[str, set[str]]:
+        """By read model, the parts that were changed last, and the one that the event is to change."""
+        found = {}
+        for projection, by, rows in self._rows:
+            if by == FOLD:
+                with suppress(PermanentError):
+                    found[projection.name] = {*list(rows.states())[-PARTS:], projection.part_of(event)}
+        return found
+
+    def shown(self, parts: Mapping[str, Collection[str]] | None = None) -> list[Shown]:
+        """What each fold makes of the events so far; the same paths name the same things by fold and by witness.
+
+        ``parts``: those that are shown of each read model, by default the PARTS of them that were changed last.
+        """
         kind, state = self.aggregate.type, self.aggregate.state
         values = dict(_flat(json.loads(kind.snapshots.dump(state)))) if self.aggregate.version else {}
-        shown = [Shown(kind.name, COMMANDS, values, self._failure)]
-        for projection, by, rows in self._rows:
-            try:
-                found = dict(_row_values(projection, rows))
-                shown.append(Shown(projection.name, by, found))
-            except PermanentError as error:
-                shown.append(Shown(projection.name, by, {}, str(error)))
+        shown = [Shown(kind.name, COMMANDS, values, self.failure)]
+        made = [(projection, by, *_states(rows)) for projection, by, rows in self._rows]
+        for projection, by, states, failure in made:
+            differs = any(states != others for other, _, others, _ in made if other is projection)
+            chosen = (parts or {}).get(projection.name, list(states)[-PARTS:])
+            found = dict(_values(projection, {part: states.get(part) for part in sorted(chosen)}))
+            shown.append(Shown(projection.name, by, found, failure, differs))
         return shown
 
     def numbers(self) -> Iterator[tuple[str, float]]:
@@ -100,18 +119,26 @@ class Steps:
         for projection, by, rows in self._rows:
             if by != FOLD or projection.part is not None or rows.failure is not None:
                 continue
-            state = rows.rows()[HEAD].state
+            state = rows.states().get(HEAD)
             for field in getattr(state, "__dataclass_fields__", ()):
                 value = getattr(state, field)
                 if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
                     yield f"{projection.name}.{field}", float(value)
 
 
-def _row_values(projection: Projection[Any], rows: ExpectedRows[Any]) -> Iterator[tuple[str, str]]:
-    for part, row in rows.rows().items():
-        if row.state is not None:
+def _states(rows: ExpectedRows[Any]) -> tuple[dict[str, Any], str | None]:
+    """By part; and why there are none."""
+    try:
+        return rows.states(), None
+    except PermanentError as error:
+        return {}, str(error)
+
+
+def _values(projection: Projection[Any], states: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for part, state in states.items():
+        if state is not None:
             prefix = "" if part == HEAD else f"{part} "
-            for name, value in _flat(projection.columns.to_json(row.state)):
+            for name, value in _flat(projection.columns.to_json(state)):
                 yield prefix + name, value
 
 

@@ -12,6 +12,7 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
+from console.http.fragments import Fragments
 from console.http.guard import Guard
 from console.http.pages import (
     activity,
@@ -60,7 +61,7 @@ def build_console(site: Site) -> FastAPI:
         openapi_url=None,
         middleware=[Middleware(BaseHTTPMiddleware, dispatch=guard)],
     )
-    app.state.site, app.state.guard = site, guard
+    app.state.site, app.state.guard, app.state.fragments = site, guard, Fragments()
     for pages in PAGES:
         app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parents[1] / "static"))

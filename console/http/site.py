@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse
 from console.access.attempts import Attempts
 from console.access.sessions import Session, Sessions
 from console.folds.history import Histories
+from console.looking.aws_calls import count_calls
 from console.looking.overview import Overview
 from console.looking.service_metrics import ServiceMetrics
 from console.metrics import Metrics
@@ -81,6 +82,7 @@ def build_site(
     histories = Histories(components, executor)
     token = settings.console_token.get_secret_value()
     counters = Metrics()
+    count_calls(clients, counters.aws_calls)
 
     def done(exit_code: int) -> None:
         counters.operations.labels(str(exit_code)).inc()
@@ -92,7 +94,7 @@ def build_site(
         components=components,
         histories=histories,
         overview=Overview(components, executor),
-        metrics=ServiceMetrics(list(map(str, settings.console_services)), token),
+        metrics=ServiceMetrics(list(map(str, settings.console_services)), token, executor.submit),
         sessions=Sessions(settings.console_session),
         attempts=Attempts(),
         jobs=Jobs(environment, done),

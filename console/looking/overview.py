@@ -1,6 +1,5 @@
 """The state of the whole, looked at in the background while somebody looks at a page, and never else."""
 
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -8,19 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
-import structlog
-
+from console.looking.latest import Latest
 from ledger.audit.audit_log import Action
-from ledger.errors import KinfoldError
 from projector.components import Components
 from projector.status.status import Status, read_status
 
-log = structlog.get_logger(__name__)
-
-#: Seconds between two looks: each is some ten calls to AWS and two a shard, however many browsers are open.
+#: Seconds between two looks, and for each call to AWS that one took: some twenty and two a shard, whoever looks.
 PERIOD: Final = 15.0
+A_CALL: Final = 1.0
 #: Seconds after which a look says nothing about the present any more: nobody has looked for so long.
-OLD: Final = 60.0
+OLD: Final = 120.0
 #: Actions that the overview shows.
 _RECENT: Final = 20
 
@@ -41,33 +37,22 @@ class Overview:
 
     def __init__(self, components: Components, executor: Executor, now: Callable[[], float] = time.monotonic) -> None:
         self._components = components
-        self._executor = executor
-        self._now = now
-        self._last: Look | None = None
-        self._looked_at = -PERIOD
-        self._looking = threading.Lock()
+        self._looks = Latest(self._look, executor.submit, period=PERIOD, a_call=A_CALL, old=OLD, now=now)
 
     def last(self) -> Look | None:
         """The last look, None before the first; has another one taken in the background when it is old."""
-        if self._now() - self._looked_at >= PERIOD and self._looking.acquire(blocking=False):
-            self._executor.submit(self._look)
-        return self._last if self._now() - self._looked_at < OLD else None
+        look, error = self._looks.last(), self._looks.error
+        if error is None:
+            return look
+        return replace(look or Look(datetime.now(UTC), None, [], None), error=error)
 
-    def _look(self) -> None:
-        try:
-            self._last = self._seen(self._last)
-        finally:
-            self._looked_at = self._now()
-            self._looking.release()
+    def _look(self) -> Look:
+        audit, now = self._components.audit, datetime.now(UTC)
+        verified = next(iter(audit.recent(1, action="projector verify")), None)
+        return Look(now, status_of(self._components), audit.recent(_RECENT), verified)
 
-    def _seen(self, before: Look | None) -> Look:
-        components, now = self._components, datetime.now(UTC)
-        try:
-            settings = components.settings
-            status = read_status(components, components.projections, mode=settings.bridge, watch=settings.failover_time)
-            recent = components.audit.recent(_RECENT)
-            verified = next(iter(components.audit.recent(1, action="projector verify")), None)
-            return Look(now, status, recent, verified)
-        except KinfoldError as error:
-            log.warning("not_looked", reason=str(error), action="none while it passes")
-            return replace(before or Look(now, None, [], None), error=str(error))
+
+def status_of(components: Components) -> Status:
+    """The projector's status. Raises as ``read_status`` does."""
+    settings = components.settings
+    return read_status(components, components.projections, mode=settings.bridge, watch=settings.failover_time)

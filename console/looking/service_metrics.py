@@ -1,21 +1,25 @@
 """What the services tell of themselves: their metrics over the last minutes, as rates and percentiles."""
 
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import httpx
-from prometheus_client.parser import text_string_to_metric_families
+
+from console.looking.latest import Latest
+from console.looking.samples import samples
+from ledger.runtime.sockets import is_loopback_url
 
 #: Seconds between two readings while somebody looks, and for which they are kept.
-PERIOD: Final = 2.0
+PERIOD: Final = 4.0
 KEPT: Final = 300.0
 #: Seconds over which a rate is taken.
 _RATE_OVER: Final = 30.0
 _TIMEOUT: Final = 2.0
+#: Seconds that a page waits for a reading.
+_WAIT: Final = 0.1
 
 Figures = dict[tuple[str, str], float]
 
@@ -30,40 +34,46 @@ class ServiceReading:
 
 
 class ServiceMetrics:
-    """The services' ``/metrics``, read when somebody asks and at most every PERIOD seconds. Safe between threads."""
+    """The services' ``/metrics``. Safe to share between threads."""
 
     def __init__(
         self,
         urls: Sequence[str],
         token: str,
+        begin: Callable[[Callable[[], None]], object] = lambda read: read(),
         *,
         now: Callable[[], float] = time.monotonic,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """``token``: the bearer token that the services ask for; empty for none."""
+        """``token``: the bearer token that the services ask for; empty for none. ``begin`` runs what is refreshed."""
         self.services = [ServiceReading(url.rstrip("/")) for url in urls]
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._client = httpx.Client(timeout=_TIMEOUT, trust_env=False, headers=headers, transport=transport)
+        # A proxy of the environment has no way to our loopback interface.
+        self._clients = {
+            trust: httpx.Client(timeout=_TIMEOUT, trust_env=trust, headers=headers, transport=transport)
+            for trust in {not is_loopback_url(url) for url in urls}
+        }
         self._now = now
-        self._read_at = -PERIOD
-        self._lock = threading.Lock()
+        self._latest = Latest(self.read, begin, period=PERIOD, now=now)
 
     def refresh(self) -> None:
-        """Read the services, unless that was just done. Returns at once while somebody else does it."""
-        if not self._lock.acquire(blocking=False):
-            return
-        try:
-            if self._now() - self._read_at < PERIOD:
-                return
-            for service in self.services:
-                self._read(service)
-            self._read_at = self._now()
-        finally:
-            self._lock.release()
+        """Have the services read in the background, unless that was just done; waits a moment for it."""
+        self._latest.last(_WAIT)
 
-    def rate(self, name: str) -> float | None:
-        """How much a counter grew a second lately, over all its labels and services; None where nobody has it twice."""
-        rates = [rate for service in self.services if (rate := _rate(service, name)) is not None]
+    def read(self) -> None:
+        """Read every service now. One that cannot be read says so in its ``error``."""
+        for service in self.services:
+            self._read(service)
+
+    def rate(
+        self, name: str, of: Callable[[Iterable[float]], float] = sum, *, over: float = _RATE_OVER
+    ) -> float | None:
+        """How much a counter grew a second in the last seconds, of all its labels, over all services.
+
+        ``of``: the labels together, or ``max`` of them; ``over``: seconds, 0 for the time between the last two
+        readings. None where nobody has it twice.
+        """
+        rates = [rate for service in self.services if (rate := _rate(service, name, of, over)) is not None]
         return sum(rates) if rates else None
 
     def total(self, name: str) -> float | None:
@@ -99,11 +109,10 @@ class ServiceMetrics:
 
     def _read(self, service: ServiceReading) -> None:
         try:
-            text = self._client.get(f"{service.url}/metrics").raise_for_status().text
+            client = self._clients[not is_loopback_url(service.url)]
+            text = client.get(f"{service.url}/metrics").raise_for_status().text
             figures = {
-                (sample.name, ",".join(map("=".join, sorted(sample.labels.items())))): sample.value
-                for family in text_string_to_metric_families(text)
-                for sample in family.samples
+                (name, ",".join(map("=".join, sorted(labels.items())))): value for name, labels, value in samples(text)
             }
         except (httpx.HTTPError, ValueError) as error:
             # Not the words of the error: they may repeat what a stranger answers.
@@ -117,18 +126,18 @@ class ServiceMetrics:
             service.readings.popleft()
 
 
-def _rate(service: ServiceReading, name: str) -> float | None:
+def _rate(service: ServiceReading, name: str, of: Callable[[Iterable[float]], float], over: float) -> float | None:
     readings = list(service.readings)
     if service.error is not None or len(readings) < 2:
         return None
     last_at, last = readings[-1]
-    first_at, first = next((each for each in readings if each[0] >= last_at - _RATE_OVER), readings[-2])
+    first_at, first = next((each for each in readings if each[0] >= last_at - over), readings[-2])
     if first_at == last_at:
         first_at, first = readings[-2]
     if not any(each == name for each, _ in last):
         return None
     # A counter that has fallen belongs to a process that was started anew: all of it is new.
-    grown = sum(
+    grown = of(
         value - before if value >= (before := first.get(key, 0.0)) else value
         for key, value in last.items()
         if key[0] == name

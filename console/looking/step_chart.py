@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from console.folds.series import Point
+from console.folds.series import Point, joined
 
 WIDTH: Final = 720
 HEIGHT: Final = 220
@@ -41,7 +41,10 @@ class StepChart:
 
 
 def step_chart(name: str, points: Sequence[Point]) -> StepChart | None:
-    """Draw the points; None where there are none. Each point is a step, with its lowest and highest value."""
+    """Draw the points; None where there are none. Each is a step, with its lowest and highest value.
+
+    What falls on one column of the chart is one step: there are at most WIDTH of them.
+    """
     if not points:
         return None
     lines = list(_round_numbers(min(0.0, *(each.low for each in points)), max(each.high for each in points)))
@@ -55,14 +58,20 @@ def step_chart(name: str, points: Sequence[Point]) -> StepChart | None:
     def y(value: float) -> float:
         return round(_TOP + (high - value) / rise * (HEIGHT - _TOP - _BOTTOM), 1)
 
+    columns: list[Point] = []
+    for each in points:
+        if columns and int(x(columns[-1].at)) == int(x(each.at)):
+            columns[-1] = joined(columns[-1], each)
+        else:
+            columns.append(each)
     first = points[0]
     path = [f"M{x(first.at)} {y(first.last)}"]
-    for each in points[1:]:
+    for each in columns:
         path.append(f"H{x(each.at)}")
         if each.low != each.high:
             path.append(f"V{y(each.low)}V{y(each.high)}")
         path.append(f"V{y(each.last)}")
-    if len(points) == 1:
+    if len(columns) == 1:
         path.append(f"H{WIDTH - _RIGHT}")
     summary = (
         f"{name} from {_when(begin, span)} to {_when(end, span)}: {first.last:,.2f} at first, {points[-1].last:,.2f} "

@@ -11,10 +11,10 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from console.looking.served_rows import ServedRow
     from ledger.aggregates.aggregate_type import AggregateTypes, AnyType
     from ledger.store.stored_event import StoredEvent
     from projector.components import Components
-    from projector.projection import Projection
 
 EPILOG: Final = (
     "Exit codes: 0 shown, whatever state it is in; 1 there is no such aggregate or table; 2 bad settings or arguments; "
@@ -179,74 +179,56 @@ class Reader:
     """Looks at one aggregate, again and again: what it has folded it does not read anew."""
 
     def __init__(self, components: "Components", kind: "AnyType", key: str, last: int) -> None:
-        from ledger.aggregates.aggregate_type import Aggregate
+        from console.folds.steps import Steps
 
         self._components = components
-        self._projections = [each for each in components.projections if each.takes(key)]
-        self._aggregate: Aggregate[Any, Any] = Aggregate.new(kind, str(kind.id_of(key)))
+        self._steps = Steps(kind, str(kind.id_of(key)), (), components.skips.of)
         self._events: collections.deque[StoredEvent] = collections.deque(maxlen=last)
-        self._version = 0
-        self._unread: str | None = None
         self.seen: Seen
 
     def look(self) -> Seen:
         """Look at it. Raises ThrottledError, EndpointError, ResourceError."""
+        from console.looking.served_rows import served_rows
+
+        of = self._steps.aggregate
         # Rows before events: what is appended meanwhile can only make a row late.
-        models = [self._row(each) for each in self._projections]
-        self._read_on()
-        of = self._aggregate
+        rows = served_rows(self._components, of.key, _PARTS)
+        unread = self._read_on()
         self.seen = Seen(
-            of.type.name, of.id, of.key, self._version, of.version, self._state(), self._unread, models,
-            tuple(self._events),
+            of.type.name, of.id, of.key, self._steps.version, of.version, self._state(), unread,
+            list(map(_model, rows)), tuple(self._events),
         )  # fmt: skip
         return self.seen
 
-    def _read_on(self) -> None:
+    def _read_on(self) -> str | None:
+        """Fold what has come since; gives why events could not be folded."""
         from ledger.store.errors import CorruptHistoryError
 
         try:
-            for event in self._components.store.read(self._aggregate.key, after=self._version):
-                self._version = event.sequence_number
+            for event in self._components.store.read(self._steps.aggregate.key, after=self._steps.version):
                 self._events.append(event)
-                if self._aggregate.version == event.sequence_number - 1:
-                    self._fold(event)
+                self._steps.add(event)
         except CorruptHistoryError as error:
-            self._unread = str(error)
-
-    def _fold(self, event: "StoredEvent") -> None:
-        from ledger.store.errors import UndecodableEventError
-
-        try:
-            self._aggregate.apply(event.decode(self._aggregate.type))
-        except UndecodableEventError as error:
-            self._unread = f"{error}; the state is that before it"
+            return str(error)
+        return f"{self._steps.failure}; the state is that before it" if self._steps.failure is not None else None
 
     def _state(self) -> Any:
         """The state as the writer shows it, or as a snapshot holds it where nothing serves it."""
         from ledger.aggregates.domain import load_domain
         from writer.resource import Resource
 
-        kind, state = self._aggregate.type, self._aggregate.state
+        kind, state = self._steps.aggregate.type, self._steps.aggregate.state
         for each in load_domain(self._components.settings.domain).parts("RESOURCES", Resource):
             if each.aggregate is kind:
                 view = each.view.of(state)
                 return json.loads(view.model_dump_json(by_alias=True))
         return json.loads(kind.snapshots.dump(kind.copy(state)))
 
-    def _row(self, projection: "Projection[Any]") -> ReadModelRow:
-        from ledger.errors import ResourceError
-        from projector.engine.read_model import UnreadableRowError
 
-        try:
-            model = self._components.models.active(projection)
-            head = model.get(self._aggregate.key)
-            if head is None:
-                return ReadModelRow(projection.name, 0, None, None)
-            parts = model.last_parts(self._aggregate.key, _PARTS) if projection.part_name else []
-            page = projection.page(head, parts)
-        except (ResourceError, UnreadableRowError) as error:
-            return ReadModelRow(projection.name, 0, None, None, str(error))
-        return ReadModelRow(projection.name, head.version, page, page.get("halted"))
+def _model(row: "ServedRow") -> ReadModelRow:
+    page = row.projection.page(row.head, row.parts) if row.head is not None else None
+    halted = page.get("halted") if page is not None else None
+    return ReadModelRow(row.projection.name, row.version, page, halted, row.trouble)
 
 
 def _draw(console: "Console", seen: Seen) -> None:

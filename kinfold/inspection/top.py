@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -14,7 +13,7 @@ from ledger.runtime.cli_input import bearer_token, http_url
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from projector.components import Components
+    from console.looking.service_metrics import ServiceMetrics
     from projector.status.status import Status
 
 EPILOG: Final = (
@@ -56,144 +55,58 @@ def top(
     """
     from rich.console import Console
 
+    from console.looking.latest import Latest
+    from console.looking.overview import status_of
+    from console.looking.service_metrics import ServiceMetrics
     from kinfold.inspection.live_view import live, on_terminal
-    from ledger.runtime.cli_output import output
+    from ledger.runtime.cli_output import output, print_line
     from ledger.runtime.logs import in_json
     from projector.cli.context import operator
     from projector.cli.status import exit_code
 
     known = services(context)
     urls = (writer_url or known.get("writer"), projector_url or known.get("projector"))
+    metrics = ServiceMetrics([url for url in urls if url is not None], token or "")
     with operator() as components:
-        rates = Rates(*urls, token)
-        watched = StatusWatch(components)
+        watched = Latest(lambda: status_of(components), _in_thread, period=every)
         with Console(stderr=True, quiet=in_json()).status("reading ..."):
-            watched.look()
+            status = watched.look()
         if once or not on_terminal():
-            rates.measure()
+            metrics.read()
             time.sleep(_MEASURED)
-            rates.measure()
-            draw(output(), watched, rates)
-            if (status := watched.status) is not None and (code := exit_code(status)):
+            metrics.read()
+            draw(output(), status, metrics)
+            if code := exit_code(status):
                 raise typer.Exit(code)
             return
-        threading.Thread(target=watched.keep_looking, args=(every,), name="status", daemon=True).start()
 
         def drawn(console: "Console") -> None:
-            rates.measure()
-            draw(console, watched, rates)
+            metrics.read()
+            draw(console, watched.last(), metrics)
+            if watched.error is not None:
+                print_line(console, f"as of {watched.age:.0f} s ago, since {watched.error}", "red")
 
         live(drawn, every)
 
 
-def draw(console: "Console", watched: "StatusWatch", rates: "Rates") -> None:
+def draw(console: "Console", status: "Status | None", metrics: "ServiceMetrics") -> None:
     """One frame."""
     from ledger.runtime.cli_output import print_line
     from projector.cli.status import print_status
 
-    print_line(console, f"{rates.appended} appended, {rates.applied} applied, lag {watched.lag}")
-    if rates.refusal is not None:
-        print_line(console, f"no rates: {rates.refusal}", "yellow")
-    if watched.status is not None:
-        print_status(console, watched.status)
-    if watched.failure is not None:
-        print_line(console, f"as of {watched.age:.0f} s ago, since {watched.failure}", "red")
+    appended = _rate(metrics.rate("kinfold_writer_events_total", over=0))
+    # Each event is in several read models: by the one that takes most of them.
+    applied = _rate(metrics.rate("kinfold_projector_applied_total", max, over=0))
+    lag = f"{status.oldest_unread.total_seconds():,.1f} s" if status is not None else "-"
+    print_line(console, f"{appended} appended, {applied} applied, lag {lag}")
+    if status is not None:
+        print_status(console, status)
 
 
-@dataclass(slots=True)
-class _Rate:
-    total: float | None = None
-    at: float = 0.0
-    text: str = "-/s"
-
-    def take(self, total: float | None, now: float) -> None:
-        known = total is not None and self.total is not None and total >= self.total and now > self.at
-        self.text = f"{(total - self.total) / (now - self.at):,.0f}/s" if known else "-/s"  # type: ignore[operator]
-        self.total, self.at = total, now
+def _rate(events: float | None) -> str:
+    return f"{events:,.0f}/s" if events is not None else "-/s"
 
 
-class Rates:
-    """Events a second, by the counters of a writer and a projector; ``-/s`` of one that is unknown or silent.
-
-    ``refusal``: why a service tells nothing to whoever asks, and what to do.
-    """
-
-    def __init__(
-        self, writer: str | None, projector: str | None, token: str | None, now: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._writer, self._projector, self._token, self._now = writer, projector, token, now
-        self._appended, self._applied = _Rate(), _Rate()
-        self.refusal: str | None = None
-
-    @property
-    def appended(self) -> str:
-        """What the writer has stored."""
-        return self._appended.text
-
-    @property
-    def applied(self) -> str:
-        """What the projector has folded into the read model that takes most."""
-        return self._applied.text
-
-    def measure(self) -> None:
-        """Read the counters; the rates are those since the last time."""
-        self.refusal = None
-        self._appended.take(self._read(self._writer, "kinfold_writer_events"), self._now())
-        self._applied.take(self._read(self._projector, "kinfold_projector_applied"), self._now())
-
-    def _read(self, url: str | None, name: str) -> float | None:
-        from kinfold.scrape import largest
-        from ledger.errors import ConfigurationError, EndpointError
-
-        if url is None:
-            return None
-        try:
-            return largest(url, name, self._token)
-        except ConfigurationError as error:
-            self.refusal = str(error)
-        except EndpointError:
-            pass
-        return None
-
-
-class StatusWatch:
-    """The projector's status, looked at again and again; a look may take as long as a reader's lease lives."""
-
-    def __init__(self, components: "Components") -> None:
-        self._components = components
-        self._looked_at = time.monotonic()
-        self.status: Status | None = None
-        self.failure: str | None = None
-
-    @property
-    def age(self) -> float:
-        """Seconds since the status was read."""
-        return time.monotonic() - self._looked_at
-
-    @property
-    def lag(self) -> str:
-        """The age of the oldest record that no projector has read."""
-        if self.status is None:
-            return "-"
-        return f"{max((shard.unread.total_seconds() for shard in self.status.shards), default=0.0):,.1f} s"
-
-    def look(self) -> None:
-        """Read it. Raises as ``projector.status.status.read_status`` does."""
-        from projector.status.status import read_status
-
-        settings = self._components.settings
-        self.status = read_status(
-            self._components, self._components.projections, mode=settings.bridge, watch=settings.failover_time
-        )
-        self._looked_at, self.failure = time.monotonic(), None
-
-    def keep_looking(self, every: float) -> None:
-        """Look for ever; what fails is kept, to be shown beside the last status."""
-        from ledger.errors import KinfoldError
-
-        while True:
-            time.sleep(every)
-            try:
-                self.look()
-            except KinfoldError as error:
-                self.failure = str(error)
+def _in_thread(read: Callable[[], None]) -> None:
+    """A look may take as long as a reader's lease lives; nobody who leaves waits for it."""
+    threading.Thread(target=read, name="status", daemon=True).start()

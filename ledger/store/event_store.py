@@ -198,7 +198,9 @@ class EventStore:
         if until is not None:
             condition, values = condition + " AND sequenceNumber <= :u", values | {":u": _number(until)}
         events: list[StoredEvent] = []
-        for item in self._query(condition, values, ScanIndexForward=False, PaginationConfig={"MaxItems": limit}):
+        # Without the size of a page, DynamoDB would read 1 MB for however few events.
+        pages = {"MaxItems": limit, "PageSize": limit}
+        for item in self._query(condition, values, ScanIndexForward=False, PaginationConfig=pages):
             event = StoredEvent.from_item(item)
             if events:
                 _expect(event, events[-1].sequence_number - 1)

@@ -101,6 +101,11 @@ class Status:
     errors: list[str] = field(default_factory=list)
 
     @property
+    def oldest_unread(self) -> timedelta:
+        """The age of the oldest record that no projector has read."""
+        return max((each.unread for each in self.shards), default=timedelta())
+
+    @property
     def verdict(self) -> str:
         """Whether all is well, in a line."""
         found = [_counted(self.errors, "error"), _counted(self.warnings, "warning")]

@@ -1,8 +1,9 @@
 """The rows that an aggregate should have, folded as its events come, so that no history is held. Pure."""
 
 from collections.abc import Callable, Mapping
+from copy import copy, deepcopy
 from math import inf
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Self, TypeVar
 
 from ledger.errors import PermanentError
 from ledger.store.stored_event import StoredEvent
@@ -63,6 +64,19 @@ class ExpectedRows(Generic[S]):
         except PermanentError as error:
             self.failure = error
 
+    def copy(self) -> Self:
+        """The same, to be folded on by itself. States are frozen, and shared."""
+        copied = copy(self)
+        copied._parts = {part: fold.copy() for part, fold in self._parts.items()}
+        return copied
+
+    def states(self) -> dict[str, S | None]:
+        """The states alone, by part (HEAD without parts), that of the last event last. Raises as ``rows`` does."""
+        if self.failure is not None:
+            raise self.failure
+        by_last = sorted(self._parts.items(), key=lambda each: each[1].version)
+        return {part: fold.state() for part, fold in by_last}
+
     def rows(self) -> dict[str, Row[S]]:
         """The rows by part, as far as the events go. Raises why they cannot be folded."""
         if self.failure is not None:
@@ -98,6 +112,15 @@ class _PartFold(Generic[S]):
         else:
             self._state = self._projection.after(self._state, event)
         self._last = event
+
+    @property
+    def version(self) -> int:
+        return self._last.sequence_number if self._last is not None else 0
+
+    def copy(self) -> Self:
+        copied = copy(self)
+        copied._witness = deepcopy(self._witness)
+        return copied
 
     def state(self) -> S | None:
         if self._witness is None:

@@ -1,7 +1,6 @@
 """Aggregates: a list, a search, and one of them with all that is known of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
@@ -10,33 +9,24 @@ from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
 from console.folds.history import History
+from console.folds.steps import PARTS
+from console.http.fragments import shared
 from console.http.site import Site, query, site_of
+from console.looking.served_rows import served_rows
 from console.looking.step_chart import step_chart
 from ledger.aggregates.aggregate_type import AnyType
 from ledger.store.parallel_scan import Item
 from ledger.store.stored_event import StoredEvent
 from projector.engine.read_model import UnreadableRowError
-from projector.projection import Projection, Row
+from projector.projection import Row
 
 router = APIRouter()
 
-#: Rows of a list, events of a page, and parts of a row that are shown.
+#: Rows of a list, and events of a page.
 _ROWS: Final = 50
 _EVENTS: Final = 50
-_PARTS: Final = 31
 #: Seconds that a page waits for a history to be read; a longer one is read while the page is looked at.
 WAIT: Final = 0.15
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """What readers get of an aggregate from one read model. ``behind``: events that it has not folded yet."""
-
-    projection: Projection[Any]
-    head: Row[Any] | None
-    parts: Sequence[Row[Any]]
-    behind: int
-    failure: str | None = None
 
 
 def address(kind: AnyType, aggregate_id: str) -> str:
@@ -97,6 +87,7 @@ def aggregate(request: Request, kind: str, aggregate_id: str) -> Response:
 
 
 @router.get("/live/aggregates/{kind}/{aggregate_id}")
+@shared
 def live(request: Request, kind: str, aggregate_id: str) -> Response:
     """What changes in it."""
     site, of = site_of(request), type_of(request, kind, aggregate_id)
@@ -127,20 +118,10 @@ def _shown(
         "address": address(of, aggregate_id),
         "sight": sight,
         "total": total,
-        "served": [_served(site, each, key, total) for each in site.components.projections if each.takes(key)],
+        "served": served_rows(site.components, key, PARTS),
         "number": number,
         "chart": step_chart(number, sight.numbers[number]) if number else None,
     }
-
-
-def _served(site: Site, projection: Projection[Any], key: str, total: int) -> Served:
-    model = site.components.models.active(projection)
-    try:
-        head = model.get(key)
-        parts = model.last_parts(key, _PARTS) if projection.part is not None and head is not None else []
-    except UnreadableRowError as error:
-        return Served(projection, None, [], total, str(error))
-    return Served(projection, head, parts, max(0, total - (head.version if head else 0)))
 
 
 def _found(request: Request, site: Site, text: str) -> Response:

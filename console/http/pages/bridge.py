@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from console.http.fragments import shared
 from console.http.site import Site, site_of
 from ledger.holds import Holds
 from stream_bridge.backfill.progress import BackfillStore
@@ -21,6 +22,7 @@ def bridge(request: Request) -> Response:
 
 
 @router.get("/live/bridge")
+@shared
 def live(request: Request) -> Response:
     """What changes in it."""
     site = site_of(request)

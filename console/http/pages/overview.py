@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from console.http.fragments import shared
 from console.http.site import Site, site_of
 
 router = APIRouter()
@@ -18,6 +19,7 @@ def overview(request: Request) -> Response:
 
 
 @router.get("/live/overview")
+@shared
 def live(request: Request) -> Response:
     """What changes in it."""
     site = site_of(request)
@@ -34,8 +36,9 @@ def _shown(site: Site) -> dict[str, Any]:
         "services": metrics.services,
         "appended": metrics.rate("kinfold_writer_events_total"),
         "streamed": metrics.rate("kinfold_projector_records_total"),
-        "applied": metrics.rate("kinfold_projector_applied_total"),
+        "applied": metrics.rate("kinfold_projector_applied_total", max),
+        "written": metrics.rate("kinfold_projector_applied_total"),
         "lag": lag,
         "used": max((each.used for each in shards), default=None),
-        "unread": max((each.unread for each in shards), default=None),
+        "unread": look.status.oldest_unread if look and look.status and shards else None,
     }

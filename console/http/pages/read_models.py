@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from console.http.fragments import shared
 from console.http.site import Site, site_of
 from projector.rebuild.build_lease import BuildStore
 from projector.rebuild.generations import GenerationTables
@@ -20,6 +21,7 @@ def read_models(request: Request) -> Response:
 
 
 @router.get("/live/read-models")
+@shared
 def live(request: Request) -> Response:
     """What changes in it."""
     site = site_of(request)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Final
 
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
@@ -14,6 +15,9 @@ from ledger.store.event_store import EventStore
 from ledger.store.stored_event import timestamp
 
 router = APIRouter()
+
+#: Values of one fold that are shown though the event did not change them: so many of the first and of the last ones.
+_UNCHANGED: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +36,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """What one fold makes of the event. ``differs``: that fold and witness do not agree."""
+    """What one fold makes of the event. ``left``: how many values more it did not change."""
 
     shown: Shown
     changes: list[Change]
-    differs: bool
+    left: int
 
 
 @router.get("/aggregates/{kind}/{aggregate_id}/steps")
@@ -72,7 +76,7 @@ def step(request: Request, kind: str, aggregate_id: str, version: int) -> Respon
     if not history.reaches(version):
         return site.page(request, "reading.html", sight=history.sight, version=version, last=last)
     before, event, after = history.step(version)
-    folds = [_folded(old, new, after) for old, new in zip(before, after, strict=True)]
+    folds = [_folded(old, new) for old, new in zip(before, after, strict=True)]
     return site.page(
         request,
         "step.html",
@@ -87,11 +91,12 @@ def step(request: Request, kind: str, aggregate_id: str, version: int) -> Respon
     )
 
 
-def _folded(before: Shown, after: Shown, all_after: list[Shown]) -> Folded:
+def _folded(before: Shown, after: Shown) -> Folded:
     paths = dict.fromkeys([*before.values, *after.values])
     changes = [Change(path, before.values.get(path), after.values.get(path)) for path in paths]
-    others = [each for each in all_after if each.name == after.name]
-    return Folded(after, changes, any(each.values != after.values for each in others))
+    same = [each for each in changes if not each.changed]
+    left = {each.path for each in same[_UNCHANGED:-_UNCHANGED]}
+    return Folded(after, [each for each in changes if each.path not in left], len(left))
 
 
 def _last_until(store: EventStore, key: str, latest: str, last: int) -> int:

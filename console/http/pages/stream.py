@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from console.http.fragments import shared
 from console.http.site import Site, query, site_of
 from faust_kinesis.leases.topology import list_shards
 from ledger.runtime.aws import aws_errors
@@ -26,6 +27,7 @@ def stream(request: Request) -> Response:
 
 
 @router.get("/live/stream")
+@shared
 def live(request: Request) -> Response:
     """What changes in it."""
     site = site_of(request)

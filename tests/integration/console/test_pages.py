@@ -2,17 +2,19 @@
 
 import asyncio
 import re
+from decimal import Decimal
 from html.parser import HTMLParser
 
 import httpx
 import pytest
 
+from betting.events import BetPlaced
 from console.http.site import SCREENS, Site
 from ledger.store.event_store import EventStore
 from tests.integration.console.conftest import MakeSite, browser
 from tests.integration.console.test_access import csrf
 from tests.integration.projector.conftest import deliver
-from tests.support.accounts import deposit, poison
+from tests.support.accounts import append, deposit, poison
 from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.integration
@@ -118,6 +120,26 @@ async def test_a_step_shows_both_sides_of_an_event_by_fold_and_witness(site: Sit
             led = await client.get("/aggregates/account/alice/steps", params=asked)
             assert led.headers["location"] == f"/aggregates/account/alice/steps/{to}"
         assert (await client.get("/aggregates/account/alice/steps", params={"at": "soon"})).status_code == 400
+
+
+async def test_of_many_values_those_that_changed_are_shown(site: Site) -> None:
+    bets = [BetPlaced(bet_id=f"bet-{number:02d}", stake=Decimal("0.01"), currency="EUR") for number in range(90)]
+    append(site.components.store, "alice", bets)
+    async with browser(site) as client:
+        page = (await client.get("/aggregates/account/alice/steps/93")).text
+        assert re.search(r'<th scope="row">openBets.bet-89</th>\s*<td class="number"></td>', page)
+        assert "more that it did not change" in page
+        assert "openBets.bet-00<" in page
+        assert "openBets.bet-40<" not in page
+
+
+async def test_a_read_model_that_cannot_be_read_takes_no_other_one_along(site: Site) -> None:
+    table = site.components.models.projections["daily-activity"].table(site.components.names.profile, 1)
+    site.components.clients.dynamodb.delete_table(TableName=table)
+    async with browser(site) as client:
+        page = await client.get("/aggregates/account/alice")
+        assert (page.status_code, page.text.count("balance: 3.00")) == (200, 2)
+        assert "`kinfold bridge ensure` creates what is missing" in page.text
 
 
 async def test_what_is_done_is_the_command_and_is_recorded_as_done_by_whoever_is_signed_in(site: Site) -> None:

@@ -1,6 +1,7 @@
 """What services tell at /metrics, as rates and percentiles: of a service that restarts, and of one that is silent."""
 
 import httpx
+from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 
 from console.looking.service_metrics import PERIOD, ServiceMetrics
 
@@ -50,7 +51,7 @@ def test_a_silent_service_says_so_and_the_other_one_still_counts() -> None:
     services.say(one=counter(1), two=counter(1))
     services.say(one=counter(3), two=401)
     assert [each.error for each in services.metrics.services] == [None, "it answers with 401"]
-    assert services.metrics.rate("applied_total") == 1
+    assert services.metrics.rate("applied_total") == 2 / PERIOD
     assert services.metrics.rate("nobody_total") is None
     assert services.metrics.total("nobody_total") is None
 
@@ -63,9 +64,30 @@ def test_nobody_is_asked_twice_within_the_period_and_each_gets_the_token() -> No
     assert {request.headers["Authorization"] for request in services.asked} == {"Bearer kf_secret"}
 
 
+def test_read_models_count_together_or_by_the_one_that_takes_most() -> None:
+    services = Services()
+    text = 'applied_total{{table="a"}} {}\napplied_total{{table="b"}} {}\n'
+    services.say(one=text.format(0, 0))
+    services.say(10, one=text.format(100, 50))
+    assert services.metrics.rate("applied_total") == 15
+    assert services.metrics.rate("applied_total", max) == 10
+
+
+def test_what_nobody_asks_for_is_not_kept() -> None:
+    services = Services()
+    registry = CollectorRegistry()
+    Histogram("kept_seconds", "t", registry=registry).observe(1.5)
+    Gauge("python_gc", "t", registry=registry).set(3)
+    services.say(one=generate_latest(registry).decode())
+    assert services.metrics.total("kept_seconds_sum") == 1.5
+    assert services.metrics.total("kept_seconds_count") == 1
+    names = {name for _, figures in services.metrics.services[0].readings for name, _ in figures}
+    assert names == {"kept_seconds_sum", "kept_seconds_count"}
+
+
 def test_percentiles_are_of_what_was_read_lately() -> None:
     services = Services()
-    for value in range(100):
+    for value in range(60):
         services.say(one=f'# TYPE behind gauge\nbehind{{shard="a"}} {value}\n')
-    assert services.metrics.percentiles("behind", 0.5, 0.99) == [50, 99]
+    assert services.metrics.percentiles("behind", 0.5, 0.99) == [30, 59]
     assert services.metrics.percentiles("other", 0.5) is None

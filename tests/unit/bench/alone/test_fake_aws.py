@@ -13,6 +13,7 @@ from aws_client.tables import TableSpec
 from bench.alone.fake_aws import MemoryAws, Pages, write_pages
 from bench.alone.fake_events_table import MemoryEvents
 from bench.alone.store_costs import deposit
+from bench.metering.meter import Meter
 from betting.projections.balance_summary import BALANCE_SUMMARY, BalanceSummary
 from kinfold.local.environment import service_clients
 from ledger.runtime.aws import Clients
@@ -110,4 +111,8 @@ def test_a_history_from_memory_is_the_history_in_pages_of_a_megabyte() -> None:
     assert store.load("alice").events == events
     assert len(calls) == 2
     assert store.load("alice", after=4_990).events == events[4_990:]
+    meter = Meter()
+    meter.watch(clients.dynamodb)
     assert store.newest("alice", limit=1) == events[-1:]
+    assert store.newest("alice", until=4_000, limit=20) == events[3_980:4_000][::-1]
+    assert meter.read_units[names.events] <= 4, "what is asked for is read, and no page of a megabyte"

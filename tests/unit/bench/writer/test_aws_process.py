@@ -46,6 +46,21 @@ def put(dynamodb: Any, account_id: str, number: int, **more: Any) -> Any:
     return dynamodb.put_item(TableName=NAMES.events, Item=item, ConditionExpression=free, **more)
 
 
+def ask(aws: CountingAws, target: str, agent: str) -> None:
+    service, _, operation = target.partition(".")
+    assert aws.answer(service, operation, f"User-Agent: {agent}".encode(), b"{}")[0] == 200
+
+
+def test_of_a_caller_every_call_is_counted_and_nobody_elses() -> None:
+    of_one, of_all = CountingAws(PROFILE, "app/console"), CountingAws(PROFILE)
+    for aws in (of_one, of_all):
+        ask(aws, "dynamodb.ListTables", "kinfold app/console")
+        ask(aws, "kinesis.ListStreams", "kinfold app/console")
+        ask(aws, "dynamodb.ListTables", "kinfold")
+    assert of_one.calls == {"ListTables": 1, "ListStreams": 1}
+    assert of_all.calls == {}
+
+
 def test_calls_and_units_are_counted_whether_or_not_they_are_asked_for(aws: CountingAws, dynamodb: Any) -> None:
     account_id = long_account(20, "x")
     assert "ConsumedCapacity" not in put(dynamodb, account_id, 21)

@@ -1,18 +1,20 @@
 """The figures of a second, by counters that may be unknown, silent or begun anew."""
 
 import http.server
+import io
 import threading
 from collections.abc import Iterator
 
 import pytest
+from rich.console import Console
 
-from kinfold.inspection.top import Rates
+from console.looking.service_metrics import ServiceMetrics
+from kinfold.inspection.top import draw
 
 
 class Counters(http.server.ThreadingHTTPServer):
-    """A service whose counter the test sets; None: it answers with ``otherwise``."""
+    """A service whose counter the test sets; None: it answers 503."""
 
-    otherwise = 503
     total: float | None = 0.0
     authorization: str | None = None
 
@@ -23,7 +25,7 @@ def service() -> Iterator[Counters]:
         def do_GET(self) -> None:
             assert isinstance(self.server, Counters)
             self.server.authorization = self.headers.get("Authorization")
-            self.send_response(self.server.otherwise if self.server.total is None else 200)
+            self.send_response(503 if self.server.total is None else 200)
             self.end_headers()
             text = f"kinfold_writer_events_total {self.server.total}\n"
             text += f'kinfold_projector_applied_total{{table="a"}} {self.server.total}\n'
@@ -39,42 +41,34 @@ def service() -> Iterator[Counters]:
         server.shutdown()
 
 
+def drawn(metrics: ServiceMetrics) -> str:
+    """What a frame says of a second, once the counters are read again."""
+    console = Console(file=io.StringIO(), width=100)
+    metrics.read()
+    draw(console, None, metrics)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().strip()
+
+
 def test_rates_are_those_since_the_last_look(service: Counters) -> None:
-    clock = iter(range(100))
-    url = f"http://127.0.0.1:{service.server_port}"
-    rates = Rates(url, url, "secret", lambda: next(clock))
-    rates.measure()
-    assert (rates.appended, rates.applied) == ("-/s", "-/s")
+    # The clock is read with every answer.
+    clock = iter(range(0, 1000, 2))
+    metrics = ServiceMetrics([f"http://127.0.0.1:{service.server_port}"], "secret", now=lambda: next(clock))
+    assert drawn(metrics) == "-/s appended, -/s applied, lag -"
     service.total = 3000.0
-    rates.measure()
-    # Two clock readings lie between two of one counter.
-    assert (rates.appended, rates.applied) == ("1,500/s", "1,500/s")
+    assert drawn(metrics) == "1,500/s appended, 1,500/s applied, lag -"
     assert service.authorization == "Bearer secret"
     service.total = None
-    rates.measure()
-    assert rates.appended == "-/s"
+    assert drawn(metrics) == "-/s appended, -/s applied, lag -"
     service.total = 5000.0
-    rates.measure()
-    assert rates.appended == "-/s", "nobody knows since when"
+    # Over the time since it answered last.
+    assert drawn(metrics) == "1,000/s appended, 1,000/s applied, lag -"
     service.total = 10.0
-    rates.measure()
-    assert rates.appended == "-/s", "it was started anew"
+    assert drawn(metrics) == "5/s appended, 5/s applied, lag -", "it was started anew"
 
 
-def test_a_service_that_asks_for_a_token_is_told_with_what_to_do(service: Counters) -> None:
-    url = f"http://127.0.0.1:{service.server_port}"
-    rates = Rates(url, None, None)
-    service.total, service.otherwise = None, 401
-    rates.measure()
-    assert rates.refusal is not None
-    assert f"{url} asks for a token with the scope operate: --token or KINFOLD_TOKEN" in rates.refusal
-    service.total = 1.0
-    rates.measure()
-    assert rates.refusal is None
-
-
-def test_a_service_that_is_not_known_has_no_rate() -> None:
-    rates = Rates(None, "http://127.0.0.1:1", None)
-    rates.measure()
-    rates.measure()
-    assert (rates.appended, rates.applied) == ("-/s", "-/s")
+@pytest.mark.parametrize("urls", [[], ["http://127.0.0.1:1"]])
+def test_a_service_that_is_not_known_or_silent_has_no_rate(urls: list[str]) -> None:
+    metrics = ServiceMetrics(urls, "")
+    metrics.read()
+    assert drawn(metrics) == "-/s appended, -/s applied, lag -"
