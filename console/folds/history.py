@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -37,6 +38,9 @@ _REACH: Final = 1000
 #: Seconds for which what was read last counts as the present, and between two sights of a reading that takes longer.
 _FRESH: Final = 1.0
 _SIGHT: Final = 0.5
+#: Events of a long history that are read at a stretch while a page is made, and seconds between two stretches.
+_STRETCH: Final = 20
+_PAUSE: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +67,11 @@ class Sight:
 class History:
     """One aggregate's history. Safe to share between threads: one reads at a time, and nobody waits for it."""
 
-    def __init__(self, store: EventStore, begin: Callable[[], Steps]) -> None:
-        """``begin`` makes the fold of no events."""
+    def __init__(self, store: EventStore, begin: Callable[[], Steps], gives_way: Callable[[], bool]) -> None:
+        """``begin`` makes the fold of no events; ``gives_way``: whether somebody waits for this process."""
         self._store = store
         self._begin = begin
+        self._gives_way = gives_way
         self._reading = threading.Lock()
         self._read_at = 0.0
         self.sight = Sight()
@@ -129,10 +134,13 @@ class History:
             total = newest.sequence_number if newest is not None else 0
             seen_at = 0.0
             for event in self._unread(total):
-                if total - self._now.version > _REACH and time.monotonic() - seen_at >= _SIGHT:
-                    seen_at = time.monotonic()
-                    self._see(total)
-                    tell()
+                if total - self._now.version > _REACH:
+                    if time.monotonic() - seen_at >= _SIGHT:
+                        seen_at = time.monotonic()
+                        self._see(total)
+                        tell()
+                    if self._now.version % _STRETCH == 0 and self._gives_way():
+                        time.sleep(_PAUSE)
                 self._add(event)
             self._see(max(total, self._now.version))
         except KinfoldError as error:
@@ -179,6 +187,18 @@ class Histories:
         self._executor = executor
         self._kept: LRUCache[str, History] = LRUCache(_KEPT)
         self._lock = threading.Lock()
+        self._pages = 0
+
+    @contextmanager
+    def giving_way(self) -> Iterator[None]:
+        """Have the readings of long histories take little of this process while a page is made."""
+        with self._lock:
+            self._pages += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._pages -= 1
 
     def of(self, kind: AnyType, aggregate_id: str, *, wait: float) -> History:
         """The history of an aggregate, read on in the background; ``wait``: seconds to wait for that at most.
@@ -188,7 +208,9 @@ class Histories:
         key = kind.key(aggregate_id)
         with self._lock:
             if (history := self._kept.get(key)) is None:
-                history = self._kept[key] = History(self._components.store, lambda: self._begin(kind, aggregate_id))
+                history = self._kept[key] = History(
+                    self._components.store, lambda: self._begin(kind, aggregate_id), lambda: self._pages > 0
+                )
         told = threading.Event()
 
         def read() -> None:

@@ -54,7 +54,8 @@ class Guard:
         head = RequestHead.from_asgi(request.scope)
         request_id = correlation_id(head.field(CORRELATION_HEADER))
         began = time.perf_counter()
-        with structlog.contextvars.bound_contextvars(correlation_id=request_id):
+        way = self._site.histories.giving_way()
+        with way, structlog.contextvars.bound_contextvars(correlation_id=request_id):
             try:
                 head.check()
                 if request.url.path in OPERATIONS_PATHS:

@@ -14,7 +14,7 @@ from projector.status.status import Status, read_status
 
 #: Seconds between two looks, and for each call to AWS that one took: some twenty and two a shard, whoever looks.
 PERIOD: Final = 15.0
-A_CALL: Final = 1.0
+A_CALL: Final = 1.25
 #: Seconds after which a look says nothing about the present any more: nobody has looked for so long.
 OLD: Final = 120.0
 #: Actions that the overview shows.

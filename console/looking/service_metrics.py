@@ -13,7 +13,7 @@ from console.looking.samples import samples
 from ledger.runtime.sockets import is_loopback_url
 
 #: Seconds between two readings while somebody looks, and for which they are kept.
-PERIOD: Final = 4.0
+PERIOD: Final = 5.0
 KEPT: Final = 300.0
 #: Seconds over which a rate is taken.
 _RATE_OVER: Final = 30.0

@@ -1,21 +1,23 @@
 """Histories that are looked at: every step is the fold, whatever was read before, and a lost event is noticed."""
 
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
 from betting.account_type import ACCOUNT
 from betting.events import FundsDeposited, FundsWithdrawn
 from console.folds import history as histories
-from console.folds.history import Histories
-from console.folds.steps import Shown
+from console.folds.history import Histories, History
+from console.folds.steps import Shown, Steps
 from ledger.store.errors import CorruptHistoryError
 from ledger.store.event_store import EventStore
 from projector.components import Components
 from tests.integration.console.conftest import MakeSite
-from tests.support.accounts import append
+from tests.support.accounts import append, deposit
 from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.integration
@@ -61,6 +63,26 @@ def test_any_step_of_a_long_history_is_the_fold_of_its_events(
         assert max(each.high for each in points) == float(max(expected))
         with pytest.raises(CorruptHistoryError):
             history.step(401)
+
+
+def test_who_waits_for_a_long_history_is_told_before_it_is_read_and_the_reading_gives_way(
+    components: Components, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(histories, "_REACH", 10)
+    monkeypatch.setattr(histories, "_STRETCH", 1)
+    deposit(components.store, "alice", 50)
+    told, seen = threading.Event(), []
+
+    def gives_way() -> bool:
+        seen.append((told.is_set(), history.sight.total, history.sight.complete))
+        return True
+
+    begin = partial(Steps, ACCOUNT, "alice", components.projections, components.skips.of)
+    history = History(components.store, begin, gives_way)
+    history.read_on(told.set)
+    assert set(seen) == {(True, 50, False)}
+    # The last events take no longer than a page waits.
+    assert (len(seen), history.sight.complete, history.sight.version) == (40, True, 50)
 
 
 def test_a_history_goes_on_and_begins_anew_where_the_table_lost_events(
