@@ -2,12 +2,14 @@
 
 import asyncio
 
+import httpx
 import pytest
 
 from console.folds import history as histories
 from console.http import fragments
+from console.http.app import build_console
 from console.http.site import Site
-from tests.integration.console.conftest import MakeSite, browser
+from tests.integration.console.conftest import ORIGIN, MakeSite, browser
 from tests.integration.console.test_access import GUARDED, LOOKS, OPERATES, signed_in
 from tests.support.accounts import deposit
 from tests.support.waiting import PATIENCE
@@ -43,14 +45,19 @@ async def test_one_reading_serves_every_tab(site: Site, monkeypatch: pytest.Monk
         assert calls(site) == before
 
 
-async def test_what_one_may_see_is_no_part_of_anybody_elses(make_site: MakeSite) -> None:
+async def test_what_one_may_see_is_no_part_of_anybody_elses(
+    make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fragments, "PERIOD", 3600.0)
     site = make_site(**GUARDED)
     site.components.clients.dynamodb.put_item(
         TableName=site.components.names.bridge,
         Item={"id": {"S": "hold"}, "by": {"S": "ann"}, "reason": {"S": "t"}, "since": {"S": "2026-01-01T00:00:00Z"}},
     )
+    # One console, and so one place where parts are kept.
+    console = httpx.ASGITransport(build_console(site))
     for token, acts in ((OPERATES, True), (LOOKS, False)):
-        async with browser(site) as client:
+        async with httpx.AsyncClient(transport=console, base_url=ORIGIN) as client:
             await signed_in(client, token)
             part = await client.get("/live/bridge")
             assert ("held by ann" in part.text, "/operations/lift" in part.text) == (True, acts)
