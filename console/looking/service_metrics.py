@@ -30,6 +30,8 @@ class ServiceReading:
 
     url: str
     error: str | None = "not read yet"
+    #: Whether it answered last that it wants a token of scope operate, and got none or another.
+    guarded: bool = False
     readings: deque[tuple[float, Figures]] = field(default_factory=deque)
 
 
@@ -118,8 +120,9 @@ class ServiceMetrics:
             # Not the words of the error: they may repeat what a stranger answers.
             status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else None
             service.error = f"it answers with {status}" if status else f"it does not answer ({type(error).__name__})"
+            service.guarded = status in {401, 403}
             return
-        service.error = None
+        service.error, service.guarded = None, False
         now = self._now()
         service.readings.append((now, figures))
         while service.readings[0][0] < now - KEPT:

@@ -99,6 +99,10 @@ def draw(console: "Console", status: "Status | None", metrics: "ServiceMetrics")
     applied = _rate(metrics.rate("kinfold_projector_applied_total", max, over=0))
     lag = f"{status.oldest_unread.total_seconds():,.1f} s" if status is not None else "-"
     print_line(console, f"{appended} appended, {applied} applied, lag {lag}")
+    for service in metrics.services:
+        if service.guarded:
+            cure = "--token or KINFOLD_TOKEN; `kinfold token NAME --scope operate` makes one"
+            print_line(console, f"{service.url} asks for a token with the scope operate: {cure}", "yellow")
     if status is not None:
         print_status(console, status)
 

@@ -13,8 +13,9 @@ from kinfold.inspection.top import draw
 
 
 class Counters(http.server.ThreadingHTTPServer):
-    """A service whose counter the test sets; None: it answers 503."""
+    """A service whose counter the test sets; None: it answers with ``otherwise``."""
 
+    otherwise = 503
     total: float | None = 0.0
     authorization: str | None = None
 
@@ -25,7 +26,7 @@ def service() -> Iterator[Counters]:
         def do_GET(self) -> None:
             assert isinstance(self.server, Counters)
             self.server.authorization = self.headers.get("Authorization")
-            self.send_response(503 if self.server.total is None else 200)
+            self.send_response(self.server.otherwise if self.server.total is None else 200)
             self.end_headers()
             text = f"kinfold_writer_events_total {self.server.total}\n"
             text += f'kinfold_projector_applied_total{{table="a"}} {self.server.total}\n'
@@ -65,6 +66,15 @@ def test_rates_are_those_since_the_last_look(service: Counters) -> None:
     assert drawn(metrics) == "1,000/s appended, 1,000/s applied, lag -"
     service.total = 10.0
     assert drawn(metrics) == "5/s appended, 5/s applied, lag -", "it was started anew"
+
+
+def test_a_service_that_asks_for_a_token_is_told_with_what_to_do(service: Counters) -> None:
+    url = f"http://127.0.0.1:{service.server_port}"
+    metrics = ServiceMetrics([url], "")
+    service.total, service.otherwise = None, 401
+    assert f"{url} asks for a token with the scope operate: --token or KINFOLD_TOKEN" in drawn(metrics)
+    service.total = 1.0
+    assert "asks for a token" not in drawn(metrics)
 
 
 @pytest.mark.parametrize("urls", [[], ["http://127.0.0.1:1"]])
