@@ -164,7 +164,7 @@ def run_all(
     run_alone(results=results)
     run_readings(results=results)
     run_writer(results=results)
-    run_console(results=results)
+    run_console(seconds=10, results=results)
     run_delay(results=results)
     run_backlog(events=backlog_of, results=results)
     run_profile(results=results)
