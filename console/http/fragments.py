@@ -14,9 +14,9 @@ from starlette.responses import HTMLResponse, Response
 from console.looking.aws_calls import tallied
 
 #: Seconds for which a part stands, as browsers ask again (static/console.js); and for each call to AWS that it took, so
-#: that a page takes fewer than 1.5 calls a second, however many tabs are open.
+#: that a page takes one call a second at most, however many tabs are open.
 PERIOD: Final = 2.0
-A_CALL: Final = 0.75
+A_CALL: Final = 1.0
 #: Parts kept at most.
 _KEPT: Final = 256
 

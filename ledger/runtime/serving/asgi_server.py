@@ -1,5 +1,7 @@
 """uvicorn as our ASGI services run it: on a listener with limits, and silent but for warnings."""
 
+import asyncio
+import contextlib
 import socket
 from collections.abc import Callable
 from typing import Any, Final, Literal, cast
@@ -15,6 +17,8 @@ from ledger.runtime.serving.listener import Awaited, Limits, Listener
 _MAX_HEAD: Final = 32_768
 #: Seconds for uvicorn's own keep-alive timer, which must not be faster than the listener.
 _NEVER: Final = 10**6
+#: Seconds between two ticks: the response header Date has seconds.
+TICK: Final = 1.0
 
 
 class AsgiServer(uvicorn.Server):
@@ -23,6 +27,9 @@ class AsgiServer(uvicorn.Server):
     Stops as uvicorn does, and leaves the signals alone off the main thread; what was accepted is then answered, for at
     most ``drain_timeout`` seconds.
     """
+
+    _should_exit = False
+    _loop: asyncio.AbstractEventLoop | None = None
 
     def __init__(
         self,
@@ -50,6 +57,25 @@ class AsgiServer(uvicorn.Server):
         )
         self._limits = limits
         self._on_start = on_start
+
+    @property
+    def should_exit(self) -> bool:
+        """Whether the server is to stop. Set by signal handlers, and from any thread."""
+        return self._should_exit
+
+    @should_exit.setter
+    def should_exit(self, value: bool) -> None:
+        self._should_exit = value
+        if value and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._woken.set)
+
+    async def main_loop(self) -> None:
+        """Serve until it is to stop. uvicorn's own looks ten times a second, which is most of what idling costs."""
+        self._woken = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), TICK)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen on ``sockets``, which are bound."""
