@@ -12,14 +12,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import httpx
 import pytest
 
-from kinfold.demo.disposable import delete_profile, disposable_profile
 from kinfold.inspection.live_view import INTERRUPTED
-from kinfold.local.environment import service_clients
+from tests.acceptance.local.two_terminals import PORTS, Terminals, two_terminals
 from tests.support.aws.fault_proxy import FaultProxy
 from tests.support.terminals import Typed, on_terminal
 from tests.support.waiting import until
@@ -27,7 +25,6 @@ from tests.support.waiting import until
 pytestmark = [pytest.mark.acceptance, pytest.mark.integration]
 
 ROOT = Path(__file__).parents[3]
-PORTS = ("--writer-port", "0", "--projector-port", "0", "--bridge-port", "0", "--console-port", "0")
 #: What another shell may have set for AWS itself.
 REAL = {
     "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
@@ -37,49 +34,21 @@ REAL = {
     "AWS_REGION": "eu-central-1",
 }
 
-Said = tuple[int, str, str]
 
-
-class Running(NamedTuple):
-    process: "subprocess.Popen[str]"
-    env: dict[str, str]
-    announced: dict[str, Any]
-    proxy: FaultProxy
-
-    def kinfold(self, *words: str, **env: str) -> Said:
-        """Run a command in the second terminal."""
-        answer = subprocess.run(
-            [sys.executable, "-m", "kinfold", *words],
-            env=self.env | env,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        return answer.returncode, answer.stdout, answer.stderr
+@pytest.fixture(scope="module")
+def proxy(aws_endpoint: str) -> Iterator[FaultProxy]:
+    with FaultProxy(aws_endpoint) as proxy:
+        yield proxy
 
 
 @pytest.fixture(scope="module")
-def up(aws_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """`kinfold up` of a profile of its own; the second terminal knows the profile, and no variable of AWS's."""
-    home, profile = tmp_path_factory.mktemp("second"), disposable_profile("test-")
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "KINFOLD_"))}
-    env |= {"HOME": str(home), "KINFOLD_PROFILE": profile, "PYTHONUNBUFFERED": "1"}
-    with ExitStack() as cleanup:
-        cleanup.callback(lambda: delete_profile(service_clients(aws_endpoint, profile), profile))
-        proxy = cleanup.enter_context(FaultProxy(aws_endpoint))
-        command = [sys.executable, "-m", "kinfold", "up", "--json", "--endpoint-url", proxy.url, *PORTS]
-        log = cleanup.enter_context((home / "up.log").open("w"))
-        process = cleanup.enter_context(
-            subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True)
-        )
-        cleanup.callback(process.kill)
-        assert process.stdout is not None
-        yield Running(process, env, json.loads(process.stdout.readline()), proxy)
+def up(aws_endpoint: str, proxy: FaultProxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminals]:
+    with two_terminals(aws_endpoint, tmp_path_factory.mktemp("second"), through=proxy.url) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
-def loaded(up: Running) -> str:
+def loaded(up: Terminals) -> str:
     """The key of an aggregate of a load that was sent without a URL, folded by now."""
     code, out, err = up.kinfold("load", "--events", "40", "--aggregates", "4", "--writers", "2", "--json")
     assert code == 0, err
@@ -89,27 +58,27 @@ def loaded(up: Running) -> str:
     return f"{json.loads(up.kinfold('events', '-n', '1', '--json')[1])['aggregateId']}"
 
 
-def test_real_credentials_of_the_second_terminal_do_not_reach_the_emulator(up: Running) -> None:
+def test_real_credentials_of_the_second_terminal_do_not_reach_the_emulator(up: Terminals, proxy: FaultProxy) -> None:
     code, _, err = up.kinfold("projector", "status", **REAL)
     assert code == 0, err
-    assert up.proxy.credentials == {"test"}
+    assert proxy.credentials == {"test"}
 
 
-def test_health_is_asked_of_every_service(up: Running) -> None:
+def test_health_is_asked_of_every_service(up: Terminals) -> None:
     code, out, err = up.kinfold("health")
     assert code == 0, err
     assert all(f"{up.announced[name]}/ready" in out for name in ("writer", "projector", "watch"))
 
 
-def test_the_projectors_commands_need_nothing_more(up: Running, loaded: str) -> None:
+def test_the_projectors_commands_need_nothing_more(up: Terminals, proxy: FaultProxy, loaded: str) -> None:
     assert up.kinfold("projector", "dead-letters", "list")[0] == 0
     code, out, err = up.kinfold("bridge", "status", "--sample", "0")
     assert code == 0, err
-    assert up.proxy.url in out
-    assert up.proxy.url in err, "who does not use profile local is told where a command goes"
+    assert proxy.url in out
+    assert proxy.url in err, "who does not use profile local is told where a command goes"
 
 
-def test_an_account_is_shown_as_its_events_and_each_read_model_have_it(up: Running, loaded: str) -> None:
+def test_an_account_is_shown_as_its_events_and_each_read_model_have_it(up: Terminals, loaded: str) -> None:
     code, out, err = up.kinfold("account", loaded, "--json", "--last", "2")
     assert code == 0, err
     found = json.loads(out)
@@ -126,7 +95,7 @@ def test_an_account_is_shown_as_its_events_and_each_read_model_have_it(up: Runni
     assert (code, "nobody" in err, "Traceback" in err) == (1, True, False)
 
 
-def test_the_readme_leads_from_a_bad_deploy_to_a_redriven_account(up: Running) -> None:
+def test_the_readme_leads_from_a_bad_deploy_to_a_redriven_account(up: Terminals) -> None:
     (text,) = re.findall(r"A bad deploy .*?```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     deposit(up, "alice")
     run = {"python": sys.executable, "kinfold": f"{sys.executable} -m kinfold"}
@@ -143,13 +112,13 @@ def test_the_readme_leads_from_a_bad_deploy_to_a_redriven_account(up: Running) -
     assert up.kinfold("projector", "dead-letters", "list", "--json")[1] == ""
 
 
-def deposit(up: Running, aggregate: str) -> None:
+def deposit(up: Terminals, aggregate: str) -> None:
     url = f"{up.announced['writer']}/accounts/{aggregate}/deposits"
     assert httpx.post(url, json={"amount": "1.00", "currency": "EUR"}, trust_env=False).status_code == 201
 
 
 @pytest.mark.parametrize("words", [("--json",), ("--aggregate", "zoe", "--json"), ()])
-def test_events_are_followed_until_ctrl_c(up: Running, tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_events_are_followed_until_ctrl_c(up: Terminals, tmp_path: Path, words: tuple[str, ...]) -> None:
     command = [sys.executable, "-m", "kinfold", "events", "--follow", *words]
     shown, errors = tmp_path / "shown", tmp_path / "errors"
     with (
@@ -174,7 +143,7 @@ def test_events_are_followed_until_ctrl_c(up: Running, tmp_path: Path, words: tu
         assert json.loads(first)["aggregateId"] == "zoe"
 
 
-def test_top_prints_one_frame_into_a_pipe(up: Running, loaded: str) -> None:
+def test_top_prints_one_frame_into_a_pipe(up: Terminals, loaded: str) -> None:
     for words in (("top", "--once"), ("top",)):
         code, out, err = up.kinfold(*words)
         assert code == 0, out + err
@@ -186,7 +155,7 @@ def test_top_prints_one_frame_into_a_pipe(up: Running, loaded: str) -> None:
 
 
 @pytest.mark.parametrize(("key", "code"), [("q", 0), ("\x03", INTERRUPTED)])
-def test_top_stays_on_a_terminal_until_it_is_ended(up: Running, loaded: str, key: str, code: int) -> None:
+def test_top_stays_on_a_terminal_until_it_is_ended(up: Terminals, loaded: str, key: str, code: int) -> None:
     command = [sys.executable, "-m", "kinfold", "top", "--every", "0.2"]
     ended, screen = on_terminal(command, up.env, typed=Typed(after="healthy", keys=key))
     assert ended == code
@@ -196,7 +165,7 @@ def test_top_stays_on_a_terminal_until_it_is_ended(up: Running, loaded: str, key
 
 
 def test_an_account_that_is_followed_on_a_terminal_leaves_one_frame_with_all_of_its_events(
-    up: Running, loaded: str
+    up: Terminals, loaded: str
 ) -> None:
     command = [sys.executable, "-m", "kinfold", "account", loaded, "--follow", "--last", "1"]
     ended, screen = on_terminal(command, up.env, typed=Typed(after="all agree", keys="\x03"))
@@ -206,7 +175,7 @@ def test_an_account_that_is_followed_on_a_terminal_leaves_one_frame_with_all_of_
     assert screen.replace("\n", "").count('"schemaVersion"') == 1, "a long line is folded, and not cut"
 
 
-def test_a_second_up_of_the_profile_is_refused_before_anything_starts(up: Running) -> None:
+def test_a_second_up_of_the_profile_is_refused_before_anything_starts(up: Terminals) -> None:
     code, out, err = up.kinfold("up", *PORTS)
     assert (code, out) == (6, "")
     assert f"pid {up.process.pid}" in err
@@ -214,7 +183,7 @@ def test_a_second_up_of_the_profile_is_refused_before_anything_starts(up: Runnin
     assert "starts" not in err
 
 
-def test_a_service_started_by_hand_is_connected_too(up: Running, loaded: str) -> None:
+def test_a_service_started_by_hand_is_connected_too(up: Terminals, proxy: FaultProxy, loaded: str) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "kinfold", "projector", "run", "--port", "0"],
         env=up.env | {"KINFOLD_ACCESS": "off", "KINFOLD_WORKER_ID": "by-hand"},
@@ -232,18 +201,18 @@ def test_a_service_started_by_hand_is_connected_too(up: Running, loaded: str) ->
         process.send_signal(signal.SIGTERM)
         said += process.stderr.read()
         assert process.wait(60) == 0, said
-    assert up.proxy.url in said
+    assert proxy.url in said
     assert "[^" not in said, "Faust's steps are no news"
 
 
-def test_the_output_of_up_has_no_step_of_the_framework_and_no_page_of_tables(up: Running) -> None:
+def test_the_output_of_up_has_no_step_of_the_framework_and_no_page_of_tables(up: Terminals) -> None:
     log = (Path(up.env["HOME"]) / "up.log").read_text()
     assert "projector | " in log
     assert "[^" not in log
     assert "created now" not in log
 
 
-def test_another_profile_and_an_explicit_endpoint_are_left_alone(up: Running) -> None:
+def test_another_profile_and_an_explicit_endpoint_are_left_alone(up: Terminals) -> None:
     code, _, err = up.kinfold("projector", "status", KINFOLD_PROFILE="local")
     assert (code, "nothing of this profile runs" in err) == (2, True)
     env = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "mine", "AWS_SECRET_ACCESS_KEY": "mine"}
@@ -251,7 +220,7 @@ def test_another_profile_and_an_explicit_endpoint_are_left_alone(up: Running) ->
     assert (code, "http://127.0.0.1:1" in err) == (75, True)
 
 
-def test_after_a_kill_the_next_command_says_what_is_the_matter(up: Running) -> None:
+def test_after_a_kill_the_next_command_says_what_is_the_matter(up: Terminals) -> None:
     up.process.kill()
     up.process.wait()
     for words in (("projector", "status"), ("top", "--once"), ("load", "--events", "1"), ("health",)):
