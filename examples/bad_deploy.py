@@ -41,6 +41,7 @@ def main(account: str, *, mend: bool) -> str:
     number = last.sequence_number + (not mend)
     event = structs.replace(last, sequence_number=number, event_type="FundsDeposited", payload=GOOD if mend else BAD)
     clients.dynamodb.put_item(TableName=names.events, Item=event.to_item())
+    typer.echo("waiting for the projector to meet it; Ctrl-C ends this, and the event stays ...", err=True)
     while not (told := _told(letters, account, of_change=mend)):
         time.sleep(0.2)
     return f"event {number} of {account} is {'mended' if mend else 'unreadable'}; the projector says: {told[0]}"
