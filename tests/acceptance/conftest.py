@@ -13,6 +13,7 @@ from ledger.runtime.aws import Clients
 from ledger.runtime.sockets import free_port
 from ledger.store.tables import Names
 from tests.support.aws.tables import made_bridge
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -50,7 +51,7 @@ def kinfold(start_kinfold: Callable[..., subprocess.Popen[str]]) -> Callable[...
 
     def run(*arguments: str, **env: str) -> tuple[int, str, str]:
         process = start_kinfold(*arguments, **env)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=PATIENCE)
         return process.returncode, out, err
 
     return run

@@ -25,7 +25,7 @@ from ledger.store.tables import Names
 from tests.support.accounts import READABLE, deposit, stored_event
 from tests.support.aws.fault_proxy import FaultProxy
 from tests.support.ledger_load import LedgerLoad
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
@@ -225,4 +225,6 @@ def not_ready(projector: Service) -> str | None:
 
 def command(env: dict[str, str], *arguments: str) -> int:
     """Run an operator's command; its exit code."""
-    return subprocess.run([sys.executable, "-m", "kinfold", "projector", *arguments], env=env, timeout=60).returncode
+    return subprocess.run(
+        [sys.executable, "-m", "kinfold", "projector", *arguments], env=env, timeout=PATIENCE
+    ).returncode

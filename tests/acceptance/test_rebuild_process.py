@@ -22,7 +22,7 @@ from tests.support.accounts import deposit_on_each
 from tests.support.aws.tables import rows
 from tests.support.balance_readers import BalanceReaders
 from tests.support.ledger_load import LedgerLoad
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
@@ -89,7 +89,7 @@ def test_rebuild_beside_writes_workers_and_readers(
             until(lambda: control(clients, names).active == 3, within=180)
             # A reader's view is at most two seconds old.
             flipped_at = time.monotonic() + 2.1
-            out, err = rebuilding.communicate(timeout=60)
+            out, err = rebuilding.communicate(timeout=PATIENCE)
             assert rebuilding.returncode == 0, err
             time.sleep(2)
         assert readers.missing(), "they looked while it was empty"

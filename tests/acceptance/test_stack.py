@@ -24,7 +24,7 @@ from ledger.errors import EndpointError
 from ledger.runtime.aws import Clients
 from ledger.runtime.sockets import free_port
 from tests.support.documents.sessions import FIRST, LONGER, statuses
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.integration]
 
@@ -124,7 +124,7 @@ def test_a_second_ctrl_c_kills_what_hangs(up: Up) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(3)
     process.send_signal(signal.SIGINT)
-    assert process.wait(15) == 0
+    assert process.wait(PATIENCE) == 0
     assert not any(alive(pid) for pid in urls["pids"].values())
 
 
@@ -157,7 +157,7 @@ def test_a_taken_port_is_said_before_anything_starts(up: Up, tmp_path: Path, opt
             option: str(taken.getsockname()[1])
         }
         process = up(arguments=[word for pair in ports.items() for word in pair])
-        assert process.wait(30) == 2
+        assert process.wait(PATIENCE) == 2
     log = (tmp_path / "up.stderr").read_text()
     assert f"port {ports[option]}: " in log
     assert option in log
@@ -189,7 +189,7 @@ def test_the_embedded_aws_alone_serves_until_a_signal(number: signal.Signals) ->
         url = f"{said['AWS_ENDPOINT_URL']}/_ministack"
         assert answers(url)
         process.send_signal(number)
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE) == 0
     assert not answers(url)
 
 
@@ -198,7 +198,7 @@ def test_the_embedded_aws_alone_names_a_taken_port() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         command = [sys.executable, "-m", "kinfold", "aws", "--port", str(taken.getsockname()[1])]
-        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert (answer.returncode, answer.stdout) == (2, "")
     assert "--port" in answer.stderr
 
@@ -269,7 +269,7 @@ def test_a_service_names_every_bad_setting_at_once(service: str, tmp_path: Path)
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=PATIENCE,
     )
     assert answer.returncode == 2, answer.stderr
     for name, value in bad.items():
@@ -312,7 +312,7 @@ def test_a_service_gives_up_on_an_endpoint_that_never_comes(service: str, profil
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert answer.returncode == 75, answer.stderr
     assert "does not answer" in answer.stderr

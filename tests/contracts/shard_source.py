@@ -34,7 +34,7 @@ GetLease = Callable[[str], Lease]
 Test = TypeVar("Test", bound=Callable[..., Any])
 
 #: A Java that has just been started may take its time.
-patiently = partial(eventually, within=120, blocking=True)
+patiently = partial(eventually, blocking=True)
 
 
 @dataclass(frozen=True)

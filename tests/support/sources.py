@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from faust_kinesis.options import KinesisOptions
 from faust_kinesis.records import RecordBatch
 from faust_kinesis.source import ShardSource
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -63,7 +64,9 @@ def texts(*batches: RecordBatch) -> list[str]:
     return [record.data.decode() for batch in batches for record in batch.records]
 
 
-async def take(source: ShardSource, records: int, *, complete: bool = True, within: float = 120) -> list[RecordBatch]:
+async def take(
+    source: ShardSource, records: int, *, complete: bool = True, within: float = PATIENCE
+) -> list[RecordBatch]:
     """Batches until there are that many records; each is completed at once unless told otherwise."""
     batches: list[RecordBatch] = []
     try:

@@ -20,7 +20,7 @@ from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
 from tests.support.accounts import deposit, poison
 from tests.support.aws.tables import made_bridge
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
@@ -100,7 +100,7 @@ def running(
     assert process.stdout is not None
     yield json.loads(process.stdout.readline())
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (0, ""), err
 
 

@@ -22,7 +22,7 @@ from projector.engine.provisioning import prepare
 from tests.support.accounts import deposit, poison
 from tests.support.aws.tables import made_bridge
 from tests.support.sources import QUICK_KCL_ENV
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
@@ -134,7 +134,7 @@ def test_a_start_that_fails(words: str, env: dict[str, str], code: int, reason: 
         env=child_env | {"KINFOLD_LOG_FORMAT": "json", "PYTHONWARNINGS": "always"} | env,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     last = parsed(ended.stderr)[-1]
@@ -209,7 +209,7 @@ def run(words: str, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
         env=env | {"KINFOLD_LOG_FORMAT": "json"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -244,7 +244,7 @@ def test_a_command_that_a_task_runs(
         env=child_env | {"KINFOLD_LOG_FORMAT": "json", "KINFOLD_FAILOVER_TIME": "1"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert ended.returncode == code, ended.stderr

@@ -19,7 +19,7 @@ from projector.engine.provisioning import prepare
 from projector.rebuild.build_lease import BuildStore
 from tests.support.accounts import deposit_on_each
 from tests.support.processes import children
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
@@ -79,7 +79,7 @@ def test_a_rebuild_that_ends_leaves_no_process_and_goes_on(
                 os.kill(pid, signal.SIGINT)
         case "killed":
             command.kill()
-    _, err = command.communicate(timeout=60)
+    _, err = command.communicate(timeout=PATIENCE)
     if ended == "child killed":
         assert command.returncode == 1
         assert f"process {processes[0]} of the reading is gone (exit code -9): run the command again" in err

@@ -17,6 +17,7 @@ from projector.engine.provisioning import prepare
 from tests.support.accounts import deposit
 from tests.support.aws.tables import made_bridge
 from tests.support.terminals import on_terminal
+from tests.support.waiting import PATIENCE
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
@@ -32,7 +33,7 @@ def shown(request: pytest.FixtureRequest, child_env: dict[str, str]) -> Show:
         command = [sys.executable, "-m", "kinfold", *arguments]
         if request.param == "terminal":
             return on_terminal(command, env)[1]
-        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False).stdout
+        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False).stdout
 
     return on
 

@@ -12,6 +12,7 @@ import pytest
 from ledger.runtime.aws import Clients
 from ledger.store.tables import Names
 from tests.support.accounts import stored_event
+from tests.support.waiting import PATIENCE
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
@@ -29,7 +30,7 @@ def run(env: dict[str, str], *arguments: str) -> tuple[int, str]:
         [os.fsencode(each) for each in (sys.executable, "-m", "kinfold", *arguments)],
         env=env,
         capture_output=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     said = (answer.stdout + answer.stderr).decode(errors="backslashreplace")

@@ -13,6 +13,7 @@ import typer.main
 
 from kinfold import cli
 from ledger.runtime.sockets import free_port
+from tests.support.waiting import PATIENCE
 
 pytestmark = [pytest.mark.acceptance]
 
@@ -56,7 +57,7 @@ def test_every_command_names_it(command: tuple[str, ...]) -> None:
         env=environment(AWS_PROFILE="nope"),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert answer.returncode == 2, answer.stderr
@@ -71,7 +72,7 @@ def test_an_endpoint_that_is_none_is_named(endpoint: str) -> None:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert answer.returncode == 2, answer.stderr
@@ -89,7 +90,7 @@ def test_the_demo_asks_the_embedded_aws_through_no_proxy() -> None:
         env=env,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     assert answer.returncode == 0, answer.stderr

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.waiting import PATIENCE
+
 pytestmark = pytest.mark.acceptance
 
 PORTS = ("--writer-port", "0", "--projector-port", "0", "--bridge-port", "0", "--no-console")
@@ -54,7 +56,7 @@ class Ledger:
             env=self.env,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
             check=False,
         )
         assert answer.returncode == 0, f"{words}: {answer.stdout}{answer.stderr}"
@@ -90,7 +92,7 @@ def test_it_goes_on_where_it_was(tmp_path: Path, bridge: str) -> None:
             env=ledger.env,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
         assert (second.returncode, "is in use by process" in second.stderr) == (6, True), second.stderr

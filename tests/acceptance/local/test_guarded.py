@@ -11,7 +11,7 @@ import pytest
 
 from ledger.runtime.auth import Credential, Principal, Scope, digest
 from tests.acceptance.local.two_terminals import Terminals, two_terminals
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.integration]
 
@@ -97,7 +97,7 @@ def test_a_demo_needs_no_token(up: Terminals, aws_endpoint: str, tokens: dict[st
         env=up.env | tokens,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     assert demo.returncode == 0, demo.stderr

@@ -20,7 +20,7 @@ from kinfold.inspection.live_view import INTERRUPTED
 from tests.acceptance.local.two_terminals import PORTS, Terminals, two_terminals
 from tests.support.aws.fault_proxy import FaultProxy
 from tests.support.terminals import Typed, on_terminal
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.integration]
 
@@ -278,5 +278,5 @@ def test_an_aws_alone_is_found_by_commands_and_by_up(tmp_path: Path) -> None:
 
 def _run(words: list[str], env: dict[str, str]) -> tuple[int, str]:
     command = [sys.executable, "-m", "kinfold", *words]
-    answer = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    answer = subprocess.run(command, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False)
     return answer.returncode, answer.stderr

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from kinfold.demo.disposable import delete_profile, disposable_profile
 from kinfold.local.environment import service_clients
+from tests.support.waiting import PATIENCE
 
 PORTS = ("--writer-port", "0", "--projector-port", "0", "--bridge-port", "0", "--console-port", "0")
 
@@ -32,7 +33,7 @@ class Terminals(NamedTuple):
             env=self.env | env,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
             check=False,
         )
         return answer.returncode, answer.stdout, answer.stderr

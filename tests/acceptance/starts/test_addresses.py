@@ -13,7 +13,7 @@ from kinfold.local.environment import service_environment
 from kinfold.local.service import Service
 from ledger.runtime.sockets import free_port
 from tests.support.processes import listening
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
@@ -120,7 +120,7 @@ def test_a_service_listens_on_the_address_it_is_given_and_on_no_other(
     assert url in service.log.read_text()
 
     def status() -> int:
-        return httpx.get(f"{url}/ready", trust_env=False, timeout=5).status_code
+        return httpx.get(f"{url}/ready", trust_env=False, timeout=60).status_code
 
     until(status, lambda code: code == 200, why=service.log.read_text)
     assert service.stop() == 0, service.log.read_text()
@@ -131,7 +131,7 @@ def test_up_refuses_one_port_for_two_services_before_anything_starts(
 ) -> None:
     port = str(free_port())
     process = start_kinfold("up", "--writer-port", port, "--bridge-port", port, "--projector-port", "0", "--no-console")
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2
     assert said.startswith(f"kinfold: cannot listen on 127.0.0.1 port {port}: Address already in use; ")
     assert "--bridge-port" in said

@@ -15,7 +15,7 @@ import pytest
 from kinfold.local.child import stop
 from ledger.runtime.aws import Clients
 from ledger.store.tables import Names
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
@@ -62,9 +62,9 @@ def said_until(process: "subprocess.Popen[str]", word: str) -> str:
     return said
 
 
-def failure(process: "subprocess.Popen[str]", code: int, within: float = 60) -> str:
+def failure(process: "subprocess.Popen[str]", code: int) -> str:
     """The last line of a process that ends with an exit code and without a traceback."""
-    said, _ = process.communicate(timeout=within)
+    said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == code, said
     assert "Traceback" not in said
     assert said.count("kinfold: ") == 1, said
@@ -134,7 +134,7 @@ def test_up_and_demo_leave_no_folder_and_need_none_that_can_be_written(
     here = tmp_path / "here"
     here.mkdir()
     demo = start("demo", "--aggregates", "3", "--events", "20", cwd=cwd or here)
-    said, _ = demo.communicate(timeout=120)
+    said, _ = demo.communicate(timeout=PATIENCE)
     assert demo.returncode == 0, said
     assert [*here.iterdir(), *temporary.iterdir()] == []
     ports = ("--writer-port", "0", "--projector-port", "0", "--bridge-port", "0", "--no-console")
@@ -142,7 +142,7 @@ def test_up_and_demo_leave_no_folder_and_need_none_that_can_be_written(
     said_until(up, "Ctrl-C stops everything")
     assert list(here.iterdir()) == []
     up.send_signal(signal.SIGINT)
-    said, _ = up.communicate(timeout=60)
+    said, _ = up.communicate(timeout=PATIENCE)
     assert up.returncode == 0, said
     assert [*here.iterdir(), *temporary.iterdir()] == []
 

@@ -15,7 +15,7 @@ import httpx
 
 from ledger.errors import ConfigurationError
 from ledger.runtime.sockets import LOOPBACK, bind
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 #: What every container, network and image of these tests is called.
 PREFIX: Final = "kinfold-test-"
@@ -171,7 +171,7 @@ class ComposeProject:
         except (httpx.TransportError, httpx.InvalidURL):
             return False  # it is just being started, and perhaps has no port yet
 
-    def wait_until_ready(self, *services: str, within: float = 120) -> None:
+    def wait_until_ready(self, *services: str, within: float = PATIENCE) -> None:
         """Wait until each says so."""
         for service in services:
             until(lambda: self.is_ready(service), within=within, why=lambda: self.log(service))  # noqa: B023

@@ -81,4 +81,4 @@ def disturb(project: ComposeProject, load: WriterLoad, *services: str) -> None:
 def assert_works_again(project: ComposeProject, load: WriterLoad, service: str) -> None:
     """The service does its work, and so do those that the load is for."""
     project.wait_until_ready(service, "writer", "projector", within=180)
-    load.wait_for_more(within=120)
+    load.wait_for_more()

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import httpx
 
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 ACCOUNTS: Final = 4
 #: Seconds between two commands, and between two attempts at one.
@@ -48,7 +48,7 @@ class WriterLoad:
             raise self._error
         assert kind is not None or not self._thread.is_alive(), "the last command is not answered"
 
-    def wait_for_more(self, count: int = 3, *, within: float = 120) -> None:
+    def wait_for_more(self, count: int = 3, *, within: float = PATIENCE) -> None:
         """Wait until so many more commands are accepted."""
         enough = self.accepted.total() + count
         until(lambda: self.accepted.total() >= enough or self._error is not None, within=within)

@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+from tests.support.waiting import PATIENCE
+
 SCRIPT = """
 import asyncio, time
 from faust_kinesis.loop_watchdog import LoopWatchdog
@@ -30,7 +32,9 @@ asyncio.run(run())
 
 
 def test_it_says_where_in_the_log_and_ends() -> None:
-    ended = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=50, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     assert (ended.returncode, ended.stdout) == (1, "watched no longer\n")
     (line,) = map(json.loads, ended.stderr.splitlines())
     assert (line["action"], line["level"]) == ("event_loop_blocked", "critical")

@@ -14,6 +14,7 @@ from tests.support.aws.templates import Template
 from tests.support.observing.exposed import samples
 from tests.support.observing.files import PROMETHEUS, needs_prometheus, rules
 from tests.support.observing.promql import OWN, selectors, unknown
+from tests.support.waiting import PATIENCE
 from tests.unit.docs.test_documents import headings
 
 ROOT: Final = Path(__file__).parents[3]
@@ -23,7 +24,7 @@ RECORDED: Final = {rule["record"]: rule for rule in rules("record")}
 
 
 def promtool(*words: str | Path) -> str:
-    answer = subprocess.run(["promtool", *words], capture_output=True, text=True, check=False, timeout=120)
+    answer = subprocess.run(["promtool", *words], capture_output=True, text=True, check=False, timeout=PATIENCE)
     return "" if answer.returncode == 0 else answer.stdout + answer.stderr
 
 

@@ -11,6 +11,7 @@ import yaml
 from tests.support.observing.exposed import samples
 from tests.support.observing.files import BOARD, GRAFANA, needs_prometheus, panels, queries, rules
 from tests.support.observing.promql import OWN, selectors, unknown
+from tests.support.waiting import PATIENCE
 
 #: What Grafana brings along.
 CORE: Final = {"stat", "table", "timeseries", "state-timeline"}
@@ -80,5 +81,5 @@ def test_prometheus_can_read_every_query(tmp_path: Path) -> None:
     found = [{"record": f"query:{number}", "expr": query["expr"]} for number, (_, query) in enumerate(queries())]
     (tmp_path / "board.yml").write_text(yaml.safe_dump({"groups": [{"name": "board", "rules": found}]}))
     command = ["promtool", "check", "rules", str(tmp_path / "board.yml")]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert answer.returncode == 0, answer.stdout + answer.stderr

@@ -10,6 +10,7 @@ import pytest
 
 from simulation.plan import Plan
 from simulation.shrink import shrink
+from tests.support.waiting import PATIENCE
 
 
 def simulate(*arguments: str) -> tuple[int, str]:
@@ -54,7 +55,7 @@ def test_ctrl_c_ends_every_process_and_says_what_was_done() -> None:
         assert [command.stderr.readline()[:6] for _ in range(2)] == ["seeds ", "1 runs"]
         children = Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text().split()
         os.killpg(command.pid, signal.SIGINT)
-        out, err = command.communicate(timeout=60)
+        out, err = command.communicate(timeout=PATIENCE)
     assert command.returncode == 130, err
     assert "Traceback" not in err
     assert out.splitlines()[-1].endswith(" violations")

@@ -3,6 +3,8 @@ import os
 import subprocess
 import sys
 
+from tests.support.waiting import PATIENCE
+
 
 def test_importing_the_writer_starts_and_opens_nothing() -> None:
     script = (
@@ -12,5 +14,5 @@ def test_importing_the_writer_starts_and_opens_nothing() -> None:
         "assert not [m for m in sys.modules if m.startswith('botocore.data')]\n"
     )
     bare = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "KINFOLD_"))}
-    subprocess.run([sys.executable, "-c", script], check=True, env=bare, timeout=60)
+    subprocess.run([sys.executable, "-c", script], check=True, env=bare, timeout=PATIENCE)
     assert logging.getLogger("writer").handlers == []

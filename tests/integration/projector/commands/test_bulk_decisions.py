@@ -16,6 +16,7 @@ from projector.components import Components
 from projector.ingest.batch_handler import BatchHandler
 from tests.integration.projector.conftest import deliver
 from tests.support.accounts import READABLE, deposit, poison, stored_event
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.integration
 
@@ -28,7 +29,7 @@ def command(child_env: dict[str, str]) -> Command:
 
     def run(*arguments: str) -> tuple[int, list[dict[str, Any]]]:
         words = [sys.executable, "-m", "kinfold", "projector", "dead-letters", *arguments, "--json"]
-        answer = subprocess.run(words, env=child_env, capture_output=True, text=True, timeout=120, check=False)
+        answer = subprocess.run(words, env=child_env, capture_output=True, text=True, timeout=PATIENCE, check=False)
         assert answer.returncode in (0, 1), answer.stderr
         return answer.returncode, list(map(json.loads, answer.stdout.splitlines()))
 

@@ -9,6 +9,7 @@ import pytest
 from faust.types.settings import Settings as FaustSettings
 
 from ledger.runtime.environment import keep_own_variables, own_variables
+from tests.support.waiting import PATIENCE
 
 FAUST: Final = {param.env_name for param in FaustSettings.SETTINGS.values() if param.env_name}
 #: Read by Faust at its import, and by mode.
@@ -102,5 +103,5 @@ def test_the_process_itself_loses_the_others(monkeypatch: pytest.MonkeyPatch) ->
 def test_no_library_that_reads_the_environment_is_imported_before_it_is_cleared() -> None:
     readers = "faust mode prometheus_client uvicorn fastapi starlette aiohttp pydantic opentelemetry botocore ministack"
     script = f"import kinfold.cli, sys; print(*sorted(set({readers.split()}) & sys.modules.keys()))"
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=PATIENCE)
     assert run.stdout == "\n"

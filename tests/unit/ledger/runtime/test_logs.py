@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ledger.runtime.logs import configure_logs
+from tests.support.waiting import PATIENCE
 
 #: Everything that Python and libraries write to standard error by themselves.
 SCRIPT = """
@@ -48,7 +49,9 @@ def lines(text: str) -> list[dict[str, Any]]:
 
 
 def test_every_line_is_json_whoever_writes_it() -> None:
-    ended = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     found = lines(ended.stderr)
     assert ended.returncode == 1
     assert all({"event", "level", "timestamp", "logger"} <= line.keys() for line in found), found
