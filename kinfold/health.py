@@ -1,8 +1,8 @@
 """Ask a service whether it is well: ``kinfold health URL``, in containers ``python -m kinfold.health URL [PAUSE]``.
 
 Docker asks at one pace, in a start as in a quiet year. So this takes a tenth of the time in which the command line has
-started, since it imports little and asks by a bare socket, and it asks the later, the older the container is:
-``PAUSE`` seconds after it was called once that is a minute.
+started, since it imports little and asks by a bare socket, and it asks the later, the older the container is: after
+``PAUSE`` seconds once that is a minute.
 """
 
 import os
@@ -18,7 +18,7 @@ TIMEOUT: Final = 3.0
 _MOST_BYTES: Final = 10_000
 _WITHIN: Final = "http://127.0.0.1:"
 _GUARDED: Final = frozenset({401, 403})
-#: Seconds after which a container is asked after the whole pause: a start is seen that small part of its own time late.
+#: Seconds after which a container is asked after the whole pause. It grows by the square: a start is seen at once.
 _GROWN_UP: Final = 60.0
 
 
@@ -72,7 +72,7 @@ def _age_of_container() -> float:
 
 if __name__ == "__main__":
     if sys.argv[2:]:
-        time.sleep(float(sys.argv[2]) * min(_age_of_container() / _GROWN_UP, 1))
+        time.sleep(float(sys.argv[2]) * min(_age_of_container() / _GROWN_UP, 1) ** 2)
     asked = _ask_within if sys.argv[1].startswith(_WITHIN) else ask
     well, said = asked(sys.argv[1], token=os.environ.get(TOKEN_VARIABLE))
     sys.stdout.buffer.write(f"{said}\n".encode())

