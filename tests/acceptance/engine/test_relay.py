@@ -65,13 +65,13 @@ def test_two_projectors_share_the_shards_while_the_watch_is_disturbed_and_then_t
 
     with loaded(project, "shared") as load:
         with killed(project, "watch"):
-            shared = until(lambda: reading(project), is_shared, within=240, why=why)
+            shared = until(lambda: reading(project), is_shared, within=240, every=1, why=why)
             assert owners(project) == shared.keys()
         assert_works_again(project, load, "watch")
         left, other = shared
         with cut_off(project, "watch"):
             docker("kill", left)  # from outside, so that nothing starts it again
-            until(lambda: reading(project), lambda shards: shards == {other: 2}, within=240, why=why)
+            until(lambda: reading(project), lambda shards: shards == {other: 2}, within=240, every=1, why=why)
             assert owners(project) == {other}
         assert_works_again(project, load, "watch")
         docker("start", left)
@@ -79,7 +79,7 @@ def test_two_projectors_share_the_shards_while_the_watch_is_disturbed_and_then_t
             pass
         assert_works_again(project, load, "watch")
         disturb(project, load, "relay")
-        until(lambda: reading(project), is_shared, within=240, why=why)
+        until(lambda: reading(project), is_shared, within=240, every=1, why=why)
 
 
 def test_localstack_restarts_every_service_says_what_to_do_and_one_command_brings_all_back(
@@ -98,7 +98,7 @@ def test_localstack_restarts_every_service_says_what_to_do_and_one_command_bring
         told = re.findall(rf"((?:{'|'.join(SERVICES)})-\d) +\| .*`kinfold bridge ensure` creates", logs)
         return {"relay-1", "writer-1", "watch-1", "projector-1", "projector-2"} - set(told)
 
-    until(silent, lambda containers: not containers, within=300)
+    until(silent, lambda containers: not containers, within=300, every=2)
     assert not any(project.is_ready(service) for service in SERVICES)
     assert deposit() == 503
     project.up("--force-recreate", KINFOLD_CONSUMER="polling")
