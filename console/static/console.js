@@ -8,7 +8,11 @@ async function refresh(part) {
   if (answer.redirected) {
     location.reload(); // The session has ended.
   } else if (answer.ok && !part.contains(document.activeElement)) {
+    const opened = [...part.querySelectorAll("details[open]")].map((each) => each.id);
     part.innerHTML = await answer.text();
+    for (const each of part.querySelectorAll("details")) {
+      each.open = opened.includes(each.id);
+    }
   }
 }
 

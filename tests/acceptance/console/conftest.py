@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import boto3
 import httpx
 import pytest
 
+from betting.events import BetPlaced, BetSettled, BettingEvent, FundsWithdrawn
 from kinfold.demo.disposable import delete_profile, disposable_profile
 from kinfold.local.environment import service_environment
 from kinfold.local.service import Service
@@ -43,6 +46,20 @@ class Ledger:
         )
 
 
+def a_month_of_bets() -> list[BettingEvent]:
+    """61 events: money comes in, and of the bets every fourth wins."""
+    events: list[BettingEvent] = rising_deposits(1, first=100) + rising_deposits(1)
+    for number in range(29):
+        bet, stake = f"race-{number}", Decimal(4 + number * 7 % 23)
+        events.append(BetPlaced(bet_id=bet, stake=stake, currency="EUR"))
+        if number in {10, 20}:
+            events += rising_deposits(1, first=60)
+        else:
+            payout = Decimal(0) if number % 4 else 3 * stake
+            events.append(BetSettled(bet_id=bet, payout=payout, currency="EUR"))
+    return [*events, FundsWithdrawn(amount=Decimal(40), currency="EUR")]
+
+
 @pytest.fixture(scope="module")
 def ledger(
     aws_endpoint: str, aws_session: boto3.session.Session, tmp_path_factory: pytest.TempPathFactory
@@ -56,11 +73,12 @@ def ledger(
             Stack(aws_endpoint, profile=profile, log_dir=logs) as stack,
             httpx.Client(trust_env=False, timeout=30) as http,
         ):
-            for account in ("alice", "mallory"):
-                answer = http.post(f"{stack.writer.url}/accounts/{account}/deposits", json=EUR)
-                assert answer.status_code == 201
+            answer = http.post(f"{stack.writer.url}/accounts/mallory/deposits", json=EUR)
+            assert answer.status_code == 201
             store = EventStore(clients.dynamodb, names.events)
-            append(store, "alice", rising_deposits(60))
+            began = datetime.now(UTC) - timedelta(days=30)
+            for number, event in enumerate(a_month_of_bets()):
+                append(store, "alice", [event], now=began + number * timedelta(hours=11.7))
             bad = poison(clients.dynamodb, names.events, *store.load("mallory").events)
             until(lambda: http.get(f"{stack.projector.url}/dead-letters").json()["deadLetters"])
             credential = Credential(Principal("op", frozenset({Scope.READ, Scope.OPERATE})), digest(TOKEN))

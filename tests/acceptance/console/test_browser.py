@@ -48,6 +48,13 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
+def take_picture(page: Page, path: str) -> None:
+    """Of what there is to see, no emptier than that, and of a long page the beginning."""
+    end = page.evaluate("document.getElementById('main').getBoundingClientRect().bottom")
+    width = page.evaluate("innerWidth")
+    page.screenshot(path=path, full_page=True, clip={"x": 0, "y": 0, "width": width, "height": min(end, 1000)})
+
+
 def sign_in(visitor: Visitor, token: str = TOKEN) -> Page:
     page = visitor.page
     page.goto("/")
@@ -65,11 +72,13 @@ def test_every_screen_is_within_reach_and_asks_nobody_else(browser: Browser, led
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
     # What is looked at in the background is there by now, for whoever wants pictures.
     expect(page.get_by_role("status").first).to_contain_text("Looked at")
+    # A rate takes two looks.
+    expect(page.get_by_text("not known")).to_have_count(0)
     for name, screen in SCREENS.items():
         page.goto(screen)
         assert visitor.barriers() == [], screen
         if PICTURES and not window and f"console/{name}.png" in SHOWN:
-            page.screenshot(path=f"{PICTURES}/{name}.png")
+            take_picture(page, f"{PICTURES}/{name}.png")
     assert visitor.hosts == {urlsplit(ledger.url).netloc}
     assert visitor.complaints == []
     visitor.close()
@@ -105,6 +114,19 @@ def test_a_fold_is_stepped_through(browser: Browser, ledger: Ledger) -> None:
     slider.focus()
     slider.press("End")
     page.wait_for_url("**/steps/61")
+    visitor.close()
+
+
+def test_what_was_opened_stays_open_when_a_live_part_comes_anew(browser: Browser, ledger: Ledger) -> None:
+    visitor = Visitor(browser, ledger.url)
+    page = sign_in(visitor)
+    page.goto("/aggregates/account/alice")
+    for opened in (True, False):
+        page.get_by_text(re.compile(r"^day .*: the last 30$")).click()
+        page.locator("details").evaluate("each => each.className = 'of-before'")
+        page.get_by_role("heading", name="account alice").click()  # a live part that has the focus is left alone
+        expect(page.locator(".of-before")).to_have_count(0)
+        expect(page.locator("details[open]")).to_have_count(int(opened))
     visitor.close()
 
 
