@@ -10,16 +10,25 @@ import pytest
 
 from betting.projections import PROJECTIONS
 from console.http.app import build_console
+from console.http.pages import aggregates, steps
 from console.http.site import Site, build_site
 from console.settings import ConsoleSettings
 from ledger.runtime.aws import Clients
 from ledger.store.tables import Names
 from projector.engine.provisioning import prepare
 from tests.support.aws.tables import made_bridge
+from tests.support.waiting import PATIENCE
 
 MakeSite = Callable[..., Site]
 #: Where the test's browser finds the console.
 ORIGIN = "http://127.0.0.1:6070"
+
+
+@pytest.fixture(autouse=True)
+def a_page_waits_for_what_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is: what is shown before a history is read is test_histories.py's matter."""
+    for module in (aggregates, steps):
+        monkeypatch.setattr(module, "WAIT", PATIENCE)
 
 
 @pytest.fixture
