@@ -1,8 +1,8 @@
 """What can happen to a container, and the proof that its service works again after it."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
 from tests.support.containers.compose_project import ComposeProject, docker, kill_inside
@@ -54,7 +54,9 @@ def _at_least(seconds: float) -> Iterator[None]:
     time.sleep(max(0.0, ends - time.monotonic()))
 
 
-DISTURBANCES: Final = (killed, paused, cut_off)
+#: Begins one, of a service of a project, for the length of a block.
+Disturbance = Callable[[ComposeProject, str], AbstractContextManager[None]]
+DISTURBANCES: Final[tuple[Disturbance, ...]] = (killed, paused, cut_off)
 
 
 @contextmanager
@@ -69,10 +71,12 @@ def loaded(project: ComposeProject, name: str) -> Iterator[WriterLoad]:
     assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
-def disturb(project: ComposeProject, load: WriterLoad, *services: str) -> None:
-    """Each service in turn, in each way; after each, everything works again."""
+def disturb(
+    project: ComposeProject, load: WriterLoad, *services: str, by: Sequence[Disturbance] = DISTURBANCES
+) -> None:
+    """Each service in turn, in each of these ways; after each, everything works again."""
     for service in services:
-        for disturbance in DISTURBANCES:
+        for disturbance in by:
             with disturbance(project, service):
                 pass
             assert_works_again(project, load, service)
