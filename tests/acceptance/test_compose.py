@@ -6,6 +6,7 @@ The image, the containers and their confinement, restarts and the network are sh
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -154,9 +155,9 @@ class Composed:
             assert stop(process, 40) == 0, tail(self.logs / f"{name}.log")
 
     def healthy(self, name: str) -> bool:
-        words = [self.here(word) for word in self.services[name]["healthcheck"]["test"][1:]]
-        if words[0] == "python":
-            words[0] = sys.executable
+        # Without what waits the longer the older a container is: this machine's first process is older than that.
+        kind, *words = (self.here(word) for word in self.services[name]["healthcheck"]["test"])
+        words = shlex.split(words[0].rpartition(" && ")[2]) if kind == "CMD-SHELL" else [sys.executable, *words[1:-1]]
         return subprocess.run(words, env=CONTAINER, capture_output=True, check=False, timeout=20).returncode == 0
 
 
