@@ -21,7 +21,7 @@ from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
 from tests.support.aws.tables import made_bridge
 from tests.support.ledger_load import LedgerLoad
-from tests.support.waiting import PATIENCE, until
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
@@ -62,7 +62,7 @@ def standing(relay: Service) -> dict[str, Any]:
     return dict(httpx.get(f"{relay.url}/ready", timeout=10, trust_env=False).json())
 
 
-def wrong(clients: Clients, names: Names, load: LedgerLoad, *, within: float = PATIENCE) -> list[str]:
+def wrong(clients: Clients, names: Names, load: LedgerLoad, *, within: float = 60) -> list[str]:
     """What is wrong with the raw stream once it is right, or ``within`` seconds have brought no record more.
 
     An emulator may need minutes for what the load made in one.

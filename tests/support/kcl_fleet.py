@@ -18,7 +18,7 @@ from ledger.runtime.aws import Clients
 from ledger.runtime.sockets import free_port
 from ledger.store.tables import Names
 from tests.support.aws.tables import made_bridge
-from tests.support.waiting import PATIENCE, until
+from tests.support.waiting import until
 
 
 class Fleet:
@@ -77,7 +77,7 @@ class Fleet:
         found = re.search(r"^kinfold_projector_leases_held (\d+)", text, re.MULTILINE)
         return int(found[1]) if found else 0
 
-    def wait_to_read(self, shards: Mapping[str, int], within: float = PATIENCE) -> float:
+    def wait_to_read(self, shards: Mapping[str, int], within: float) -> float:
         """Wait until the leases are spread so, and each worker reads what it has; how many seconds it took.
 
         The lease table alone tells whose turn it is, not that anybody reads.
@@ -108,7 +108,7 @@ class Fleet:
         """The worker whose KCL assigns the leases, once there is one."""
         return until(self._coordination.leader_lock).owner
 
-    def wait_for(self, owners: Mapping[str, int], within: float = PATIENCE) -> float:
+    def wait_for(self, owners: Mapping[str, int], within: float) -> float:
         """Wait until the leases are spread so; how many seconds it took."""
         return self.wait_until(lambda: self.owners() == Counter(owners), within, f"{owners}")
 

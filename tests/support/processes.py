@@ -6,7 +6,7 @@ import struct
 from ipaddress import ip_address
 from pathlib import Path
 
-from tests.support.waiting import PATIENCE, until
+from tests.support.waiting import until
 
 
 def group(leader: int) -> dict[int, str]:
@@ -43,7 +43,7 @@ def one(members: dict[int, str], word: str) -> int:
     return min(named or [pid for pid, command in members.items() if word in command])
 
 
-def wait_until_gone(leader: int, within: float = PATIENCE) -> None:
+def wait_until_gone(leader: int, within: float = 15.0) -> None:
     """Wait until nothing of a process group lives."""
     until(lambda: group(leader), lambda left: not left, within=within)
 

@@ -36,7 +36,7 @@ def test_workers_share_the_shards_while_one_comes_and_the_leader_goes_under_load
             fleet.start("w1")
             fleet.start("w2")
             if all_carry := fleet.wait_for_records() == 4:
-                fleet.wait_to_read({"w1": 2, "w2": 2})
+                fleet.wait_to_read({"w1": 2, "w2": 2}, within=120)
                 fleet.start("w3")
                 fleet.wait_until(lambda: fleet.reads("w3") > 0, 120, "a shard read by w3")
                 stop(fleet, "w3")
@@ -44,7 +44,7 @@ def test_workers_share_the_shards_while_one_comes_and_the_leader_goes_under_load
             leader = fleet.leader()
             (other,) = fleet.workers.keys() - {leader}
             stop(fleet, leader)
-            fleet.wait_to_read({other: 4})
+            fleet.wait_to_read({other: 4}, within=90)
         assert load.differences() == {}
     if not all_carry:
         pytest.skip("a third worker gets nothing: KCL spreads what the shards carry, and here one carries all")
@@ -69,7 +69,7 @@ def test_a_split_and_a_merge_under_load(clients: Clients, profile: str, keeps_pa
 
     def wait_for_shards(fleet: Fleet, count: int) -> None:
         fleet.wait_until(lambda: len(shards(fleet)) == count, 60, f"{count} open shards")
-        fleet.wait_for({"w1": count})
+        fleet.wait_for({"w1": count}, within=120)
 
     with Fleet(clients, profile, tmp_path, shards=1) as fleet:
         fleet.start("w1")

@@ -21,7 +21,7 @@ from faust_kinesis.source import ShardSource
 from tests.support.aws.stream import Stream
 from tests.support.processes import children, group, one, wait_until_gone
 from tests.support.sources import QUICK, take
-from tests.support.waiting import PATIENCE, eventually, next_second
+from tests.support.waiting import eventually, next_second
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -71,7 +71,7 @@ async def first(source: ShardSource) -> RecordBatch:
     return batch
 
 
-async def failure_of(source: KclSource, within: float = PATIENCE) -> FaustKinesisError:
+async def failure_of(source: KclSource, within: float = 60) -> FaustKinesisError:
     await eventually(lambda: source.failure is not None, within=within)
     with pytest.raises(FaustKinesisError) as raised:
         await source.next_batch(0)

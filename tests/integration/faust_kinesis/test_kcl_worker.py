@@ -11,7 +11,6 @@ from faust_kinesis.leases.table import TRIM_HORIZON, Lease
 from tests.integration.faust_kinesis.conftest import Worker
 from tests.support.aws.stream import Stream
 from tests.support.processes import children, group, wait_until_gone
-from tests.support.waiting import PATIENCE
 
 pytestmark = [
     pytest.mark.integration,
@@ -65,7 +64,7 @@ def test_an_exception_in_the_agent_ends_the_worker_without_a_checkpoint(
     stream.put("1", key="k")
     worker = run_worker("crash@kcl")
     shard_id = worker.hear("record")[0].split()[1]
-    assert worker.process.wait(PATIENCE) == 1
+    assert worker.process.wait(20) == 1
     assert (lease(shard_id).checkpoint, lease(shard_id).owner) == (TRIM_HORIZON, None)
 
 
@@ -77,7 +76,7 @@ def test_an_agent_that_blocks_the_event_loop_ends_the_worker_with_the_place(
     worker = run_worker("block@kcl")
     shard_id = worker.hear("record")[0].split()[1]
     guard = guard_of(worker)
-    assert worker.process.wait(PATIENCE) == 1
+    assert worker.process.wait(20) == 1
     worker.hear("in project", anywhere=True)
     wait_until_gone(guard)
     assert lease(shard_id).checkpoint == TRIM_HORIZON

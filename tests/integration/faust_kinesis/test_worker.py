@@ -7,7 +7,7 @@ import pytest
 from faust_kinesis.leases.table import TRIM_HORIZON, Lease, LeaseTable
 from tests.integration.faust_kinesis.conftest import Worker
 from tests.support.aws.stream import Stream
-from tests.support.waiting import PATIENCE, until
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -46,7 +46,7 @@ def test_an_exception_in_the_agent_ends_the_worker_without_a_checkpoint(
     stream.put("1", "2", key="k")
     worker = run_worker("crash")
     shard_id = worker.hear("record")[0].split()[1]
-    assert worker.process.wait(PATIENCE) == 1
+    assert worker.process.wait(20) == 1
     stored = lease(shard_id)
     assert (stored.checkpoint, stored.owner) == (TRIM_HORIZON, None)
     again = run_worker("ok")

@@ -92,7 +92,7 @@ def test_a_signal_lets_an_accepted_request_end_and_exits_0(
             pass
         accepted.sendall(BODY)
         assert accepted.recv(10_000).startswith(b"HTTP/1.1 201 ")
-    assert writer.process.wait(PATIENCE) == 0
+    assert writer.process.wait(20) == 0
     assert store.version("alice").number == 1
     [command] = [line for line in writer.rest() if line["event"] == "command"]
     assert (command["aggregate"], command["outcome"], command["version"]) == ("alice", "accepted", 1)
@@ -101,7 +101,7 @@ def test_a_signal_lets_an_accepted_request_end_and_exits_0(
 def test_a_signal_while_it_waits_for_its_table_exits_0(writer: Writer) -> None:
     assert "domain-events-" in writer.until("waiting")["reason"]
     writer.process.send_signal(signal.SIGTERM)
-    assert writer.process.wait(PATIENCE) == 0
+    assert writer.process.wait(20) == 0
 
 
 @pytest.mark.parametrize("in_chunks", [False, True])

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from tests.support.processes import children
-from tests.support.waiting import PATIENCE, until
+from tests.support.waiting import until
 
 _DONE: Final = "### done"
 
@@ -57,7 +57,7 @@ class Shell:
         """The end of what went to standard error."""
         return self._err.read_text()[-4000:]
 
-    def status(self, within: float = PATIENCE) -> int:
+    def status(self, within: float) -> int:
         """Wait until the commands have ended; the exit code of the last one."""
         until(lambda: _DONE in self._out.read_text()[self._begins :], within=within, why=lambda: self.complaints)
         return int(self._out.read_text()[self._begins :].rpartition(_DONE)[2])
