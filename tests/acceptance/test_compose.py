@@ -157,7 +157,7 @@ class Composed:
     def healthy(self, name: str) -> bool:
         # Without what waits the longer the older a container is: this machine's first process is older than that.
         kind, *words = (self.here(word) for word in self.services[name]["healthcheck"]["test"])
-        words = shlex.split(words[0].rpartition(" && ")[2]) if kind == "CMD-SHELL" else [sys.executable, *words[1:-1]]
+        words = shlex.split(words[0].rpartition("; ")[2]) if kind == "CMD-SHELL" else [sys.executable, *words[1:-1]]
         return subprocess.run(words, env=CONTAINER, capture_output=True, check=False, timeout=20).returncode == 0
 
 

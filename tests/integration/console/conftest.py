@@ -26,7 +26,7 @@ ORIGIN = "http://127.0.0.1:6070"
 
 @pytest.fixture(autouse=True)
 def a_page_waits_for_what_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However busy the machine is: what is shown before a history is read is test_histories.py's matter."""
+    """However busy the machine is. A test of what is shown before its history is read sets its own ``WAIT``."""
     for module in (aggregates, steps):
         monkeypatch.setattr(module, "WAIT", PATIENCE)
 

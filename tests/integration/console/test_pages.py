@@ -2,15 +2,20 @@
 
 import asyncio
 import re
+import threading
+from collections.abc import Iterator
 from decimal import Decimal
 from html.parser import HTMLParser
+from typing import Any
 
 import httpx
 import pytest
 
 from betting.events import BetPlaced
+from console.http.pages import aggregates
 from console.http.site import SCREENS, Site
 from ledger.store.event_store import EventStore
+from ledger.store.stored_event import StoredEvent
 from tests.integration.console.conftest import MakeSite, browser
 from tests.integration.console.test_access import csrf
 from tests.integration.projector.conftest import deliver
@@ -99,6 +104,28 @@ async def test_an_aggregate_is_shown_by_events_and_by_what_readers_get(site: Sit
         only_halted = (await client.get("/aggregates", params={"halted": "yes"})).text
         assert "account mallory" in only_halted
         assert "account alice" not in only_halted
+
+
+async def test_a_page_comes_before_its_history_is_read(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, go = site.components.store, threading.Event()
+    read = store.read
+
+    def held(*asked: Any, **bounds: Any) -> Iterator[StoredEvent]:
+        assert go.wait(PATIENCE)
+        return read(*asked, **bounds)
+
+    monkeypatch.setattr(store, "read", held)
+    monkeypatch.setattr(aggregates, "WAIT", 0)
+    async with browser(site) as client:
+        page = (await client.get("/aggregates/account/alice")).text
+        assert "Reading the history: 0 of 3 events" in page
+        assert page.count("balance: 3.00") == 1, "by its readers"
+        assert page.count("/aggregates/account/alice/steps/") == 3
+        go.set()
+        monkeypatch.setattr(aggregates, "WAIT", PATIENCE)
+        page = (await client.get("/aggregates/account/alice")).text
+        assert "Reading the history" not in page
+        assert page.count("balance: 3.00") == 2
 
 
 async def test_a_step_shows_both_sides_of_an_event_by_fold_and_witness(site: Site) -> None:
