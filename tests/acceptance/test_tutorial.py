@@ -56,7 +56,8 @@ class Chance:
     def removed(self, text: str) -> str:
         text = re.sub(r"\b[0-9a-f]{32}\b", "ID", text)
         text = re.sub(r"\d\d:\d\d:\d\d\.\d{6}", "TIME", text)
-        text = re.sub(r"\b\d+\.\d+s\b", "SECONDS", text)
+        # From a minute on pytest also says it in hours, minutes and seconds.
+        text = re.sub(r"\b\d+\.\d+s\b( \(\d+:\d\d:\d\d\))?", "SECONDS", text)
         return re.sub(r"\b\d{4}-\d\d-\d\d", lambda day: self._relative(date.fromisoformat(day[0])), text)
 
     def _relative(self, day: date) -> str:
@@ -101,6 +102,10 @@ def test_its_tests(follow: Callable[[Iterable[Step]], None]) -> None:
         Session(1, after_ctrl_c=False, commands=line, printed=None) for line in ("mkdir library", ". ./env.sh")
     )
     follow([begun, *files, ready, *steps(TESTED)])
+
+
+def test_how_long_the_tests_take_is_chance() -> None:
+    assert Chance().removed("15 passed in 79.00s (0:01:19)\n") == Chance().removed("15 passed in 4.56s\n")
 
 
 def carry_out(terminal: Shell, step: Session, on_free_ports: Callable[[str], str], here: Chance, there: Chance) -> None:
