@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -109,6 +110,29 @@ def test_a_sequence_number_that_no_event_has_is_refused(number: str) -> None:
 def test_a_time_that_is_none_is_refused(moment: str) -> None:
     with pytest.raises(CorruptHistoryError, match="occurredAt"):
         StoredEvent.from_item(EVENT.to_item() | {"occurredAt": {"S": moment}})
+
+
+@given(
+    st.datetimes(timezones=st.just(UTC)), st.integers(0, 31), st.characters() | st.sampled_from("0123456789-T:.+ ,W")
+)
+def test_a_time_has_one_form(moment: datetime, place: int, character: str) -> None:
+    text = timestamp(moment)
+    text = text[:place] + character + text[place + 1 :]
+    item = EVENT.to_item() | {"occurredAt": {"S": text}}
+    form = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}\+00:00"
+    if re.fullmatch(form, text) and is_moment(text):
+        assert StoredEvent.from_item(item).occurred_at == text
+    else:
+        with pytest.raises(CorruptHistoryError, match="occurredAt"):
+            StoredEvent.from_item(item)
+
+
+def is_moment(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def outcome(read: Callable[[Any], StoredEvent], item: Any) -> StoredEvent | str:
