@@ -58,7 +58,6 @@ def settled(server: Prometheus, wanted: set[str]) -> dict[str, dict[str, dict[st
     )
 
 
-@pytest.mark.timeout(400)
 def test_what_is_wrong_fires_and_what_is_well_does_not(
     bridge: None,
     start_service: Callable[..., Service],

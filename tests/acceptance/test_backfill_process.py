@@ -25,7 +25,6 @@ BACKFILLED = int(os.environ.get("BACKFILLED_EVENTS", "1000"))
 ACCOUNTS = 40
 
 
-@pytest.mark.timeout(900)
 def test_it_changes_no_summary_and_restores_an_emptied_read_model(
     start_projector: Callable[..., Service],
     start_kinfold: Callable[..., subprocess.Popen[str]],
@@ -40,8 +39,8 @@ def test_it_changes_no_summary_and_restores_an_emptied_read_model(
     def all_there() -> bool:
         return sum(int(row["version"]["N"]) for row in rows(clients, tables[0]).values()) == BACKFILLED
 
-    until(all_there, within=240)
-    until(lambda: counter(first.url, "kinfold_projector_records") >= BACKFILLED, within=240)
+    until(all_there)
+    until(lambda: counter(first.url, "kinfold_projector_records") >= BACKFILLED)
     before = [rows(clients, name) for name in tables]
 
     code, _, err = kinfold("bridge", "backfill")
@@ -50,7 +49,7 @@ def test_it_changes_no_summary_and_restores_an_emptied_read_model(
     code, out, err = kinfold("bridge", "backfill", "--all", "--dry-run", "--json")
     assert (code, json.loads(out)["published"]) == (0, BACKFILLED), err
     # While one is at work, a second one is refused; killed half-way and given again, it resumes.
-    process = start_kinfold("bridge", "backfill", "--all", "--rate", str(BACKFILLED // 60))
+    process = start_kinfold("bridge", "backfill", "--all", "--read-rate", "2")
     jobs = BackfillStore(clients.dynamodb, names.bridge)
     until(lambda: (job := jobs.read("all accounts")) is not None and job.read > 0)
     for arguments in ((), ("--restart",)):
@@ -66,7 +65,7 @@ def test_it_changes_no_summary_and_restores_an_emptied_read_model(
     assert re.search(r"resuming .* keeps its segments \(4\) and what is done \([1-9][0-9]* events read", told)
     assert "at most 5000 events put a second, no limit to reading" in told
     assert jobs.read("all accounts") is None
-    until(lambda: counter(first.url, "kinfold_projector_records") >= 2 * BACKFILLED, within=240)
+    until(lambda: counter(first.url, "kinfold_projector_records") >= 2 * BACKFILLED)
     for name in tables:
         until(lambda: counter(first.url, "kinfold_projector_duplicates", table=name) >= BACKFILLED)  # noqa: B023
     assert [rows(clients, name) for name in tables] == before
@@ -78,4 +77,4 @@ def test_it_changes_no_summary_and_restores_an_emptied_read_model(
     start_projector("worker-2")
     code, out, err = kinfold("bridge", "backfill", "--all", "--json")
     assert code == 0, err
-    until(lambda: [rows(clients, name) for name in tables] == before, within=240)
+    until(lambda: [rows(clients, name) for name in tables] == before)

@@ -40,7 +40,6 @@ def get(service: Service, path: str) -> Any:
         return json.load(answer)
 
 
-@pytest.mark.timeout(300)
 def test_killed_at_random_under_load_it_ends_with_no_difference(
     start_projector: Callable[..., Service], clients: Clients, names: Names
 ) -> None:
@@ -67,7 +66,6 @@ def test_status_knows_a_killed_projector_from_a_living_one(
     assert out.count("is read by nobody; worker-1 has not renewed its lease") == 4
 
 
-@pytest.mark.timeout(180)
 def test_of_two_workers_one_stands_by_and_takes_every_shard_of_a_killed_one(
     start_projector: Callable[..., Service], clients: Clients, names: Names
 ) -> None:
@@ -172,7 +170,6 @@ def test_many_halted_aggregates_stop_it_with_their_own_exit_code(
     assert "That looks like a bad deploy" in projector.log.read_text()
 
 
-@pytest.mark.timeout(300)
 def test_with_each_service_out_for_a_while_it_reports_it_keeps_running_and_loses_nothing(
     aws_endpoint: str,
     start_projector: Callable[..., Service],

@@ -52,7 +52,6 @@ def builder(clients: Clients, names: Names) -> str | None:
     return build.token if build else None
 
 
-@pytest.mark.timeout(240)
 def test_rebuild_beside_writes_workers_and_readers(
     start_projector: Callable[..., Service],
     command: Callable[..., tuple[int, str, str]],
@@ -67,7 +66,7 @@ def test_rebuild_beside_writes_workers_and_readers(
     old = "balance-summary-{}-{}"
     with LedgerLoad(clients, names, per_second=15) as load:
         everyone = [*quiet, *load.account_ids]
-        until(lambda: len(rows(clients, old.format(names.profile, 1))) == len(everyone), within=180)
+        until(lambda: len(rows(clients, old.format(names.profile, 1))) == len(everyone))
 
         # A live generation is replaced: no reader sees an account missing, wrong, or going back.
         with BalanceReaders(first.url, everyone) as readers:
@@ -86,7 +85,7 @@ def test_rebuild_beside_writes_workers_and_readers(
         assert command("verify", "--projection", "balance-summary")[0] == 5
         with BalanceReaders(first.url, everyone) as readers:
             rebuilding = start_command("rebuild", "--projection", "balance-summary")
-            until(lambda: control(clients, names).active == 3, within=180)
+            until(lambda: control(clients, names).active == 3)
             # A reader's view is at most two seconds old.
             flipped_at = time.monotonic() + 2.1
             out, err = rebuilding.communicate(timeout=PATIENCE)
@@ -108,7 +107,6 @@ def history(ledger_tables: Names, clients: Clients) -> list[str]:
     return deposit_on_each(EventStore(clients.dynamodb, ledger_tables.events), 80, 20)
 
 
-@pytest.mark.timeout(240)
 def test_rebuild_killed_at_three_random_points_and_started_again_ends_right(
     history: list[str],
     start_projector: Callable[..., Service],
@@ -152,7 +150,7 @@ def test_the_second_of_two_rebuilds_is_refused_and_an_aborted_one_leaves_nothing
     deposit_on_each(store, 3, 5)
     worker = start_projector()
     both = [start_command("rebuild"), start_command("rebuild")]
-    errors = {process.communicate(timeout=180)[1]: process.returncode for process in both}
+    errors = {process.communicate(timeout=PATIENCE)[1]: process.returncode for process in both}
     assert sorted(errors.values()) == [0, 6], errors
     refusal = next(error for error, code in errors.items() if code == 6)
     assert re.search("is being built by another process|started at this moment", refusal)
@@ -160,7 +158,7 @@ def test_the_second_of_two_rebuilds_is_refused_and_an_aborted_one_leaves_nothing
 
     given_up = start_command("rebuild")
     # The last one that begins: what is given up before it begins would be built all the same.
-    until(lambda: control(clients, names, "daily-activity").building is not None, within=180)
+    until(lambda: control(clients, names, "daily-activity").building is not None)
     given_up.send_signal(signal.SIGSTOP)  # however long the other command takes to start
     assert command("rebuild", "--abort")[0] == 0
     given_up.send_signal(signal.SIGCONT)
@@ -186,7 +184,6 @@ def test_the_second_of_two_rebuilds_is_refused_and_an_aborted_one_leaves_nothing
     assert "is read by nobody" in " ".join(out.split())
 
 
-@pytest.mark.timeout(600)
 def test_replay_from_trim_horizon_changes_no_row_and_counts_every_record_as_a_duplicate(
     start_projector: Callable[..., Service],
     command: Callable[..., tuple[int, str, str]],
@@ -197,8 +194,8 @@ def test_replay_from_trim_horizon_changes_no_row_and_counts_every_record_as_a_du
     first = start_projector()
     deposit_on_each(store, 40, REPLAYED // 40)
     tables = [f"balance-summary-{names.profile}-1", f"daily-activity-{names.profile}-1"]
-    until(lambda: sum(int(row["version"]["N"]) for row in rows(clients, tables[0]).values()) == REPLAYED, within=180)
-    until(lambda: counter(first.url, "kinfold_projector_records") >= REPLAYED, within=180)
+    until(lambda: sum(int(row["version"]["N"]) for row in rows(clients, tables[0]).values()) == REPLAYED)
+    until(lambda: counter(first.url, "kinfold_projector_records") >= REPLAYED)
     code, _, err = command("replay", "--from", "trim-horizon")
     assert code == 6, err
     assert "stop the workers first: worker-1 has" in err
@@ -212,9 +209,9 @@ def test_replay_from_trim_horizon_changes_no_row_and_counts_every_record_as_a_du
     assert code == 0, err
     assert "4 shards: the next start of a projector reads everything that the stream still holds" in out
     second = start_projector("worker-2")
-    until(lambda: counter(second.url, "kinfold_projector_records") >= REPLAYED, within=180)
+    until(lambda: counter(second.url, "kinfold_projector_records") >= REPLAYED)
     for name in tables:
-        until(lambda: counter(second.url, "kinfold_projector_duplicates", table=name) >= REPLAYED, within=180)  # noqa: B023
+        until(lambda: counter(second.url, "kinfold_projector_duplicates", table=name) >= REPLAYED)  # noqa: B023
     time.sleep(0.5)  # longer than between two reads: no record comes twice
     assert counter(second.url, "kinfold_projector_records") == REPLAYED
     for name in tables:

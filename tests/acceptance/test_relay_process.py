@@ -21,7 +21,7 @@ from ledger.store.event_store import EventStore
 from ledger.store.tables import Names
 from tests.support.aws.tables import made_bridge
 from tests.support.ledger_load import LedgerLoad
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
@@ -79,7 +79,6 @@ def wrong(clients: Clients, names: Names, load: LedgerLoad, *, within: float = 6
         time.sleep(0.3)
 
 
-@pytest.mark.timeout(600)
 def test_killed_at_random_under_load_every_event_is_on_the_stream_in_order(
     start_relay: StartRelay, start_projector: Callable[..., Service], clients: Clients, names: Names
 ) -> None:
@@ -96,7 +95,6 @@ def test_killed_at_random_under_load_every_event_is_on_the_stream_in_order(
     assert load.differences() == {}
 
 
-@pytest.mark.timeout(600)
 def test_of_two_relays_one_puts_and_no_account_is_reordered_however_they_change(
     start_relay: StartRelay, clients: Clients, names: Names
 ) -> None:
@@ -119,7 +117,6 @@ def test_of_two_relays_one_puts_and_no_account_is_reordered_however_they_change(
     assert wrong(clients, names, load) == []
 
 
-@pytest.mark.timeout(600)
 def test_a_relay_that_stood_still_puts_nothing_after_another_took_over(
     start_relay: StartRelay, clients: Clients, names: Names
 ) -> None:
@@ -136,7 +133,6 @@ def test_a_relay_that_stood_still_puts_nothing_after_another_took_over(
     assert wrong(clients, names, load) == []
 
 
-@pytest.mark.timeout(400)
 def test_the_demo_ends_well_with_the_relay_and_proves_its_order(aws_endpoint: str) -> None:
     figures = ["--shards", "4", "--aggregates", "10", "--events", "150", "--bridge", "relay", "--json"]
     answer = subprocess.run(
@@ -144,7 +140,7 @@ def test_the_demo_ends_well_with_the_relay_and_proves_its_order(aws_endpoint: st
         capture_output=True,
         text=True,
         check=False,
-        timeout=380,
+        timeout=PATIENCE,
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr
     outcome = json.loads(answer.stdout)

@@ -33,7 +33,7 @@ from tests.support.aws.permissions import Need, kcl_needs, table_arn
 from tests.support.aws.templates import Role, Template
 from tests.support.recorded_kinfold import AND, EXIT
 from tests.support.sources import QUICK_KCL_ENV
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
@@ -60,14 +60,14 @@ class Actors:
     def run(self, role: str, *words: str, env: Mapping[str, str] = {}, codes: tuple[int, ...] = (0,)) -> None:
         """Run a command to its end."""
         process, log = self._spawn(role, words, env)
-        process.wait(180)
+        process.wait(PATIENCE)
         assert stop(process, 1) in codes, f"{' '.join(words)}:\n{tail(log, 40)}"
 
     def run_each(self, role: str, *commands: tuple[str, tuple[int, ...]]) -> None:
         """Run commands one after the other, each with the exit codes that are right."""
         words = f" {AND} ".join(command for command, _ in commands).split()
         process, log = self._spawn(role, tuple(words), {})
-        process.wait(300)
+        process.wait(2 * PATIENCE)
         assert stop(process, 1) == 0, tail(log, 40)
         ended = [line.removeprefix(EXIT) for line in log.read_text().splitlines() if line.startswith(EXIT)]
         assert len(ended) == len(commands)
@@ -306,7 +306,6 @@ def an_operator_works(actors: Actors, ledger: Ledger) -> None:
     }
 
 
-@pytest.mark.timeout(600)
 def test_each_role_allows_what_its_service_calls_and_no_more(
     child_env: dict[str, str], clients: Clients, names: Names, tmp_path: Path
 ) -> None:

@@ -16,11 +16,9 @@ from tests.support.documents.fenced_blocks import Session, Step, agrees, steps
 from tests.support.documents.shells import Shell
 from tests.support.waiting import PATIENCE, until
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.acceptance
 
 ROOT: Final = Path(__file__).parents[2]
-#: Seconds for a command of the page: the contracts try thousands of histories, whatever else the machine does.
-WITHIN: Final = 5 * PATIENCE
 BUILT, _, TESTED = (ROOT / "docs" / "tutorial.md").read_text().partition("\n## 10. Tests\n")
 #: Where the page has services listen; here they take free ports.
 PORTS: Final = {
@@ -115,7 +113,7 @@ def carry_out(terminal: Shell, step: Session, on_free_ports: Callable[[str], str
         terminal.interrupt()
     terminal.start(on_free_ports(step.commands))
     if step.terminal == 1:
-        assert terminal.status(within=WITHIN) == 0 or step.printed, f"{step.commands}{terminal.complaints}"
+        assert terminal.status(within=PATIENCE) == 0 or step.printed, f"{step.commands}{terminal.complaints}"
         printed = here.removed(terminal.printed)
         assert step.printed is None or agrees(printed, expected), f"{step.commands}{printed}\n{expected}"
     else:

@@ -30,7 +30,6 @@ def ready(service: Service) -> httpx.Response:
     return httpx.get(f"{service.url}/ready", trust_env=False)
 
 
-@pytest.mark.timeout(400)
 def test_a_destination_disabled_under_load_comes_back_with_all_that_it_missed(
     start_projector: Callable[..., Service],
     kinfold: Callable[..., tuple[int, str, str]],

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final, TypeVar, overload
 
 #: Seconds after which what has not come will not come. No measure of speed: a loaded machine has time.
-PATIENCE: Final = 120.0
+PATIENCE: Final = 300.0
 _EVERY: Final = 0.25
 
 T = TypeVar("T")

@@ -110,7 +110,6 @@ def test_every_command_is_here() -> None:
     assert there - here == {"up", "projector replay"}, "one runs beside the others, and one while no worker does"
 
 
-@pytest.mark.timeout(300)
 def test_every_command_prints_json_alone_and_every_answer_has_the_same_case(
     running: dict[str, Any], kinfold: Kinfold, clients: Clients, names: Names
 ) -> None:

@@ -31,7 +31,6 @@ def accounts(clients: Clients, names: Names) -> list[str]:
     return deposit_on_each(EventStore(clients.dynamodb, names.events), 40, EACH)
 
 
-@pytest.mark.timeout(240)
 def test_a_backfill_in_a_pipe_is_seen_while_it_runs_and_once_it_is_dead(
     accounts: list[str], child_env: dict[str, str], kinfold: Callable[..., tuple[int, str, str]], tmp_path: Path
 ) -> None:

@@ -45,7 +45,6 @@ def reading(command: subprocess.Popen[str], clients: Clients, names: Names) -> l
     return [pid for pid in children(command.pid) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
-@pytest.mark.timeout(240)
 def test_two_processes_rebuild_and_verify_what_one_does(
     accounts: list[str], kinfold: Callable[..., tuple[int, str, str]]
 ) -> None:
@@ -58,7 +57,6 @@ def test_two_processes_rebuild_and_verify_what_one_does(
     assert [json.loads(line)["tally"] for line in out.splitlines()] == [{"agrees": 40}] * 2
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("ended", ["child killed", "interrupted", "killed"])
 def test_a_rebuild_that_ends_leaves_no_process_and_goes_on(
     ended: str,

@@ -82,7 +82,6 @@ def checked(copy: Path) -> set[str]:
     return {path for path, _ in errors}
 
 
-@pytest.mark.timeout(300)
 def test_the_type_checker_names_each_place_and_then_fold_and_witness_agree(copy: Path) -> None:
     events = copy / "events.py"
     events.write_text(events.read_text().replace("BettingEvent = ", EVENT))

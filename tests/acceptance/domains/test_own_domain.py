@@ -182,7 +182,6 @@ def http() -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.mark.timeout(240)
 def test_two_aggregate_types_of_a_new_domain_are_served_projected_killed_rebuilt_and_verified(
     env: dict[str, str],
     start_service: Callable[..., Service],

@@ -45,7 +45,6 @@ def http() -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.mark.timeout(240)
 def test_what_the_version_before_wrote_is_this_ones_too(
     stored: None,
     start_service: Callable[..., Service],

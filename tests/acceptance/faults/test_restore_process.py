@@ -36,7 +36,6 @@ def first_events(clients: Clients, names: Names, count: int) -> list[Any]:
     )["Items"]
 
 
-@pytest.mark.timeout(300)
 def test_a_lost_table_from_its_deletion_to_all_agree(
     bridge: None,
     clients: Clients,
@@ -94,7 +93,6 @@ def test_a_lost_table_from_its_deletion_to_all_agree(
         until(lambda service=service: answer(service, "/ready")[0] == 200)  # type: ignore[misc]
 
 
-@pytest.mark.timeout(300)
 def test_events_that_are_restored_under_another_name(
     bridge: None,
     clients: Clients,

@@ -104,7 +104,6 @@ def is_cut(stranger: socket.socket) -> bool:
     return True
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("command", [("writer", "serve"), ("projector", "run"), ("bridge", "relay")], ids=" ".join)
 def test_strangers_hold_nothing_for_longer_than_the_settings_say(
     bridge: None, start_service: Callable[..., Service], command: tuple[str, str]

@@ -100,7 +100,9 @@ def test_the_readme_leads_from_a_bad_deploy_to_a_redriven_account(up: Terminals)
     deposit(up, "alice")
     run = {"python": sys.executable, "kinfold": f"{sys.executable} -m kinfold"}
     commands = re.sub(r"\.venv/bin/(\w+)", lambda found: run[found[1]], text)
-    ran = subprocess.run(["bash", "-exc", commands], env=up.env, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    ran = subprocess.run(
+        ["bash", "-exc", commands], env=up.env, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE
+    )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "event 2 of alice is unreadable; the projector says: payload of FundsDeposited" in ran.stdout
     assert "event 2 of alice is mended; the projector says: a MODIFY of an event" in ran.stdout

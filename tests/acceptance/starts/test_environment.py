@@ -75,7 +75,6 @@ def test_a_service_listens_where_it_is_told_and_asks_for_a_token(
     assert not (service.log.parent / "state").exists()
 
 
-@pytest.mark.timeout(180)
 def test_the_children_of_kcl_see_no_more_than_the_worker(
     bridge: None, start_service: Callable[..., Service], hostile: dict[str, str]
 ) -> None:

@@ -121,7 +121,6 @@ def test_a_projector_leaves_no_folder(
     assert [*here.iterdir(), *temporary.iterdir()] == []
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("cwd", [READ_ONLY, None])
 def test_up_and_demo_leave_no_folder_and_need_none_that_can_be_written(
     start: Callable[..., "subprocess.Popen[str]"],

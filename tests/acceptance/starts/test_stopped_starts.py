@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from kinfold.local.service import Service
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.acceptance]
 
@@ -105,7 +105,7 @@ def test_at_a_place_of_its_start(
     command = [sys.executable, "-c", SENDER, module, function, str(int(signal.SIGTERM)), *SERVICES[name]]
     mode = {"KINFOLD_BRIDGE": "relay"} if name == "relay" else {}
     ended = subprocess.run(
-        [*command, "--port", "0"], env=child_env | mode, capture_output=True, text=True, timeout=90, check=False
+        [*command, "--port", "0"], env=child_env | mode, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert ended.returncode == 0, ended.stderr
     assert "Traceback" not in ended.stderr

@@ -11,7 +11,7 @@ from bench.contest.contest import Sizes, contest
 from bench.contest.workloads import WORKLOADS
 from bench.report.tables import render
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.integration
 
 EVENTS = 120
 

@@ -99,7 +99,6 @@ def histories(store: EventStore) -> list[list[StoredEvent]]:
     return made
 
 
-@pytest.mark.timeout(900)
 def test_every_record_is_applied_a_duplicate_or_a_dead_letter(
     components: Components, projector_settings: ProjectorSettings, executor: Any
 ) -> None:
