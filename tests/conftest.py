@@ -1,5 +1,6 @@
 """Fixtures of every suite: one AWS endpoint a session, one profile a test, and nothing left behind on the endpoint."""
 
+import gc
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -27,6 +28,15 @@ if TYPE_CHECKING:
 # A shared machine may take any time for an example: how long one takes is nothing to test.
 settings.register_profile("kinfold", deadline=None)
 settings.load_profile("kinfold")
+
+
+# No test that is collected becomes garbage: the collector would look at all of them in vain, now and beside each test.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
