@@ -84,5 +84,5 @@ def disturb(
 
 def assert_works_again(project: ComposeProject, load: WriterLoad, service: str) -> None:
     """The service does its work, and so do those that the load is for."""
-    project.wait_until_ready(service, "writer", "projector")
+    project.wait_until_ready(service, "writer", "projector", within=180)
     load.wait_for_more()
