@@ -19,6 +19,7 @@ from cachetools import LRUCache
 
 from console.folds.series import Point, Series
 from console.folds.steps import Shown, Steps
+from console.shared_work import SharedWork
 from ledger.aggregates.aggregate_type import AnyType
 from ledger.errors import KinfoldError
 from ledger.store.errors import CorruptHistoryError
@@ -65,14 +66,23 @@ class Sight:
 
 
 class History:
-    """One aggregate's history. Safe to share between threads: one reads at a time, and nobody waits for it."""
+    """One aggregate's history. Safe to share between threads: one reads at a time, for all who wait."""
 
-    def __init__(self, store: EventStore, begin: Callable[[], Steps], gives_way: Callable[[], bool]) -> None:
-        """``begin`` makes the fold of no events; ``gives_way``: whether somebody waits for this process."""
+    def __init__(
+        self,
+        store: EventStore,
+        begin: Callable[[], Steps],
+        gives_way: Callable[[], bool],
+        run: Callable[[Callable[[], None]], object],
+    ) -> None:
+        """``begin`` makes the fold of no events; ``gives_way``: whether somebody waits for this process.
+
+        ``run`` runs a reading in the background.
+        """
         self._store = store
         self._begin = begin
         self._gives_way = gives_way
-        self._reading = threading.Lock()
+        self._reading = SharedWork(self._read, lambda: time.monotonic() - self._read_at >= _FRESH, run)
         self._read_at = 0.0
         self.sight = Sight()
         self._reset()
@@ -85,20 +95,13 @@ class History:
         self._spacing = _FIRST_SPACING
         self._series: dict[str, Series] = {}
 
-    def read_on(self, tell: Callable[[], object]) -> None:
-        """Read what has come since. Returns at once where somebody else is at it, or has just been.
+    def read_on(self, wait: float) -> None:
+        """Read what has come since, unless that is under way or was just done; wait so many seconds at most for it.
 
-        ``tell`` is called where that takes longer than a page waits, once it is seen how much there is. What the
-        endpoint fails with is kept in the sight's ``error`` until the next time.
+        Nobody waits for what takes longer than a page waits, once it is seen how much there is. What the endpoint fails
+        with is kept in the sight's ``error`` until the next time.
         """
-        if not self._reading.acquire(blocking=False):
-            return
-        try:
-            if time.monotonic() - self._read_at >= _FRESH:
-                self._read(tell)
-                self._read_at = time.monotonic()
-        finally:
-            self._reading.release()
+        self._reading.join(wait)
 
     def reaches(self, version: int) -> bool:
         """Whether a step is near enough to a state that is kept; else it is once the history is read so far."""
@@ -146,6 +149,8 @@ class History:
         except KinfoldError as error:
             log.warning("history_not_read", aggregate=self._key, reason=str(error), action="none while it passes")
             self._see(total, str(error))
+        finally:
+            self._read_at = time.monotonic()
 
     def _unread(self, total: int) -> Iterator[StoredEvent]:
         """The events after the one that was read last; where that is not stored any more, all of them anew."""
@@ -209,21 +214,17 @@ class Histories:
         with self._lock:
             if (history := self._kept.get(key)) is None:
                 history = self._kept[key] = History(
-                    self._components.store, lambda: self._begin(kind, aggregate_id), lambda: self._pages > 0
+                    self._components.store, lambda: self._begin(kind, aggregate_id), lambda: self._pages > 0, self._run
                 )
-        told = threading.Event()
-
-        def read() -> None:
-            history.read_on(told.set)
-            told.set()
-
-        # In the page's context: what is read for it counts as its own.
-        self._executor.submit(copy_context().run, read)
-        told.wait(wait)
+        history.read_on(wait)
         if any(each.failure for each in history.sight.states) and self._skips_have_come():
             self.forget()
             return self.of(kind, aggregate_id, wait=wait)
         return history
+
+    def _run(self, reading: Callable[[], None]) -> None:
+        # In the page's context: what is read for it counts as its own.
+        self._executor.submit(copy_context().run, reading)
 
     def _skips_have_come(self) -> bool:
         """Whether somebody has skipped events since: what a fold fails at here may be passed over by now."""

@@ -1,6 +1,5 @@
 """The latest reading of something that takes a while: taken in the background while somebody looks, and never else."""
 
-import threading
 import time
 from collections.abc import Callable
 from math import inf
@@ -9,6 +8,7 @@ from typing import Generic, TypeVar
 import structlog
 
 from console.looking.aws_calls import tallied
+from console.shared_work import SharedWork
 from ledger.errors import KinfoldError
 
 log = structlog.get_logger(__name__)
@@ -38,14 +38,13 @@ class Latest(Generic[T]):
         more. ``old``: seconds after which a reading says nothing about the present any more: nobody has looked.
         """
         self._read = read
-        self._begin = begin
         self._least = self._period = period
         self._a_call = a_call
         self._old = old
         self._now = now
         self._tried_at = self._read_at = now() - period
         self._value: T | None = None
-        self._reading = threading.Lock()
+        self._reading = SharedWork(self._look, lambda: self._now() - self._tried_at >= self._period, begin)
         self.error: str | None = None
 
     @property
@@ -64,20 +63,14 @@ class Latest(Generic[T]):
 
     def last(self, wait: float = 0.0) -> T | None:
         """What was read last, None before; when it is old, it is read anew, and so many seconds at most waited for."""
-        if self._now() - self._tried_at >= self._period and self._reading.acquire(blocking=False):
-            done = threading.Event()
-
-            def read() -> None:
-                try:
-                    self.look()
-                except KinfoldError as error:
-                    log.warning("not_looked", reason=str(error), action="none while it passes")
-                    self.error = str(error)
-                finally:
-                    self._tried_at = self._now()
-                    self._reading.release()
-                    done.set()
-
-            self._begin(read)
-            done.wait(wait)
+        self._reading.join(wait)
         return self._value if self._now() - self._tried_at < self._old else None
+
+    def _look(self, _tell: Callable[[], object]) -> None:
+        try:
+            self.look()
+        except KinfoldError as error:
+            log.warning("not_looked", reason=str(error), action="none while it passes")
+            self.error = str(error)
+        finally:
+            self._tried_at = self._now()

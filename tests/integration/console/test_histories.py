@@ -74,12 +74,14 @@ def test_who_waits_for_a_long_history_is_told_before_it_is_read_and_the_reading_
     told, seen = threading.Event(), []
 
     def gives_way() -> bool:
-        seen.append((told.is_set(), history.sight.total, history.sight.complete))
+        seen.append((told.wait(PATIENCE), history.sight.total, history.sight.complete))
         return True
 
     begin = partial(Steps, ACCOUNT, "alice", components.projections, components.skips.of)
-    history = History(components.store, begin, gives_way)
-    history.read_on(told.set)
+    with ThreadPoolExecutor(1) as executor:
+        history = History(components.store, begin, gives_way, executor.submit)
+        history.read_on(PATIENCE)
+        told.set()
     assert set(seen) == {(True, 50, False)}
     # The last events take no longer than a page waits.
     assert (len(seen), history.sight.complete, history.sight.version) == (40, True, 50)

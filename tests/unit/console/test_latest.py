@@ -13,7 +13,7 @@ from console.looking.aws_calls import count_calls, tallied
 from console.looking.latest import Latest
 from kinfold.local.environment import service_clients
 from ledger.runtime.aws import Clients
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 
 @pytest.fixture
@@ -75,6 +75,23 @@ def test_those_who_come_while_a_part_is_made_wait_for_it() -> None:
         until(lambda: parts.made)
         goes_on.set()
         assert {each.result() for each in asked} == {"a 1"}
+
+
+def test_those_who_come_while_it_is_read_wait_for_the_same_reading() -> None:
+    goes_on, taken = threading.Event(), []
+
+    def read() -> int:
+        taken.append(1)
+        assert goes_on.wait(PATIENCE)
+        return len(taken)
+
+    with ThreadPoolExecutor(6) as executor:
+        latest = Latest(read, executor.submit, period=PATIENCE)
+        assert latest.last() is None
+        until(lambda: taken)
+        looked = [executor.submit(latest.last, PATIENCE) for _ in range(5)]
+        goes_on.set()
+        assert {each.result() for each in looked} == {1}
 
 
 def test_a_part_that_fails_is_made_again() -> None:
