@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ShardStatus:
-    """A shard as this worker last saw it. `last_polled_at` is UTC; None where this worker does not read the shard.
+    """A shard as this worker last saw it.
+
+    `last_polled_at` is UTC: when this worker last read the shard, or began to while it never could; None where it does
+    not. `millis_behind_latest` is None until it was read.
 
     `owner` is None where nobody reads the shard: its lease has none, or one that has not renewed it for the failover
     time. `lease_counter` rises with every renewal and checkpoint. `parents`, known of shards that this worker does not

@@ -108,6 +108,7 @@ class Session:
         match message:
             case Initialize():
                 self.shard_id = message.shard_id
+                self._polled_at = datetime.now(UTC)
                 self._stored = _position(message.checkpoint, message.sub_sequence_number)
                 log.info(
                     "Reading shard %s of stream %s from %s",

@@ -63,7 +63,8 @@ class ShardRunner:
         self._room = asyncio.Event()
         self._fetching = True
         self._written_at = time.monotonic()
-        self._polled_at: datetime | None = None
+        #: A shard that was never read has stood still since then.
+        self._polled_at = datetime.now(UTC)
         self._behind: int | None = None
 
     async def run(self) -> None:

@@ -82,7 +82,7 @@ def _why_not_ready(shards: Sequence[ShardStatus], handler: BatchHandler) -> str 
         if shard.owner is None:
             return f"shard {shard.shard_id} has no owner yet"
         if shard.last_polled_at is not None and now - shard.last_polled_at > STALE_AFTER:
-            return f"shard {shard.shard_id} was last read at {shard.last_polled_at.isoformat()}"
+            return f"shard {shard.shard_id} has not been read since {shard.last_polled_at.isoformat()}"
     return None
 
 

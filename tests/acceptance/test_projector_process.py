@@ -193,6 +193,19 @@ def test_with_each_service_out_for_a_while_it_reports_it_keeps_running_and_loses
         assert clients.dynamodb.scan(TableName=names.dead_letters)["Count"] == 0
 
 
+def test_a_shard_that_could_never_be_read_is_told_as_one_that_cannot_be_read_any_more(
+    aws_endpoint: str, start_projector: Callable[..., Service], child_env: dict[str, str]
+) -> None:
+    with FaultProxy(aws_endpoint) as proxy:
+        child_env["AWS_ENDPOINT_URL"] = proxy.url
+        proxy.throttle("GetRecords")
+        projector = start_projector(ready=False)
+        until(lambda: status(projector, "/ready", None))
+        until(lambda: not_ready(projector), lambda reason: reason is not None and "has not been read since" in reason)
+        proxy.mend()
+        until(lambda: not_ready(projector), lambda reason: reason is None)
+
+
 def status(
     projector: Service, path: str, token: str | None, method: str = "GET", body: bytes | None = None
 ) -> int | None:

@@ -182,7 +182,7 @@ class ShardSourceContract:
         stream.put("before", key="k")
         await next_second(2)  # a start at the end is one from the last second on, in whole seconds
         source = await make_source(start="latest")
-        await patiently(lambda: bool(source.status()) and source.status()[0].last_polled_at is not None)
+        await patiently(lambda: bool(source.status()) and source.status()[0].millis_behind_latest is not None)
         await source.stop()
         # KCL would start anew at LATEST, so it is given the moment instead.
         assert lease(stream.shard_ids()[0]).checkpoint in {LATEST, AT_TIMESTAMP}
@@ -213,7 +213,7 @@ class ShardSourceContract:
         stream.create(1)
         (parent,) = stream.shard_ids()
         source = await make_source(start="latest", buffer_batches=6)  # each record may be a batch
-        await patiently(lambda: bool(source.status()) and source.status()[0].last_polled_at is not None)
+        await patiently(lambda: bool(source.status()) and source.status()[0].millis_behind_latest is not None)
         stream.put(*"abcdef")
         held = await take(source, 6, complete=not keeps_parents)
         if not keeps_parents:
@@ -317,7 +317,7 @@ class ShardSourceContract:
     ) -> None:
         stream.create(1)
         older = await make_source(failover_time=3.0)
-        await patiently(lambda: bool(older.status()) and older.status()[0].last_polled_at is not None)
+        await patiently(lambda: bool(older.status()) and older.status()[0].millis_behind_latest is not None)
         newer = await make_source(failover_time=3.0)
         await patiently(lambda: bool(logged(caplog, "lease_lost")))
         stream.put("1", key="k")

@@ -1,6 +1,6 @@
 """A proxy between a service and its endpoint that breaks one AWS service (errors, throttling, resets, silence).
 
-Or it refuses one operation, as IAM does where a permission is missing.
+Or it refuses one operation, as IAM does where a permission is missing, or throttles it.
 """
 
 import http.client
@@ -30,6 +30,7 @@ class FaultProxy:
     def __init__(self, endpoint: str) -> None:
         self._broken: str | None = None
         self._denied: str | None = None
+        self._throttled: str | None = None
         #: The access keys and session tokens that requests were signed with.
         self.credentials: set[str] = set()
         proxy, target = self, urlsplit(endpoint)
@@ -44,6 +45,8 @@ class FaultProxy:
                 proxy.credentials |= {signed[1] if signed else "", self.headers.get("X-Amz-Security-Token", "")} - {""}
                 if proxy.is_broken(target):
                     self._fail()
+                elif proxy.is_throttled(target):
+                    self._answer(400, THROTTLED, "application/x-amz-json-1.0")
                 elif proxy.is_denied(target):
                     self._deny(target, body)
                 else:
@@ -121,6 +124,14 @@ class FaultProxy:
         """Whether a request to this target is refused for want of a permission."""
         return self._denied is not None and target.endswith(f".{self._denied}")
 
+    def is_throttled(self, target: str) -> bool:
+        """Whether a request to this target meets a limit now."""
+        return self._throttled is not None and target.endswith(f".{self._throttled}")
+
+    def throttle(self, operation: str) -> None:
+        """Refuse every ``operation`` as too much, until ``mend``."""
+        self._throttled = operation
+
     def deny(self, operation: str) -> None:
         """Refuse every ``operation``, such as PutItem, as IAM does, until ``mend``."""
         self._denied = operation
@@ -131,4 +142,4 @@ class FaultProxy:
 
     def mend(self) -> None:
         """Pass everything on again."""
-        self._broken = self._denied = None
+        self._broken = self._denied = self._throttled = None

@@ -111,6 +111,19 @@ async def connect() -> AsyncIterator[Connect]:
         await asyncio.gather(kcl.writer.wait_closed(), return_exceptions=True)
 
 
+async def test_a_shard_that_is_begun_and_never_read_has_stood_still_since(connect: Connect) -> None:
+    kcl = await connect()
+    assert kcl.session.status().last_polled_at is None
+    await kcl.begin()
+    began = kcl.session.status().last_polled_at
+    assert (began is not None, kcl.session.status().millis_behind_latest) == (True, None)
+    await kcl.deliver_and_go_on(1)
+    read = kcl.session.status()
+    assert read.last_polled_at is not None
+    assert began is not None
+    assert (read.last_polled_at > began, read.millis_behind_latest) == (True, 7)
+
+
 async def test_a_batch_is_handed_out_and_the_turn_given_back_before_it_is_complete(connect: Connect) -> None:
     kcl = await connect()
     await kcl.begin()
