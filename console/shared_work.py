@@ -2,6 +2,11 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
+
+import structlog
+
+log = structlog.get_logger(__name__)
 
 
 class SharedWork:
@@ -30,13 +35,18 @@ class SharedWork:
         with self._beginning:
             if not self._under_way and self._due():
                 self._under_way, self._told = True, threading.Event()
-                self._begin(self._run)
+                self._begin(partial(self._run, self._told))
             told = self._told
         told.wait(wait)
 
-    def _run(self) -> None:
+    def _run(self, told: threading.Event) -> None:
+        # Its own event: once it is not under way any more, the next run has another.
         try:
-            self._work(self._told.set)
+            self._work(told.set)
+        except Exception:
+            # Nobody asks a pool what a task has raised: what is not logged here is lost.
+            log.exception("reading_failed", action="report it: no failure of the endpoint ends like this")
+            raise
         finally:
             self._under_way = False
-            self._told.set()
+            told.set()
