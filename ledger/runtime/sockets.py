@@ -1,6 +1,8 @@
 """Listening sockets, and which hosts are this machine."""
 
+import contextlib
 import errno
+import secrets
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -13,6 +15,8 @@ from ledger.errors import ConfigurationError
 LOOPBACK: Final = "127.0.0.1"
 #: What a client on this machine may call it by, such as in NO_PROXY. ``is_loopback_host`` knows every address.
 LOOPBACK_HOSTS: Final = (LOOPBACK, "::1", "localhost")
+#: Below the ports that Linux (ip_local_port_range, from 32768 on) and other systems give to outgoing connections.
+_FREE: Final = range(20_000, 32_768)
 _ADVICE: Final = "choose another with --host and --port"
 
 
@@ -106,10 +110,12 @@ def claim_ports(ports: Mapping[str, int]) -> Iterator[dict[str, int]]:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens on right now. Another process may take it before you do."""
-    with bind(LOOPBACK, 0) as probe:
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of 127.0.0.1 that nothing has now, and no outgoing connection gets. Another server may still take it."""
+    while True:
+        port = _FREE.start + secrets.randbelow(len(_FREE))
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((LOOPBACK, port))
+            return port
 
 
 def address(bound: socket.socket) -> str:

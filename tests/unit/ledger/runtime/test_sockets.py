@@ -146,3 +146,9 @@ def test_a_host_that_only_looks_like_it(host: str) -> None:
 @pytest.mark.parametrize("url", ["http://127.0.0.1@example.com/", "http://localhost:80@example.com", "localhost", ""])
 def test_a_url_whose_host_is_elsewhere(url: str) -> None:
     assert not is_loopback_url(url)
+
+
+def test_no_outgoing_connection_gets_a_free_port_before_its_server_does() -> None:
+    ports = [free_port() for _ in range(200)]
+    assert max(ports) < 32_768, "Linux gives a connection any port from there on"
+    assert len(set(ports)) > 150, "two who ask at the same time get two"
