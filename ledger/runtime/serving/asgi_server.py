@@ -43,6 +43,8 @@ class AsgiServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 cast(Any, app),
+                # Named, since uvicorn would take uvloop and httptools where anything has installed them.
+                loop="asyncio",
                 http="h11",
                 ws="none",
                 h11_max_incomplete_event_size=_MAX_HEAD,

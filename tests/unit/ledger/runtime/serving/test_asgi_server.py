@@ -1,7 +1,9 @@
-"""An idle server sleeps, and stops at once all the same."""
+"""An idle server sleeps, and stops at once all the same; whatever event loop is installed beside it."""
 
 import http.client
+import sys
 import threading
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -20,6 +22,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 
 def test_it_is_woken_to_stop_and_does_not_look_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    # uvicorn would take it where somebody has installed it, and the listener is one for asyncio's transports.
+    monkeypatch.setitem(sys.modules, "uvloop", ModuleType("uvloop"))
     monkeypatch.setattr(asgi_server, "TICK", 3600.0)
     started = threading.Event()
     server = AsgiServer(app, LIMITS, lifespan="off", drain_timeout=3, on_start=started.set)
