@@ -20,7 +20,7 @@ from faust.types.transports import ConsumerT, ProducerT
 
 from aws_client.answer_check import install_answer_check
 from aws_client.credentials.patient_credentials import install_patient_credentials
-from aws_client.fast_get_records import install_fast_get_records
+from aws_client.fast.get_records import install_fast_get_records
 from aws_client.sdk_settings import SettingRefusedError, refused_settings_named
 from faust_kinesis.agents import StopWorkerSupervisor
 from faust_kinesis.consumer import Consumer

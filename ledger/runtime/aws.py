@@ -17,9 +17,10 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, retry_if_exce
 from aws_client.answer_check import install_answer_check
 from aws_client.credentials.patient_credentials import install_patient_credentials
 from aws_client.failures import Failure, classify, describe, refused_action, safe_cause
-from aws_client.fast_get_records import install_fast_get_records
-from aws_client.fast_reads import install_fast_reads
-from aws_client.fast_writes import install_fast_writes
+from aws_client.fast.get_records import install_fast_get_records
+from aws_client.fast.reads import install_fast_reads
+from aws_client.fast.signing import install_fast_signing
+from aws_client.fast.writes import install_fast_writes
 from aws_client.retry import RetryPolicy
 from aws_client.sdk_settings import refused_settings_named
 from ledger.errors import (
@@ -50,7 +51,7 @@ _CONTENDED: Final = RetryPolicy(0.02, 1.0, jitter=1.0)
 class Clients:
     """One boto3 client for each service in use, made by a composition root and safe to share between threads.
 
-    GetRecords, Scan, Query and the writes go the fast ways of ``aws_client``, whoever uses the clients.
+    Signatures, GetRecords, Scan, Query and the writes go the fast ways of ``aws_client``, whoever uses the clients.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Clients:
             self.sts: STSClient = make("sts")
         for client in (self.dynamodb, self.dynamodbstreams, self.kinesis, self.sts):
             install_answer_check(client)
+            install_fast_signing(client)
         install_fast_get_records(self.kinesis)
         install_fast_reads(self.dynamodb)
         install_fast_writes(self.dynamodb)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from aws_client.batch_reads import MAX_KEYS, BatchRead, chunks
-from aws_client.fast_reads import items_as
+from aws_client.fast.reads import items_as
 from ledger.aggregates.events import Event
 from ledger.errors import EndpointError
 from ledger.runtime.aws import aws_errors, retrying

@@ -16,7 +16,7 @@ from tenacity import (
     stop_when_event_set,
 )
 
-from aws_client.fast_reads import items_as
+from aws_client.fast.reads import items_as
 from aws_client.retry import RetryPolicy
 from ledger.errors import TransientError
 from ledger.runtime.aws import aws_errors

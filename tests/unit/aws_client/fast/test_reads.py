@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from aws_client import fast_reads
+from aws_client.fast import reads
 from tests.support.aws.answers import Answers
 
 texts = st.text(max_size=8)
@@ -84,7 +84,7 @@ WIDE = str(2**70 + 1).encode()
 def pair() -> tuple[Answers, Answers]:
     """A client as botocore makes it, and one that reads items at once."""
     plain, fast = Answers("dynamodb"), Answers("dynamodb")
-    fast_reads.install_fast_reads(fast.client)
+    reads.install_fast_reads(fast.client)
     return plain, fast
 
 
@@ -137,7 +137,7 @@ def test_items_are_of_the_type_that_is_asked_for_where_all_fit_it(
 ) -> None:
     _, fast = pair
     fast.status, fast.body = 200, json.dumps({"Items": given_items}).encode()
-    with fast_reads.items_as(Named):
+    with reads.items_as(Named):
         found = fast.client.scan(TableName="table")["Items"]
     fit = all(item.keys() == {"name"} and item["name"].keys() == {"S"} for item in given_items)
     assert all(isinstance(item, Named if fit else dict) for item in found)
@@ -150,6 +150,6 @@ def test_a_good_answer_leaves_botocore_no_item(answer: dict[str, Any]) -> None:
     operation, member = ("Scan", "Items") if "Items" in answer else ("BatchGetItem", "Responses")
     response = {"status_code": 200, "body": json.dumps(answer).encode()}
     read: dict[str, Any] = {}
-    fast_reads._parse(operation, response_dict=response, customized_response_dict=read)
+    reads._parse(operation, response_dict=response, customized_response_dict=read)
     assert read[member] == answer[member]
     assert member not in json.loads(response["body"])  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from aws_client.fast_writes import install_fast_writes
+from aws_client.fast.writes import install_fast_writes
 from tests.support.aws.answers import Answers
 
 texts = st.text(max_size=8)

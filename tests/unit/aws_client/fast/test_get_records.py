@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from aws_client import fast_get_records
+from aws_client.fast import get_records
 from tests.support.aws.answers import Answers
 
 texts = st.text(max_size=8)
@@ -70,7 +70,7 @@ bodies = (
 def kinesis_pair() -> tuple[Answers, Answers]:
     """A client as botocore makes it, and one that reads pages at once."""
     plain, fast = Answers("kinesis"), Answers("kinesis")
-    fast_get_records.install_fast_get_records(fast.client)
+    get_records.install_fast_get_records(fast.client)
     return plain, fast
 
 
@@ -115,7 +115,7 @@ def test_every_answer_is_as_botocore_reads_it(kinesis_pair: tuple[Answers, Answe
 def test_a_good_answer_leaves_botocore_no_record(answer: dict[str, Any]) -> None:
     response = {"status_code": 200, "body": json.dumps(answer).encode()}
     records: dict[str, Any] = {}
-    fast_get_records._parse(response, records)
+    get_records._parse(response, records)
     assert len(records["Records"]) == len(answer["Records"])
     assert b"Records" not in bytes(response["body"])  # type: ignore[call-overload]
 
