@@ -35,7 +35,10 @@ class WriterSettings(TracedSettings):
         86_400, ge=60, description="seconds for which an Idempotency-Key is remembered with its answer"
     )
     snapshot_interval: int = Field(
-        100, ge=0, le=1_000_000, description="events between two snapshots of an aggregate; 0 switches snapshots off"
+        50,
+        ge=0,
+        le=1_000_000,
+        description="events between two snapshots of an aggregate, and read at once by a load; 0: no snapshots",
     )
     writer_max_headers: int = Field(8_192, ge=512, le=16_384, description="the largest request head, in bytes")
     writer_max_body: int = Field(65_536, ge=256, description="the largest request body, in bytes")

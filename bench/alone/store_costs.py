@@ -34,8 +34,10 @@ from tests.support.accounts import aggregate_of
 from writer.commands.aggregate_repository import AggregateRepository
 from writer.commands.snapshot_writer import SnapshotWriter
 from writer.metrics import Metrics
+from writer.settings import WriterSettings
 
 _DEPOSIT: Final = FundsDeposited(amount=Decimal("12.50"), currency="EUR")
+_INTERVAL: Final[int] = WriterSettings.model_fields["snapshot_interval"].default
 #: Nothing listens here: what is not answered from memory fails.
 _NOWHERE: Final = "http://127.0.0.1:9"
 _FREE: Final = "attribute_not_exists(sequenceNumber)"
@@ -110,7 +112,7 @@ def _append(store: EventStore, account: str, expected: ProvenVersion | int) -> P
 
 
 def loads(sizes: Sequence[int], report: Callable[[str], None]) -> dict[str, Any]:
-    """An account of so many deposits, loaded without a snapshot and with one 50 events old, from memory.
+    """An account of so many deposits, loaded without a snapshot and with one that is an interval old, from memory.
 
     Calls and read units are exact, by AWS's rules; the time is what the SDK and Kinfold take, without the network.
     """
@@ -122,11 +124,11 @@ def loads(sizes: Sequence[int], report: Callable[[str], None]) -> dict[str, Any]
         memory = MemoryEvents(names, (deposit(account_id, number).to_item() for number in range(1, size + 1)))
         memory.answer_for(clients.dynamodb)
         store, snapshots = EventStore(clients.dynamodb, names.events), SnapshotStore(clients.dynamodb, names.snapshots)
-        old = max(size - 50, 1)
+        old = max(size - _INTERVAL, 1)
         account = Account(account_id, old, "EUR", _DEPOSIT.amount * old)
         memory.put_snapshot(encode_snapshot(Snapshot(aggregate_of(account), deposit(account_id, old).event_hash)))
         each = {}
-        for name, interval in (("without", 0), ("with", 100)):
+        for name, interval in (("without", 0), ("with", _INTERVAL)):
             accounts = AggregateRepository(store, SnapshotWriter(snapshots, Metrics(), interval=interval))
             accounts.load(ACCOUNT, account_id)  # once, for what the SDK prepares at its first call
             with _metered(clients) as cost:

@@ -7,6 +7,7 @@ stored whole or not at all.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -58,6 +59,18 @@ class History:
     write_units: float = field(default=0.0, compare=False)
     retries: int = field(default=0, compare=False)
 
+    @property
+    def whole(self) -> bool:
+        """Whether these are all events there are."""
+        return not self.events or self.events[0].sequence_number == 1
+
+    def after(self, number: int) -> "History | None":
+        """What follows the event ``number``, with its hash; None where that event is not one of these."""
+        if not self.events or not self.events[0].sequence_number <= number <= self.version.number:
+            return None
+        at = number - self.events[0].sequence_number
+        return History(self.events[at + 1 :], self.version, self.events[at].event_hash)
+
 
 class EventStore:
     """Append-only histories in ``domain-events-{profile}``. Safe to share between threads."""
@@ -77,8 +90,6 @@ class EventStore:
         now, None while nobody knows: without it, no proof may be kept.
         """
         self._dynamodb = dynamodb
-        # Made once: botocore makes a class for each.
-        self._queries = dynamodb.get_paginator("query")
         self._table = table
         self._retry_seconds = retry_seconds
         self._guard = guard
@@ -198,14 +209,27 @@ class EventStore:
         if until is not None:
             condition, values = condition + " AND sequenceNumber <= :u", values | {":u": _number(until)}
         events: list[StoredEvent] = []
-        # Without the size of a page, DynamoDB would read 1 MB for however few events.
-        pages = {"MaxItems": limit, "PageSize": limit}
-        for item in self._query(condition, values, ScanIndexForward=False, PaginationConfig=pages):
+        # Without a limit, DynamoDB would read 1 MB for however few events.
+        for item in islice(self._query(condition, values, ScanIndexForward=False, Limit=limit), limit):
             event = StoredEvent.from_item(item)
             if events:
                 _expect(event, events[-1].sequence_number - 1)
             events.append(event)
         return events
+
+    def tail(self, aggregate_id: str, *, limit: int) -> History:
+        """Read the last ``limit`` events, or all of a shorter history, strongly consistent.
+
+        Raises CorruptHistoryError, ThrottledError, EndpointError.
+        """
+        table_id = self._table_id()
+        events = self.newest(aggregate_id, limit=limit)[::-1]
+        if not events:
+            return History(events, ProvenVersion(aggregate_id, 0, table_id=table_id))
+        if len(events) < limit:
+            _expect(events[0], 1)
+        last = events[-1]
+        return History(events, ProvenVersion(aggregate_id, last.sequence_number, last.event_hash, table_id))
 
     def holds(self, event: EventReference) -> bool:
         """Whether the event is stored, strongly consistent: not merely one at its number.
@@ -258,21 +282,20 @@ class EventStore:
         return ProvenVersion(aggregate_id, int(page["Items"][0]["sequenceNumber"]["N"]) if page["Items"] else 0)
 
     def _query(self, condition: str, values: dict[str, Any], **options: Any) -> Iterator[AnyItem]:
-        pages = iter(
-            self._queries.paginate(
-                TableName=self._table,
-                KeyConditionExpression=condition,
-                ExpressionAttributeValues=values,
-                ConsistentRead=True,
-                **options,
-            )
-        )
+        # Not by botocore's paginator, which takes 60 µs of CPU time a page beside the call's 400.
         while True:
             with aws_errors(f"loading {values[':a']['S']}"), items_as(EventItem):
-                page = next(pages, None)
-            if page is None:
-                return
+                page = self._dynamodb.query(
+                    TableName=self._table,
+                    KeyConditionExpression=condition,
+                    ExpressionAttributeValues=values,
+                    ConsistentRead=True,
+                    **options,
+                )
             yield from page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return
+            options["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def _write(self, write: EventWrite, retry_seconds: float) -> tuple[float, int]:
         """Send the write, again while it is throttled or contended; returns its write units and the retries.

@@ -217,7 +217,7 @@ WRITING: Final = (
         "history-read-inconsistently",
         "histories are read eventually consistent: by commands, and by what repairs a gap",
         _EVENTS,
-        "                ConsistentRead=True,\n                **options,",
-        "                ConsistentRead=False,\n                **options,",
+        "                    ConsistentRead=True,\n                    **options,",
+        "                    ConsistentRead=False,\n                    **options,",
     ),
 )

@@ -42,14 +42,14 @@ class SnapshotWriter:
         """``interval``: events between two snapshots of an aggregate; 0: none, and each load reads all of it."""
         self._store = store
         self._metrics = metrics
-        self._interval = interval
+        self.interval = interval
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="snapshots")
         self._lock = threading.Lock()
         self._waiting: set[Future[None]] = set()
 
     def find(self, key: str) -> Item | None:
         """Read an aggregate's snapshot; None if there is none. Raises ThrottledError, EndpointError, ResourceError."""
-        return self._store.find(key) if self._interval else None
+        return self._store.find(key) if self.interval else None
 
     def archived(self, key: str, used_ids: Sequence[str]) -> list[ArchivedId]:
         """Those of the ids that are archived. Worth something only where the event that each names says so.
@@ -60,7 +60,7 @@ class SnapshotWriter:
 
     def missed(self, aggregate: Aggregate[Any, Any]) -> None:
         """Report that ``aggregate`` was loaded without a snapshot although it is old enough to have one."""
-        if 0 < self._interval <= aggregate.version:
+        if 0 < self.interval <= aggregate.version:
             self.ignore(aggregate.key, "missing", version=aggregate.version)
 
     def ignore(self, key: str, reason: str, **fields: object) -> None:
@@ -82,7 +82,7 @@ class SnapshotWriter:
         ``event_hash``: of the event that it ends at. ``until`` is moved on as ids are archived. A ``worthless``
         snapshot, as it was read, is deleted first.
         """
-        crossed = event_hash is not None and crosses(before, aggregate.version, self._interval)
+        crossed = event_hash is not None and crosses(before, aggregate.version, self.interval)
         if not crossed and worthless is None:
             return
         with self._lock:

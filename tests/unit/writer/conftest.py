@@ -111,6 +111,13 @@ class MemoryStore:
         self.before_read()
         return self.stored.get(aggregate_id, [])[:until][::-1][:limit]
 
+    def tail(self, aggregate_id: str, *, limit: int) -> History:
+        self.before_read()
+        events = self.stored.get(aggregate_id, [])
+        self.read_after.append(max(0, len(events) - limit))
+        last = events[-1].event_hash if events else None
+        return History(events[-limit:], ProvenVersion(aggregate_id, len(events), last))
+
     def add(self, aggregate_id: str, *events: BettingEvent, correlation_id: str = "another") -> History:
         return self._store(aggregate_id, self._events(aggregate_id, events, correlation_id))
 

@@ -93,15 +93,19 @@ async def test_a_bet_that_was_settled_and_archived_is_placed_again_only_where_a_
     assert await bet(http, *"abcdefg") == [422] * 4 + [201] + [422] * 2
 
 
-async def test_a_snapshot_of_an_account_that_is_no_more_is_deleted(
-    http: httpx.AsyncClient, snapshot_table: SnapshotStore, lose: Lose
+async def test_a_snapshot_of_an_account_that_begins_anew_never_counts_and_is_replaced(
+    http: httpx.AsyncClient, store: EventStore, snapshot_table: SnapshotStore, lose: Lose
 ) -> None:
-    for _ in range(5):
+    for _ in range(10):
         await deposit(http, "1")
-    until(lambda: snapshot_at(snapshot_table, 5))
+    until(lambda: snapshot_at(snapshot_table, 10))
     lose("alice", 0)
     assert (await http.get("/accounts/alice")).status_code == 404
-    until(lambda: snapshot_table.find("alice") is None)
+    for number in range(1, 8):
+        append(store, "alice", deposits(1))
+        assert (await http.get("/accounts/alice")).json()["balance"] == f"{number}.00"
+    last = store.load("alice", after=6).events[0].event_hash
+    until(lambda: snapshot_at(snapshot_table, 7, last))
 
 
 async def test_a_snapshot_stored_without_a_hash_is_read_and_the_next_one_has_it(

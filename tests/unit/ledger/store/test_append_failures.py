@@ -36,9 +36,6 @@ class ScriptedClient:
 
     transact_write_items = put_item
 
-    def get_paginator(self, operation: str) -> Any:
-        """None: nobody reads histories here."""
-
     def query(self, **_: Any) -> Any:
         return {"Items": [{"sequenceNumber": {"N": str(STORED_VERSION)}}]}
 

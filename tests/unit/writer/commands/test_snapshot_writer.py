@@ -8,92 +8,22 @@ from decimal import Decimal
 from typing import Any, cast
 
 import pytest
-from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from betting.account import Account
 from betting.account_type import ACCOUNT
-from betting.events import BetPlaced, BetSettled, BettingEvent, FundsDeposited
+from betting.events import BetSettled, BettingEvent
 from ledger.aggregates.used_ids import UsedIds
-from ledger.errors import ResourceError, ThrottledError
+from ledger.errors import ThrottledError
 from ledger.store.errors import SnapshotError
-from ledger.store.event_store import EventStore
+from ledger.store.event_store import History
 from ledger.store.snapshots import Snapshot, SnapshotStore, crosses, decode, encode
 from tests.support.accounts import aggregate_of, save
 from tests.support.histories import histories
 from tests.support.waiting import until
-from tests.unit.writer.conftest import MemoryStore
-from writer.commands.aggregate_repository import AggregateRepository, Loaded
-from writer.commands.snapshot_writer import SnapshotWriter
-from writer.metrics import Metrics
-
-INTERVAL = 10
-
-
-class MemorySnapshots:
-    """A snapshots table in memory."""
-
-    def __init__(self) -> None:
-        self.items: dict[str, Any] = {}
-        self.before_put: Callable[[], None] = lambda: None
-        self.before_batch: Callable[[], None] = lambda: None
-        self.looked_for: list[str] = []
-
-    def get_item(self, *, Key: Any, **_: Any) -> Any:  # noqa: N803 - boto3's name
-        item = self.items.get(Key["aggregateId"]["S"])
-        return {"Item": item} if item else {}
-
-    def put_item(self, *, Item: Any, ConditionExpression: str, **_: Any) -> None:  # noqa: N803
-        assert ConditionExpression == "attribute_not_exists(aggregateId) OR #version < :version"
-        self.before_put()
-        found = self.items.get(Item["aggregateId"]["S"])
-        if found and int(found["version"]["N"]) >= int(Item["version"]["N"]):
-            raise ClientError({"Error": {"Code": "ConditionalCheckFailedException"}}, "PutItem")
-        self.items[Item["aggregateId"]["S"]] = Item
-
-    def batch_write_item(self, *, RequestItems: Any) -> Any:  # noqa: N803
-        self.before_batch()
-        [puts] = RequestItems.values()
-        self.items |= {put["PutRequest"]["Item"]["aggregateId"]["S"]: put["PutRequest"]["Item"] for put in puts}
-        return {}
-
-    def batch_get_item(self, *, RequestItems: Any) -> Any:  # noqa: N803
-        [(table, asked)] = RequestItems.items()
-        self.looked_for += [key["aggregateId"]["S"] for key in asked["Keys"]]
-        keys = (key["aggregateId"]["S"] for key in asked["Keys"])
-        return {"Responses": {table: [self.items[key] for key in keys if key in self.items]}}
-
-
-class Rig:
-    """Accounts over memory, with snapshots every ``interval`` events."""
-
-    def __init__(self, interval: int = INTERVAL) -> None:
-        self.store = MemoryStore()
-        self.table = MemorySnapshots()
-        self.metrics = Metrics()
-        self.snapshots = SnapshotWriter(SnapshotStore(cast("Any", self.table), "s"), self.metrics, interval=interval)
-        self.accounts = AggregateRepository(cast("EventStore", self.store), self.snapshots)
-
-    def append(self, *events: BettingEvent) -> None:
-        save(self.accounts, self.accounts.load(ACCOUNT, "alice"), events)
-
-    def close(self) -> None:
-        self.snapshots.close(timeout=10)
-
-    def counted(self, name: str, **labels: str) -> float:
-        return self.metrics.registry.get_sample_value(f"kinfold_writer_{name}_total", labels) or 0
-
-
-@pytest.fixture
-def rig() -> Any:
-    rig = Rig()
-    yield rig
-    rig.close()
-
-
-def deposit(amount: int = 1) -> FundsDeposited:
-    return FundsDeposited(amount=Decimal(amount), currency="EUR")
+from tests.unit.writer.commands.conftest import INTERVAL, Rig, broken, deposit
+from writer.commands.aggregate_repository import Loaded
 
 
 def blocked_until(release: threading.Event) -> Callable[[], None]:
@@ -159,6 +89,17 @@ def check(rig: Rig, loaded: Loaded, replay: Account) -> None:
     assert found == fold
 
 
+def test_a_load_reads_the_newest_events_and_a_snapshot_where_they_are_not_all(rig: Rig) -> None:
+    asked: list[str] = []
+    found, rig.snapshots.find = rig.snapshots.find, lambda key: asked.append(key) or found(key)  # type: ignore[method-assign, func-returns-value]
+    for number in range(1, 14):
+        rig.store.add("alice", deposit())
+        rig.store.read_after.clear()
+        assert rig.accounts.load(ACCOUNT, "alice").aggregate.state.version == number
+        assert (len(asked) > 0) == (number > INTERVAL + 1), "all of it came with the newest events"
+        assert rig.store.read_after == ([0] if number <= INTERVAL + 1 else [number - INTERVAL - 1, 0])
+
+
 def test_a_load_reads_only_what_follows_the_snapshot(rig: Rig) -> None:
     for _ in range(25):
         rig.append(deposit())
@@ -168,7 +109,29 @@ def test_a_load_reads_only_what_follows_the_snapshot(rig: Rig) -> None:
     assert rig.accounts.load(ACCOUNT, "alice", until=22).aggregate.state.version == 22
     assert rig.accounts.load(ACCOUNT, "alice", until=20).aggregate.state.version == 20
     assert rig.accounts.load(ACCOUNT, "alice", until=19).aggregate.state.version == 19
-    assert rig.store.read_after == [20, 20, 20, 0]
+    # The newest events of the first, which the snapshot is among.
+    assert rig.store.read_after == [25 - INTERVAL - 1, 20, 20, 0]
+
+
+def test_a_snapshot_older_than_the_newest_events_or_newer_than_their_reading_counts(rig: Rig) -> None:
+    rig.store.add("alice", *[deposit()] * 25)
+    rig.table.items["alice"] = broken(version={"N": "20"}, eventHash={"S": rig.store.hash("alice", 20)})
+    rig.store.add("alice", *[deposit()] * 25)
+    rig.store.read_after.clear()
+    assert rig.accounts.load(ACCOUNT, "alice").aggregate.state.balance == 1000 * 20 + 30
+    assert rig.store.read_after == [50 - INTERVAL - 1, 20]
+    tail = rig.store.tail
+
+    def overtaken(aggregate_id: str, *, limit: int) -> History:
+        read = tail(aggregate_id, limit=limit)
+        rig.store.add("alice", *[deposit()] * 10)
+        account = Account.reconstitute("alice", [deposit()] * 60)
+        rig.table.items["alice"] = encode(Snapshot(aggregate_of(account), rig.store.hash("alice", 60)))
+        return read
+
+    rig.store.tail = overtaken  # type: ignore[method-assign]
+    assert rig.accounts.load(ACCOUNT, "alice").aggregate.state.balance == 60
+    assert [each for each in ("ahead", "another_event") if rig.counted("snapshots_ignored", reason=each)] == []
 
 
 def test_0_neither_reads_nor_writes_snapshots() -> None:
@@ -179,11 +142,6 @@ def test_0_neither_reads_nor_writes_snapshots() -> None:
     assert rig.table.items == {}
     assert rig.store.read_after == [0] * 30
     assert rig.counted("snapshots_ignored", reason="missing") == 0
-
-
-def broken(**changes: Any) -> Any:
-    account = Account.reconstitute("alice", [deposit(1000)] * 20)
-    return encode(Snapshot(aggregate_of(account), None)) | changes
 
 
 IGNORED = {
@@ -219,11 +177,11 @@ def test_a_snapshot_that_cannot_be_used_is_ignored_with_a_warning_and_counted(
 
 
 def test_a_missing_snapshot_is_told_only_of_an_account_that_should_have_one(rig: Rig) -> None:
-    rig.store.add("alice", *[deposit()] * (INTERVAL - 1))
+    rig.store.add("alice", *[deposit()] * (INTERVAL + 1))
     rig.accounts.load(ACCOUNT, "alice")
     assert rig.counted("snapshots_ignored", reason="missing") == 0
     rig.store.add("alice", deposit())
-    assert rig.accounts.load(ACCOUNT, "alice").aggregate.state.version == INTERVAL
+    assert rig.accounts.load(ACCOUNT, "alice").aggregate.state.version == INTERVAL + 2
     assert rig.counted("snapshots_ignored", reason="missing") == 1
 
 
@@ -311,90 +269,3 @@ def test_an_offered_account_does_not_change_under_the_writer(rig: Rig) -> None:
     copy = saved.aggregate.state.copy()
     copy.apply(BetSettled(bet_id="b", payout=Decimal(1), currency="EUR"))
     assert "b" not in saved.aggregate.state.settled_bets
-
-
-def bets(first: int, last: int) -> list[BettingEvent]:
-    """Bets that are placed and settled at once, two events each."""
-    placed = [BetPlaced(bet_id=f"b{n}", stake=Decimal(1), currency="EUR") for n in range(first, last)]
-    settled = [BetSettled(bet_id=f"b{n}", payout=Decimal(1), currency="EUR") for n in range(first, last)]
-    return [event for pair in zip(placed, settled, strict=True) for event in pair]
-
-
-def recalled(rig: Rig, bet_id: str) -> bool:
-    return bet_id in rig.accounts.recall(rig.accounts.load(ACCOUNT, "alice"), [bet_id]).aggregate.state.settled_bets
-
-
-def test_a_snapshot_stays_as_small_as_it_was_and_a_bet_is_archived_once(rig: Rig) -> None:
-    """An account that is appended to from memory archives just the bets since its last snapshot."""
-    puts: list[int] = []
-    rig.table.before_batch = lambda: puts.append(1)
-    loaded, sizes = rig.accounts.load(ACCOUNT, "alice"), set()
-    for n in range(200):
-        loaded = save(rig.accounts, loaded, bets(10 * n, 10 * n + 5))
-        until(lambda n=n: rig.table.items["alice"]["version"] == {"N": str(10 * n + 10)})  # type: ignore[misc]
-        sizes.add(len(rig.table.items["alice"]["state"]["S"]))
-        assert len(loaded.aggregate.state.settled_bets) <= 10
-    assert len(sizes) <= 4
-    assert max(sizes) < 100
-    assert len(puts) == 200
-    assert recalled(rig, "b0")
-    assert not recalled(rig, "b5")
-    assert len(rig.table.items) == 1 + 200 * 5
-
-
-def test_the_archive_is_asked_only_for_what_the_state_cannot_tell(rig: Rig) -> None:
-    rig.append(*bets(0, 3))
-    assert recalled(rig, "b0")
-    assert not recalled(rig, "b7")
-    assert rig.table.looked_for == [], "nothing is archived yet"
-    rig.append(*bets(3, 5))
-    until(lambda: "alice" in rig.table.items)
-    rig.append(*bets(7, 8))
-    assert recalled(rig, "b7")
-    assert rig.table.looked_for == []
-    assert recalled(rig, "b1")
-    assert rig.table.looked_for == ["alice#b1"]
-
-
-def test_an_archived_bet_is_worth_nothing_where_its_event_is_lost(rig: Rig) -> None:
-    rig.append(*bets(0, 5))
-    until(lambda: "alice" in rig.table.items)
-    rig.table.items["alice#b1"]["sequenceNumber"] = {"N": "9"}
-    assert not recalled(rig, "b1"), "event 9 places another bet"
-    rig.table.items["alice#b1"]["sequenceNumber"] = {"N": "99"}
-    assert not recalled(rig, "b1")
-    assert recalled(rig, "b2")
-
-
-def test_no_snapshot_leaves_a_bet_out_that_could_not_be_archived(rig: Rig) -> None:
-    def fail() -> None:
-        raise ResourceError("gone")
-
-    rig.table.before_batch = fail
-    rig.append(*bets(0, 5))
-    until(lambda: rig.counted("snapshots", outcome="failed") == 1)
-    assert rig.table.items == {}
-    rig.table.before_batch = lambda: None
-    rig.append(*bets(5, 10))
-    until(lambda: "alice" in rig.table.items)
-    assert all(recalled(rig, f"b{n}") for n in range(10))
-
-
-def test_a_snapshot_of_the_schema_before_is_read_where_it_has_no_settled_bets_and_replaced_where_it_has(
-    rig: Rig,
-) -> None:
-    rig.store.add("alice", *[deposit()] * INTERVAL, *bets(0, 4))
-    former = broken(
-        schemaVersion={"N": "1"}, version={"N": str(INTERVAL)}, eventHash={"S": rig.store.hash("alice", 10)}
-    )
-    state = '{"version":10,"currency":"EUR","balance":"10.00","openBets":{},"settledBets":%s}'
-    rig.table.items["alice"] = former | {"state": {"S": state % "[]"}}
-    rig.store.read_after.clear()
-    assert rig.accounts.load(ACCOUNT, "alice").aggregate.state.version == 18
-    assert rig.store.read_after == [INTERVAL]
-    rig.table.items["alice"] = former | {"state": {"S": state % '["b9"]'}}
-    assert rig.accounts.load(ACCOUNT, "alice").aggregate.state.settled_bets.recent.keys() == {"b0", "b1", "b2", "b3"}
-    assert rig.counted("snapshots_ignored", reason="schema") == 1
-    rig.append(*bets(4, 6))
-    until(lambda: rig.table.items["alice"]["schemaVersion"] == {"N": str(ACCOUNT.snapshots.schema)})
-    assert all(recalled(rig, f"b{n}") for n in range(6))
