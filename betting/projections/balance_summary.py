@@ -1,9 +1,10 @@
 """Balance summaries: one row an account, with its balance and the sums it is made of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, assert_never
+
+import msgspec
 
 from betting.account import Account
 from betting.account_type import ACCOUNT
@@ -15,8 +16,7 @@ from projector import HEAD, Columns, Places, Projection, StoredEvent, Unprojecta
 Sum = Annotated[Decimal, Places(2)]
 
 
-@dataclass(frozen=True, slots=True)
-class BalanceSummary:
+class BalanceSummary(msgspec.Struct, frozen=True, gc=False):
     """The fold of an account's events, in its one currency.
 
     ``balance = deposited - withdrawn - staked + paid_out``; ``last_event_at`` is when the last event occurred.

@@ -1,9 +1,10 @@
 """Daily activity: one row an account and day (UTC), with what was moved on it."""
 
 import contextlib
-from dataclasses import dataclass
 from datetime import date
 from typing import assert_never
+
+import msgspec
 
 from betting.account_type import ACCOUNT
 from betting.events import BetPlaced, BetSettled, BettingEvent, FundsDeposited, FundsWithdrawn
@@ -12,8 +13,7 @@ from betting.projections.balance_summary import Sum
 from projector import Columns, Projection, StoredEvent
 
 
-@dataclass(frozen=True, slots=True)
-class DailyActivity:
+class DailyActivity(msgspec.Struct, frozen=True, gc=False):
     """Sums of one account on one day, in its currency, and how many events they are."""
 
     currency: str

@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Final
 
 from ledger.aggregates.aggregate_type import Aggregate, AnyType
@@ -120,10 +119,8 @@ class Steps:
             if by != FOLD or projection.part is not None or rows.failure is not None:
                 continue
             state = rows.states().get(HEAD)
-            for field in getattr(state, "__dataclass_fields__", ()):
-                value = getattr(state, field)
-                if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
-                    yield f"{projection.name}.{field}", float(value)
+            for name, value in projection.columns.numbers(state).items() if state is not None else ():
+                yield f"{projection.name}.{name}", value
 
 
 def _states(rows: ExpectedRows[Any]) -> tuple[dict[str, Any], str | None]:

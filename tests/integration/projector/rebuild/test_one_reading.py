@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from betting.projections import PROJECTIONS
 from betting.projections.balance_summary import BALANCE_SUMMARY
@@ -166,7 +167,7 @@ def test_what_was_wrong_before_a_kill_is_found_again(
 
     def fold(state: Any, event: Any, stored: StoredEvent) -> Any:
         after = BALANCE_SUMMARY.fold(state, event, stored)
-        return replace(after, currency="USD") if stored.aggregate_id == "acc-0" else after
+        return structs.replace(after, currency="USD") if stored.aggregate_id == "acc-0" else after
 
     broken = replace(BALANCE_SUMMARY, fold=fold)
     components.models.projections[BALANCE_SUMMARY.name] = broken

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from betting.projections import PROJECTIONS
 from betting.projections.balance_summary import BALANCE_SUMMARY
@@ -287,7 +288,7 @@ def test_a_generation_that_does_not_agree_is_never_shown_however_often_it_is_tri
     components: Components, store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deposit(store, "alice", 2)
-    wrong = replace(BALANCE_SUMMARY, fold=lambda *given: replace(BALANCE_SUMMARY.fold(*given), currency="USD"))
+    wrong = replace(BALANCE_SUMMARY, fold=lambda *given: structs.replace(BALANCE_SUMMARY.fold(*given), currency="USD"))
     components.models.projections[BALANCE_SUMMARY.name] = wrong
     for _ in range(2):
         with pytest.raises(UnverifiedError, match="aggregate alice: currency is USD, should be EUR"):

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import pytest
 from hypothesis import strategies as st
+from msgspec import structs
 
 from betting.account_type import ACCOUNT
 from betting.events import BettingEvent, FundsDeposited
@@ -79,7 +80,9 @@ class Wrong(Witness):
     """Forgets every second payout."""
 
     def states(self) -> dict[str, BalanceSummary]:
-        return {part: replace(state, paid_out=state.paid_out // 2 * 2) for part, state in super().states().items()}
+        return {
+            part: structs.replace(state, paid_out=state.paid_out // 2 * 2) for part, state in super().states().items()
+        }
 
 
 def test_a_witness_that_differs(goes_red: Goes) -> None:

@@ -75,7 +75,7 @@ def compared(
 
 def in_another_currency(row: Row[Any]) -> Row[Any]:
     assert row.state is not None
-    return replace(row, state=replace(row.state, currency="XXX"))
+    return replace(row, state=structs.replace(row.state, currency="XXX"))
 
 
 BOTH = pytest.mark.parametrize("projection", [BALANCE_SUMMARY, DAILY_ACTIVITY], ids=lambda each: each.name)
