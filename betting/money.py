@@ -7,7 +7,8 @@ import re
 from decimal import Decimal
 from typing import Annotated, Final, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import Field, PlainSerializer, WithJsonSchema
+from pydantic_core import CoreSchema, core_schema
 
 from ledger.aggregates import Explained
 
@@ -58,9 +59,23 @@ def format_amount(amount: Decimal) -> str:
     return f"{amount:.2f}"
 
 
+class _Read:
+    """Reads an amount by ``parse_amount``; in JSON, as an event has it, by the same rules in pydantic's own code."""
+
+    @staticmethod
+    def __get_pydantic_core_schema__(_source: object, _handler: object) -> CoreSchema:
+        text = core_schema.str_schema(pattern=AMOUNT_PATTERN, strict=True)
+        in_json = core_schema.custom_error_schema(
+            core_schema.chain_schema([text, core_schema.decimal_schema()]),
+            custom_error_type="amount",
+            custom_error_message='an amount is a string of up to twelve digits and two decimal places, such as "12.50"',
+        )
+        return core_schema.json_or_python_schema(in_json, core_schema.no_info_plain_validator_function(parse_amount))
+
+
 Amount = Annotated[
     Decimal,
-    BeforeValidator(parse_amount),
+    _Read,
     PlainSerializer(format_amount, return_type=str),
     WithJsonSchema({"type": "string", "pattern": AMOUNT_PATTERN, "examples": ["12.50"]}),
 ]

@@ -1,10 +1,14 @@
+import json
+from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
-from betting.money import format_amount, parse_amount
+from betting.money import Amount, format_amount, parse_amount
 
 NOT_AMOUNTS = [
     "-1",
@@ -67,3 +71,24 @@ def test_an_amount_survives_its_own_text(cents: int) -> None:
     amount = Decimal(cents).scaleb(-2)
     assert parse_amount(format_amount(amount)) == amount
     assert parse_amount(amount) == amount
+
+
+odd = st.none() | st.booleans() | st.integers() | st.floats() | st.lists(st.just("1"), max_size=1)
+texts = st.text(max_size=4) | st.from_regex(r"[-+]?[0-9]{0,14}(\.[0-9]{0,3})?(e1|\n)?", fullmatch=True)
+
+
+@given(st.one_of(texts, odd))
+@example("1\n")
+@example("\u0661")
+@example("NaN")
+@example(1)
+def test_json_is_read_by_the_same_rules(value: object) -> None:
+    def read(validate: Callable[[Any], Decimal], given: object) -> Decimal | None:
+        try:
+            return validate(given)
+        except ValidationError:
+            return None
+
+    amount = TypeAdapter(Amount)
+    in_json, in_python = read(amount.validate_json, json.dumps(value)), read(amount.validate_python, value)
+    assert (in_json, str(in_json)) == (in_python, str(in_python))
