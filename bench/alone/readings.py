@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -77,16 +77,19 @@ class _Memory:
 def readings(events: int, runs: int, report: Callable[[str], None]) -> dict[str, Any]:
     """Every read model rebuilt from so many events, skewed over a thousand accounts, and then verified.
 
-    CPU is of the whole process, without what the answers from memory cost.
+    Threads are kept on one core, and let free for comparison. CPU is of the whole process, without what the answers
+    from memory cost.
     """
     found: dict[str, Any] = {"events": events, "read_models": [each.name for each in PROJECTIONS]}
-    found |= {"rebuild": [], "verify": [], "processes": {"1": [], "2": []}}
+    found |= {"rebuild": [], "verify": [], "free": {"rebuild": [], "verify": []}, "processes": {"1": [], "2": []}}
     for _ in range(runs):
-        with _filled(events) as (components, memory):
-            for name, work in (("rebuild", _rebuild), ("verify", _verify)):
-                run = _measured(components, memory, work, events)
-                found[name].append(run)
-                report(f"{name} of {events:,} events: {run['per_core']:,.0f} a second a core, {run['reads']:.2f} reads")
+        for on, runs_of in ((_one_core(), found), (nullcontext(), found["free"])):
+            with on, _filled(events) as (components, memory):
+                for name, work in (("rebuild", _rebuild), ("verify", _verify)):
+                    run = _measured(components, memory, work, events)
+                    runs_of[name].append(run)
+                    rate = f"{run['per_core']:,.0f} a second a core, {run['reads']:.2f} reads"
+                    report(f"{name} of {events:,} events: {rate}")
         for count, rates in found["processes"].items():
             rates.append(_rate(int(count), events))
             report(f"{count} processes: {rates[-1]:,.0f} events a second")
@@ -121,6 +124,17 @@ def _components(events: int, meeting: Path, count: int) -> Iterator[Components]:
         while len(list(meeting.iterdir())) < count:
             time.sleep(0.001)
         yield components
+
+
+@contextmanager
+def _one_core() -> Iterator[None]:
+    """Keep this thread, and those that it begins meanwhile, on one core."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 @contextmanager

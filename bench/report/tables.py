@@ -113,13 +113,10 @@ def _rebuild(rebuild: Results) -> str:
 
 def _readings(readings: Results) -> str:
     columns = ("per_core", "cpu_micros", "reads")
-    rows = [
-        [
-            f"{name} of {' and '.join(readings['read_models'])}",
-            *(figure(median(run[of] for run in readings[name])) for of in columns),
-        ]
-        for name in ("rebuild", "verify")
-    ]
+    models = " and ".join(readings["read_models"])
+    lines = {f"{name} of {models}": readings[name] for name in ("rebuild", "verify")}
+    lines |= {f"{name}, on all cores": runs for name, runs in readings.get("free", {}).items()}
+    rows = [[name, *(figure(median(run[of] for run in runs)) for of in columns)] for name, runs in lines.items()]
     of_each = table([f"{readings['events']:,} events", "events/s a core", "CPU µs/event", "reads of each event"], rows)
     rates = [[count, figure(median(each))] for count, each in readings["processes"].items()]
     return f"{of_each}\n\n{table(['processes that build both', 'events/s by the clock'], rates)}"
