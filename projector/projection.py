@@ -140,7 +140,10 @@ class Projection(Generic[S]):
 
     def after(self, state: S | None, stored: StoredEvent) -> S:
         """The state after the stored event. Raises UnprojectableEventError, also for a fold that fails."""
-        event = self.decode(stored)
+        return self.folded(state, self.decode(stored), stored)
+
+    def folded(self, state: S | None, event: Any, stored: StoredEvent) -> S:
+        """The same, of an event that is read already: what ``decode`` gives of ``stored``."""
         try:
             return self.fold(state, event, stored)
         except (UnprojectableEventError, MemoryError):
@@ -157,15 +160,18 @@ class Projection(Generic[S]):
 
         Raises UnprojectableEventError for an event that cannot be read, or of which ``part`` fails to tell.
         """
+        return HEAD if self.part is None else self.part_by(self.decode(event), event)
+
+    def part_by(self, event: Any, stored: StoredEvent) -> str:
+        """The same, of an event that is read already: what ``decode`` gives of ``stored``."""
         if self.part is None:
             return HEAD
-        decoded = self.decode(event)
         try:
-            return self.part(decoded, event)
+            return self.part(event, stored)
         except (UnprojectableEventError, MemoryError):
             raise
         except Exception as error:
-            raise failed("part", event, error) from error
+            raise failed("part", stored, error) from error
 
     def to_json(self, row: "Row[S]") -> dict[str, Any]:
         """A row as the HTTP API shows it."""

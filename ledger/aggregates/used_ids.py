@@ -39,7 +39,7 @@ class UsedIds:
 
     def leave(self, version: int) -> None:
         """Leave those that were used up to ``version`` to the archive, which has them."""
-        left = dict(self.since(version))
+        left = dict(self.since(version)) if self.recent else self.recent
         if len(left) < len(self.recent):
             self.recent, self.has_archive = left, True
 

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 import msgspec
 import orjson
@@ -29,7 +29,10 @@ ATTRIBUTES: Final = {
 
 #: What ``timestamp`` writes: days are cut from it, and moments compared, as text.
 _TIMESTAMP: Final = "0000-00-00T00:00:00.000000+00:00"
+_LENGTH: Final = len(_TIMESTAMP)
 _MARKS: Final = slice(4, 20, 3)
+_MARKED: Final = _TIMESTAMP[_MARKS]
+_ZONE: Final = _TIMESTAMP[26:]
 #: Far beyond any history, and well within the 38 digits of a DynamoDB number.
 MAX_SEQUENCE_NUMBER: Final = 10**15
 #: Bytes of an event's hash: two events have the same one once in 2**96 times. Against accident, not forgery.
@@ -191,7 +194,8 @@ class StoredEvent(msgspec.Struct, frozen=True, dict=True):
         """
         kept = self.__dict__.get(_DECODED)
         if kept is not None and kept[0] is kind:
-            return cast("E", kept[1])
+            read: E = kept[1]
+            return read
         if self.aggregate_type != kind.name:
             reason = f"it is of aggregate type {self.aggregate_type!r}, not of {kind.name!r}"
             raise UndecodableEventError(self.aggregate_id, self.sequence_number, reason)
@@ -205,7 +209,7 @@ class StoredEvent(msgspec.Struct, frozen=True, dict=True):
 
 def _is_timestamp(text: str) -> bool:
     """Whether ``timestamp`` could have written it: a moment that there is, in the one of ISO 8601's forms."""
-    if len(text) != len(_TIMESTAMP) or text[_MARKS] != _TIMESTAMP[_MARKS] or text[26:] != _TIMESTAMP[26:]:
+    if len(text) != _LENGTH or text[_MARKS] != _MARKED or not text.endswith(_ZONE):
         return False
     try:
         datetime.fromisoformat(text)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from copy import copy, deepcopy
 from math import inf
-from typing import Final, Generic, Self, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 
 from ledger.errors import PermanentError
 from ledger.store.stored_event import StoredEvent
@@ -35,7 +35,6 @@ class ExpectedRows(Generic[S]):
         self.stored = 0
         self.failure: PermanentError | None = None
         self._projection = projection
-        self._part_of = projection.part_of
         self._skipped = skipped
         self._limits = limits
         self._head_limit = limits.get(HEAD, 0)
@@ -55,12 +54,13 @@ class ExpectedRows(Generic[S]):
         if self._skipped(self.aggregate_id, number):
             return
         try:
-            part = self._part_of(event)
+            decoded = self._projection.decode(event)
+            part = self._projection.part_by(decoded, event)
             if in_head or number <= self._limits.get(part, 0):
                 fold = self._parts.get(part)
                 if fold is None:
                     fold = self._parts[part] = _PartFold(self._projection, self.aggregate_id, part, self._witnessed)
-                fold.add(event)
+                fold.add(decoded, event)
         except PermanentError as error:
             self.failure = error
 
@@ -100,18 +100,17 @@ class _PartFold(Generic[S]):
         self._state: S | None = None
         self._last: StoredEvent | None = None
 
-    def add(self, event: StoredEvent) -> None:
-        if self._witness is not None:
-            decoded = self._projection.decode(event)
+    def add(self, event: Any, stored: StoredEvent) -> None:
+        if self._witness is None:
+            self._state = self._projection.folded(self._state, event, stored)
+        else:
             try:
-                self._witness.add(decoded, event)
+                self._witness.add(event, stored)
             except (PermanentError, MemoryError):
                 raise
             except Exception as error:
-                raise failed("witness", event, error) from error
-        else:
-            self._state = self._projection.after(self._state, event)
-        self._last = event
+                raise failed("witness", stored, error) from error
+        self._last = stored
 
     @property
     def version(self) -> int:
