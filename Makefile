@@ -44,8 +44,8 @@ test-engine: $(STAMP) ## the image and docker-compose.yml on a Docker engine
 simulate: $(STAMP) ## bad days by their numbers: SEEDS=1000 of them, or ARGS="--seed 4711 --trace"
 	$(BIN)/python -m simulation $(if $(SEEDS),--seeds $(SEEDS)) $(ARGS)
 
-$(PEERS_STAMP): requirements-bench.lock
-	$(PYTHON) -m venv $(PEERS)
+$(PEERS_STAMP): requirements-bench.lock $(STAMP)
+	$(BIN)/python -m venv --clear $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
 	@touch $@
 

@@ -1,6 +1,9 @@
 """The peers' handlers: the same arithmetic as the account's own fold, once for the marked one."""
 
 import ast
+import re
+import sys
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -49,14 +52,35 @@ BENCH = Path(meter.__file__).parents[1]
 )
 def test_a_peer_has_no_code_of_kinfold_in_it(path: Path) -> None:
     own = {"bench.metering.meter", "simulation.aws.tables.values"}
+    for name in imported(path):
+        assert name in own or name.startswith("bench.peers.") or name.split(".")[0] not in KINFOLD, name
+
+
+ROOT = BENCH.parent
+KINFOLD = {path.parent.name for path in ROOT.glob("*/__init__.py")} | {"tests"}
+
+
+def imported(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
-        for name in names:
-            assert name in own or name.startswith("bench.peers.") or name.split(".")[0] not in KINFOLD, name
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield str(node.module)
 
 
-KINFOLD = {"bench", "ledger", "faust_kinesis", "writer", "stream_bridge", "projector", "kinfold", "simulation", "tests"}
+def test_the_peers_environment_has_all_that_its_peer_imports() -> None:
+    pinned = set(re.findall(r"(?m)^([\w-]+)==", (ROOT / "requirements-bench.lock").read_text()))
+    waiting, seen = [BENCH / "peers" / "async_kinesis.py"], set[Path]()
+    while waiting:
+        path = waiting.pop()
+        seen.add(path)
+        for name in imported(path):
+            module, top = ROOT / f"{name.replace('.', '/')}.py", name.split(".")[0]
+            if module.exists():
+                waiting += {module} - seen
+            elif top not in sys.stdlib_module_names:
+                assert {"kinesis": "async-kinesis"}.get(top, top) in pinned, f"{path.name} imports {name}"
+    assert BENCH / "metering" / "meter.py" in seen
 
 
 def test_reports_of_several_processes_become_one() -> None:
