@@ -111,15 +111,17 @@ def _readings(readings: Mapping[str, Any]) -> Iterator[Target]:
         yield Target(f"{text}: each event read at most 1.05 times", figure(reads), reads <= 1.05)
         rate = middle(run["per_core"] for run in readings[name])
         yield _at_least(f"{text}: events a second a core, AWS from memory", 40_000, rate)
-    one, two = (middle(readings["processes"][count]) for count in ("1", "2"))
-    yield Target("a rebuild by two processes: 1.7 times the rate of one", times(two / one), two >= 1.7 * one)
+    side_by_side = zip(*(readings["processes"][count] for count in ("1", "2")), strict=True)
+    faster = middle(two / one for one, two in side_by_side)
+    yield Target("a rebuild by two processes: 1.7 times the rate of one", times(faster), faster >= 1.7)
 
 
 def _backlog(backlog: Mapping[str, Any]) -> Iterator[Target]:
-    first, last = backlog["tenths"][1], backlog["tenths"][-1]
-    change = last["rate"] / first["rate"] - 1
-    cpu = last["cpu_micros"] / first["cpu_micros"] - 1
-    text = f"backlog of {backlog['events']:,} events: rate at the end within 10 % of that at the start"
+    # In the last tenth the shards run dry one by one, and what is left gives no more than its reads a second allow.
+    first, late, last = (backlog["tenths"][at] for at in (1, -2, -1))
+    change = late["rate"] / first["rate"] - 1
+    cpu = late["cpu_micros"] / first["cpu_micros"] - 1
+    text = f"backlog of {backlog['events']:,} events: rate in the ninth tenth within 10 % of that in the second"
     yield Target(text, f"{change:+.0%} (CPU an event {cpu:+.0%})", abs(change) <= 0.1)
     grown = last["resident_mb"] - first["resident_mb"]
     text = "the same: memory flat (within 10 %)"

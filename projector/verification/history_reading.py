@@ -146,7 +146,7 @@ def read_histories(
     an aggregate's history does, and only the next one shows that. Returns early when ``retry.stop`` is set. The first
     error of any thread stops all and is raised.
     """
-    # Threads that fold at the same time take each other the interpreter's lock, and a quarter more CPU in all.
+    # Threads that fold at the same time take each other the interpreter's lock, and a tenth more CPU in all.
     folding = threading.Lock()
 
     def run(segment: int) -> None:
