@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 
 import boto3
@@ -76,7 +76,8 @@ def ledger(
             answer = http.post(f"{stack.writer.url}/accounts/mallory/deposits", json=EUR)
             assert answer.status_code == 201
             store = EventStore(clients.dynamodb, names.events)
-            began = datetime.now(UTC) - timedelta(days=30)
+            # From a midnight on: the same 30 days, whatever time of day it is.
+            began = datetime.combine(datetime.now(UTC).date() - timedelta(days=30), time.min, UTC)
             for number, event in enumerate(a_month_of_bets()):
                 append(store, "alice", [event], now=began + number * timedelta(hours=11.7))
             bad = poison(clients.dynamodb, names.events, *store.load("mallory").events)
