@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from kinfold.testing.history import History
 from ledger.errors import EndpointError
-from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from projector.engine.projector import Projector
 from projector.engine.read_model import ReadModel, RowChange, RowKey, UnreadableRowError
@@ -70,4 +69,4 @@ class MemoryReadModel(ReadModel[S], Generic[S]):
 
     def worker(self, events: MemoryEvents) -> Projector[S]:
         """One more projector that works on the read model."""
-        return Projector(cast(EventStore, events), self, _METRICS, skipped=lambda *_: False)
+        return Projector(events, self, _METRICS, skipped=lambda *_: False)

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
+from cachetools import LRUCache
 
 from ledger.store.errors import CorruptHistoryError
-from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from projector.projection import Row, UnprojectableEventError
 
@@ -15,6 +15,41 @@ log = structlog.get_logger(__name__)
 
 #: Events of one aggregate folded between two writes: bounds the memory that the repair of a long gap takes.
 MAX_ROUND: Final = 5000
+
+
+class StoredEvents(Protocol):
+    """Where events are stored: the event store, or what stands before it."""
+
+    def read(self, aggregate_id: str, *, after: int, until: int) -> Iterator[StoredEvent]:
+        """The events ``after < sequence number <= until``, in order. Raises CorruptHistoryError at a bad one."""
+
+
+class SharedReads:
+    """The event store, for read models that are fed the same batch: what one misses, the next one misses as well.
+
+    So each gap is read once, however many they are. Keeps gaps of MAX_ROUND events together at most. Not thread-safe.
+    """
+
+    def __init__(self, store: StoredEvents) -> None:
+        self._store = store
+        self._kept: LRUCache[tuple[str, int, int], list[StoredEvent]] = LRUCache(MAX_ROUND, getsizeof=len)
+
+    def read(self, aggregate_id: str, *, after: int, until: int) -> Iterator[StoredEvent]:
+        """See ``StoredEvents``. Kept is only what was whole and read to its end."""
+        gap = (aggregate_id, after, until)
+        if (kept := self._kept.get(gap)) is not None:
+            yield from kept
+            return
+        found = []
+        for event in self._store.read(aggregate_id, after=after, until=until):
+            found.append(event)
+            yield event
+        if len(found) == until - after <= MAX_ROUND:
+            self._kept[gap] = found
+
+    def forget(self) -> None:
+        """Read anew from here on: events are mended, and tables restored."""
+        self._kept.clear()
 
 
 class NextEvents(Iterable[StoredEvent]):
@@ -25,7 +60,7 @@ class NextEvents(Iterable[StoredEvent]):
     """
 
     def __init__(
-        self, store: EventStore, aggregate_id: str, head: Row[Any] | None, delivered: Sequence[StoredEvent]
+        self, store: StoredEvents, aggregate_id: str, head: Row[Any] | None, delivered: Sequence[StoredEvent]
     ) -> None:
         self._failure: UnprojectableEventError | None = None
         version = head.version if head else 0
@@ -49,7 +84,7 @@ class NextEvents(Iterable[StoredEvent]):
 
 
 def _complete(
-    store: EventStore, aggregate_id: str, fresh: Sequence[StoredEvent], missing: tuple[int, int] | None
+    store: StoredEvents, aggregate_id: str, fresh: Sequence[StoredEvent], missing: tuple[int, int] | None
 ) -> Iterator[StoredEvent]:
     if missing is None:
         yield from fresh

@@ -11,10 +11,9 @@ from typing import Generic, TypeVar
 
 from cachetools import LRUCache
 
-from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from projector.engine.fold import Folded, Poison, Skipped, first_head, fold_on
-from projector.engine.gap_repair import NextEvents
+from projector.engine.gap_repair import NextEvents, StoredEvents
 from projector.engine.read_model import ReadModel, RowChange, RowKey, UnreadableRowError
 from projector.metrics import Metrics, TableMetrics
 from projector.projection import HEAD, Row, UnprojectableEventError
@@ -65,7 +64,7 @@ class Projector(Generic[S]):
 
     def __init__(
         self,
-        store: EventStore,
+        store: StoredEvents,
         model: ReadModel[S],
         metrics: Metrics,
         *,

@@ -22,7 +22,7 @@ from projector.engine.projector import Projector
 from projector.engine.read_model import ReadModel
 from projector.metrics import Metrics
 from projector.projection import Row
-from tests.support.accounts import append, deposit, poison
+from tests.support.accounts import UNREADABLE, append, deposit, poison
 
 pytestmark = pytest.mark.integration
 
@@ -142,6 +142,26 @@ def test_a_gap_is_read_from_the_event_store_in_one_query(
     assert calls == {"Query": 1, "BatchExecuteStatement": 1}
     assert row_of(summaries, events[0].aggregate_id).version == 20
     assert figures("applied", "gaps_repaired") == (20, 1)
+
+
+def test_a_gap_is_read_once_for_all_read_models_and_anew_for_the_next_batch(
+    components: Components, store: EventStore, clients: Clients, calls: Counter[str]
+) -> None:
+    good, *_, last = deposit(store, count=5)
+    table = components.names.events
+
+    def poisoned() -> set[int | None]:
+        calls.clear()
+        fed = components.projectors.fed()
+        assert len(fed) == 2
+        found = {each.sequence_number for projector in fed for each in projector.apply([last])}
+        assert calls["Query"] == 1, "by both read models together"
+        return found
+
+    clients.dynamodb.put_item(TableName=table, Item=structs.replace(good, payload=UNREADABLE).to_item())
+    assert poisoned() == {good.sequence_number}
+    clients.dynamodb.put_item(TableName=table, Item=good.to_item())
+    assert poisoned() == set()
 
 
 def test_a_lost_condition_is_read_again_and_nothing_is_applied_twice(

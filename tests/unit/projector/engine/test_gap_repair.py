@@ -1,17 +1,15 @@
 """What follows an account's head without a gap: delivered events, and from the event store only what is missing."""
 
 from collections.abc import Iterator
-from typing import cast
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ledger.store.errors import CorruptHistoryError
-from ledger.store.event_store import EventStore
 from ledger.store.stored_event import StoredEvent
 from projector.engine import gap_repair
-from projector.engine.gap_repair import NextEvents
+from projector.engine.gap_repair import MAX_ROUND, NextEvents, SharedReads
 from projector.projection import HEAD, Row, UnprojectableEventError
 from tests.support.accounts import stored_event
 
@@ -35,7 +33,7 @@ class Store:
 def following(store: Store, version: int, delivered: list[int]) -> NextEvents:
     head: Row[object] | None = Row("alice", HEAD, version, None) if version else None
     events = [stored_event("alice", number) for number in delivered]
-    return NextEvents(cast(EventStore, store), "alice", head, events)
+    return NextEvents(store, "alice", head, events)
 
 
 def numbers(events: NextEvents) -> list[int]:
@@ -87,3 +85,41 @@ def test_a_long_gap_is_read_in_bounded_rounds(monkeypatch: pytest.MonkeyPatch) -
             break
         version = rounds[-1][-1]
     assert rounds == [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10]]
+
+
+GAPS = st.tuples(st.sampled_from(["alice", "bob"]), st.integers(0, 12), st.integers(1, 12))
+
+
+@given(gaps=st.lists(GAPS, max_size=8), count=st.integers(0, 20))
+def test_a_gap_that_is_there_is_read_once_by_however_many(gaps: list[tuple[str, int, int]], count: int) -> None:
+    store, alone = Store(count), Store(count)
+    shared = SharedReads(store)
+    for aggregate_id, after, length in gaps * 2:
+        found = list(shared.read(aggregate_id, after=after, until=after + length))
+        assert found == list(alone.read(aggregate_id, after=after, until=after + length))
+    there = {gap for gap in gaps if gap[1] + gap[2] <= count}
+    assert len(store.reads) == len(there) + 2 * sum(gap not in there for gap in gaps)
+
+
+def test_what_broke_off_is_read_again() -> None:
+    store = Store(9, broken=4)
+    shared = SharedReads(store)
+    with pytest.raises(CorruptHistoryError):
+        list(shared.read("alice", after=1, until=6))
+    assert next(shared.read("alice", after=4, until=9)).sequence_number == 5, "not read to its end"
+    store.broken = None
+    assert [event.sequence_number for event in shared.read("alice", after=1, until=6)] == [2, 3, 4, 5, 6]
+    assert len(list(shared.read("alice", after=4, until=9))) == 5
+
+
+def test_more_than_a_round_of_events_is_never_kept() -> None:
+    store = Store(3 * MAX_ROUND)
+    shared = SharedReads(store)
+    gaps = [(0, MAX_ROUND + 1), (0, MAX_ROUND), (1, MAX_ROUND)]
+    for after, until in gaps:
+        assert len(list(shared.read("alice", after=after, until=until))) == until - after
+    list(shared.read("alice", after=1, until=MAX_ROUND))
+    assert len(store.reads) == 3, "the last one is kept"
+    list(shared.read("alice", after=0, until=MAX_ROUND))
+    list(shared.read("alice", after=0, until=MAX_ROUND + 1))
+    assert len(store.reads) == 5
