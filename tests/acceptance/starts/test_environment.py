@@ -27,7 +27,10 @@ TOKENS: Final = {
     "KINFOLD_ACCESS": "tokens",
     "KINFOLD_TOKENS": f"ops:operate+read:{hashlib.sha256(TOKEN.encode()).hexdigest()}",
 }
-SERVICES: Final = [("writer", "serve"), ("projector", "run"), ("bridge", "relay"), ("bridge", "watch")]
+SERVICES: Final = [
+    *(("writer", "serve"), ("projector", "run"), ("bridge", "relay"), ("bridge", "watch")),
+    ("console", "serve"),
+]
 
 
 @pytest.fixture
@@ -39,12 +42,13 @@ def hostile(tmp_path: Path) -> dict[str, str]:
     at_import = {"FAUST_LOOP": "gevent", "F_LOOP": "gevent", "F_CONSOLE_PORT": "none", "FAUST_BLOCKING_TIMEOUT": "soon"}
     metrics = dict.fromkeys(("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"), str(tmp_path / "no-such-folder"))
     servers = {"WEB_CONCURRENCY": "many", "FORWARDED_ALLOW_IPS": "*", "UVICORN_HOST": "0.0.0.0", "UVICORN_PORT": "1"}
+    traces = {"FASTAPI_OTEL_AUTO_CONFIGURE": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "ftp://collector"}
     links = {}
     for service in ("WRITER", "PROJECTOR", "BRIDGE"):
         links[f"KINFOLD_{service}_PORT"] = "tcp://10.96.0.12:8080"
         links[f"KINFOLD_{service}_SERVICE_HOST"] = "10.96.0.12"
     more = {"_KINFOLD_COMPLETE": "bash_source", "TOKENS": "", "ACCESS": "off", "HOST": "0.0.0.0", "PORT": "80"}
-    return faust | at_import | metrics | servers | links | more
+    return faust | at_import | metrics | servers | traces | links | more
 
 
 def status(url: str, token: str | None = None) -> int:
@@ -68,7 +72,9 @@ def test_a_service_listens_where_it_is_told_and_asks_for_a_token(
     port = int(service.url.rpartition(":")[2])
     assert service.exit_code is None, service.log.read_text()
     assert listening(service.pid) == {("127.0.0.1", port)}
-    for path in ("/ready", "/metrics", "/dead-letters", "/accounts/alice"):
+    # The console shows whoever asks for a page the form to sign in.
+    pages = () if command[0] == "console" else ("/dead-letters", "/accounts/alice")
+    for path in ("/ready", "/metrics", *pages):
         assert status(f"{service.url}{path}") == 401, path
     assert status(f"{service.url}/metrics", TOKEN) == 200
     assert service.stop() == 0, service.log.read_text()
