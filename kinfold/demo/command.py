@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, Final
 
 import typer
+from cachetools import TTLCache, cached
 from pydantic.alias_generators import to_camel
 
 from kinfold.choices import BRIDGE_HELP, BridgeChoice, ConsumerOption, DomainOption
@@ -58,6 +59,9 @@ class Outcome:
 
 #: No token was made for a profile that is new, on loopback, and gone in the end, whatever this environment has.
 _OPEN: Final = {"KINFOLD_ACCESS": "off", "KINFOLD_TOKENS": ""}
+
+#: Seconds between two looks at how far the projector is, each of which costs both 3 ms of CPU.
+_LOOK_EVERY: Final = 0.5
 
 app = typer.Typer(add_completion=False)
 
@@ -143,6 +147,11 @@ def _run(
 ) -> tuple[Outcome, list[Audit]]:
     """Load, wait until every read model has caught up, compare. The figures are of the first read model."""
     table = projections[0].table(profile, 1)
+
+    @cached(TTLCache(maxsize=1, ttl=_LOOK_EVERY))
+    def applied() -> int:
+        return int(counter(stack.projector.url, "kinfold_projector_applied", table=table))
+
     start = time.monotonic()
     with ProgressBars() as progress:
         progress.begin("writer", "appending", plan.events, 0)
@@ -152,13 +161,13 @@ def _run(
             stack.check()
             if so_far is not None:
                 progress.advance("writer", so_far.appended)
-            progress.advance("projector", int(counter(stack.projector.url, "kinfold_projector_applied", table=table)))
+            progress.advance("projector", applied())
 
         load = run_load(stack.writer.url, plan, show)
         audits = audit(store, projections, stack.projector.url, load.versions, show)
-        show()
-    seconds = time.monotonic() - start
-    figures = scrape(stack.projector.url, table=table)
+        seconds = time.monotonic() - start
+        figures = scrape(stack.projector.url, table=table)
+        progress.advance("projector", int(figures["kinfold_projector_applied"]))
     return Outcome(
         appended=load.appended,
         conflicts=int(counter(stack.writer.url, "kinfold_writer_conflicts")),
