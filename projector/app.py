@@ -12,7 +12,6 @@ import faust
 
 from faust_kinesis.agents import batch_topic
 from faust_kinesis.options import KinesisOptions, parse_properties
-from faust_kinesis.records import RecordBatch
 from faust_kinesis.transport import configure
 from ledger.runtime.auth import Access
 from ledger.runtime.aws import Clients
@@ -26,16 +25,13 @@ from projector.http.health import mount_views
 from projector.http.lists import mount_lists
 from projector.http.queries import mount_queries
 from projector.http.server import Server
+from projector.ingest.gathering import Gathering
 from projector.settings import ProjectorSettings
 from projector.status.gauges import Gauges
 
 if TYPE_CHECKING:
     from ledger.tracing.tracing import Tracing
     from projector.ingest.batch_trace import BatchTrace
-
-#: Records after which no further waiting batch is collected. The more of an aggregate's events are applied
-#: together, the fewer gaps and writes: the native destination scatters an aggregate over all shards.
-MAX_TOGETHER = 32_000
 
 
 class _App(faust.App):
@@ -91,14 +87,11 @@ def build_app(
 
     @app.agent(batch_topic(app, names.stream))
     async def project(batches: Any) -> None:
-        """Apply all waiting batches together. An error that escapes stops the worker before any checkpoint."""
-        together: list[RecordBatch] = []
+        """Apply what comes together at once. An error that escapes stops the worker before any checkpoint."""
+        gathering = Gathering(same_moment=settings.consumer == "polling")
         async for batch in batches:
-            together.append(batch)
-            records = sum(len(each.records) for each in together)
-            if batches.channel.queue.empty() or records >= MAX_TOGETHER:
+            if together := await gathering.add(batch, batches.channel.queue):
                 await handler.handle(together)
-                together = []
 
     return ProjectorApp(app, components, executor)
 

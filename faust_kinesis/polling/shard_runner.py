@@ -29,6 +29,18 @@ _BACKOFF = RetryPolicy()
 _MAX_CONTRADICTIONS = 6
 """How often in a row a shard may be listed and yet be unknown: a listing may lag a reshard by seconds."""
 
+_LEAST_INTERVAL = 0.2
+"""Seconds. AWS, "Kinesis Data Streams quotas and limits": five read transactions a second a shard."""
+
+
+def next_read(started: float, interval: float) -> float:
+    """When a shard is read again whose last read began at `started`, by the same clock: once an interval.
+
+    All shards are read at the same moments, the multiples of the interval, so that what was written to them at one time
+    comes together. One that was late catches up with the others, as fast as five reads a second allow.
+    """
+    return max((round(started / interval) + 1) * interval, started + min(interval, _LEAST_INTERVAL))
+
 
 class ShardRunner:
     """Reads and checkpoints one shard until its end is checkpointed, its lease is lost, or it is stopped.
@@ -130,7 +142,7 @@ class ShardRunner:
                 self._hand_out(page)
             if page.last and self._fetching:
                 break
-            await asyncio.sleep(max(0.0, started + self._options.poll_interval - time.monotonic()))
+            await asyncio.sleep(max(0.0, next_read(started, self._options.poll_interval) - time.monotonic()))
         # Before the parent's end is checkpointed: a closed shard's children always have leases.
         self._children = (await self._sync()).children(self.lease.key)
         self.tracker.close()
