@@ -11,8 +11,8 @@ from typing_extensions import override
 
 from faust_kinesis.errors import FaustKinesisError
 from ledger.errors import KinfoldError, PermanentError
+from ledger.runtime.serving.garbage_collection import collect_seldom
 from projector.app import ProjectorApp
-from projector.garbage_collection import collect_seldom
 
 log = structlog.get_logger(__name__)
 

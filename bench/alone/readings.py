@@ -17,11 +17,11 @@ import orjson
 from bench.contest.workloads import skewed
 from betting.projections import PROJECTIONS
 from kinfold.local.environment import service_clients
+from ledger.runtime.serving.garbage_collection import collect_seldom
 from ledger.store.parallel_scan import Cursor, RetryUntilStopped
 from ledger.store.tables import store_specs
 from projector.components import Components, build_components
 from projector.engine.provisioning import control_specs, prepare
-from projector.garbage_collection import collect_seldom
 from projector.rebuild.builder import ChildBuilders
 from projector.rebuild.rebuild import Rebuild
 from projector.settings import ProjectorSettings

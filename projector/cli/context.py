@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ledger.runtime.aws import Clients
 from ledger.runtime.logs import configure_logs
+from ledger.runtime.serving.garbage_collection import collect_seldom
 from ledger.runtime.settings import load_settings
 from projector.components import Components, build_components
-from projector.garbage_collection import collect_seldom
 from projector.settings import ProjectorSettings
 
 

@@ -8,6 +8,7 @@ from types import FrameType
 from starlette.types import ASGIApp
 
 from ledger.runtime.serving.asgi_server import AsgiServer
+from ledger.runtime.serving.garbage_collection import collect_seldom
 from ledger.runtime.serving.listener import Limits
 from ledger.runtime.sockets import listen
 from ledger.runtime.start_signals import STOP_SIGNALS, end_the_start
@@ -32,4 +33,5 @@ def serve_until_stopped(
 
     for number in STOP_SIGNALS:
         signal.signal(number, handle)
+    collect_seldom()
     api.run(sockets=[bound])
