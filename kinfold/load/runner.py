@@ -87,8 +87,8 @@ def run_load(url: str, plan: LoadPlan, on_progress: Callable[[LoadResult], None]
         for thread in threads:
             thread.start()
         try:
-            while any(thread.is_alive() for thread in threads):
-                time.sleep(_PROGRESS_EVERY)
+            while working := [thread for thread in threads if thread.is_alive()]:
+                working[0].join(_PROGRESS_EVERY)
                 on_progress(tally.result(latencies_of_last=1000))
                 if tally.stalled() > plan.stall_timeout:
                     tally.stop(EndpointError(_stall(url, plan, tally.result())))
