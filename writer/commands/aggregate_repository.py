@@ -63,8 +63,9 @@ class AggregateRepository:
     def load(self, kind: AnyType, aggregate_id: str, *, until: int | None = None) -> Loaded:
         """Read an aggregate at its latest version, or at version ``until`` if it ever was there; version 0: no events.
 
-        The latest version of a history that is shorter than the interval between snapshots takes one request, a longer
-        one two, and one more where its snapshot is older than the interval.
+        The latest version of a history that is at most one event longer than the interval between snapshots takes one
+        request, a longer one two, and one more where its snapshot is older than the interval. Each further megabyte
+        takes one more.
 
         Raises CorruptHistoryError, ThrottledError, EndpointError, ResourceError.
         """
