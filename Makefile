@@ -51,7 +51,7 @@ $(PEERS_STAMP): requirements-bench.lock $(STAMP)
 
 bench-install: $(STAMP) $(PEERS_STAMP) ## install what the benchmarks compare with, into .venv-bench
 
-bench: bench-install ## every benchmark at modest sizes, and the tables: some 45 minutes
+bench: bench-install ## every benchmark at modest sizes, and the tables: some 50 minutes
 	$(BIN)/python -m bench all $(ARGS)
 
 screenshots: $(STAMP) ## pictures of the console's screens for docs/console.md; needs Chromium

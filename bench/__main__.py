@@ -18,6 +18,7 @@ from bench.console.screens import console
 from bench.contest.contenders import CONTENDERS, ON_KCL
 from bench.contest.contest import Sizes, contest
 from bench.contest.workloads import WORKLOADS
+from bench.demo.demo import BEFORE, RevisionError, demo
 from bench.report.results import LATEST, PUBLISHED, keep, load
 from bench.report.tables import PAGE, fill, render
 from bench.writer.account_costs import LENGTHS, account_costs
@@ -90,7 +91,7 @@ def run_alone(
 
 @app.command("writer")
 def run_writer(
-    runs: Annotated[int, typer.Option(min=1, help="Runs of each contender, alternating.")] = 3,
+    runs: Annotated[int, typer.Option(min=1, help="Runs of each contender, alternating.")] = 5,
     seconds: Annotated[float, typer.Option(min=1, max=600, help="Seconds of each case of a run.")] = 4,
     accounts: Annotated[str, typer.Option(help="Events of each account whose costs are counted.")] = LENGTHS,
     results: Results = LATEST,
@@ -142,6 +143,20 @@ def run_delay(
     keep(results, "delay", delay(appends, shards, _report))
 
 
+@app.command("demo")
+def run_demo(
+    events: Annotated[int, typer.Option(min=1, help="Events of each run.")] = 1_000,
+    runs: Annotated[int, typer.Option(min=1, help="Runs of each, by turns.")] = 5,
+    before: Annotated[str, typer.Option(help="The revision to compare with, by any name that git knows.")] = BEFORE,
+    results: Results = LATEST,
+) -> None:
+    """`kinfold demo` of this tree and of an earlier revision: events a second, and the CPU of all their processes."""
+    try:
+        keep(results, "demo", demo(events, runs, before, _report))
+    except RevisionError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 @app.command("profile")
 def run_profile(
     events: Annotated[int, typer.Option(min=1_000, help="Events of the profiled run.")] = 60_000,
@@ -166,6 +181,7 @@ def run_all(
     run_writer(results=results)
     run_console(seconds=10, results=results)
     run_delay(results=results)
+    run_demo(results=results)
     run_backlog(events=backlog_of, results=results)
     run_profile(results=results)
     run_kcl(runs=runs, results=results)

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from bench.report.console_tables import screens_table, tabs_table
 from bench.report.contest_tables import contest_tables, speed
-from bench.report.markdown import figure, table
+from bench.report.markdown import figure, table, times
 from bench.report.results import ROOT
-from bench.report.targets import targets_table
+from bench.report.targets import demo_ratios, targets_table
 from bench.report.writer_tables import commands_table, costs_table, health_table, shard_table, writer_table
 
 PAGE: Final = ROOT / "docs" / "benchmarks.md"
@@ -141,6 +141,17 @@ def _delay(delay: Results) -> str:
     return table([f"{delay['appends']} appends, {delay['shards']} shards", "p50 ms", "p99 ms"], rows)
 
 
+def _demo(demo: Results) -> str:
+    now, before = demo["runs"]["now"], demo["runs"]["before"]
+    columns = ("per_second", "seconds", "cpu_seconds")
+    lines = {"this tree": now, f"revision {demo['before'][:7]}": before}
+    rows = [[name, *(figure(median(run[of] for run in runs)) for of in columns)] for name, runs in lines.items()]
+    ratios = sorted(demo_ratios(demo))
+    spread = f"{times(ratios[0])} to {times(ratios[-1])} in {len(ratios)} pairs of runs"
+    head = [f"`kinfold demo`, {demo['events']:,} events", "events/s", "seconds", "CPU s of all processes"]
+    return f"{table(head, rows)}\n\nSide by side: {times(median(ratios))} ({spread})."
+
+
 def _profile(profile: Results) -> str:
     rows = [
         [f"`{each['function']}`", figure(each["own_micros"]), figure(each["total_micros"])]
@@ -158,5 +169,6 @@ _ALONE: Final = {
     "readings": _readings,
     "backlog": _backlog,
     "delay": _delay,
+    "demo": _demo,
     "profile": _profile,
 }

@@ -46,7 +46,17 @@ def targets(results: Results) -> list[Target]:
         measured = results["delay"]["from_answer_millis"]["p50"]
         text = f"delay from append to visible, p50 under {limit:.0f} ms"
         found.append(Target(text, f"{figure(measured)} ms", measured < limit))
+    if "demo" in results:
+        faster = middle(demo_ratios(results["demo"]))
+        text = "`kinfold demo`: 4 times the events a second of the revision before the writer held aggregates"
+        found.append(Target(text, times(faster), faster >= 4))
     return found
+
+
+def demo_ratios(demo: Mapping[str, Any]) -> list[float]:
+    """The rate of each demo over that of the earlier revision's next to it."""
+    pairs = zip(demo["runs"]["now"], demo["runs"]["before"], strict=True)
+    return [now["per_second"] / before["per_second"] for now, before in pairs]
 
 
 def targets_table(results: Results) -> str:

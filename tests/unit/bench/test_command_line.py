@@ -16,6 +16,7 @@ from bench.report.tables import PAGE
         (["contest", "--contender", "plain", "--workload", "none"], "'none' is unknown; there are skewed"),
         (["alone", "--sizes", "1000,many"], "'1000,many' is no list of counts"),
         (["alone", "--rebuild", "0"], "'0' is no list of counts"),
+        (["demo", "--before", "no-such-revision"], "no files of revision no-such-revision"),
     ],
 )
 def test_a_word_that_is_not_known_is_refused(words: list[str], said: str, tmp_path: Path) -> None:

@@ -56,6 +56,19 @@ def test_a_target_is_reached_or_not() -> None:
     assert not any(each.reached for each in targets(results))
 
 
+def test_demos_are_compared_pair_by_pair() -> None:
+    def runs(*rates: float) -> list[dict[str, float]]:
+        return [{"per_second": rate, "seconds": 1000 / rate, "cpu_seconds": 20.0} for rate in rates]
+
+    demo = {"events": 1000, "before": "47fd5a28691", "runs": {"now": runs(120, 200, 90), "before": runs(30, 50, 20)}}
+    results: Any = {"demo": {"machine": MACHINE, **demo}}
+    assert "Side by side: 4.0 x (4.0 x to 4.5 x in 3 pairs of runs)." in render(results)["demo"]
+    (target,) = targets(results)
+    assert (target.measured, target.reached) == ("4.0 x", True)
+    demo["runs"] = {"now": runs(119), "before": runs(30)}
+    assert not targets({"demo": demo})[0].reached
+
+
 def test_a_contest_without_kinfold_has_no_ratios_and_no_targets() -> None:
     alone: Any = {
         "contest": {**RESULTS["contest"], "workloads": {"skewed": {**WORKLOAD, "runs": {"plain": RUNS["plain"]}}}}

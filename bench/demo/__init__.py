@@ -1,0 +1,1 @@
+"""The main job as `kinfold demo` runs it."""
