@@ -324,27 +324,27 @@ class JobHeartbeat(Generic[J]):
         with self._lock:
             return self._held[name]
 
-    def advance(self, name: str, segment: int, cursor: Cursor, **changes: Any) -> int:
-        """A segment is done up to ``cursor``; the next beat records it. Returns the items read in all."""
-        with self._lock:
-            job = self._held[name]
-            cursors = (*job.cursors[:segment], cursor, *job.cursors[segment + 1 :])
-            self._held[name] = replace(job, cursors=cursors, **changes)
-            return self._held[name].read
-
     def begin_reading(self, name: str, total: int) -> None:
         """Begin to read for a job, of about ``total`` items: what this process does from now on makes its pace."""
         with self._lock:
             self._began[name] = time.monotonic()
             self._held[name] = replace(self._held[name], run=Run(total))
 
-    def count(self, name: str, items: int, units: Units | None = None) -> None:
-        """Count items that this process has read for a job, and their cost, wherever its cursors are."""
+    def advance(
+        self, name: str, items: int, units: Units | None = None, at: Mapping[int, Cursor] | None = None, **changes: Any
+    ) -> None:
+        """Count items that the process has read for a job, and their cost; the next beat records all of it or none.
+
+        ``at``: the segments that are done up to other cursors now; none where a later run has to read the items again.
+        """
         with self._lock:
             job = self._held[name]
+            cursors = tuple((at or {}).get(segment, cursor) for segment, cursor in enumerate(job.cursors))
+            job = replace(job, cursors=cursors, **changes)
             if (run := job.run) is not None:
                 cost = (run.units or Units()).plus(units) if units is not None else run.units
-                self._held[name] = self._timed(replace(job, run=replace(run, items=run.items + items, units=cost)))
+                job = self._timed(replace(job, run=replace(run, items=run.items + items, units=cost)))
+            self._held[name] = job
 
     def save(self, name: str, **changes: Any) -> None:
         """Record a job at once, with these fields changed, unless it has ended. Raises as JobStore.save does."""

@@ -108,13 +108,13 @@ class Lane:
         """
         if self.error is not None:
             return
-        self.heartbeat.count(self.name, cursor.items - self._cursors[segment].items, units)
+        fresh = cursor.items - self._cursors[segment].items
         counted = Counter(self._cursors[segment].counts) + Counter(counts)
         self._cursors[segment] = replace(cursor, counts=dict(counted))
         if counts.get("wrong"):
             self._held.add(segment)
-        if segment not in self._held:
-            self.heartbeat.advance(self.name, segment, self._cursors[segment])
+        at = {segment: self._cursors[segment]} if segment not in self._held else {}
+        self.heartbeat.advance(self.name, fresh, units, at)
 
     def guarded(self, work: Callable[[], T]) -> T | None:
         """Do some of the lane's work; an error of ours ends the lane, and None is returned."""

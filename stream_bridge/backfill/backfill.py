@@ -111,8 +111,7 @@ class Backfill:
 
             def done(segment: int, cursor: Cursor, fresh: int) -> None:
                 cost = self._units.take().get(self._table) if self._units is not None else None
-                heartbeat.count(job.name, fresh, cost)
-                heartbeat.advance(job.name, segment, cursor, published=self._outcome.published)
+                heartbeat.advance(job.name, fresh, cost, {segment: cursor}, published=self._outcome.published)
 
             total = self._size()
             heartbeat.begin_reading(job.name, total)

@@ -58,8 +58,7 @@ async def test_a_rebuild_shows_its_pace_and_cost_while_it_runs_and_no_rate_once_
             assert "Events a second not known Time left not known Read units, this run not known" in text
             heartbeat.save(build.name, phase="reading")
             heartbeat.begin_reading(build.name, 12_000)
-            heartbeat.count(build.name, 3_000, Units(1_500, 42))
-            heartbeat.advance(build.name, 1, Cursor(items=3_000))
+            heartbeat.advance(build.name, 3_000, Units(1_500, 42), {1: Cursor(items=3_000)})
             pace = r"Events a second [\d,.]+ Time left \d+:\d\d:\d\d "
             cost = "Read units, this run 1,500 Write units, this run 42"
             await shown(client, "/read-models", "Phase reading", "3,000 of about 12,000", pace, cost)
@@ -75,8 +74,7 @@ async def test_a_backfill_shows_its_pace_and_cost_while_it_runs_and_no_rate_once
     async with browser(site) as client:
         with JobHeartbeat(jobs, [job], threading.Event()) as heartbeat:
             heartbeat.begin_reading(job.name, 2_000)
-            heartbeat.count(job.name, 500, Units(250))
-            heartbeat.advance(job.name, 0, Cursor(items=500), published=490)
+            heartbeat.advance(job.name, 500, Units(250), {0: Cursor(items=500)}, published=490)
             await shown(client, "/bridge", "is under way", r"500 of about 2,000 490 [\d,.]+ \d+:\d\d:\d\d 250 ")
         text = await shown(client, "/live/bridge", "was interrupted")
         assert "500 of about 2,000 490 not known not known 250" in text

@@ -27,17 +27,19 @@ class CrashedError(Exception):
 
 
 class At:
-    """Does something once so many events are read."""
+    """Does something once so many events are read; no segment goes on meanwhile, nor after what it raises."""
 
     def __init__(self, read: int, then: Callable[[], object]) -> None:
         self._read, self._then = read, then
+        self._lock = threading.Lock()
 
     def begin(self, work: str, phase: str, total: int, done: int) -> None: ...
 
     def advance(self, work: str, done: int) -> None:
-        if done >= self._read:
-            self._read = 10**9
-            self._then()
+        with self._lock:
+            if done >= self._read:
+                self._then()
+                self._read = 10**9
 
     def report(self, text: str) -> None: ...
 

@@ -45,13 +45,16 @@ class Reported:
         self.lines: list[str] = []
         self._crash_at = crash_at
         self._pages = 0
+        self._lock = threading.Lock()
 
     def begin(self, work: str, phase: str, total: int, done: int) -> None:
         self.phases.append((work, phase, total, done))
 
     def advance(self, work: str, done: int) -> None:
-        self._pages += 1
-        if self._crash_at and (self.phases[-1][1], self._pages) == self._crash_at:
+        with self._lock:
+            self._pages += 1
+            crashes = self._crash_at and (self.phases[-1][1], self._pages) == self._crash_at
+        if crashes:
             raise CrashError
 
     def report(self, text: str) -> None:

@@ -59,8 +59,8 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_beat_records_how_far_each_segment_is() -> None:
     store = Store()
     with JobHeartbeat(store, [JOB], threading.Event()) as heartbeat:
-        assert heartbeat.advance("job", 1, Cursor(items=7)) == 7
-        assert heartbeat.advance("job", 0, Cursor(items=5)) == 12
+        heartbeat.advance("job", 7, at={1: Cursor(items=7)})
+        heartbeat.advance("job", 5, at={0: Cursor(items=5)})
         until(lambda: store.saved and store.saved[-1].read == 12)
     assert [job.beat for job in store.saved] == list(range(1, len(store.saved) + 1))
     assert store.saved[-1].cursors == (Cursor(items=5), Cursor(items=7))
@@ -72,19 +72,30 @@ def test_a_beat_records_what_this_process_has_read_and_for_how_long() -> None:
         until(lambda: store.saved)
         assert store.saved[-1].run is None, "it has not begun to read"
         heartbeat.begin_reading("job", 1000)
-        heartbeat.count("job", 30, Units(2))
-        heartbeat.count("job", 10, Units(1, 4))
-        heartbeat.advance("job", 0, Cursor(items=540))
+        heartbeat.advance("job", 30, Units(2))
+        heartbeat.advance("job", 10, Units(1, 4), {0: Cursor(items=540)})
         first = until(lambda: store.saved[-1].run, lambda run: run is not None and run.items == 40 and run.seconds > 0)
         assert first is not None
         assert (first.total, first.units) == (1000, Units(3, 4))
         until(lambda: store.saved[-1].run, lambda run: run is not None and run.seconds > first.seconds)
         for segment in (0, 1):
-            heartbeat.advance("job", segment, Cursor(items=540, ended=True))
+            heartbeat.advance("job", 0, at={segment: Cursor(items=540, ended=True)})
         ended = until(lambda: store.saved[-1], lambda job: all(each.ended for each in job.cursors))
         after = len(store.saved)
         until(lambda: len(store.saved) > after + 15)
     assert store.saved[-1].run == ended.run, "what is read is not read any slower while it waits to be shown"
+
+
+def test_no_beat_comes_between_what_was_read_and_how_far_its_segment_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resumable_job, "BEAT", 0.0001)
+    store = Store()
+    with JobHeartbeat(store, [JOB], threading.Event()) as heartbeat:
+        heartbeat.begin_reading("job", 1000)
+        until(lambda: store.saved)
+        for read in range(1, 3001):
+            heartbeat.advance("job", 1, at={0: Cursor(items=read)})
+        until(lambda: store.saved[-1].read == 3000)
+    assert all(job.run is None or job.run.items == job.read for job in store.saved)
 
 
 def test_a_beat_that_is_held_up_is_followed_by_another() -> None:
