@@ -19,7 +19,7 @@ class Gathering:
     """Collects batches until those that came together are all there. For one reader."""
 
     def __init__(self, *, same_moment: bool) -> None:
-        """``same_moment``: whether all shards are read at the same moments, so that it is worth while to wait for."""
+        """``same_moment``: whether all shards are read at the same moments, so that waiting a little gathers more."""
         self._same_moment = same_moment
         self._shards: set[str] = set()
         self._together: list[RecordBatch] = []

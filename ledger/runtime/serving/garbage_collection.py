@@ -11,7 +11,7 @@ _THRESHOLD: Final = 200_000
 def collect_seldom() -> None:
     """Look less often from now on, and never again at what is loaded by now.
 
-    A collection that looked through that held every request up for some 80 ms.
+    A collection that looked through that held every request up for about 0.1 s.
     """
     gc.freeze()
     gc.set_threshold(_THRESHOLD, *gc.get_threshold()[1:])
