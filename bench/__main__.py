@@ -21,7 +21,7 @@ from bench.contest.workloads import WORKLOADS
 from bench.demo.demo import BEFORE, RevisionError, demo
 from bench.report.results import LATEST, PUBLISHED, keep, load
 from bench.report.tables import PAGE, fill, render
-from bench.writer.account_costs import LENGTHS, account_costs
+from bench.writer.account_costs import LENGTHS, MORE, account_costs
 from bench.writer.contest import contest as writer_contest
 
 app = typer.Typer(
@@ -93,11 +93,13 @@ def run_alone(
 def run_writer(
     runs: Annotated[int, typer.Option(min=1, help="Runs of each contender, alternating.")] = 5,
     seconds: Annotated[float, typer.Option(min=1, max=600, help="Seconds of each case of a run.")] = 4,
-    accounts: Annotated[str, typer.Option(help="Events of each account whose costs are counted.")] = LENGTHS,
+    accounts: Annotated[
+        str, typer.Option(help=f"Events of each account whose costs are counted, multiples of {MORE}.")
+    ] = LENGTHS,
     results: Results = LATEST,
 ) -> None:
     """Kinfold's writer beside a writer as usually written; and what an account costs while it grows."""
-    lengths = _sizes(accounts)
+    lengths = _sizes(accounts, multiples_of=MORE)
     for so_far in writer_contest(runs, seconds, _report):
         keep(results, "writer", so_far)
     keep(results, "account-costs", account_costs(lengths, _report))
@@ -207,13 +209,15 @@ def show_report(
         PUBLISHED.write_bytes(results.read_bytes())
 
 
-def _sizes(text: str) -> list[int]:
+def _sizes(text: str, *, multiples_of: int = 1) -> list[int]:
     try:
         sizes = [int(size) for size in text.split(",")]
     except ValueError:
         sizes = []
     if not sizes or min(sizes) < 1:
         raise typer.BadParameter(f"{text!r} is no list of counts such as 1000,10000")
+    if any(size % multiples_of for size in sizes):
+        raise typer.BadParameter(f"{text!r}: each has to be a multiple of {multiples_of}")
     return sizes
 
 

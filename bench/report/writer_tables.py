@@ -59,24 +59,19 @@ def costs_table(found: Results) -> str:
     """What an account costs at each size."""
     rows = []
     for size, each in sorted(found["sizes"].items(), key=lambda one: int(one[0])):
-        first, load = each["first"], each["load"]
-        cells = [figure(first[of]) for of in ("calls", "read_units")]
-        if load:
-            cells += map(figure, (each["snapshot_bytes"], first["snapshot_write_units"]))
-            cells += [figure(load[of]) for of in ("calls", "read_units")]
-        else:
-            cells += ["none", "-", "-", "-"]
+        loads = [each[how][of] for how in ("whole", "load") for of in ("calls", "read_units")]
+        written = each["more_write_units"]
+        cells = map(figure, (*loads, each["snapshot_bytes"], written["events"], written["snapshots"]))
         rows.append([f"{int(size):,}", *cells])
-    head = ["events", "command without a snapshot: calls", "read units", "snapshot bytes", "write units"]
-    return table([*head, "load with it: calls", "read units"], rows)
+    head = ["events", "load without a snapshot: calls", "read units", "load with it: calls", "read units"]
+    return table([*head, "snapshot bytes", "100 more events: write units", "their snapshots and archive"], rows)
 
 
 def commands_table(found: Results) -> str:
     """What each command costs on an account of each size."""
     rows = []
     for size, each in sorted(found["sizes"].items(), key=lambda one: int(one[0])):
-        commands = each["commands"] or {"any: no snapshot": each["first"]}
-        for name, cost in commands.items():
+        for name, cost in each["commands"].items():
             rows.append([f"{int(size):,}", name, *(figure(cost[of]) for of in ("calls", "read_units", "write_units"))])
     return table(["events", "command", "calls", "read units", "write units"], rows, texts=2)
 

@@ -6,39 +6,40 @@ By the real writer over HTTP, so that whatever it keeps in memory counts. The AW
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any, Final
 
 from bench.writer.load import Client, ask_once
 from bench.writer.long_accounts import bet_of, long_account
 from bench.writer.servers import KINFOLD, NAMES, Aws, Server, memory_aws, writer
+from simulation.aws.tables.values import item_size
 
 #: Events of the accounts, parted by commas.
 LENGTHS: Final = "100,10000,1000000"
 _EUR: Final = {"currency": "EUR"}
 #: For a first snapshot: half a million bets are archived before it, 25 a call.
 _SNAPSHOT_SECONDS: Final = 900
+#: Events that are appended then, and counted with their snapshots: a multiple of the interval between two.
+MORE: Final = 100
 
 
 def account_costs(sizes: Sequence[int], report: Callable[[str], None]) -> dict[str, Any]:
-    """The costs of accounts of so many events, half of them bets placed, and all but one settled."""
+    """The costs of accounts of so many events, multiples of MORE: half of them bets, and all but one settled."""
     return {"sizes": {str(size): _costs(size, report) for size in sizes}}
 
 
 def _costs(events: int, report: Callable[[str], None]) -> dict[str, Any]:
-    # One fewer, so that the first command makes the last event, and a snapshot where the writer can make one.
+    # One fewer, so that the first command makes the last event, and the first snapshot.
     account_id = long_account(events - 1, "costs")
     deposit = {"amount": "1.00"}
     with memory_aws(0) as aws:
         with writer(KINFOLD, aws) as server:
-            first = _cost(aws, lambda: _command(server, account_id, "deposits", deposit))
-            snapshot = _snapshot_size(aws, account_id)
-        commands: dict[str, Any] = {}
-        found = {"first": first, "snapshot_bytes": snapshot, "load": None, "commands": commands}
-        report(f"account of {events:,} events: {first['calls']} calls at first, a snapshot of {snapshot} bytes")
-        if not snapshot:
-            # Every load is like the first one, and so is what a command costs.
-            return found
-        bet = bet_of(2 * events)
+            whole = _cost(aws, lambda: _get(server, account_id))
+            _command(server, account_id, "deposits", deposit)
+            _snapshot_of(aws, account_id, events)
+        report(f"account of {events:,} events: {whole['calls']} calls without a snapshot")
+        bets = map(bet_of, range(2 * events, 3 * events, 2))
+        bet = next(bets)
         actions = {
             "deposits": deposit,
             "withdrawals": deposit,
@@ -46,19 +47,35 @@ def _costs(events: int, report: Callable[[str], None]) -> dict[str, Any]:
             f"bets/{bet}/settlement": {"payout": "1.00"},
         }
         with writer(KINFOLD, aws) as server:
-            found["load"] = _cost(aws, lambda: _get(server, account_id))
-            for action, body in actions.items():
-                do = partial(_command, server, account_id, action, body)
-                commands[action.rpartition("/")[2]] = _cost(aws, do)
-    return found
+            load = _cost(aws, lambda: _get(server, account_id))
+            before = aws.counts()
+            commands = {
+                action.rpartition("/")[2]: _cost(aws, partial(_command, server, account_id, action, body))
+                for action, body in actions.items()
+            }
+            for bet in islice(bets, (MORE - len(actions)) // 2):
+                _command(server, account_id, "bets", {"betId": bet, "stake": "1.00"})
+                _command(server, account_id, f"bets/{bet}/settlement", {"payout": "1.00"})
+            snapshot = _snapshot_of(aws, account_id, events + MORE)
+            written = aws.counts().since(before).write_units
+    return {
+        "whole": whole,
+        "load": load,
+        "commands": commands,
+        "snapshot_bytes": item_size(snapshot),
+        "more_write_units": {"events": written[NAMES.events], "snapshots": written[NAMES.snapshots]},
+    }
 
 
-def _snapshot_size(aws: Aws, account_id: str) -> int:
-    """Bytes of the snapshot that is on its way; 0 where none comes. Every bet is archived before it."""
+def _snapshot_of(aws: Aws, account_id: str, version: int) -> Any:
+    """The account's snapshot at a version, which is on its way. Raises RuntimeError when it does not come."""
     until = time.monotonic() + _SNAPSHOT_SECONDS
-    while not (size := aws.size_of(NAMES.snapshots, aggregateId=account_id)) and time.monotonic() < until:
+    while time.monotonic() < until:
+        found = aws.item(NAMES.snapshots, aggregateId=account_id)
+        if found is not None and int(found["version"]["N"]) == version:
+            return found
         time.sleep(0.2)
-    return size
+    raise RuntimeError(f"no snapshot of {account_id} at version {version} within {_SNAPSHOT_SECONDS} s")
 
 
 def _cost(aws: Aws, do: Callable[[], None]) -> dict[str, Any]:
@@ -66,13 +83,10 @@ def _cost(aws: Aws, do: Callable[[], None]) -> dict[str, Any]:
     do()
     millis = (time.perf_counter() - began) * 1000
     counts = aws.counts().since(before)
-    written = dict(counts.write_units)
-    snapshot = written.pop(NAMES.snapshots, 0.0)
     return {
         "calls": sum(counts.calls.values()),
         "read_units": sum(counts.read_units.values()),
-        "write_units": sum(written.values()),
-        "snapshot_write_units": snapshot,
+        "write_units": sum(counts.write_units.values()),
         "millis": millis,
     }
 

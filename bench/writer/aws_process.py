@@ -21,7 +21,9 @@ from stream_bridge.provisioning.bridge import bridge_specs
 
 #: What is counted: operations on items, not what describes tables.
 _READS: Final = frozenset({"GetItem", "BatchGetItem", "Query", "Scan"})
-_WRITES: Final = frozenset({"PutItem", "UpdateItem", "DeleteItem", "BatchExecuteStatement", "TransactWriteItems"})
+_WRITES: Final = frozenset(
+    {"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "BatchExecuteStatement", "TransactWriteItems"}
+)
 _OPERATION: Final = re.compile(rb"\r\nx-amz-target: (\w+)_\d+\.(\w+)", re.IGNORECASE)
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
 

@@ -82,15 +82,12 @@ class Aws:
         """The counts at this moment."""
         return Counts(**orjson.loads(ask_once(self._server.port, lambda client: client.ask("GET", "/"))[1]))
 
-    def size_of(self, table: str, **key: str) -> int:
-        """Bytes of an item; 0 where there is none."""
-        from simulation.aws.tables.values import item_size
-
+    def item(self, table: str, **key: str) -> Any:
+        """An item as it is stored; None where there is none."""
         body = orjson.dumps({"TableName": table, "Key": {name: {"S": value} for name, value in key.items()}})
         target = "DynamoDB_20120810.GetItem"
         _, answer = ask_once(self._server.port, lambda client: client.ask("POST", "/", body, X_Amz_Target=target))
-        item = orjson.loads(answer).get("Item")
-        return item_size(item) if item else 0
+        return orjson.loads(answer).get("Item")
 
 
 @contextlib.contextmanager

@@ -5,11 +5,12 @@ from functools import partial
 import orjson
 import pytest
 
-from bench.writer.account_costs import account_costs
+from bench.writer.account_costs import MORE, account_costs
 from bench.writer.contest import CASES, CLIENTS, measure
 from bench.writer.load import Client, ask_once, health_millis
 from bench.writer.long_accounts import long_account
 from bench.writer.servers import KINFOLD, PEER, memory_aws, writer
+from writer.settings import WriterSettings
 
 pytestmark = pytest.mark.integration
 
@@ -31,9 +32,14 @@ def test_every_case_is_carried_out(name: str) -> None:
 
 def test_an_account_costs_what_is_counted() -> None:
     found = account_costs([100], print)["sizes"]["100"]
-    assert found["first"]["read_units"] > found["load"]["read_units"]
+    assert found["whole"]["read_units"] > found["load"]["read_units"]
     assert found["load"]["calls"] == 2
-    assert 0 < found["snapshot_bytes"] <= 1024 * found["first"]["snapshot_write_units"]
+    assert 0 < found["snapshot_bytes"] <= 1024
+    settled = (MORE - 2) // 2
+    snapshots = MORE // WriterSettings.model_fields["snapshot_interval"].default
+    assert found["more_write_units"] == {"events": MORE, "snapshots": settled + snapshots}, (
+        "each settled bet is archived"
+    )
     assert set(found["commands"]) == {"deposits", "withdrawals", "bets", "settlement"}
     assert all(cost["write_units"] >= 1 for cost in found["commands"].values())
 

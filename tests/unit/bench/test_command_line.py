@@ -16,6 +16,7 @@ from bench.report.tables import PAGE
         (["contest", "--contender", "plain", "--workload", "none"], "'none' is unknown; there are skewed"),
         (["alone", "--sizes", "1000,many"], "'1000,many' is no list of counts"),
         (["alone", "--rebuild", "0"], "'0' is no list of counts"),
+        (["writer", "--accounts", "100,1050"], "'100,1050': each has to be a multiple of 100"),
         (["demo", "--before", "no-such-revision"], "no files of revision no-such-revision"),
     ],
 )

@@ -25,8 +25,9 @@ def costs(**of_long: Any) -> dict[str, Any]:
     def one(**changed: Any) -> dict[str, Any]:
         load = {"calls": 2, "read_units": 5.0, "millis": 3.0}
         commands = {"deposits": {"calls": 1, "read_units": 0.0, "write_units": 1.0}}
-        first = load | {"snapshot_write_units": 1.0, "write_units": 1.0}
-        return {"first": first, "snapshot_bytes": 300, "load": load, "commands": commands} | changed
+        whole, more = {"calls": 3, "read_units": 7.0, "millis": 9.0}, {"events": 100.0, "snapshots": 52.0}
+        found = {"whole": whole, "load": load, "commands": commands}
+        return found | {"snapshot_bytes": 300, "more_write_units": more} | changed
 
     return {"machine": MACHINE, "sizes": {"100": one(), "1000000": one(**of_long)}}
 
@@ -46,13 +47,11 @@ def test_the_writer_s_targets() -> None:
 
 
 def test_the_targets_of_a_long_account() -> None:
-    assert [each.reached for each in targets({"account-costs": costs()})] == [True, True, True]
-    whole = {"calls": 270, "read_units": 67_000.0, "millis": 40_000.0, "snapshot_write_units": 0.0, "write_units": 1.0}
-    none = costs(first=whole, snapshot_bytes=0, load=None, commands={})
-    assert [each.reached for each in targets({"account-costs": none})] == [False, False, False]
-    assert "| 1,000,000 | 270 | 67,000 | none | - | - | - |" in render({"account-costs": none})["account-costs"]
+    assert [each.reached for each in targets({"account-costs": costs()})] == [True, True, True, True]
     large = costs(snapshot_bytes=9_000, commands={"deposits": {"calls": 1, "read_units": 0.0, "write_units": 2.0}})
-    assert [each.reached for each in targets({"account-costs": large})] == [True, False, False]
+    assert [each.reached for each in targets({"account-costs": large})] == [True, False, False, True]
+    more = costs(load={"calls": 3, "read_units": 9.0}, more_write_units={"events": 100.0, "snapshots": 53.0})
+    assert [each.reached for each in targets({"account-costs": more})] == [False, True, True, False]
     assert targets({"account-costs": {"sizes": {"100": costs()["sizes"]["100"]}}}) == []
 
 
@@ -60,7 +59,7 @@ def test_the_tables() -> None:
     tables = render({"writer": contest(run(100.0), run(10.0)), "account-costs": costs()})
     assert "| hot | peer | 10 | 5 | 9 | 1 | 1 | 0 | 2 | 6 | 10.0 x |" in tables["writer"]
     assert "| 1,000,000 | deposits | 1 | 0 | 1 |" in tables["command-costs"]
-    assert "| 1,000,000 | 2 | 5 | 300 | 1 | 2 | 5 |" in tables["account-costs"]
+    assert "| 1,000,000 | 3 | 7 | 2 | 5 | 300 | 100 | 52 |" in tables["account-costs"]
     assert "| kinfold | 1 | 2 |" in tables["health"]
 
 

@@ -8,9 +8,11 @@ from typing import Any
 import boto3
 import pytest
 
+from bench.writer import aws_process
 from bench.writer.aws_process import CountingAws, start
 from bench.writer.long_accounts import event, long_account
 from bench.writer.servers import NAMES, PROFILE, Counts
+from simulation.aws.account import Account
 
 
 @pytest.fixture
@@ -49,6 +51,15 @@ def put(dynamodb: Any, account_id: str, number: int, **more: Any) -> Any:
 def ask(aws: CountingAws, target: str, agent: str) -> None:
     service, _, operation = target.partition(".")
     assert aws.answer(service, operation, f"User-Agent: {agent}".encode(), b"{}")[0] == 200
+
+
+def test_every_operation_that_costs_units_is_counted() -> None:
+    model = boto3.session.Session()._session.get_service_model("dynamodb")
+    known = {name.partition(".")[2] for name in Account().operations() if name.startswith("dynamodb.")}
+    takes = {name: model.operation_model(name).input_shape for name in known & set(model.operation_names)}
+    priced = {name for name, shape in takes.items() if shape and "ReturnConsumedCapacity" in shape.members}
+    assert priced
+    assert priced == aws_process._READS | aws_process._WRITES
 
 
 def test_of_a_caller_every_call_is_counted_and_nobody_elses() -> None:
